@@ -1,0 +1,1 @@
+"""REST: one router per room. Asks core, answers JSON; every error is a row of the table."""

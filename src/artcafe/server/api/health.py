@@ -1,0 +1,53 @@
+"""Is it alive, is it ready."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from artcafe.server.api.deps import Cases
+from artcafe.wire.errors import ArtcafeError
+
+router = APIRouter(tags=["health"])
+
+CHECK_SECONDS = 2.0
+
+
+async def _answers(check: Callable[[], Awaitable[None]]) -> str:
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            await check()
+    except ArtcafeError as error:
+        return error.message
+    except TimeoutError:
+        return f"no answer within {CHECK_SECONDS:.0f} seconds"
+    return "ok"
+
+
+@router.get("/livez", summary="The process turns")
+async def livez() -> dict[str, str]:
+    """Needs nothing but the process itself."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz", summary="Every dependency answers")
+async def readyz(cases: Cases, response: Response) -> dict[str, Any]:
+    """503 unless the bus and the store answer; each is named."""
+    checks = {name: await _answers(check) for name, check in cases.checks.items()}
+    ready = all(answer == "ok" for answer in checks.values())
+    response.status_code = 200 if ready else 503
+    return {"status": "ok" if ready else "unavailable", "checks": checks}
+
+
+@router.get("/health", summary="What people look at")
+@router.get("/api/v1/health", include_in_schema=False)
+async def health(cases: Cases) -> dict[str, Any]:
+    """Always 200; `status` is `degraded` while a dependency is away."""
+    checks = {name: await _answers(check) for name, check in cases.checks.items()}
+    return {
+        "status": "healthy" if all(answer == "ok" for answer in checks.values()) else "degraded",
+        "nats_connected": checks.get("bus") == "ok",
+        "store_connected": checks.get("store") == "ok",
+        "version": cases.version,
+    }

@@ -1,0 +1,72 @@
+"""The embedded installation's own issuer over HTTP: its keys, and tokens for who owns the machine."""
+
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from artcafe.server.api.deps import Cases, UseCases
+from artcafe.server.domain.ids import PATTERN, TenantId, UserId
+from artcafe.server.domain.principal import User
+from artcafe.server.domain.tenant import Role
+from artcafe.server.ports import Issuer
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+
+router = APIRouter(prefix="/local", tags=["embedded sign-in"])
+
+LIFETIME = 12 * 3600
+
+
+class TokenRequest(BaseModel):
+    """`secret` stands in the data directory, readable by its owner alone.
+
+    Without a tenant the token is the installation's first user's; with a tenant and a role it is a
+    user's who has exactly that role there.
+    """
+
+    secret: Annotated[str, Field(max_length=256)]
+    tenant: Annotated[str, Field(pattern=PATTERN)] | None = None
+    role: Role = Role.owner
+    email: Annotated[str, Field(max_length=255)] | None = None
+
+
+class Token(BaseModel):
+    """An access token (RFC 6749 section 5.1)."""
+
+    access_token: str
+    token_type: str = "Bearer"
+    expires_in: int
+    user: str
+    tenant: str | None
+
+
+def _issuer(cases: UseCases) -> Issuer:
+    if cases.issuer is None:
+        raise ArtcafeError(Code.not_found, "This installation signs humans in with its OIDC issuer.")
+    return cases.issuer
+
+
+@router.get("/.well-known/openid-configuration")
+async def configuration(cases: Cases) -> dict[str, object]:
+    """Where everything is."""
+    return _issuer(cases).configuration()
+
+
+@router.get("/jwks.json")
+async def jwks(cases: Cases) -> dict[str, object]:
+    """The public keys."""
+    return _issuer(cases).jwks()
+
+
+@router.post("/token")
+async def token(body: TokenRequest, cases: Cases) -> Token:
+    """A token for whoever can read the data directory."""
+    issuer = _issuer(cases)
+    if not issuer.secret_matches(body.secret):
+        raise ArtcafeError(Code.unauthorized, "The secret is not the one of this installation.")
+    user = User(UserId(f"local-{body.role}"), body.email or f"{body.role}@localhost")
+    if body.tenant is not None:
+        await cases.tenants.admit(TenantId(body.tenant), user, body.role)
+    minted = issuer.mint(user.id, email=user.email, lifetime_seconds=LIFETIME, tenant=body.tenant)
+    return Token(access_token=minted, expires_in=LIFETIME, user=user.id, tenant=body.tenant)

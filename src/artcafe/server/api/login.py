@@ -1,0 +1,71 @@
+"""The challenge over REST, for agents that fetch it before they connect."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
+
+from artcafe.server.api.deps import Cases
+from artcafe.server.domain.ids import agent_id, tenant_id
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.times import rfc3339
+
+router = APIRouter(prefix="/api/v1", tags=["agent login"])
+
+
+class ChallengeRequest(BaseModel):
+    """Who wants to log in."""
+
+    tenant_id: Annotated[str, Field(max_length=63)]
+    agent_id: Annotated[str, Field(max_length=63)]
+
+
+class ChallengeIssued(BaseModel):
+    """Sign the bytes of `challenge`, all of them, the last newline included."""
+
+    challenge: str
+    expires_at: str
+    tenant_id: str
+    agent_id: str
+
+
+class ChallengeAnswer(ChallengeRequest):
+    """`response` is base64 of a raw signature, or an armored SSHSIG."""
+
+    challenge: Annotated[str, Field(max_length=2048)]
+    response: Annotated[str, Field(max_length=16384)]
+
+
+class Verified(BaseModel):
+    """The signature holds. `token` is always null: the WebSocket connection is the session."""
+
+    valid: bool
+    message: str
+    token: str | None = None
+
+
+@router.post("/agents/auth/challenge")
+@router.post("/auth/agent/challenge", include_in_schema=False)
+async def request_challenge(body: ChallengeRequest, request: Request, cases: Cases) -> ChallengeIssued:
+    """A challenge, good once and for 30 seconds; also for agents that do not exist."""
+    server = cases.server_name(request.headers.get("host", ""))
+    challenge = cases.login.challenge(server, tenant_id(body.tenant_id), agent_id(body.agent_id))
+    return ChallengeIssued(
+        challenge=challenge.text(),
+        expires_at=rfc3339(challenge.expires),
+        tenant_id=challenge.tenant,
+        agent_id=challenge.agent,
+    )
+
+
+@router.post("/agents/auth/verify")
+@router.post("/auth/agent/verify", include_in_schema=False)
+async def verify_challenge(body: ChallengeAnswer, cases: Cases) -> Verified:
+    """Check a signature and spend its challenge. A refusal is 401 and says no more."""
+    try:
+        tenant, agent = tenant_id(body.tenant_id), agent_id(body.agent_id)
+    except ArtcafeError:
+        raise ArtcafeError(Code.unauthorized) from None
+    await cases.login.answer_text(tenant, agent, body.challenge, body.response)
+    return Verified(valid=True, message="The signature is valid.")

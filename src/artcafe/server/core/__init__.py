@@ -1,0 +1,1 @@
+"""Use cases, one room per noun. Rooms share ports and domain, never each other."""

@@ -1,0 +1,194 @@
+"""Agents and their keys."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from artcafe.server.domain.access import Action, require
+from artcafe.server.domain.agent import MAX_KEYS, Agent, AgentKey
+from artcafe.server.domain.ids import AgentId, TenantId, agent_id, slug
+from artcafe.server.domain.plan import plan_named
+from artcafe.server.domain.principal import Human
+from artcafe.server.domain.revocation import TOPIC, Revocation
+from artcafe.server.ports import (
+    AgentRecords,
+    Clock,
+    Control,
+    MakeKeyPair,
+    Page,
+    ReadKey,
+    SightingRecords,
+    TenantRecords,
+)
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.times import rfc3339
+
+
+class Agents:
+    """Register agents, manage their keys; a right that ends closes live connections at once."""
+
+    def __init__(
+        self,
+        *,
+        records: AgentRecords,
+        tenants: TenantRecords,
+        sightings: SightingRecords,
+        control: Control,
+        read_key: ReadKey,
+        make_key_pair: MakeKeyPair,
+        clock: Clock,
+        new_id: Callable[[], str],
+    ) -> None:
+        self._records = records
+        self._tenants = tenants
+        self._sightings = sightings
+        self._control = control
+        self._read_key = read_key
+        self._make_key_pair = make_key_pair
+        self._clock = clock
+        self._new_id = new_id
+
+    async def create(
+        self, human: Human, wanted: str | None, public_key: str | None, fields: Mapping[str, Any]
+    ) -> tuple[Agent, str | None]:
+        """A new agent, and its private key (PKCS#8 PEM) when no public key was given: it is kept nowhere.
+
+        Raises conflict when the id or the key is taken, quota_exceeded, validation_failed.
+        """
+        require(human, Action.manage_agents)
+        private_key = None
+        key = self._key(public_key) if public_key is not None else None
+        name = slug(fields["name"])
+        identifier = agent_id(wanted or name or self._new_id())
+        self._check_id(human.tenant, identifier)
+        await self._check_quota(human.tenant)
+        if wanted is None and await self._records.get(human.tenant, identifier) is not None:
+            identifier = agent_id(f"{name}-{self._new_id()[-6:]}")
+        if key is None:
+            private_key, line = await self._make_key_pair()
+            key = self._key(line)
+        at = rfc3339(self._clock.now())
+        agent = Agent(id=identifier, tenant=human.tenant, keys=[key], created_at=at, updated_at=at, **fields)
+        await self._records.create(agent)
+        return agent, private_key
+
+    def _check_id(self, tenant: TenantId, agent: AgentId) -> None:
+        # agents.{tenant}.x is an old spelling of the subject x, so it cannot also be an agent's own.
+        if str(agent) == str(tenant):
+            raise ArtcafeError(Code.validation_failed, "An agent is not called like its tenant.")
+
+    async def _check_quota(self, tenant: TenantId) -> None:
+        record = await self._tenants.get(tenant)
+        if record is None:
+            raise ArtcafeError(Code.not_found)
+        limit = plan_named(record.subscription_tier).agents
+        if limit is not None and await self._records.count(tenant) >= limit:
+            raise ArtcafeError(Code.quota_exceeded, f"The plan has {limit} agents.")
+
+    def _key(self, text: str) -> AgentKey:
+        public = self._read_key(text)
+        return AgentKey(
+            fingerprint=public.fingerprint,
+            line=public.line,
+            type=public.type,
+            comment=public.comment,
+            created_at=rfc3339(self._clock.now()),
+        )
+
+    async def get(self, human: Human, agent: AgentId) -> Agent:
+        """Raises not_found."""
+        require(human, Action.read)
+        record = await self._records.get(human.tenant, agent)
+        if record is None:
+            raise ArtcafeError(Code.not_found)
+        return record
+
+    async def list(self, human: Human, limit: int, cursor: str | None) -> Page[Agent]:
+        """A page of agents in byte order of their ids."""
+        require(human, Action.read)
+        return await self._records.list(human.tenant, limit, cursor)
+
+    async def change(self, human: Human, agent: AgentId, fields: Mapping[str, Any]) -> Agent:
+        """Set some fields. An agent that is disabled loses its connections. Raises not_found."""
+        require(human, Action.manage_agents)
+        changed = await self._edit(
+            human.tenant, agent, lambda record: msgspec.structs.replace(record, **fields)
+        )
+        if not changed.enabled:
+            await self._revoke(Revocation(human.tenant, agent))
+        return changed
+
+    async def delete(self, human: Human, agent: AgentId) -> None:
+        """Delete the agent; its connections end. Raises not_found."""
+        require(human, Action.manage_agents)
+        await self._records.delete(human.tenant, agent)
+        await self._revoke(Revocation(human.tenant, agent))
+
+    async def key_uses(self, human: Human, agent: AgentId) -> Mapping[str, str]:
+        """Fingerprint to the time of its last login."""
+        require(human, Action.read)
+        return await self._sightings.uses(human.tenant, agent)
+
+    async def add_key(self, human: Human, agent: AgentId, public_key: str) -> AgentKey:
+        """One more key. Raises not_found, conflict, quota_exceeded, validation_failed."""
+        require(human, Action.manage_agents)
+        key = self._key(public_key)
+
+        def edit(record: Agent) -> Agent:
+            if any(known.fingerprint == key.fingerprint for known in record.keys):
+                raise ArtcafeError(Code.conflict, "The agent has this key already.")
+            if len(record.keys) >= MAX_KEYS:
+                raise ArtcafeError(Code.quota_exceeded, f"An agent has {MAX_KEYS} keys at most.")
+            return msgspec.structs.replace(record, keys=[*record.keys, key])
+
+        await self._edit(human.tenant, agent, edit)
+        return key
+
+    async def revoke_key(self, human: Human, agent: AgentId, fingerprint: str) -> AgentKey:
+        """Revoke a key for good; it stays listed, so that nobody registers it again by mistake.
+
+        Its connections end. Revoking twice is allowed and tells the servers again. Raises not_found.
+        """
+        require(human, Action.manage_agents)
+        at = rfc3339(self._clock.now())
+
+        def edit(record: Agent) -> Agent:
+            key = _key_of(record, fingerprint)
+            revoked = msgspec.structs.replace(key, status="revoked", revoked_at=key.revoked_at or at)
+            keys = [revoked if known is key else known for known in record.keys]
+            return msgspec.structs.replace(record, keys=keys)
+
+        changed = await self._edit(human.tenant, agent, edit)
+        await self._revoke(Revocation(human.tenant, agent, fingerprint))
+        return _key_of(changed, fingerprint)
+
+    async def remove_key(self, human: Human, agent: AgentId, fingerprint: str) -> None:
+        """Forget a key; its connections end. Raises not_found."""
+        require(human, Action.manage_agents)
+
+        def edit(record: Agent) -> Agent:
+            key = _key_of(record, fingerprint)
+            return msgspec.structs.replace(record, keys=[known for known in record.keys if known is not key])
+
+        await self._edit(human.tenant, agent, edit)
+        await self._revoke(Revocation(human.tenant, agent, fingerprint))
+
+    async def _edit(self, tenant: TenantId, agent: AgentId, edit: Callable[[Agent], Agent]) -> Agent:
+        at = rfc3339(self._clock.now())
+
+        def stamped(record: Agent) -> Agent:
+            return msgspec.structs.replace(edit(record), version=record.version + 1, updated_at=at)
+
+        return await self._records.change(tenant, agent, stamped)
+
+    async def _revoke(self, revocation: Revocation) -> None:
+        await self._control.tell(TOPIC, msgspec.json.encode(revocation))
+
+
+def _key_of(record: Agent, fingerprint: str) -> AgentKey:
+    for key in record.keys:
+        if key.fingerprint == fingerprint:
+            return key
+    raise ArtcafeError(Code.not_found, "The agent has no such key.")

@@ -1,0 +1,1 @@
+"""Facts and rules: records, identifiers, limits and who may do what. Pure."""

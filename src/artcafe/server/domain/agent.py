@@ -1,0 +1,43 @@
+"""An agent and the keys that prove it."""
+
+from typing import Any
+
+from msgspec import Struct
+
+from artcafe.server.domain.ids import AgentId, TenantId
+
+MAX_KEYS = 16
+"""Keys per agent, revoked ones included until they are removed."""
+
+
+class AgentKey(Struct, frozen=True, kw_only=True):
+    """One SSH public key: `line` in OpenSSH form without comment, `fingerprint` as ssh-keygen prints it."""
+
+    fingerprint: str
+    line: str
+    type: str
+    comment: str = ""
+    status: str = "active"
+    created_at: str
+    revoked_at: str | None = None
+
+
+class Agent(Struct, frozen=True, kw_only=True):
+    """Somebody who connects. Whether it is online is not a fact about it: see core.presence."""
+
+    id: AgentId
+    tenant: TenantId
+    name: str
+    type: str = "agent"
+    enabled: bool = True
+    capabilities: list[str] = []
+    capability_definitions: list[Any] | dict[str, Any] = []
+    metadata: dict[str, Any] = {}
+    keys: list[AgentKey] = []
+    version: int = 1
+    created_at: str
+    updated_at: str
+
+    def active_keys(self) -> list[AgentKey]:
+        """The keys that may log in now."""
+        return [key for key in self.keys if key.status == "active"]

@@ -1,0 +1,50 @@
+"""Who is asking, after the proof."""
+
+from dataclasses import dataclass
+
+from artcafe.server.domain.ids import AgentId, TenantId, UserId, human_sender
+from artcafe.server.domain.tenant import Role
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A human with a valid token, not yet inside a tenant.
+
+    `hint` is the token's own claim of a tenant: it picks among memberships, it never makes one.
+    """
+
+    id: UserId
+    email: str = ""
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Human:
+    """A user as a member of one tenant."""
+
+    tenant: TenantId
+    user: UserId
+    role: Role
+    email: str = ""
+
+    @property
+    def sender(self) -> str:
+        """The human's name on the bus."""
+        return human_sender(self.user)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentPrincipal:
+    """An agent that proved one of its keys."""
+
+    tenant: TenantId
+    agent: AgentId
+    fingerprint: str
+
+    @property
+    def sender(self) -> str:
+        """The agent's name on the bus."""
+        return self.agent
+
+
+Principal = Human | AgentPrincipal

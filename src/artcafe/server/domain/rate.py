@@ -1,0 +1,22 @@
+"""The token bucket: how fast somebody may go."""
+
+
+class TokenBucket:
+    """`rate` tokens a second, `burst` at most. Time is passed in, in seconds that never go back."""
+
+    __slots__ = ("_at", "_tokens", "burst", "rate")
+
+    def __init__(self, rate: float, burst: float, now: float) -> None:
+        self.rate = rate
+        self.burst = burst
+        self._tokens = burst
+        self._at = now
+
+    def spend(self, now: float) -> float:
+        """Take one token: 0.0 when there was one, else the seconds until there is (none is taken)."""
+        self._tokens = min(self.burst, self._tokens + (now - self._at) * self.rate)
+        self._at = now
+        if self._tokens >= 1.0:
+            self._tokens -= 1.0
+            return 0.0
+        return (1.0 - self._tokens) / self.rate

@@ -1,0 +1,53 @@
+"""A tenant, and who belongs to it."""
+
+from enum import StrEnum
+from typing import Any
+
+from msgspec import Struct
+
+from artcafe.server.domain.ids import TenantId, UserId
+
+
+class Role(StrEnum):
+    """What a member may do; domain.access has the table."""
+
+    owner = "owner"
+    admin = "admin"
+    member = "member"
+    viewer = "viewer"
+
+
+class Tenant(Struct, frozen=True, kw_only=True):
+    """One customer of the platform: an account on the bus, a partition in the store.
+
+    `account` is the random part of the tenant's NATS account: a tenant deleted and made again
+    under the same id gets another account. Times are RFC 3339.
+    """
+
+    id: TenantId
+    name: str
+    account: str
+    admin_email: str = ""
+    status: str = "active"
+    subscription_tier: str = "enterprise"
+    description: str | None = None
+    website: str | None = None
+    logo_url: str | None = None
+    primary_color: str | None = None
+    secondary_color: str | None = None
+    metadata: dict[str, Any] = {}
+    allow_client_challenge: bool = False
+    version: int = 1
+    created_at: str
+    updated_at: str
+
+
+class Member(Struct, frozen=True, kw_only=True):
+    """A human's place in one tenant."""
+
+    tenant: TenantId
+    user: UserId
+    role: Role
+    email: str = ""
+    joined_at: str
+    active: bool = True

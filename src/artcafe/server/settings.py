@@ -1,0 +1,279 @@
+"""Every setting of the server, in one frozen object: read once, checked before anything opens.
+
+The names below are prefixed with `ARTCAFE_` in the environment; some have a second name that
+earlier deployments used. docs/settings.md is generated from this file.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from artcafe.server.domain.plan import TIERS
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class SettingsError(ValueError):
+    """The settings cannot be used; the message has one line per fault."""
+
+
+def _named(name: str, *older: str) -> AliasChoices:
+    return AliasChoices(f"ARTCAFE_{name.upper()}", *older)
+
+
+class Settings(BaseSettings):
+    """The server's settings."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_ignore_empty=True)
+
+    host: str = Field("127.0.0.1", validation_alias=_named("host"), description="Address to listen on.")
+    port: int = Field(
+        8000, ge=0, le=65535, validation_alias=_named("port"), description="Port to listen on; 0 takes any."
+    )
+    data_dir: Path = Field(
+        Path("~/.artcafe"),
+        validation_alias=_named("data_dir"),
+        description="Where an embedded installation keeps everything: store, bus, keys, logs.",
+    )
+    public_url: str | None = Field(
+        None,
+        validation_alias=_named("public_url"),
+        description=(
+            "The ws:// or wss:// address agents dial, without a path; it is part of what they sign. "
+            "On a loopback host any loopback name with the port is accepted when this is not set."
+        ),
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", validation_alias=_named("log_level"), description="How much is logged."
+    )
+    log_format: Literal["text", "json"] = Field(
+        "text", validation_alias=_named("log_format"), description="Lines for people, or JSON for programs."
+    )
+    trusted_proxies: str = Field(
+        "",
+        validation_alias=_named("trusted_proxies"),
+        description="Networks, comma-separated, whose X-Forwarded-For is believed; for a proxy in front.",
+    )
+
+    nats_url: str | None = Field(
+        None,
+        validation_alias=_named("nats_url", "NATS_URL"),
+        description="The NATS that `artcafe serve` uses. `artcafe up` starts its own and ignores it.",
+    )
+    nats_server: Path | None = Field(
+        None,
+        validation_alias=_named("nats_server"),
+        description="The nats-server program `artcafe up` runs; the one of the installed wheel.",
+    )
+    nats_port: int = Field(
+        0, ge=0, le=65535, validation_alias=_named("nats_port"), description="Its port; 0 takes any."
+    )
+    operator_seed: SecretStr | None = Field(
+        None,
+        validation_alias=_named("operator_seed"),
+        description=(
+            "64 hexadecimal digits from which all NATS keys of the installation come; "
+            "kept in the data directory when not set."
+        ),
+    )
+    secret_key: SecretStr | None = Field(
+        None,
+        min_length=32,
+        validation_alias=_named("secret_key", "JWT_SECRET_KEY"),
+        description=(
+            "Signs the challenges agents answer; 32 characters at least. "
+            "Comes from the operator seed when not set."
+        ),
+    )
+
+    oidc_issuer: str | None = Field(
+        None, validation_alias=_named("oidc_issuer"), description="The issuer of humans' tokens."
+    )
+    oidc_jwks_url: str | None = Field(
+        None,
+        validation_alias=_named("oidc_jwks_url"),
+        description="Its keys; found by discovery when not set.",
+    )
+    oidc_client_ids: str = Field(
+        "",
+        validation_alias=_named("oidc_client_ids"),
+        description="Client ids, comma-separated, whose tokens count.",
+    )
+    oidc_audiences: str = Field(
+        "", validation_alias=_named("oidc_audiences"), description="Audiences, comma-separated, that count."
+    )
+    oidc_tenant_claim: str = Field(
+        "custom:tenant_id",
+        validation_alias=_named("oidc_tenant_claim"),
+        description="The claim that picks among a user's memberships; it never makes one.",
+    )
+    aws_region: str | None = Field(
+        None,
+        validation_alias=_named("aws_region", "AWS_REGION"),
+        description="The region of the Cognito pool.",
+    )
+    cognito_user_pool_id: str | None = Field(
+        None,
+        validation_alias=_named("cognito_user_pool_id", "COGNITO_USER_POOL_ID"),
+        description="With the region: the issuer, when `oidc_issuer` is not set.",
+    )
+    cognito_client_id: str | None = Field(
+        None,
+        validation_alias=_named("cognito_client_id", "COGNITO_CLIENT_ID"),
+        description="One more client id.",
+    )
+
+    default_tier: str = Field(
+        "enterprise",
+        validation_alias=_named("default_tier"),
+        description=f"The subscription tier of a tenant that names none: {', '.join(TIERS)}.",
+    )
+    max_payload_bytes: int = Field(
+        1_048_576,
+        ge=1024,
+        le=8_388_608,
+        validation_alias=_named("max_payload_bytes"),
+        description="Bytes of `data` in one message.",
+    )
+    max_queued_bytes: int = Field(
+        1_048_576,
+        ge=65_536,
+        validation_alias=_named("max_queued_bytes"),
+        description="Bytes queued for one client before it is closed as too slow.",
+    )
+    max_subscriptions: int = Field(
+        256, ge=1, validation_alias=_named("max_subscriptions"), description="Subscriptions per connection."
+    )
+    max_agent_connections: int = Field(
+        8,
+        ge=1,
+        validation_alias=_named("max_agent_connections"),
+        description="Connections per agent and process.",
+    )
+    max_pending_logins: int = Field(
+        1000,
+        ge=1,
+        validation_alias=_named("max_pending_logins"),
+        description="Connections that did not log in yet.",
+    )
+    max_pending_logins_per_address: int = Field(
+        64,
+        ge=1,
+        validation_alias=_named("max_pending_logins_per_address"),
+        description="Of them, from one address.",
+    )
+    heartbeat_seconds: float = Field(
+        25.0,
+        ge=0.1,
+        le=300,
+        validation_alias=_named("heartbeat_seconds"),
+        description="Silence after which a client is asked; twice this, and it is gone.",
+    )
+    idle_link_seconds: float = Field(
+        60.0,
+        ge=0,
+        validation_alias=_named("idle_link_seconds"),
+        description="How long a tenant's connection to the bus stays when nobody uses it.",
+    )
+    flush_seconds: float = Field(
+        2.0,
+        gt=0,
+        le=60,
+        validation_alias=_named("flush_seconds"),
+        description="How often usage and presence are written.",
+    )
+    drain_seconds: float = Field(
+        5.0,
+        ge=0.5,
+        le=300,
+        validation_alias=_named("drain_seconds"),
+        description="How long a stop may take before connections are cut.",
+    )
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, path: Path) -> Path:
+        return path.expanduser().absolute()
+
+    @field_validator("default_tier")
+    @classmethod
+    def _known_tier(cls, tier: str) -> str:
+        if tier not in TIERS:
+            raise ValueError(f"must be one of {', '.join(TIERS)}")
+        return tier
+
+    @field_validator("public_url")
+    @classmethod
+    def _address_only(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        if parts.scheme not in {"ws", "wss"} or not parts.hostname or parts.path not in {"", "/"}:
+            raise ValueError("must be ws://host[:port] or wss://host[:port]")
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @field_validator("operator_seed")
+    @classmethod
+    def _seed(cls, seed: SecretStr | None) -> SecretStr | None:
+        if seed is not None:
+            try:
+                raw = bytes.fromhex(seed.get_secret_value())
+            except ValueError:
+                raw = b""
+            if len(raw) != 32:
+                raise ValueError("must be 64 hexadecimal digits")
+        return seed
+
+    @model_validator(mode="after")
+    def _cognito_whole(self) -> "Settings":
+        if self.cognito_user_pool_id and not self.aws_region and not self.oidc_issuer:
+            raise ValueError("cognito_user_pool_id needs aws_region (AWS_REGION)")
+        if self.issuer and not self.client_ids and not self.audiences:
+            raise ValueError(
+                "an OIDC issuer needs oidc_client_ids or oidc_audiences: else any of its tokens would count"
+            )
+        return self
+
+    @property
+    def issuer(self) -> str | None:
+        """The issuer of humans' tokens, or None where the embedded one does it."""
+        if self.oidc_issuer:
+            return self.oidc_issuer
+        if self.cognito_user_pool_id:
+            return f"https://cognito-idp.{self.aws_region}.amazonaws.com/{self.cognito_user_pool_id}"
+        return None
+
+    @property
+    def client_ids(self) -> frozenset[str]:
+        """The client ids whose tokens count."""
+        return _words(self.oidc_client_ids) | _words(self.cognito_client_id or "")
+
+    @property
+    def audiences(self) -> frozenset[str]:
+        """The audiences that count."""
+        return _words(self.oidc_audiences)
+
+    def redacted(self) -> dict[str, Any]:
+        """Every setting in force, for people; secrets are stars."""
+        return self.model_dump(mode="json")
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(word.strip() for word in text.split(",") if word.strip())
+
+
+def load(**given: Any) -> Settings:
+    """Read the environment; what is given here (and is not None) wins. Raises SettingsError."""
+    try:
+        return Settings(
+            **{f"ARTCAFE_{name.upper()}": value for name, value in given.items() if value is not None}
+        )
+    except ValidationError as error:
+        faults = (
+            f"{'.'.join(str(step) for step in fault['loc']) or 'settings'}: {fault['msg']}"
+            for fault in error.errors(include_input=False)
+        )
+        raise SettingsError("\n".join(faults)) from None

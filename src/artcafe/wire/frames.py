@@ -1,0 +1,211 @@
+"""Every frame of the WebSocket protocol, typed. docs/protocol.md is its prose.
+
+Frames are JSON objects in text messages. Unknown fields are ignored, unknown types refused.
+"""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+SUBPROTOCOL = "artcafe.v1"
+
+Id = Annotated[str, Meta(min_length=1, max_length=64)]
+"""The client's own correlation string; its presence asks for an answer."""
+
+Headers = Annotated[
+    dict[Annotated[str, Meta(min_length=1, max_length=128)], Annotated[str, Meta(max_length=1024)]],
+    Meta(max_length=32),
+]
+
+
+# What a client sends.
+
+
+class Publish(Struct, tag_field="type", tag="publish", omit_defaults=True, kw_only=True):
+    """Send `data`, any JSON value, to everybody subscribed to `subject`."""
+
+    subject: str
+    data: Raw
+    id: Id | None = None
+    headers: Headers | None = None
+    reply_to: str | None = None
+
+
+class Subscribe(Struct, tag_field="type", tag="subscribe", omit_defaults=True, kw_only=True):
+    """Receive what matches `subject`; with `queue`, share the messages with the group's other members."""
+
+    subject: str
+    id: Id | None = None
+    queue: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = None
+
+
+class Unsubscribe(Struct, tag_field="type", tag="unsubscribe", omit_defaults=True, kw_only=True):
+    """Stop receiving; `subject` and `queue` as they were subscribed."""
+
+    subject: str
+    id: Id | None = None
+    queue: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = None
+
+
+class Presence(Struct, tag_field="type", tag="presence", omit_defaults=True, kw_only=True):
+    """What the agent says about itself."""
+
+    status: Annotated[str, Meta(max_length=64)]
+    metadata: dict[str, Any] = {}
+    id: Id | None = None
+
+
+class Ping(Struct, tag_field="type", tag="ping", omit_defaults=True, kw_only=True):
+    """Answered by `pong`."""
+
+    id: Id | None = None
+
+
+ClientFrame = Publish | Subscribe | Unsubscribe | Presence | Ping
+
+
+class ClientInfo(Struct, kw_only=True):
+    """Who is calling, for people who read logs."""
+
+    name: Annotated[str, Meta(max_length=64)] = ""
+    version: Annotated[str, Meta(max_length=64)] = ""
+
+
+class Auth(Struct, tag_field="type", tag="auth", omit_defaults=True, kw_only=True):
+    """The answer to `challenge`: an armored SSHSIG, or with `format: raw` a base64 signature.
+
+    `key` is the fingerprint of the signing key; without it every active key of the agent is tried.
+    """
+
+    signature: Annotated[str, Meta(max_length=16384)]
+    format: Literal["sshsig", "raw"] = "sshsig"
+    key: Annotated[str, Meta(max_length=128)] | None = None
+    client: ClientInfo | None = None
+
+
+# What the server sends.
+
+
+class Challenge(Struct, tag_field="type", tag="challenge", kw_only=True):
+    """Sign `text` in the SSHSIG namespace `namespace` before `expires_at`."""
+
+    namespace: str
+    nonce: str
+    expires_at: str
+    text: str
+
+
+class Limits(Struct, kw_only=True):
+    """What this connection may do."""
+
+    max_payload_bytes: int
+    messages_per_second: int
+    subscriptions: int
+
+
+class Welcome(Struct, tag_field="type", tag="welcome", kw_only=True):
+    """The login succeeded: from here on the connection is the session."""
+
+    tenant: str
+    agent: str
+    connection: str
+    server_time: str
+    heartbeat_seconds: float
+    limits: Limits
+
+
+class Message(Struct, tag_field="type", tag="message", omit_defaults=True, kw_only=True):
+    """A delivered message. `from` is the sender that the server proved, never a claim of the payload."""
+
+    subject: str
+    sender: str = msgspec.field(name="from")
+    id: str
+    timestamp: str
+    data: Raw
+    headers: dict[str, str] | None = None
+    reply_to: str | None = None
+
+
+class Ack(Struct, tag_field="type", tag="ack", kw_only=True):
+    """The bus has the message."""
+
+    id: str
+    message_id: str
+
+
+class Subscribed(Struct, tag_field="type", tag="subscribed", omit_defaults=True, kw_only=True):
+    """From here on what matches is delivered."""
+
+    subject: str
+    id: str | None = None
+
+
+class Unsubscribed(Struct, tag_field="type", tag="unsubscribed", omit_defaults=True, kw_only=True):
+    """From here on nothing more is delivered for this subscription."""
+
+    subject: str
+    id: str | None = None
+
+
+class Pong(Struct, tag_field="type", tag="pong", omit_defaults=True, kw_only=True):
+    """The answer to `ping`, with the server's time."""
+
+    timestamp: str
+    id: str | None = None
+
+
+class Error(Struct, tag_field="type", tag="error", omit_defaults=True, kw_only=True):
+    """Something was refused. `code` is a name of the error table, `id` the frame's, where it had one."""
+
+    code: str
+    message: str
+    id: str | None = None
+    retry_after_ms: int | None = None
+    details: dict[str, Any] | None = None
+
+
+class Goaway(Struct, tag_field="type", tag="goaway", kw_only=True):
+    """The server is about to close this connection; come back after the delay."""
+
+    reason: str
+    reconnect_after_ms: int
+
+
+ServerFrame = (
+    Challenge | Welcome | Message | Ack | Subscribed | Unsubscribed | Pong | Error | Goaway
+)  # fmt: skip
+
+encode = msgspec.json.encode
+decode_client = msgspec.json.Decoder(ClientFrame).decode
+decode_auth = msgspec.json.Decoder(Auth).decode
+decode_server = msgspec.json.Decoder(ServerFrame).decode
+
+
+# What travels on the bus, and how it becomes a frame.
+
+
+class Envelope(Struct, omit_defaults=True, kw_only=True):
+    """A message on the bus: already JSON, `data` as the publisher wrote it."""
+
+    id: str
+    timestamp: str
+    data: Raw
+    headers: Headers | None = None
+    reply_to: str | None = None
+
+
+decode_envelope = msgspec.json.Decoder(Envelope).decode
+
+
+def splice(subject: str, sender: str, envelope: bytes) -> bytes:
+    """The delivered `message` frame, by putting three fields in front of an encoded envelope.
+
+    `subject` and `sender` must have passed the grammar of wire.subjects, and `envelope` must come
+    from `encode(Envelope)`: nothing here is escaped or checked again.
+    """
+    return b'{"type":"message","subject":"%b","from":"%b",%b' % (
+        subject.encode("ascii"),
+        sender.encode("ascii"),
+        envelope[1:],
+    )

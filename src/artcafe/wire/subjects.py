@@ -1,0 +1,158 @@
+"""The one place that spells subjects: the grammar, the forms clients use, and how they travel on the bus.
+
+A subject is 1-16 tokens joined by dots, 255 bytes at most, each token `[A-Za-z0-9_-]+`. In a
+pattern `*` stands for one token and `>`, last, for one or more.
+
+On the bus, inside the tenant's account, a subject lives in one of four spaces, told apart by the
+first letter, and carries the proven sender:
+
+    m.{sender}.{subject}                 shared subjects
+    d.{agent}.{sender}.{rest}            agents.{agent}.{rest}    direct messages to one agent
+    i.{agent}.{sender}.{rest}            inbox.{agent}.{rest}     replies to one agent
+    r.{sender}.{subject}                 sys, presence, dlq       written by the platform alone
+
+So a pattern that begins with a wildcard reaches shared subjects only, by construction: the same
+rule as MQTT 5 section 4.7.2 has for topics that begin with `$`. Nothing that passes this module
+can hold a space, CR or LF, so nothing here can inject into the NATS protocol.
+"""
+
+import re
+from dataclasses import dataclass
+
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+
+MAX_BYTES = 255
+MAX_TOKENS = 16
+
+SHARED, DIRECT, INBOX, RESERVED = "m", "d", "i", "r"
+
+_TOKEN = r"[A-Za-z0-9_-]+"
+_SUBJECT = re.compile(rf"{_TOKEN}(?:\.{_TOKEN})*")
+_PATTERN = re.compile(rf"(?:>|(?:{_TOKEN}|\*)(?:\.(?:{_TOKEN}|\*))*(?:\.>)?)")
+
+_OWNED = {"agents": DIRECT, "inbox": INBOX}
+_OWNED_NAME = {space: name for name, space in _OWNED.items()}
+_PLATFORM = frozenset({"sys", "presence", "dlq"})
+
+SHARED_AGENT_TOKENS = frozenset({"presence", "control"})
+"""`agents.presence.…` and `agents.control.…` are shared, so no agent may be called that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A subject or pattern inside its tenant.
+
+    `subject` is the short form; `form` is the legacy prefix that the client wrote in front of it
+    (empty when it wrote none) and that it gets back in what is delivered to it. `owner` is the
+    agent whose own space this is, `*` for a pattern over several agents' spaces, None for shared
+    subjects. `platform` marks subjects that only the platform publishes to.
+    """
+
+    subject: str
+    form: str
+    owner: str | None
+    platform: bool
+
+
+def parse_subject(text: str, tenant: str) -> Address:
+    """Read a subject to publish to. Raises invalid_subject, or forbidden for another tenant's form."""
+    if _SUBJECT.fullmatch(text) is None or len(text) > MAX_BYTES:
+        raise _invalid("A subject is up to 16 tokens of letters, digits, _ and -, joined by dots, 255 bytes.")
+    return _address(text, tenant)
+
+
+def parse_pattern(text: str, tenant: str) -> Address:
+    """Read a pattern to subscribe to. Raises invalid_subject, or forbidden for another tenant's form."""
+    if _PATTERN.fullmatch(text) is None or len(text) > MAX_BYTES:
+        raise _invalid("A pattern is a subject in which * stands for one token and a last > for the rest.")
+    return _address(text, tenant)
+
+
+def _address(text: str, tenant: str) -> Address:
+    form = _legacy_form(text, tenant)
+    subject = text[len(form) :]
+    tokens = subject.split(".")
+    if len(tokens) > MAX_TOKENS:
+        raise _invalid("A subject has 16 tokens at most.")
+    first = tokens[0]
+    owner = None
+    if first in _OWNED:
+        if len(tokens) == 2 and tokens[1] == ">":
+            raise _invalid(f"{first}.> mixes shared subjects and agents' own; name the agent.")
+        if len(tokens) > 2 and not (first == "agents" and tokens[1] in SHARED_AGENT_TOKENS):
+            owner = tokens[1]
+        elif first == "inbox":
+            raise _invalid("An inbox subject is inbox.{agent}.{token}.")
+    return Address(subject, form, owner, platform=first in _PLATFORM)
+
+
+def _legacy_form(text: str, tenant: str) -> str:
+    """The prefix of a client that writes its tenant into the subject; empty when there is none."""
+    tokens = text.split(".", 4)
+    if len(tokens) < 2:
+        return ""
+    first, second = tokens[0], tokens[1]
+    if first in {"tenant", "channels"}:
+        if second == ">" or (len(tokens) > 2 and second != tenant):
+            raise ArtcafeError(Code.forbidden, "The subject names another tenant.")
+        if len(tokens) == 2:
+            return ""
+        if first == "tenant" and len(tokens) > 3 and tokens[2] == "channel":
+            return f"tenant.{tenant}.channel."
+        return f"{first}.{tenant}."
+    if first == "agents" and second == tenant and len(tokens) > 2:
+        return f"agents.{tenant}."
+    return ""
+
+
+def _invalid(message: str) -> ArtcafeError:
+    return ArtcafeError(Code.invalid_subject, message)
+
+
+def to_bus(sender: str, subject: str) -> str:
+    """The bus subject on which `sender` publishes to a parsed, short `subject`."""
+    return _on_bus(sender, subject)
+
+
+def pattern_to_bus(pattern: str) -> str:
+    """The bus pattern that receives a parsed, short `pattern` from every sender."""
+    return _on_bus("*", pattern)
+
+
+def _on_bus(sender: str, subject: str) -> str:
+    first, _, rest = subject.partition(".")
+    if first in _PLATFORM:
+        return f"{RESERVED}.{sender}.{subject}"
+    space = _OWNED.get(first)
+    if space is not None:
+        owner, _, tail = rest.partition(".")
+        if tail and not (space == DIRECT and owner in SHARED_AGENT_TOKENS):
+            return f"{space}.{owner}.{sender}.{tail}"
+    return f"{SHARED}.{sender}.{subject}"
+
+
+def from_bus(bus_subject: str) -> tuple[str, str]:
+    """The (sender, subject) of a bus subject. Raises ValueError for one that `to_bus` never makes."""
+    space, _, rest = bus_subject.partition(".")
+    first, _, tail = rest.partition(".")
+    if space in {SHARED, RESERVED} and tail:
+        return first, tail
+    if space in _OWNED_NAME:
+        sender, _, tail = tail.partition(".")
+        if tail:
+            return sender, f"{_OWNED_NAME[space]}.{first}.{tail}"
+    raise ValueError("not a subject of this platform")
+
+
+def matches(pattern: str, subject: str) -> bool:
+    """Tell whether a short pattern receives a short subject: what the bus does, in one place for people
+    and tests, and for choosing one of several overlapping subscriptions of a client."""
+    wanted = pattern_to_bus(pattern).split(".")
+    given = to_bus("-", subject).split(".")
+    for position, token in enumerate(wanted):
+        if token == ">":
+            return len(given) > position
+        if position >= len(given) or token not in {"*", given[position]}:
+            return False
+    return len(wanted) == len(given)
