@@ -53,7 +53,7 @@ async def configuration(cases: Cases) -> dict[str, object]:
     return _issuer(cases).configuration()
 
 
-@router.get("/jwks.json")
+@router.get("/.well-known/jwks.json")
 async def jwks(cases: Cases) -> dict[str, object]:
     """The public keys."""
     return _issuer(cases).jwks()

@@ -17,6 +17,8 @@ Text = Annotated[str, Field(max_length=1024)]
 Name = Annotated[str, Field(min_length=1, max_length=128)]
 Tier = Annotated[str, Field(examples=list(TIERS), max_length=32)]
 
+CLEARABLE = frozenset({"description", "website", "logo_url", "primary_color", "secondary_color"})
+
 
 class TenantFields(BaseModel):
     """What may be set on a tenant; what is left out stays as it is."""
@@ -31,6 +33,11 @@ class TenantFields(BaseModel):
     secondary_color: Text | None = None
     metadata: dict[str, Any] | None = None
     allow_client_challenge: bool | None = None
+
+    def chosen(self) -> dict[str, Any]:
+        """The fields that were sent; null clears what may be empty and is ignored elsewhere."""
+        given = self.model_dump(include=set(TenantFields.model_fields), exclude_unset=True)
+        return {name: value for name, value in given.items() if value is not None or name in CLEARABLE}
 
 
 class NewTenant(TenantFields):
@@ -120,8 +127,7 @@ async def create_tenant(
     credentials: Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer(auto_error=False))],
 ) -> TenantCreated:
     """Make a tenant; the caller owns it."""
-    fields = body.model_dump(exclude_unset=True, exclude={"id"})
-    tenant = await cases.tenants.create(user, body.id, fields)
+    tenant = await cases.tenants.create(user, body.id, body.chosen())
     return TenantCreated(tenant_id=tenant.id, admin_token=credentials.credentials)
 
 
@@ -140,8 +146,7 @@ async def get_tenant(cases: Cases, human: NamedHuman) -> TenantView:
 @router.put("/{tenant_id}")
 async def update_tenant(body: TenantFields, cases: Cases, human: NamedHuman) -> TenantView:
     """Set some fields."""
-    fields = body.model_dump(exclude_unset=True)
-    return TenantView.of(await cases.tenants.change(human, fields))
+    return TenantView.of(await cases.tenants.change(human, body.chosen()))
 
 
 @router.delete("/{tenant_id}", status_code=204)

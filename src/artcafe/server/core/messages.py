@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from msgspec import Raw
 
 from artcafe.server.domain.access import check_publish
+from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.principal import Human
 from artcafe.server.ports import Bus, Clock, TenantRecords
 from artcafe.wire.codes import Code
@@ -33,7 +34,7 @@ class Messages:
         tenants: TenantRecords,
         clock: Clock,
         new_message_id: Callable[[], str],
-        count: Callable[[str, str, int], None],
+        count: Callable[[TenantId, str, int], None],
     ) -> None:
         self._bus = bus
         self._tenants = tenants

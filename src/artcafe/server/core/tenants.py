@@ -1,7 +1,6 @@
 """Tenants and their members."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -17,29 +16,6 @@ from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.times import rfc3339
 
-CHANGEABLE = frozenset(
-    {
-        "name",
-        "admin_email",
-        "subscription_tier",
-        "description",
-        "website",
-        "logo_url",
-        "primary_color",
-        "secondary_color",
-        "metadata",
-        "allow_client_challenge",
-    }
-)
-"""The fields of a tenant that its members may set."""
-
-
-@dataclass(frozen=True, slots=True)
-class Defaults:
-    """What a tenant has when nobody says otherwise."""
-
-    subscription_tier: str
-
 
 class Tenants:
     """Make, change and delete tenants; let users in; keep the bus in step with the store."""
@@ -53,7 +29,7 @@ class Tenants:
         control: Control,
         clock: Clock,
         new_id: Callable[[], str],
-        defaults: Defaults,
+        default_tier: str,
     ) -> None:
         self._records = records
         self._members = members
@@ -61,7 +37,7 @@ class Tenants:
         self._control = control
         self._clock = clock
         self._new_id = new_id
-        self._defaults = defaults
+        self._default_tier = default_tier
 
     async def enter(self, user: User, wanted: str | None) -> Human:
         """The user as a member of a tenant: the wanted one, else the token's hint, else the only one.
@@ -90,14 +66,13 @@ class Tenants:
         Raises conflict when the id is taken, validation_failed for a bad id or tier.
         """
         at = rfc3339(self._clock.now())
-        chosen = {key: value for key, value in fields.items() if value is not None}
-        chosen.setdefault("subscription_tier", self._defaults.subscription_tier)
-        _check_tier(chosen["subscription_tier"])
-        name = slug(chosen["name"])
+        fields = {"subscription_tier": self._default_tier, **fields}
+        _check_tier(fields["subscription_tier"])
+        name = slug(fields["name"])
         identifier = tenant_id(wanted or name or self._new_id())
         if wanted is None and await self._records.get(identifier) is not None:
             identifier = tenant_id(f"{name}-{self._new_id()[-6:]}")
-        tenant = Tenant(id=identifier, account=self._new_id(), created_at=at, updated_at=at, **chosen)
+        tenant = Tenant(id=identifier, account=self._new_id(), created_at=at, updated_at=at, **fields)
         owner = Member(tenant=identifier, user=user.id, role=Role.owner, email=user.email, joined_at=at)
         await self._accounts.push(tenant)
         try:
@@ -126,9 +101,6 @@ class Tenants:
     async def change(self, human: Human, fields: Mapping[str, Any]) -> Tenant:
         """Set some fields. Raises not_found, validation_failed for an unknown tier."""
         require(human, Action.change_tenant)
-        unknown = fields.keys() - CHANGEABLE
-        if unknown:
-            raise ArtcafeError(Code.validation_failed, f"Not changeable: {', '.join(sorted(unknown))}.")
         if "subscription_tier" in fields:
             _check_tier(fields["subscription_tier"])
         at = rfc3339(self._clock.now())

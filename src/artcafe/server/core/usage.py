@@ -54,6 +54,11 @@ class Meter:
         """Count anything else."""
         self._pending[tenant, utc_day(self._clock.now()), metric] += amount
 
+    def forget(self, tenant: TenantId) -> None:
+        """Drop what is not written yet of a tenant that was deleted."""
+        for key in [key for key in self._pending if key[0] == tenant]:
+            del self._pending[key]
+
     async def flush(self) -> None:
         """Write what was counted. Raises unavailable; nothing is forgotten then.
 

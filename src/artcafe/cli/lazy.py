@@ -1,0 +1,60 @@
+"""A group whose commands are imported when they are run, not when they are listed.
+
+This is the pattern of click's documentation ("Lazily Loading Subcommands"), with the short help kept
+in the table, so that `--help` imports nothing either.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import click
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a command lives, as `module:attribute`, and its line in the list of commands."""
+
+    target: str
+    help: str
+
+
+def load(target: str) -> Any:
+    """Import what `module:attribute` names. Raises ClickException when it needs a package that is missing."""
+    module, _, attribute = target.partition(":")
+    try:
+        return getattr(import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] == "artcafe":
+            raise
+        raise click.ClickException(
+            f"this needs the Python package {error.name}: pip install 'artcafe-pubsub[server]'"
+        ) from error
+
+
+class LazyGroup(click.Group):
+    """Commands by section, in the order of the table."""
+
+    def __init__(self, *args: Any, sections: Mapping[str, Mapping[str, Entry]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.sections = sections
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, section by section."""
+        return [name for commands in self.sections.values() for name in commands]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command; None for a name that is not in the table."""
+        for commands in self.sections.values():
+            if cmd_name in commands:
+                command: click.Command = load(commands[cmd_name].target)
+                return command
+        return None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list from the table alone."""
+        width = max(len(name) for name in self.list_commands(ctx))
+        for title, commands in self.sections.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(width), entry.help) for name, entry in commands.items()])

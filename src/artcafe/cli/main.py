@@ -1,0 +1,79 @@
+"""`artcafe`: the table of commands, and what becomes of their errors."""
+
+from typing import Any
+
+import click
+
+from artcafe.cli.lazy import Entry, LazyGroup
+from artcafe.cli.text import plain
+from artcafe.wire.errors import ArtcafeError
+
+SECTIONS = {
+    "Run": {
+        "up": Entry("artcafe.cli.up:up", "Run the whole platform on this machine."),
+        "demo": Entry("artcafe.cli.demo:demo", "Show two agents talking, from nothing, in seconds."),
+        "serve": Entry("artcafe.cli.serve:serve", "Run one server of an installation."),
+        "nats-config": Entry(
+            "artcafe.cli.nats_config:nats_config", "Write the configuration of nats-server."
+        ),
+        "check-config": Entry("artcafe.cli.check_config:check_config", "Check the settings and show them."),
+    },
+    "Manage": {
+        "tenants": Entry("artcafe.cli.tenants:tenants", "Tenants: list, create, show, update, delete."),
+        "agents": Entry("artcafe.cli.agents:agents", "Agents: list, create, show, update, delete."),
+        "keys": Entry("artcafe.cli.keys:keys", "Agents' SSH keys: list, add, revoke, remove."),
+        "channels": Entry("artcafe.cli.channels:channels", "Channels: list, create, show, delete, publish."),
+        "token": Entry("artcafe.cli.token:token", "Get a token of the platform on this machine."),
+    },
+    "Talk": {
+        "pub": Entry("artcafe.cli.pub:pub", "Publish a message, as an agent or as yourself."),
+        "sub": Entry("artcafe.cli.sub:sub", "Print messages as they arrive, as an agent."),
+    },
+}
+
+INTERRUPTED = 130
+"""What a shell expects of a program that Ctrl-C ended: 128 and the signal's number."""
+
+
+class Commands(LazyGroup):
+    """The one place where errors become a line on stderr and an exit code: 1, or 2 for wrong usage.
+
+    A reader that went away (`artcafe … | head`) is click's: it ends quietly with 1.
+    """
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except ArtcafeError as error:
+            raise click.ClickException(plain(error.message)) from error
+        except KeyboardInterrupt as error:
+            raise click.exceptions.Exit(INTERRUPTED) from error
+
+
+@click.group(
+    cls=Commands,
+    sections=SECTIONS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="`artcafe COMMAND --help` explains a command, with examples.",
+)
+@click.version_option(package_name="artcafe-pubsub", prog_name="artcafe")
+def artcafe() -> None:
+    """A multi-tenant messaging platform for AI agents: SSH keys in, messages out, tenants apart.
+
+    \b
+    Examples:
+      artcafe up                                  run the platform here
+      artcafe demo                                watch two agents talk
+      artcafe tenants create "Acme" --id acme     then make a tenant,
+      artcafe agents create planner -t acme       and an agent in it
+    """
+
+
+def main() -> None:
+    """Run the command line; never returns."""
+    artcafe(prog_name="artcafe")
+
+
+if __name__ == "__main__":
+    main()

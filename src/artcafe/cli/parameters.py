@@ -1,0 +1,59 @@
+"""What arguments hold, checked before anything is asked of the platform."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+
+def given(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields that were given: an option that was left out is None."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+class JsonText(click.ParamType[Any]):
+    """A JSON value, or `-` for one that is read from standard input. `mapping` asks for an object.
+
+    It is read as the platform will read it: NaN and numbers out of range are none.
+    """
+
+    name = "json"
+
+    def __init__(self, *, mapping: bool = False) -> None:
+        self.mapping = mapping
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Parse it. Raises BadParameter."""
+        if not isinstance(value, str):
+            return value
+        text = sys.stdin.buffer.read() if value == "-" else value.encode("utf-8", "surrogateescape")
+        try:
+            parsed = msgspec.json.decode(text)
+        except (msgspec.MsgspecError, RecursionError):
+            self.fail("this is not JSON; a text needs its quotes, as in '\"hello\"'", param, ctx)
+        if self.mapping and not isinstance(parsed, dict):
+            self.fail("this is not a JSON object, as in '{\"n\": 1}'", param, ctx)
+        return parsed
+
+
+class PublicKeyFile(click.ParamType[str]):
+    """The path of an OpenSSH public key; converted to the key's line. A private key never leaves here."""
+
+    name = "file.pub"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Read it. Raises BadParameter."""
+        path = Path(value).expanduser()
+        try:
+            text = path.read_text(encoding="utf-8").strip()
+        except UnicodeDecodeError:
+            self.fail("this is not a public key", param, ctx)
+        except OSError as error:
+            self.fail(f"{path}: {error.strerror}", param, ctx)
+        if "PRIVATE KEY" in text:
+            self.fail("this is a private key, which stays where it is; give the .pub file", param, ctx)
+        if len(text.splitlines()) != 1 or len(text.split()) < 2:
+            self.fail("this is not a public key: one line, as in 'ssh-ed25519 AAAA… comment'", param, ctx)
+        return text

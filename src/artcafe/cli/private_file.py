@@ -1,0 +1,38 @@
+"""A new file that only its owner can read."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+
+@contextmanager
+def private_file(path: Path) -> Iterator[Callable[[str], None]]:
+    """Make a file of mode 0600 and give the function that fills it; it is removed when that is not called.
+
+    Raises ClickException when the file exists already, which is never overwritten, or cannot be made.
+    """
+    path = path.expanduser()
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError as error:
+        raise click.ClickException(f"{path} exists already; nothing was done") from error
+    except OSError as error:
+        raise click.ClickException(f"{path}: {error.strerror}; nothing was done") from error
+    saved = False
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+
+        def save(text: str) -> None:
+            nonlocal saved
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+            saved = True
+
+        try:
+            yield save
+        finally:
+            if not saved:
+                path.unlink(missing_ok=True)

@@ -1,0 +1,30 @@
+"""artcafe serve: one server against a NATS that runs already."""
+
+from typing import Any
+
+import click
+
+from artcafe.cli.server_options import server_options, settings_from
+from artcafe.server.main import Running, StartFailed, run
+
+
+@click.command()
+@server_options
+@click.option("--nats-url", metavar="URL", help="The NATS to use. [NATS_URL]")
+def serve(**given: Any) -> None:
+    """Run one server of an installation, against a NATS that `artcafe nats-config` configured.
+
+    \b
+    Examples:
+      artcafe nats-config --nats-data-dir /var/lib/nats > nats.conf
+      nats-server -c nats.conf &
+      NATS_URL=nats://127.0.0.1:4222 artcafe serve
+    """
+    try:
+        run(settings_from(given), embedded=False, ready=_banner)
+    except StartFailed as error:
+        raise click.ClickException(f"{error}") from error
+
+
+def _banner(running: Running) -> None:
+    click.echo(f"ArtCafe PubSub runs at {running.url}, on {running.nats_url}. Ctrl-C stops it.")

@@ -1,0 +1,63 @@
+"""Asking the platform as the signed-in human."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import click
+
+from artcafe.cli.connection import Connection
+from artcafe.client.rest import Json, Rest, UnreachableError
+
+T = TypeVar("T")
+
+
+def ask(connection: Connection, question: Callable[[Rest], Awaitable[T]], *, tenant: str | None = None) -> T:
+    """Sign in, ask, sign out. `tenant` goes before the connection's own.
+
+    Raises ArtcafeError with what the platform said, and ClickException when nothing answers.
+    """
+
+    async def asked() -> T:
+        async with signed_in(connection, tenant=tenant) as rest:
+            return await question(rest)
+
+    return asyncio.run(asked())
+
+
+@asynccontextmanager
+async def signed_in(connection: Connection, *, tenant: str | None = None) -> AsyncIterator[Rest]:
+    """A Rest with the human's token, or with a fresh one of the platform on this machine."""
+    try:
+        token = connection.token or (await local_token(connection))["access_token"]
+        async with Rest(connection.url, token, tenant=tenant or connection.tenant) as rest:
+            yield rest
+    except UnreachableError as error:
+        raise connection.nothing_answers() from error
+
+
+async def local_token(
+    connection: Connection,
+    *,
+    tenant: str | None = None,
+    role: str | None = None,
+    email: str | None = None,
+) -> Json:
+    """A token of the platform on this machine; see Rest.local_token.
+
+    Raises ClickException when there is no such platform: then a token has to be given.
+    """
+    secret = connection.secret()
+    async with Rest(connection.url) as rest:
+        if secret is None:
+            # Before asking for a token, make sure that there is somebody to show it to.
+            raise _token_needed(connection) if await rest.answers() else connection.nothing_answers()
+        try:
+            return await rest.local_token(secret, tenant=tenant, role=role, email=email)
+        except UnreachableError as error:
+            raise connection.nothing_answers() from error
+
+
+def _token_needed(connection: Connection) -> click.ClickException:
+    return click.ClickException(f"{connection.url} needs your token: give --token or set ARTCAFE_TOKEN")

@@ -1,0 +1,98 @@
+"""`artcafe sub`: messages in, one line each."""
+
+import asyncio
+import json
+import re
+
+import click
+
+from artcafe.cli.agent_login import AgentLogin, logs_in
+from artcafe.cli.connection import Connection, reaches
+from artcafe.cli.text import json_option, plain
+from artcafe.client.client import Client
+from artcafe.client.errors import SlowSubscriptionError
+from artcafe.client.message import Message
+from artcafe.client.subscription import Subscription
+
+_SPACE = re.compile(r"[\t\r\n]+")
+_NOT_ASCII = re.compile(r"[^\x20-\x7e]")
+
+
+@click.command()
+@click.argument("pattern")
+@click.option("--count", "-n", type=click.IntRange(min=1), help="End after this many messages.")
+@click.option("--queue", "-q", metavar="NAME", help="Share the messages with the others of this group.")
+@logs_in
+@json_option
+@reaches
+def sub(
+    connection: Connection,
+    login: AgentLogin,
+    pattern: str,
+    count: int | None,
+    queue: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Print messages as they arrive, until Ctrl-C. In a PATTERN `*` is one token and a last `>` the rest.
+
+    With --json each line is one message: subject, from (the proven sender), id, timestamp, data.
+    What is not a message, such as an absence in which some may have been missed, goes to stderr.
+
+    \b
+    Examples:
+      artcafe sub 'tasks.*' -t acme -a worker -k worker.key
+      artcafe sub '>' -t acme -a worker -k worker.key --json | jq .data
+      artcafe sub tasks.new -t acme -a worker -k worker.key --queue workers --count 10
+    """
+    asyncio.run(_print_all(login.client(connection), pattern, queue, count, as_json=as_json))
+
+
+async def _print_all(
+    client: Client, pattern: str, queue: str | None, count: int | None, *, as_json: bool
+) -> None:
+    async with client, client.subscribe(pattern, queue=queue) as messages:
+        click.echo(f"Subscribed to {plain(pattern)}; Ctrl-C ends.", err=True)
+        printed = 0
+        while count is None or printed < count:
+            message = await _next(messages)
+            if message is None:
+                return
+            click.echo(_for_programs(message) if as_json else _for_people(message))
+            printed += 1
+
+
+async def _next(messages: Subscription) -> Message | None:
+    """The next message, None after the last; what was missed before it is told on stderr."""
+    while True:
+        try:
+            message = await anext(messages, None)
+        except SlowSubscriptionError as slow:
+            click.echo(f"{slow.dropped} messages are missing here: they came too fast.", err=True)
+            continue
+        if message is not None and message.after_gap:
+            click.echo("The connection was lost for a while: messages may be missing here.", err=True)
+        return message
+
+
+def _for_people(message: Message) -> str:
+    data = _SPACE.sub(" ", message.raw.decode())
+    time = message.timestamp.strftime("%H:%M:%S.%f")[:-3]
+    return f"{time}  {plain(message.subject)}  {plain(message.sender)}  {plain(data)}"
+
+
+def _for_programs(message: Message) -> str:
+    """The message as one line of ASCII JSON; `data` with every number and key as it was published."""
+    fields: dict[str, object] = {
+        "subject": message.subject,
+        "from": message.sender,
+        "id": message.id,
+        "timestamp": message.timestamp.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+    }
+    if message.headers:
+        fields["headers"] = dict(message.headers)
+    if message.reply_to is not None:
+        fields["reply_to"] = message.reply_to
+    # Outside of strings JSON knows no other character than these, and inside of them no such space.
+    data = _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], _SPACE.sub(" ", message.raw.decode()))
+    return f'{json.dumps(fields)[:-1]}, "data": {data}}}'

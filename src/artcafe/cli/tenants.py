@@ -1,0 +1,156 @@
+"""`artcafe tenants`: the customers of the platform, each one apart."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from artcafe.cli.connection import Connection, signs_in
+from artcafe.cli.parameters import JsonText, given
+from artcafe.cli.session import ask
+from artcafe.cli.table import print_record, print_rows
+from artcafe.cli.text import json_option, plain, print_json
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_COLUMNS = {
+    "ID": "id",
+    "NAME": "name",
+    "STATUS": "status",
+    "TIER": "subscription_tier",
+    "CREATED": "created_at",
+}
+
+_SAME_AS_ID = {"tenant_id"}
+
+_FIELDS = (
+    click.option("--admin-email", help="Whom to write to."),
+    click.option("--tier", "subscription_tier", help="The plan: starter, growth, scale or enterprise."),
+    click.option("--description"),
+    click.option("--website"),
+    click.option("--metadata", type=JsonText(mapping=True), help="Any JSON object."),
+    click.option(
+        "--allow-client-challenge/--no-allow-client-challenge",
+        default=None,
+        help="Whether agents may log in with a challenge of their own, as older clients do.",
+    ),
+)
+
+
+def _fields(command: F) -> F:
+    for option in reversed(_FIELDS):
+        command = option(command)
+    return command
+
+
+@click.group()
+def tenants() -> None:
+    """Tenants: nothing crosses from one to another.
+
+    \b
+    Examples:
+      artcafe tenants create "Acme" --id acme
+      artcafe tenants list
+      artcafe tenants update acme --allow-client-challenge
+    """
+
+
+@tenants.command("list")
+@json_option
+@signs_in
+def list_tenants(connection: Connection, *, as_json: bool) -> None:
+    """List the tenants you belong to.
+
+    \b
+    Examples:
+      artcafe tenants list
+      artcafe tenants list --json | jq -r '.[].id'
+    """
+    found = ask(connection, lambda rest: rest.tenants())
+    print_rows(
+        _COLUMNS, found, as_json=as_json, empty="No tenants yet; make one with `artcafe tenants create NAME`."
+    )
+
+
+@tenants.command()
+@click.argument("name")
+@click.option("--id", "tenant_id", help="The id: 1 to 63 letters, digits, _ and -. [default: from the name]")
+@_fields
+@json_option
+@signs_in
+def create(
+    connection: Connection, /, name: str, tenant_id: str | None, *, as_json: bool, **fields: Any
+) -> None:
+    """Make a tenant; you become its owner.
+
+    \b
+    Examples:
+      artcafe tenants create "Acme" --id acme
+      artcafe tenants create "Acme" --tier growth --admin-email ops@acme.example
+    """
+    wanted = given({"id": tenant_id, "name": name, **fields})
+    made = ask(connection, lambda rest: rest.create_tenant(**wanted))
+    # What admin_token repeats is the caller's own token: no reason to show it on a screen.
+    print_record(made, as_json=as_json, hide={"success", "admin_token"})
+
+
+@tenants.command()
+@click.argument("tenant_id", metavar="TENANT")
+@json_option
+@signs_in
+def show(connection: Connection, tenant_id: str, *, as_json: bool) -> None:
+    """Show one tenant.
+
+    \b
+    Examples:
+      artcafe tenants show acme
+    """
+    print_record(
+        ask(connection, lambda rest: rest.tenant(tenant_id), tenant=tenant_id),
+        as_json=as_json,
+        hide=_SAME_AS_ID,
+    )
+
+
+@tenants.command()
+@click.argument("tenant_id", metavar="TENANT")
+@click.option("--name")
+@_fields
+@json_option
+@signs_in
+def update(connection: Connection, /, tenant_id: str, *, as_json: bool, **fields: Any) -> None:
+    """Change what is named and leave the rest.
+
+    \b
+    Examples:
+      artcafe tenants update acme --name "Acme Ltd" --website https://acme.example
+      artcafe tenants update acme --allow-client-challenge
+    """
+    changes = given(fields)
+    if not changes:
+        raise click.UsageError("nothing to change: name a field, such as --name")
+    changed = ask(connection, lambda rest: rest.change_tenant(tenant_id, **changes), tenant=tenant_id)
+    print_record(changed, as_json=as_json, hide=_SAME_AS_ID)
+
+
+@tenants.command()
+@click.argument("tenant_id", metavar="TENANT")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@json_option
+@signs_in
+def delete(connection: Connection, tenant_id: str, *, yes: bool, as_json: bool) -> None:
+    """Delete a tenant with its agents, keys and channels, for ever.
+
+    \b
+    Examples:
+      artcafe tenants delete acme
+      artcafe tenants delete acme --yes
+    """
+    if not yes:
+        question = f"Delete the tenant {plain(tenant_id)} with everything in it, for ever?"
+        click.confirm(question, abort=True, err=True)
+    ask(connection, lambda rest: rest.delete_tenant(tenant_id), tenant=tenant_id)
+    if as_json:
+        print_json({"id": tenant_id, "deleted": True})
+    else:
+        click.echo(f"The tenant {plain(tenant_id)} is gone.")

@@ -1,0 +1,39 @@
+"""`artcafe token`: a token of the platform on this machine."""
+
+import asyncio
+
+import click
+
+from artcafe.cli.connection import Connection, reaches
+from artcafe.cli.session import local_token
+from artcafe.cli.text import json_option, print_json
+
+
+@click.command()
+@click.option(
+    "--role",
+    type=click.Choice(["owner", "admin", "member", "viewer"]),
+    help="The role in the tenant. [default: owner]",
+)
+@click.option("--email", help="The user's address, when another user than the first one is wanted.")
+@json_option
+@reaches
+def token(connection: Connection, role: str | None, email: str | None, *, as_json: bool) -> None:
+    """Print a token of the platform on this machine.
+
+    Its own issuer makes it, from the secret in the data directory; other installations have an OIDC
+    issuer for that. Without a tenant it is the token of the installation's first user.
+
+    \b
+    Examples:
+      artcafe token
+      export ARTCAFE_TOKEN=$(artcafe token)
+      artcafe token --tenant acme --role viewer --json
+    """
+    if role is not None and connection.tenant is None:
+        raise click.UsageError("a role is one in a tenant: give --tenant")
+    answer = asyncio.run(local_token(connection, tenant=connection.tenant, role=role, email=email))
+    if as_json:
+        print_json(answer)
+    else:
+        click.echo(answer["access_token"])

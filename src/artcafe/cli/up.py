@@ -1,0 +1,46 @@
+"""artcafe up: the whole platform from one command."""
+
+from typing import Any
+
+import click
+
+from artcafe.cli.server_options import server_options, settings_from
+from artcafe.server.main import Running, StartFailed, run
+
+
+@click.command()
+@server_options
+@click.option("--nats-server", metavar="FILE", help="The nats-server program to run. [ARTCAFE_NATS_SERVER]")
+def up(**given: Any) -> None:
+    """Run the whole platform on this machine: its own nats-server, its store, REST and WebSockets.
+
+    Ctrl-C stops it; what it acknowledged is there again at the next start.
+
+    \b
+    Examples:
+      artcafe up
+      artcafe up --port 9000 --data-dir ./second     one more, beside the first
+    """
+    try:
+        run(settings_from(given), embedded=True, ready=_banner)
+    except StartFailed as error:
+        raise click.ClickException(f"{error}") from error
+
+
+def _banner(running: Running) -> None:
+    sign_in = "artcafe token" if running.local_sign_in else "a token of your OIDC issuer"
+    click.echo(
+        f"""
+  ArtCafe PubSub runs at {click.style(running.url, bold=True)}
+
+    data      {running.data_dir}
+    sign in   {sign_in}
+    try       artcafe demo
+              artcafe tenants create "Acme" --id acme
+              artcafe agents create planner --tenant acme --key ~/.ssh/id_ed25519.pub
+    health    {running.url}/health
+    API       {running.url}/openapi.json
+
+  Ctrl-C stops it.
+""",
+    )

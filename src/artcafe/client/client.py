@@ -1,0 +1,324 @@
+"""The client of one agent: connect, publish, subscribe."""
+
+import asyncio
+import importlib.metadata
+import logging
+import os
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self, overload
+
+from artcafe.client.backoff import Backoff
+from artcafe.client.endpoint import Endpoint
+from artcafe.client.errors import OutcomeUnknownError
+from artcafe.client.link import Link, State
+from artcafe.client.publication import Publication
+from artcafe.client.session import Session
+from artcafe.client.signer import KeyFile, Signer
+from artcafe.client.subscription import Subscription
+from artcafe.client.transport import ClosedError, Connection
+from artcafe.wire import frames
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+
+_MAX_FRAME_BYTES = 16 * 1024 * 1024
+
+_log = logging.getLogger("artcafe.client")
+
+
+class Client:
+    """One agent's connection to the platform; it comes back by itself when it is lost.
+
+        async with Client("wss://pubsub.example.com", tenant="acme", agent="planner", key=path) as client:
+            await client.publish("tasks.new", {"city": "Rome"})
+
+    `url` is the platform's address: ws, wss, http or https. `key` is the path of a private SSH key, or
+    a signer: `SshAgent(socket)` for a key that ssh-agent keeps, `KeyFile(path, passphrase)`. What the
+    server asks to have signed is checked first: it must name this server, tenant and agent.
+
+    Delivery is at most once: what is published while this client is away is missed. Every absence is
+    visible: `reconnects` and `Subscription.gaps` count them, `Message.after_gap` marks the place.
+
+    `timeout` is how long, in seconds, a call waits for a connection and its answer; `connect_timeout`
+    how long `connect` tries. `buffer` is the size of a subscription's buffer, in messages. `on_state`
+    is called with each new `State`, `on_error` with each error that belongs to no call (they are
+    logged too): plain functions, called soon, in the client's event loop. `tls` replaces the system's
+    certificate authorities; `backoff` the delays between attempts; `clock` is in seconds, monotonic.
+
+    A client belongs to one event loop and connects once. Its calls may be made from many tasks and may
+    be cancelled. Every failure is an ArtcafeError that says what happened, whatever made it; `key`
+    raises the signer's own errors when it cannot be read.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        tenant: str,
+        agent: str,
+        key: str | os.PathLike[str] | Signer,
+        timeout: float = 10.0,
+        connect_timeout: float = 10.0,
+        buffer: int = 1024,
+        on_state: Callable[[State], None] | None = None,
+        on_error: Callable[[ArtcafeError], None] | None = None,
+        tls: ssl.SSLContext | None = None,
+        max_frame_bytes: int = _MAX_FRAME_BYTES,
+        backoff: Backoff | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        endpoint = Endpoint.parse(url, tenant=tenant, agent=agent)
+        if tls is not None and not endpoint.secure:
+            raise ArtcafeError(Code.validation_failed, "TLS needs an address that begins with wss or https.")
+        if tls is None and endpoint.secure:
+            tls = ssl.create_default_context()
+        self.tenant = tenant
+        self.agent = agent
+        self._timeout = timeout
+        self._connect_timeout = connect_timeout
+        self._buffer = buffer
+        self._state_listener = on_state
+        self._error_listener = on_error
+        self._session = Session(tenant, self.publish, self._report)
+        self._link = Link(
+            endpoint,
+            KeyFile(Path(key).expanduser()) if isinstance(key, str | os.PathLike) else key,
+            self._session,
+            version=importlib.metadata.version("artcafe-pubsub"),
+            backoff=Backoff() if backoff is None else backoff,
+            tls=tls,
+            max_frame_bytes=max_frame_bytes,
+            clock=clock,
+            on_state=self._announce,
+        )
+        self._running: asyncio.Task[None] | None = None
+
+    @property
+    def state(self) -> State:
+        """What the client is doing now."""
+        return self._link.state
+
+    @property
+    def connected(self) -> bool:
+        """Whether it is connected, with every subscription live."""
+        return self._link.state is State.connected
+
+    @property
+    def reconnects(self) -> int:
+        """How often it came back; messages may have been missed each time."""
+        return self._link.reconnects
+
+    @property
+    def error(self) -> ArtcafeError | None:
+        """Why it is not connected; None while it is, and after `close`."""
+        return self._link.error
+
+    @property
+    def limits(self) -> frames.Limits | None:
+        """What the server last granted; None before the first connection."""
+        return None if self._link.welcome is None else self._link.welcome.limits
+
+    async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def connect(self) -> None:
+        """Connect and log in, trying for `connect_timeout` seconds while nothing answers.
+
+        Raises what the server refused the login with, or unavailable with the last reason.
+        """
+        if self._running is not None:
+            raise ArtcafeError(Code.conflict, "A client connects once; make another one.")
+        # The only task without a group around it: it lives from this call to `close`, two calls of the
+        # caller's, which no `async with` of ours can span. It owns a group for everything below it.
+        self._running = asyncio.create_task(self._link.run(), name="artcafe-client")  # noqa: TID251
+        connected = False
+        try:
+            async with asyncio.timeout(self._connect_timeout):
+                await self._link.ready()
+            connected = True
+        except TimeoutError:
+            reason = "the server did not answer" if self._link.error is None else self._link.error.message
+            message = f"Not connected within {self._connect_timeout:g} seconds: {reason}"
+            raise ArtcafeError(Code.unavailable, message) from None
+        finally:
+            if not connected:
+                await self.close()
+
+    async def close(self) -> None:
+        """Close for good: waits up to five seconds for answers that are due, then says goodbye (1000).
+
+        Calls that still wait get unavailable, iterations end. Closing twice is fine. Raises nothing,
+        except a fault of this client's own.
+        """
+        running = self._running
+        if running is None:
+            return
+        try:
+            if not running.done():
+                await self._link.leave()
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
+        if not running.cancelled() and (fault := running.exception()) is not None:
+            raise fault
+
+    @overload
+    async def publish(
+        self,
+        subject: str,
+        data: Any,
+        *,
+        headers: Mapping[str, str] | None = None,
+        reply_to: str | None = None,
+        ack: Literal[True] = True,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> str: ...
+
+    @overload
+    async def publish(
+        self,
+        subject: str,
+        data: Any,
+        *,
+        headers: Mapping[str, str] | None = None,
+        reply_to: str | None = None,
+        ack: bool,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> str | None: ...
+
+    async def publish(
+        self,
+        subject: str,
+        data: Any,
+        *,
+        headers: Mapping[str, str] | None = None,
+        reply_to: str | None = None,
+        ack: bool = True,
+        timeout: float | None = None,  # noqa: ASYNC109 - it tells unsent from unknown, a caller's cannot
+    ) -> str | None:
+        """Send `data`, anything that JSON can write, to everybody subscribed to `subject`.
+
+        Waits until the server has the message and gives its id. With `ack=False` it waits only until
+        the message is written and gives None; a refusal then goes to `on_error`. Messages of one
+        client to one subject arrive in the order of the calls.
+
+        Away, it waits for the connection. It never sends twice: when the connection is lost, or the
+        timeout passes, before the answer came, it raises OutcomeUnknownError. Raises unavailable when
+        nothing was sent, too_large, invalid_subject, validation_failed for headers, and what the
+        server says: forbidden, rate_limited, quota_exceeded. TypeError for data that JSON cannot write.
+        """
+        call = self._session.calls.next_id() if ack else None
+        publication = Publication(self.tenant, subject, data, headers=headers, reply_to=reply_to, call=call)
+        seconds = self._timeout if timeout is None else timeout
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._deliver(publication, call)
+        except TimeoutError:
+            if publication.written:
+                message = f"The server did not acknowledge the message within {seconds:g} seconds."
+                raise OutcomeUnknownError(message) from None
+            raise self._late(seconds, "nothing was sent") from None
+
+    def subscribe(
+        self,
+        subject: str,
+        *,
+        queue: str | None = None,
+        buffer: int | None = None,
+        timeout: float | None = None,
+    ) -> Subscription:
+        """Receive what matches `subject`, in which `*` stands for one token and a last `>` for the rest.
+
+        Await the result, enter it with `async with`, or iterate over it at once: each waits until the
+        server has confirmed. With `queue`, each message goes to one member of that group. See
+        Subscription for the buffer, and for what happens when it is full.
+
+        Raises invalid_subject and validation_failed at once; when subscribing, what the server says
+        (forbidden, too_many_subscriptions), unavailable, and conflict for a queue group that overlaps
+        another subscription of this client.
+        """
+        self._session.routes.check(subject, queue)
+        size = self._buffer if buffer is None else buffer
+        if size < 1:
+            raise ArtcafeError(Code.validation_failed, "A buffer holds at least one message.")
+        seconds = self._timeout if timeout is None else timeout
+        return Subscription(
+            subject,
+            queue=queue,
+            buffer=size,
+            opener=lambda subscription: self._open(subscription, seconds),
+            closer=self._unsubscribe,
+        )
+
+    async def _ready(self) -> Connection:
+        if self._running is None:
+            message = "The client is not connected: use `async with Client(...)`, or await connect() first."
+            raise ArtcafeError(Code.unavailable, message)
+        return await self._link.ready()
+
+    async def _deliver(self, publication: Publication, call: str | None) -> str | None:
+        """Hand it to one connection, once. Only what was not written is taken to the next."""
+        while True:
+            connection = await self._ready()
+            if self.limits is not None:
+                publication.check(self.limits)
+            publication.written = True
+            try:
+                if call is None:
+                    await connection.send(publication.frame)
+                    return None
+                with self._session.calls.expect(call) as answer:
+                    await connection.send(publication.frame)
+                    outcome = await answer
+            except ClosedError as closed:
+                self._link.drop(connection)
+                if closed.written:
+                    raise OutcomeUnknownError("The connection was lost while the message was sent.") from None
+                publication.written = False
+                continue
+            if isinstance(outcome, ArtcafeError):
+                raise outcome
+            return outcome
+
+    async def _open(self, subscription: Subscription, seconds: float) -> None:
+        opened = False
+        try:
+            async with asyncio.timeout(seconds):
+                await self._ready()
+                frame = self._session.routes.add(subscription)
+                if frame is not None:
+                    await self._link.tell(frame)
+                await subscription.opened()
+            opened = True
+        except TimeoutError:
+            raise self._late(seconds, "the server did not confirm the subscription") from None
+        finally:
+            if not opened:
+                await subscription.close()
+
+    async def _unsubscribe(self, subscription: Subscription) -> None:
+        frame = self._session.routes.remove(subscription)
+        if frame is not None:
+            await self._link.tell(frame)
+
+    def _late(self, seconds: float, what: str) -> ArtcafeError:
+        reason = "" if self.error is None else f" {self.error.message}"
+        return ArtcafeError(Code.unavailable, f"Within {seconds:g} seconds {what}.{reason}")
+
+    def _announce(self, state: State) -> None:
+        if self._state_listener is not None:
+            asyncio.get_running_loop().call_soon(self._state_listener, state)
+
+    def _report(self, error: ArtcafeError) -> None:
+        _log.warning("%s", error)
+        if self._error_listener is not None:
+            asyncio.get_running_loop().call_soon(self._error_listener, error)

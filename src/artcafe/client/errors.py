@@ -1,0 +1,104 @@
+"""What callers may catch besides ArtcafeError itself, and how a server's refusals become errors."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.frames import Error
+
+_BY_CLOSE = {code.value.close: code for code in Code if code.value.close is not None}
+
+_BY_STATUS = {
+    401: Code.unauthorized,
+    403: Code.forbidden,
+    404: Code.not_found,
+    408: Code.login_timeout,
+    429: Code.too_many_connections,
+}
+
+
+class SlowSubscriptionError(ArtcafeError):
+    """The loop over a subscription was slower than its messages, so the oldest `dropped` ones are lost.
+
+    Iterating again goes on with the oldest message that was kept. Other subscriptions lost nothing.
+    """
+
+    def __init__(self, dropped: int) -> None:
+        self.dropped = dropped
+        super().__init__(
+            Code.slow_consumer,
+            "Messages came faster than the loop over the subscription took them, and some were dropped.",
+            details={"dropped": dropped},
+        )
+
+
+class OutcomeUnknownError(ArtcafeError):
+    """A message was sent but its acknowledgement never came: nobody can tell whether it was delivered.
+
+    Publishing it again may deliver it twice; leaving it may lose it. The caller has to choose.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Code.unavailable, message)
+
+
+def copy(error: ArtcafeError) -> ArtcafeError:
+    """The same error to raise once more: an exception raised twice would collect both tracebacks."""
+    return ArtcafeError(error.code, error.message, retry_after=error.retry_after, details=error.details)
+
+
+def of_frame(frame: Error) -> ArtcafeError:
+    """The error of an `error` frame; a code newer than this client is taken for bad_request."""
+    code = Code.__members__.get(frame.code, Code.bad_request)
+    wait = None if frame.retry_after_ms is None else max(0, frame.retry_after_ms) / 1000
+    return ArtcafeError(code, frame.message or None, retry_after=wait, details=frame.details)
+
+
+def of_close(close: int, reason: str, refusal: ArtcafeError | None) -> ArtcafeError:
+    """The error of a connection that ended with this close code.
+
+    `refusal` is the last `error` frame that answered no frame of ours: when it is about this very
+    close, it says more than the close frame had room for.
+    """
+    if refusal is not None and refusal.code.value.close == close:
+        return copy(refusal)
+    code = _BY_CLOSE.get(close)
+    if code is not None:
+        return ArtcafeError(code, reason or None)
+    what = reason or "The connection ended"
+    if close in {1005, 1006}:
+        return ArtcafeError(Code.unavailable, "The connection was lost.")
+    if close in {1000, 1001} or 4000 <= close <= 4499:
+        return ArtcafeError(Code.going_away, f"{what} (close code {close}).")
+    return ArtcafeError(
+        Code.forbidden if close >= 4500 else Code.protocol_error, f"{what} (close code {close})."
+    )
+
+
+def of_response(status: int, headers: Mapping[str, str], body: bytes) -> ArtcafeError:
+    """The error of an HTTP answer to the upgrade: its problem document (RFC 9457), or its bare status."""
+    problem = _problem(body)
+    code = Code.__members__.get(str(problem.get("code"))) or _BY_STATUS.get(status)
+    if code is None:
+        code = Code.unavailable if status >= 500 else Code.bad_request
+    detail = problem.get("detail")
+    message = detail if isinstance(detail, str) and detail else f"The server answered {status}."
+    return ArtcafeError(code, message, retry_after=_wait(problem, headers))
+
+
+def _problem(body: bytes) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(body, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return {}
+
+
+def _wait(problem: dict[str, Any], headers: Mapping[str, str]) -> float | None:
+    milliseconds = problem.get("retry_after_ms")
+    if isinstance(milliseconds, int) and milliseconds >= 0:
+        return milliseconds / 1000
+    seconds = headers.get("retry-after", "")
+    return float(seconds) if seconds.isdecimal() else None

@@ -1,0 +1,86 @@
+"""A message as a subscriber gets it."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from artcafe.wire import frames
+
+T = TypeVar("T")
+
+
+class Publisher(Protocol):
+    """Sends a message and gives its id: what `Message.respond` needs of a client."""
+
+    async def __call__(self, subject: str, data: Any, *, headers: Mapping[str, str] | None = None) -> str: ...
+
+
+class Message:
+    """One delivered message.
+
+    `subject` is in the form in which the subscription was written. `sender` is who published it, as
+    the server proved it: an agent's id, `u-…` for a human, `sys` for the platform. `id` is the
+    message's own, the same for every receiver. `headers` is empty when there are none, `reply_to` is
+    the subject that a reply goes to. `raw` is the payload as JSON text.
+
+    `after_gap` is True on the first message after this client was away: others may have been missed
+    before it.
+    """
+
+    __slots__ = (
+        "_data",
+        "_publish",
+        "_timestamp",
+        "after_gap",
+        "headers",
+        "id",
+        "raw",
+        "reply_to",
+        "sender",
+        "subject",
+    )
+
+    def __init__(self, frame: frames.Message, subject: str, publish: Publisher) -> None:
+        self.subject = subject
+        self.sender = frame.sender
+        self.id = frame.id
+        self.headers: Mapping[str, str] = frame.headers or {}
+        self.reply_to = frame.reply_to
+        self.raw = bytes(frame.data)
+        self.after_gap = False
+        self._timestamp = frame.timestamp
+        self._publish = publish
+        self._data: Any = msgspec.UNSET
+
+    @property
+    def data(self) -> Any:
+        """The payload, decoded from JSON when it is first asked for."""
+        if self._data is msgspec.UNSET:
+            self._data = msgspec.json.decode(self.raw)
+        return self._data
+
+    def decode(self, form: type[T]) -> T:
+        """The payload as this type: a dataclass, TypedDict, msgspec.Struct or builtin.
+
+        Raises msgspec.ValidationError, which says what does not fit.
+        """
+        return msgspec.json.decode(self.raw, type=form)
+
+    @property
+    def timestamp(self) -> datetime:
+        """When the server took the message, in UTC."""
+        return datetime.fromisoformat(self._timestamp)
+
+    async def respond(self, data: Any, *, headers: Mapping[str, str] | None = None) -> str | None:
+        """Publish to `reply_to` and give the reply's id; None, and nothing sent, when no reply is wanted.
+
+        Raises what `Client.publish` raises.
+        """
+        if self.reply_to is None:
+            return None
+        return await self._publish(self.reply_to, data, headers=headers)
+
+    def __repr__(self) -> str:
+        return f"<Message {self.id} on {self.subject} from {self.sender}, {len(self.raw)} bytes>"

@@ -1,0 +1,62 @@
+"""One message on its way out."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from artcafe.wire import frames
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.subjects import parse_subject
+
+_ROOM = 4096
+"""What a frame may hold besides the payload, in bytes (docs/protocol.md, sizes)."""
+
+
+class Publication:
+    """A `publish` frame that the server will be able to read: it closes on one that it cannot.
+
+    `written` tells whether it was handed to a connection: from then on the outcome may be unknown.
+    """
+
+    __slots__ = ("frame", "size", "written")
+
+    def __init__(
+        self,
+        tenant: str,
+        subject: str,
+        data: Any,
+        *,
+        headers: Mapping[str, str] | None,
+        reply_to: str | None,
+        call: str | None,
+    ) -> None:
+        """Raises invalid_subject, validation_failed, and TypeError for data that JSON cannot write."""
+        parse_subject(subject, tenant)
+        if reply_to is not None:
+            parse_subject(reply_to, tenant)
+        payload = frames.encode(data)
+        publish = frames.Publish(
+            subject=subject, data=msgspec.Raw(payload), id=call, headers=_checked(headers), reply_to=reply_to
+        )
+        self.frame = frames.encode(publish)
+        self.size = len(payload)
+        self.written = False
+
+    def check(self, limits: frames.Limits) -> None:
+        """Raises too_large for what the server would answer by closing the connection."""
+        most = limits.max_payload_bytes
+        if self.size > most or len(self.frame) > most + _ROOM:
+            message = f"A message may hold {most} bytes of JSON, and {_ROOM} bytes of headers."
+            raise ArtcafeError(Code.too_large, message)
+
+
+def _checked(headers: Mapping[str, str] | None) -> dict[str, str] | None:
+    if not headers:
+        return None
+    try:
+        return msgspec.convert(dict(headers), frames.Headers)
+    except msgspec.ValidationError as error:
+        message = "Headers are up to 32 pairs of text, names up to 128 characters, values up to 1024."
+        raise ArtcafeError(Code.validation_failed, message) from error

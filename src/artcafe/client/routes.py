@@ -1,0 +1,217 @@
+"""Which message goes to which subscription. No I/O: frames to send are given back to the caller."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from enum import Enum
+
+import msgspec
+
+from artcafe.client.message import Message, Publisher
+from artcafe.client.subscription import Subscription
+from artcafe.wire import frames
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.subjects import Address, matches, parse_pattern, parse_subject, pattern_to_bus
+
+_REMEMBERED = 1024
+_RETRY_SECONDS = 1.0
+
+
+class Stand(Enum):
+    """Where a route stands with the server on the current connection."""
+
+    new = "not asked yet"
+    asked = "asked, not answered"
+    live = "confirmed"
+    deferred = "refused for now, to be asked again"
+
+
+class Route:
+    """One subscription at the server, and the local ones that share it: same pattern, same queue group."""
+
+    __slots__ = ("address", "id", "members", "proven", "queue", "stand", "subject", "wait")
+
+    def __init__(self, route: str, address: Address, subscription: Subscription) -> None:
+        self.id = route
+        self.address = address
+        self.subject = subscription.subject
+        self.queue = subscription.queue
+        self.members = [subscription]
+        self.stand = Stand.new
+        self.proven = False
+        self.wait = 0.0
+
+    def ask(self) -> bytes:
+        """The `subscribe` frame."""
+        self.stand = Stand.asked
+        return frames.encode(frames.Subscribe(subject=self.subject, id=self.id, queue=self.queue))
+
+    def drop(self) -> bytes:
+        """The `unsubscribe` frame."""
+        return frames.encode(frames.Unsubscribe(subject=self.subject, queue=self.queue))
+
+    def receivers(self) -> Iterable[Subscription]:
+        """The members that get a message: all of them, or in a queue group the least busy one."""
+        if self.queue is None:
+            return self.members
+        return (min(self.members, key=lambda member: member.pending),)
+
+
+class Routes:
+    """The subscriptions that one client wants, over all its connections.
+
+    The server sends a message once to a connection, in the form of one of the patterns that match
+    (docs/protocol.md). Here it is given to every subscription that matches, in that one's own form.
+    """
+
+    def __init__(self, tenant: str, next_id: Callable[[], str], publish: Publisher) -> None:
+        self._tenant = tenant
+        self._next_id = next_id
+        self._publish = publish
+        self._routes: dict[str, Route] = {}
+        self._remembered: dict[str, tuple[str, tuple[Route, ...]]] = {}
+        self._answered = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._routes)
+
+    def check(self, subject: str, queue: str | None) -> None:
+        """Refuse early what the server would refuse by closing. Raises invalid_subject, validation_failed."""
+        parse_pattern(subject, self._tenant)
+        try:
+            frames.decode_client(frames.encode(frames.Subscribe(subject=subject, queue=queue)))
+        except msgspec.ValidationError as error:
+            message = "A queue group is named by 1 to 64 letters, digits, _ and -."
+            raise ArtcafeError(Code.validation_failed, message) from error
+
+    def add(self, subscription: Subscription) -> bytes | None:
+        """Take a subscription in; the frame to send when the server does not know its pattern yet.
+
+        Raises conflict for a queue group that overlaps another subscription: which of the two a
+        message was sent for is not told, so the group's other members could no longer share the work.
+        """
+        address = parse_pattern(subscription.subject, self._tenant)
+        for route in self._routes.values():
+            if (route.subject, route.queue) == (subscription.subject, subscription.queue):
+                route.members.append(subscription)
+                if route.stand is Stand.live:
+                    subscription.open()
+                return None
+            grouped = route.queue is not None or subscription.queue is not None
+            if grouped and overlap(route.address.subject, address.subject):
+                message = (
+                    "A queue group may not overlap another subscription of one client; use a second client."
+                )
+                raise ArtcafeError(Code.conflict, message)
+        route = Route(self._next_id(), address, subscription)
+        self._routes[route.id] = route
+        self._remembered.clear()
+        return route.ask()
+
+    def remove(self, subscription: Subscription) -> bytes | None:
+        """Let a subscription go; the frame to send when it was the last of its route."""
+        for route in self._routes.values():
+            if subscription in route.members:
+                route.members.remove(subscription)
+                if route.members:
+                    return None
+                self._forget(route)
+                return route.drop() if route.stand in {Stand.asked, Stand.live} else None
+        return None
+
+    def asks(self) -> list[bytes]:
+        """The frames that subscribe whatever the server does not know on this connection."""
+        return [r.ask() for r in self._routes.values() if r.stand in {Stand.new, Stand.deferred}]
+
+    async def settled(self) -> float:
+        """Wait until every frame of `asks` is answered; the seconds to wait before asking again."""
+        while any(route.stand is Stand.asked for route in self._routes.values()):
+            self._answered.clear()
+            await self._answered.wait()
+        return max((r.wait for r in self._routes.values() if r.stand is Stand.deferred), default=0.0)
+
+    def confirm(self, call: str) -> None:
+        """The server subscribed the route with this id."""
+        route = self._routes.get(call)
+        if route is not None:
+            route.stand = Stand.live
+            route.proven = True
+            for member in route.members:
+                member.open()
+            self._answered.set()
+
+    def refuse(self, call: str, error: ArtcafeError) -> bool:
+        """The server refused the frame with this id; False when it was none of a subscription.
+
+        A route that was live before, refused for a reason that passes, is asked for again; any other
+        is over, and its subscriptions raise the error.
+        """
+        route = self._routes.get(call)
+        if route is None:
+            return False
+        if route.proven and error.code.retry:
+            route.stand = Stand.deferred
+            route.wait = _RETRY_SECONDS if error.retry_after is None else error.retry_after
+        else:
+            self._forget(route)
+            for member in route.members:
+                member.end(error)
+        self._answered.set()
+        return True
+
+    def dispatch(self, frame: frames.Message) -> None:
+        """Give a message to every subscription that matches."""
+        short, routes = self._matching(frame.subject)
+        for route in routes:
+            for member in route.receivers():
+                member.push(Message(frame, route.address.form + short, self._publish))
+
+    def away(self) -> None:
+        """The connection is gone; the next one knows none of the routes."""
+        for route in self._routes.values():
+            if route.stand is Stand.live:
+                for member in route.members:
+                    member.away()
+            route.stand = Stand.new
+        self._answered.set()
+
+    def end(self, error: ArtcafeError | None) -> None:
+        """There will be no further connection."""
+        for route in self._routes.values():
+            for member in route.members:
+                member.end(error)
+        self._routes.clear()
+        self._remembered.clear()
+
+    def _forget(self, route: Route) -> None:
+        del self._routes[route.id]
+        self._remembered.clear()
+        self._answered.set()
+
+    def _matching(self, subject: str) -> tuple[str, tuple[Route, ...]]:
+        found = self._remembered.get(subject)
+        if found is None:
+            short = self._short(subject)
+            found = short, tuple(r for r in self._routes.values() if matches(r.address.subject, short))
+            if len(self._remembered) >= _REMEMBERED:
+                self._remembered.clear()
+            self._remembered[subject] = found
+        return found
+
+    def _short(self, subject: str) -> str:
+        try:
+            return parse_subject(subject, self._tenant).subject
+        except ArtcafeError:
+            # A newer server may allow characters that this grammar does not: they still match.
+            return subject
+
+
+def overlap(one: str, other: str) -> bool:
+    """Tell whether some subject is received by both of two short patterns."""
+    left, right = pattern_to_bus(one).split("."), pattern_to_bus(other).split(".")
+    for a, b in zip(left, right, strict=False):
+        if ">" in {a, b}:
+            return True
+        if a != b and "*" not in {a, b}:
+            return False
+    return len(left) == len(right)

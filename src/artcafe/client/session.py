@@ -1,0 +1,89 @@
+"""What the frames of the server mean to one client, over all its connections. No I/O."""
+
+from collections.abc import Callable
+from typing import get_args
+
+import msgspec
+
+from artcafe.client.calls import Calls
+from artcafe.client.errors import OutcomeUnknownError, copy, of_frame
+from artcafe.client.message import Publisher
+from artcafe.client.routes import Routes
+from artcafe.wire import frames
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+
+_KNOWN = frozenset(form.__struct_config__.tag for form in get_args(frames.ServerFrame))
+
+
+class _Tagged(msgspec.Struct):
+    type: str
+
+
+def decode(data: bytes) -> frames.ServerFrame | None:
+    """Read a frame; None for a type that only newer clients know. Raises protocol_error for a broken one."""
+    try:
+        frame: frames.ServerFrame = frames.decode_server(data)
+    except msgspec.DecodeError as broken:
+        try:
+            known = msgspec.json.decode(data, type=_Tagged).type in _KNOWN
+        except msgspec.DecodeError:
+            known = True
+        if known:
+            message = "The server sent a frame that this client cannot read."
+            raise ArtcafeError(Code.protocol_error, message) from broken
+        return None
+    return frame
+
+
+class Session:
+    """Who waits for which answer, who subscribed to what, and what the server last said about itself."""
+
+    def __init__(self, tenant: str, publish: Publisher, on_error: Callable[[ArtcafeError], None]) -> None:
+        self.calls = Calls()
+        self.routes = Routes(tenant, self.calls.next_id, publish)
+        self._on_error = on_error
+        self.goaway: frames.Goaway | None = None
+        """The server's farewell on this connection."""
+        self.refusal: ArtcafeError | None = None
+        """The last error of this connection that answered no frame of ours."""
+
+    def receive(self, frame: frames.ServerFrame) -> None:
+        """Act on a frame."""
+        match frame:
+            case frames.Message():
+                self.routes.dispatch(frame)
+            case frames.Ack():
+                self.calls.answer(frame.id, frame.message_id)
+            case frames.Subscribed():
+                if frame.id is not None:
+                    self.routes.confirm(frame.id)
+            case frames.Error():
+                self._refused(frame.id, of_frame(frame))
+            case frames.Goaway():
+                self.goaway = frame
+            case _:
+                # Pong has done its work by arriving; the rest answers nothing that anybody waits for.
+                pass
+
+    def _refused(self, call: str | None, error: ArtcafeError) -> None:
+        if call is not None and (self.calls.answer(call, error) or self.routes.refuse(call, error)):
+            return
+        self.refusal = error
+        self._on_error(error)
+
+    def away(self) -> None:
+        """The connection is gone, and the next one begins from nothing."""
+        self.goaway = None
+        self.refusal = None
+        self.routes.away()
+        self.calls.fail(_unknown)
+
+    def end(self, error: ArtcafeError | None) -> None:
+        """There will be no further connection, because of this error, or because the caller closed."""
+        self.routes.end(error)
+        self.calls.fail(_unknown if error is None else lambda: copy(error))
+
+
+def _unknown() -> ArtcafeError:
+    return OutcomeUnknownError("The connection was lost before the server acknowledged the message.")

@@ -1,0 +1,146 @@
+"""What a caller iterates over: the messages of one subscription, in a buffer with a bound."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Generator
+from types import TracebackType
+from typing import Self
+
+from artcafe.client.errors import SlowSubscriptionError, copy
+from artcafe.client.message import Message
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+
+
+class Subscription:
+    """The messages that match `subject`, in the order in which the server sent them.
+
+        async with await client.subscribe("tasks.*") as tasks:
+            async for message in tasks:
+                ...
+
+    `async with client.subscribe(…)` and a bare `async for message in client.subscribe(…)` subscribe
+    too, the latter until the client is closed. Several tasks may iterate: each message goes to one.
+
+    The buffer holds `buffer` messages. When it is full the oldest is dropped to make room; then the
+    next step of the iteration raises SlowSubscriptionError with the number of messages lost, once,
+    at the very place where they are missing. Nobody else waits or loses anything.
+
+    The iteration ends when the subscription or the client is closed, and raises ArtcafeError when
+    the server refused or stopped the client, each time after what is in the buffer.
+
+    `gaps` counts how often the client was away while this was subscribed: delivery is at most once,
+    so messages may have been missed each time, and `Message.after_gap` marks where.
+    """
+
+    def __init__(
+        self,
+        subject: str,
+        *,
+        queue: str | None,
+        buffer: int,
+        opener: Callable[["Subscription"], Awaitable[None]],
+        closer: Callable[["Subscription"], Awaitable[None]],
+    ) -> None:
+        self.subject = subject
+        self.queue = queue
+        self.gaps = 0
+        self._buffer: deque[Message] = deque(maxlen=buffer)
+        self._opener = opener
+        self._closer = closer
+        self._asked = False
+        self._open = False
+        self._ended = False
+        self._error: ArtcafeError | None = None
+        self._dropped = 0
+        self._gap = False
+        self._changed = asyncio.Event()
+
+    @property
+    def pending(self) -> int:
+        """How many messages wait in the buffer."""
+        return len(self._buffer)
+
+    async def close(self) -> None:
+        """Stop receiving. What is in the buffer can still be read. Closing twice is fine."""
+        if not self._ended:
+            self.end(None)
+            await self._closer(self)
+
+    def __await__(self) -> Generator[object, None, Self]:
+        return self._subscribe().__await__()
+
+    async def __aenter__(self) -> Self:
+        return await self._subscribe()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Message:
+        await self._subscribe()
+        while True:
+            if self._dropped:
+                dropped, self._dropped = self._dropped, 0
+                raise SlowSubscriptionError(dropped)
+            if self._buffer:
+                return self._buffer.popleft()
+            self._check()
+            if self._ended:
+                raise StopAsyncIteration
+            await self._change()
+
+    async def _subscribe(self) -> Self:
+        if not self._asked:
+            self._asked = True
+            await self._opener(self)
+        return self
+
+    def _check(self) -> None:
+        if self._error is not None:
+            raise copy(self._error)
+
+    async def _change(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()
+
+    # For the client: what it tells its subscriptions.
+
+    async def opened(self) -> None:
+        """Wait until the server has confirmed. Raises what ended the subscription instead."""
+        while not self._open:
+            self._check()
+            if self._ended:
+                raise ArtcafeError(Code.unavailable, "It was closed before the server had confirmed it.")
+            await self._change()
+
+    def open(self) -> None:
+        """The server delivers from here on."""
+        self._open = True
+        self._changed.set()
+
+    def push(self, message: Message) -> None:
+        """A message came."""
+        if len(self._buffer) == self._buffer.maxlen:
+            self._buffer.popleft()
+            self._dropped += 1
+        message.after_gap, self._gap = self._gap, False
+        self._buffer.append(message)
+        self._changed.set()
+
+    def away(self) -> None:
+        """The connection was lost: what is published now does not come here."""
+        if self._open:
+            self.gaps += 1
+            self._gap = True
+
+    def end(self, error: ArtcafeError | None) -> None:
+        """Nothing more will come; the first end is the one that counts."""
+        if not self._ended:
+            self._ended = True
+            self._error = error
+            self._changed.set()

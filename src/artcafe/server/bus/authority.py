@@ -1,0 +1,300 @@
+"""The one who tells NATS which accounts exist: the only holder of system-account credentials.
+
+NATS believes whoever holds a user of the system account; it takes an older JWT as readily as a
+newer one. So the store is the source of truth, and this makes NATS agree with it. In a cluster the
+server that answers has done what was asked; the others follow within moments.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.errors import NoRespondersError
+
+from artcafe.server.bus.nkeys import read_token
+from artcafe.server.bus.operator import Operator
+from artcafe.server.domain.tenant import Tenant
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+
+_ANSWER_SECONDS = 5.0
+_RECONNECT_SECONDS = 0.5
+
+_HINT = "Write its configuration with `artcafe nats-config` and restart it."
+
+_log = logging.getLogger(__name__)
+
+
+class BusRefusedError(Exception):
+    """The NATS that was named cannot be this installation's bus: why, and what to do, for its operator."""
+
+
+class Authority:
+    """Tenants' accounts on a real NATS: ports.Accounts.
+
+    One connection, which reconnects for ever. While NATS is away every call raises unavailable
+    after a few seconds; what it asked for may then still happen.
+    """
+
+    def __init__(
+        self, url: str, operator: Operator, *, open_seconds: float = 5.0, spare_seconds: int = 60
+    ) -> None:
+        """Take the URL, or several of one cluster with commas between them.
+
+        `open` waits `open_seconds` for a NATS that is starting. `reconcile` spares accounts
+        younger than `spare_seconds`.
+        """
+        self._servers = [part.strip() for part in url.split(",")]
+        self._operator = operator
+        self._open_seconds = open_seconds
+        self._spare_seconds = spare_seconds
+        self._credentials = operator.system_credentials()
+        self._connecting = asyncio.Lock()
+        self._client: Client | None = None
+        self._opening = True
+        self._closed = False
+        self._newest_removed = 0
+
+    async def __aenter__(self) -> "Authority":
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def open(self) -> None:
+        """Connect, and prove that this NATS is ours and keeps what it acknowledges. Raises BusRefusedError."""
+        try:
+            self._check_urls()
+            async with asyncio.timeout(self._open_seconds):
+                await self._connected()
+            await self._prove()
+        except BusRefusedError:
+            await self.close()
+            raise
+        except (NatsError, OSError, TimeoutError) as error:
+            await self.close()
+            raise BusRefusedError(
+                f"No NATS answers at {self._place}. Start it, or run `artcafe up`, which brings its own."
+            ) from error
+        self._opening = False
+
+    async def close(self) -> None:
+        """Close the connection. Closing twice is allowed."""
+        self._closed = True
+        if self._client is not None:
+            await self._client.close()
+
+    async def push(self, tenant: Tenant) -> None:
+        """Create or update the tenant's account; nothing happens when it stands there as it should.
+
+        Effective on live connections when it returns. Raises unavailable.
+        """
+        with _translated():
+            held = await self._held(self._operator.account_id(tenant))
+            if held is None or not self._operator.same_account(tenant, held):
+                await self._push(tenant, held)
+
+    async def remove(self, tenant: Tenant) -> None:
+        """Delete the account with its streams: its connections end. Nothing happens when it is gone.
+
+        Raises unavailable.
+        """
+        account = self._operator.account_id(tenant)
+        with _translated():
+            held = await self._held(account)
+            if held is not None:
+                await self._delete(account, held)
+
+    async def reconcile(self, tenants: Sequence[Tenant]) -> int:
+        """Push what NATS lacks or holds differently, delete what no tenant owns; how many changed.
+
+        `tenants` are all that exist. An account that is younger than a minute is spared, though no
+        tenant in the list owns it: another process may have made it since the list was read. The
+        system account and the control account are left alone. Raises unavailable.
+        """
+        own = {self._operator.system_account()[0], self._operator.control_account()[0]}
+        changed = 0
+        with _translated():
+            held = await self._every()
+            for tenant in tenants:
+                jwt = held.pop(self._operator.account_id(tenant), None)
+                if jwt is None or not self._operator.same_account(tenant, jwt):
+                    await self._push(tenant, jwt)
+                    changed += 1
+            grown = self._operator.now() - self._spare_seconds
+            for account, jwt in held.items():
+                if account not in own and _issued(jwt) <= grown:
+                    await self._delete(account, jwt)
+                    changed += 1
+        return changed
+
+    async def _push(self, tenant: Tenant, held: str | None) -> None:
+        newest = self._newest_removed if held is None else max(_issued(held), self._newest_removed)
+        jwt = self._operator.account_jwt(tenant, newer_than=newest)
+        await self._change("$SYS.REQ.CLAIMS.UPDATE", jwt)
+
+    async def _delete(self, account: str, held: str) -> None:
+        # Streams first: asked about an account that it no longer has, NATS looks for it for half a second.
+        answer = _object(await self._ask(f"$JS.API.ACCOUNT.PURGE.{account}"))
+        if "error" in answer:
+            _log.error("NATS did not delete the streams of account %s: %s", account, answer["error"])
+            raise _unavailable("The streams of an account could not be deleted.")
+        await self._change("$SYS.REQ.CLAIMS.DELETE", self._operator.deletion_jwt([account]))
+        self._newest_removed = max(self._newest_removed, _issued(held))
+
+    async def _change(self, subject: str, jwt: str) -> None:
+        answer = _object(await self._ask(subject, jwt.encode()))
+        if "error" in answer or answer.get("data", {}).get("code") != 200:
+            _log.error("NATS refused a change of accounts: %s", answer)
+            raise _unavailable("The message bus refused a change of accounts.")
+
+    async def _held(self, account: str) -> str | None:
+        """The account's JWT as NATS holds it."""
+        return (await self._ask(f"$SYS.REQ.ACCOUNT.{account}.CLAIMS.LOOKUP")).decode() or None
+
+    async def _every(self) -> dict[str, str]:
+        """Every account that NATS holds, with its JWT: a message for each, then an empty one."""
+        packed = await self._gather("$SYS.REQ.CLAIMS.PACK", lambda got: not got[-1])
+        pairs = (message.decode().partition("|") for message in packed[:-1])
+        return {account: jwt for account, _, jwt in pairs}
+
+    def _check_urls(self) -> None:
+        if not all(map(_is_url, self._servers)):
+            raise BusRefusedError("The address of NATS is a URL: nats://host:4222, or tls://host:4222.")
+
+    async def _prove(self) -> None:
+        """Raises BusRefusedError unless every server behind the URL is configured as `server_config` writes."""
+        try:
+            answers = await self._gather("$SYS.REQ.SERVER.PING.STATSZ", _every_server)
+        except NoRespondersError:
+            raise BusRefusedError(
+                f"The NATS at {self._place} lets anybody in: it is not in operator mode. {_HINT}"
+            ) from None
+        for answer in map(_object, answers):
+            name, streams = answer["server"]["name"], answer["statsz"].get("jetstream")
+            if streams is None:
+                raise BusRefusedError(f"The NATS server {name} runs without JetStream. {_HINT}")
+            if not streams["config"].get("sync_always"):
+                raise BusRefusedError(
+                    f"The NATS server {name} acknowledges what is not on disk yet: its JetStream needs"
+                    f" `sync_interval: always`. {_HINT}"
+                )
+        control, _ = self._operator.control_account()
+        try:
+            held = await self._held(control)
+        except NoRespondersError:
+            held = None
+        if held is None:
+            raise BusRefusedError(
+                f"The NATS at {self._place} lacks this installation's own accounts. {_HINT}"
+            )
+
+    async def _ask(self, subject: str, payload: bytes = b"") -> bytes:
+        (answer,) = await self._gather(subject, lambda got: True, payload)
+        return answer
+
+    async def _gather(
+        self, subject: str, complete: Callable[[list[bytes]], bool], payload: bytes = b""
+    ) -> list[bytes]:
+        """Ask, and collect answers until they are complete. Raises NatsError, OSError, TimeoutError."""
+        got: list[bytes] = []
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            client = await self._connected()
+            answers = await client.subscribe(client.new_inbox())
+            try:
+                await client.publish(subject, payload, reply=answers.subject)
+                while not got or not complete(got):
+                    # A limit of its own, since nats-py may swallow the cancellation by the one around.
+                    message = await answers.next_msg(timeout=_ANSWER_SECONDS)
+                    if message.headers and message.headers.get("Status") == "503":
+                        raise NoRespondersError
+                    got.append(message.data)
+            finally:
+                if not client.is_closed:
+                    await answers.unsubscribe()
+        return got
+
+    async def _connected(self) -> Client:
+        """The connection, made anew when nats-py gave it up: it does so on most errors that a server
+        tells, the end of a user JWT among them."""
+        async with self._connecting:
+            if self._closed:
+                raise _unavailable("The connection to the message bus was closed.")
+            if self._client is None or self._client.is_closed:
+                self._client = await self._connect()
+            return self._client
+
+    async def _connect(self) -> Client:
+        client = Client()
+        try:
+            await client.connect(
+                self._servers,
+                name="artcafe-authority",
+                user_jwt_cb=self._credentials.jwt,
+                signature_cb=self._credentials.sign,
+                error_cb=self._heard,
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=_RECONNECT_SECONDS,  # type: ignore[arg-type]
+            )
+        except BaseException:
+            await client.close()
+            raise
+        return client
+
+    async def _heard(self, error: Exception) -> None:
+        if not self._opening:
+            _log.warning("NATS: %s", error)
+        elif "authorization violation" in str(error).lower():
+            # Later on this may pass, so nats-py tries for ever; at the start it is a wrong address.
+            raise BusRefusedError(f"The NATS at {self._place} does not know this installation. {_HINT}")
+
+    @property
+    def _place(self) -> str:
+        """The servers, without user names and passwords."""
+        return ", ".join(server.rpartition("//")[2].rpartition("@")[2] for server in self._servers)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (NatsError, OSError, TimeoutError) as error:
+        raise _unavailable("The message bus does not answer.") from error
+
+
+def _every_server(answers: list[bytes]) -> bool:
+    return len(answers) >= int(_object(answers[0])["statsz"]["active_servers"])
+
+
+def _object(answer: bytes) -> dict[str, Any]:
+    return msgspec.json.decode(answer, type=dict[str, Any])
+
+
+def _issued(jwt: str) -> int:
+    """When a JWT that NATS holds was issued; 0 for one that nobody signed."""
+    try:
+        return int(read_token(jwt)["iat"])
+    except (KeyError, ValueError):
+        return 0
+
+
+def _unavailable(message: str) -> ArtcafeError:
+    return ArtcafeError(Code.unavailable, message)
+
+
+def _is_url(server: str) -> bool:
+    try:
+        parts = urlsplit(server)
+        return parts.scheme in {"nats", "tls"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False

@@ -1,0 +1,235 @@
+"""The whole bus in one process: links, accounts and control, with the promises of the real one.
+
+For tests, and wherever one process is all there is. Nothing is kept on disk.
+"""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+
+from artcafe.server.bus.grammar import check_pattern, check_queue, check_subject, receives
+from artcafe.server.domain.ids import TenantId
+from artcafe.server.domain.tenant import Tenant
+from artcafe.server.ports import Deliver
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+
+BUFFER_BYTES = 8 * 1024 * 1024
+MAX_PAYLOAD_BYTES = 2 * 1024 * 1024
+
+_Key = tuple[TenantId, str]
+
+
+class MemorySubscription:
+    """Interest in a pattern."""
+
+    __slots__ = ("_deliver", "_link", "open", "pattern", "queue")
+
+    def __init__(self, link: "MemoryLink", pattern: str, queue: str | None, deliver: Deliver) -> None:
+        self.open = True
+        self.pattern = pattern
+        self.queue = queue
+        self._link = link
+        self._deliver = deliver
+
+    def take(self, subject: str, payload: bytes) -> None:
+        """Deliver, unless closed meanwhile."""
+        if self.open:
+            self._deliver(subject, payload)
+
+    async def close(self) -> None:
+        """Nothing is delivered after this was called. Closing twice is allowed."""
+        self.open = False
+        self._link.forget(self)
+
+
+class MemoryLink:
+    """One account's link: up while the account exists, over when it was dropped.
+
+    What is published while the account is gone waits in the buffer until it is back, as on the real
+    bus. Deliveries happen in the next turn of the event loop.
+    """
+
+    def __init__(self, buffer_bytes: int) -> None:
+        """Begin up."""
+        self.up = True
+        self._over = False
+        self._room = buffer_bytes
+        self._subscriptions: dict[MemorySubscription, None] = {}
+        self._waiting: deque[tuple[str, bytes]] = deque()
+        # How often each queue group was served, so that its members take turns.
+        self._turns: Counter[tuple[str, str]] = Counter()
+
+    def publish(self, subject: str, payload: bytes) -> None:
+        """Send at most once; never blocks. Order is kept per link.
+
+        Raises unavailable when the buffer is full or the link closed, too_large and invalid_subject
+        as the real bus does: nothing was taken.
+        """
+        check_subject(subject)
+        if len(payload) > MAX_PAYLOAD_BYTES:
+            raise ArtcafeError(Code.too_large, "The message is larger than the bus takes.")
+        size = len(subject) + len(payload)
+        if self._over or self._room < size:
+            raise _away()
+        self._room -= size
+        if self.up:
+            self._send(subject, payload)
+        else:
+            self._waiting.append((subject, payload))
+
+    async def subscribe(self, pattern: str, deliver: Deliver, queue: str | None = None) -> MemorySubscription:
+        """When this returns, whatever is published later is delivered while the link is up.
+
+        With `queue`, each message goes to one member of the group of that name and pattern. Raises
+        unavailable or invalid_subject.
+        """
+        check_pattern(pattern)
+        if queue is not None:
+            check_queue(queue)
+        self._check_up()
+        subscription = MemorySubscription(self, pattern, queue, deliver)
+        self._subscriptions[subscription] = None
+        return subscription
+
+    async def flush(self) -> None:
+        """When this returns, the bus has everything published before. Raises unavailable."""
+        self._check_up()
+
+    def forget(self, subscription: MemorySubscription) -> None:
+        """Remove a closed subscription."""
+        self._subscriptions.pop(subscription, None)
+
+    def resume(self) -> None:
+        """The account exists again: send what waited."""
+        self.up = True
+        while self._waiting:
+            self._send(*self._waiting.popleft())
+
+    def close(self) -> None:
+        """Take and deliver nothing more, whoever holds it."""
+        self.up, self._over = False, True
+        for subscription in self._subscriptions:
+            subscription.open = False
+        self._subscriptions.clear()
+        self._waiting.clear()
+
+    def _send(self, subject: str, payload: bytes) -> None:
+        loop = asyncio.get_running_loop()
+        for subscription in self._receivers(subject):
+            loop.call_soon(subscription.take, subject, payload)
+        loop.call_soon(self._sent, len(subject) + len(payload))
+
+    def _sent(self, size: int) -> None:
+        self._room += size
+
+    def _receivers(self, subject: str) -> Iterator[MemorySubscription]:
+        groups: dict[tuple[str, str], list[MemorySubscription]] = {}
+        for subscription in self._subscriptions:
+            if not receives(subscription.pattern, subject):
+                continue
+            if subscription.queue is None:
+                yield subscription
+            else:
+                groups.setdefault((subscription.queue, subscription.pattern), []).append(subscription)
+        for group, members in groups.items():
+            yield members[self._turns[group] % len(members)]
+            self._turns[group] += 1
+
+    def _check_up(self) -> None:
+        if not self.up:
+            raise _away()
+
+
+class MemoryBus:
+    """ports.Bus, ports.Accounts and ports.Control. Several users of one MemoryBus are several processes."""
+
+    def __init__(self, *, idle_seconds: float = 60.0, buffer_bytes: int = BUFFER_BYTES) -> None:
+        """As for bus.tenants.TenantLinks."""
+        self._idle_seconds = idle_seconds
+        self._buffer_bytes = buffer_bytes
+        self._accounts: set[_Key] = set()
+        self._links: dict[_Key, MemoryLink] = {}
+        self._holders: Counter[TenantId] = Counter()
+        self._idle: dict[TenantId, asyncio.TimerHandle] = {}
+        self._control = MemoryLink(buffer_bytes)
+
+    async def link(self, tenant: Tenant) -> MemoryLink:
+        """The tenant's link. Each call that returns is matched by one `release`.
+
+        Raises unavailable for a tenant whose account was not pushed.
+        """
+        key = (tenant.id, tenant.account)
+        if key not in self._accounts:
+            raise _away()
+        timer = self._idle.pop(tenant.id, None)
+        if timer is not None:
+            timer.cancel()
+        self._holders[tenant.id] += 1
+        return self._links.setdefault(key, MemoryLink(self._buffer_bytes))
+
+    def release(self, tenant: TenantId) -> None:
+        """Give back one `link`. Raises ValueError for one that was never taken."""
+        if self._holders[tenant] <= 0:
+            raise ValueError("A link was released more often than it was taken.")
+        self._holders[tenant] -= 1
+        if self._holders[tenant] == 0:
+            del self._holders[tenant]
+            loop = asyncio.get_running_loop()
+            self._idle[tenant] = loop.call_later(self._idle_seconds, self._retire, tenant)
+
+    async def drop(self, tenant: TenantId) -> None:
+        """Close the tenant's link at once, whoever holds it. Its holders still release it."""
+        self._close(tenant)
+
+    async def ping(self) -> None:
+        """It is always there."""
+
+    async def push(self, tenant: Tenant) -> None:
+        """Create the tenant's account, or leave it as it is."""
+        key = (tenant.id, tenant.account)
+        self._accounts.add(key)
+        link = self._links.get(key)
+        if link is not None and not link.up:
+            link.resume()
+
+    async def remove(self, tenant: Tenant) -> None:
+        """Delete the account: its link is down. Nothing happens when it is gone."""
+        self._forget((tenant.id, tenant.account))
+
+    async def reconcile(self, tenants: Sequence[Tenant]) -> int:
+        """Push what is missing, delete what no tenant owns; how many changed."""
+        wanted = {(tenant.id, tenant.account): tenant for tenant in tenants}
+        orphans = self._accounts - wanted.keys()
+        missing = wanted.keys() - self._accounts
+        for key in orphans:
+            self._forget(key)
+        for key in missing:
+            await self.push(wanted[key])
+        return len(orphans) + len(missing)
+
+    async def tell(self, topic: str, payload: bytes) -> None:
+        """To everybody who hears the topic."""
+        self._control.publish(topic, payload)
+
+    async def hear(self, topic: str, deliver: Deliver) -> MemorySubscription:
+        """`deliver` gets (topic, payload). `topic` may be a pattern."""
+        return await self._control.subscribe(topic, deliver)
+
+    def _forget(self, key: _Key) -> None:
+        self._accounts.discard(key)
+        link = self._links.get(key)
+        if link is not None:
+            link.up = False
+
+    def _retire(self, tenant: TenantId) -> None:
+        del self._idle[tenant]
+        self._close(tenant)
+
+    def _close(self, tenant: TenantId) -> None:
+        for key in [key for key in self._links if key[0] == tenant]:
+            self._links.pop(key).close()
+
+
+def _away() -> ArtcafeError:
+    return ArtcafeError(Code.unavailable, "The bus is away for a moment.")

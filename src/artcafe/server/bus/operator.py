@@ -1,0 +1,292 @@
+"""One installation's identity in NATS, derived from one secret.
+
+Nothing secret about accounts is stored anywhere: every key comes from the installation's 32 bytes
+by HKDF, except the users', which are made anew in each process. The same secret always yields the
+same operator and the same accounts, so any server process can speak for the installation.
+
+The JWTs follow github.com/nats-io/jwt version 2; see docs.nats.io, "Decentralized JWT
+Authentication/Authorization".
+"""
+
+import base64
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from artcafe.server.bus.nkeys import KeyPair, Kind, read_token, write_token
+from artcafe.server.domain.tenant import Tenant
+from artcafe.server.ports import Clock
+from artcafe.wire import subjects
+
+SEED_BYTES = 32
+
+USER_SECONDS = 24 * 3600
+"""How long a user JWT is good. NATS ends the connection when it runs out; reconnecting gets a new one."""
+
+CONTROL = "artcafe-control"
+"""The account on which the server processes talk to each other."""
+
+MAX_PAYLOAD_BYTES = 2 * 1024 * 1024
+"""The largest NATS message: a client's largest payload and the envelope around it fit with room."""
+
+_INBOX = "_INBOX.>"
+_UNLIMITED = -1
+
+_TENANT_SUBJECTS = [
+    f"{space}.>" for space in (subjects.SHARED, subjects.DIRECT, subjects.INBOX, subjects.RESERVED)
+]
+_CONTROL_SUBJECTS = ["control.>"]
+_SYSTEM_REQUESTS = [
+    "$SYS.REQ.CLAIMS.*",
+    "$SYS.REQ.ACCOUNT.*.CLAIMS.LOOKUP",
+    "$SYS.REQ.SERVER.PING.*",
+    "$JS.API.ACCOUNT.PURGE.*",
+]
+
+# Streams of one tenant: room to work in, and an end to it. A plan without a number of its own gets these.
+_STREAM_BYTES = 1024 * 1024 * 1024
+_STREAMS = 64
+_CONSUMERS = 4096
+
+
+class Credentials:
+    """What one process proves itself with, as one user of one account. The user's key lives here only."""
+
+    def __init__(
+        self, account: KeyPair, signer: KeyPair, clock: Clock, name: str, permissions: dict[str, Any]
+    ) -> None:
+        self._account = account
+        self._signer = signer
+        self._clock = clock
+        self._name = name
+        self._permissions = permissions
+        self._user = KeyPair.random(Kind.user)
+
+    @property
+    def account(self) -> str:
+        """The public key of the account."""
+        return self._account.public
+
+    def jwt(self) -> bytes:
+        """A fresh user JWT, good for USER_SECONDS: nats-py's `user_jwt_cb`."""
+        now = int(self._clock.now())
+        limits = {"subs": _UNLIMITED, "data": _UNLIMITED, "payload": _UNLIMITED}
+        nats = {
+            **self._permissions,
+            **limits,
+            "issuer_account": self._account.public,
+            "type": "user",
+            "version": 2,
+        }
+        claims = {
+            "iat": now,
+            "exp": now + USER_SECONDS,
+            "name": self._name,
+            "sub": self._user.public,
+            "nats": nats,
+        }
+        return write_token(self._signer, claims).encode()
+
+    def sign(self, nonce: str) -> bytes:
+        """The signature of the server's nonce in base64: nats-py's `signature_cb`."""
+        return base64.b64encode(self._user.sign(nonce.encode()))
+
+
+class Operator:
+    """Mints everything that NATS asks of an operator. Pure: it signs, it connects to nothing."""
+
+    def __init__(self, seed: bytes, clock: Clock) -> None:
+        """Take the installation's secret. Raises ValueError when it is not 32 bytes."""
+        if len(seed) != SEED_BYTES:
+            raise ValueError(f"The installation's secret is {SEED_BYTES} bytes.")
+        self._seed = seed
+        self._clock = clock
+        self._identity = KeyPair.derive(seed, "operator", Kind.operator)
+        self._signer = KeyPair.derive(seed, "operator-signing", Kind.operator)
+        self._system = self._account_keys("system")
+        self._control = self._account_keys("control")
+
+    @property
+    def public(self) -> str:
+        """The operator's public key: the name of this installation in NATS."""
+        return self._identity.public
+
+    @property
+    def signer(self) -> str:
+        """The public key that signs the accounts."""
+        return self._signer.public
+
+    def now(self) -> int:
+        """The time in Unix seconds, as tokens have it."""
+        return int(self._clock.now())
+
+    def operator_jwt(self) -> str:
+        """The token a nats-server of this installation trusts. Only signing keys may sign for it."""
+        nats = {
+            "signing_keys": [self._signer.public],
+            "system_account": self._system[0].public,
+            "strict_signing_key_usage": True,
+            "type": "operator",
+            "version": 2,
+        }
+        return write_token(self._identity, self._claims("artcafe", self._identity.public, nats))
+
+    def system_account(self) -> tuple[str, str]:
+        """The (public key, JWT) of the account that sees $SYS."""
+        account, signer = self._system
+        return account.public, self._account_jwt(account, signer, "SYS", None, {}, [])
+
+    def control_account(self) -> tuple[str, str]:
+        """The (public key, JWT) of the account on which server processes talk to each other."""
+        account, signer = self._control
+        return account.public, self._account_jwt(account, signer, CONTROL, None, {}, [])
+
+    def account_id(self, tenant: Tenant) -> str:
+        """The public key of a tenant's account. A tenant made again under its id has another one."""
+        return self._tenant_keys(tenant)[0].public
+
+    def account_jwt(self, tenant: Tenant, *, newer_than: int = 0) -> str:
+        """The JWT of a tenant's account, issued now, and in any case after `newer_than` (Unix seconds).
+
+        NATS keeps quiet about a JWT that it held before, so each one that is pushed must be newer.
+        """
+        account, signer = self._tenant_keys(tenant)
+        issued_at = max(self.now(), newer_than + 1)
+        streams = {
+            "mem_storage": 0,
+            "disk_storage": _STREAM_BYTES,
+            "streams": _STREAMS,
+            "consumer": _CONSUMERS,
+        }
+        tags = [f"tenant:{tenant.id}"]
+        return self._account_jwt(account, signer, tenant.id, issued_at, streams, tags)
+
+    def same_account(self, tenant: Tenant, jwt: str) -> bool:
+        """Tell whether a JWT, whenever issued, says what `account_jwt` says now."""
+        try:
+            held = read_token(jwt)
+        except ValueError:
+            return False
+        wanted = read_token(self.account_jwt(tenant))
+        moment = {"iat": 0, "jti": ""}
+        return held | moment == wanted | moment
+
+    def deletion_jwt(self, accounts: Sequence[str]) -> str:
+        """The order to delete accounts, given by their public keys."""
+        nats = {"accounts": list(accounts), "type": "generic", "version": 2}
+        return write_token(self._signer, self._claims("delete", self._signer.public, nats))
+
+    def credentials(self, tenant: Tenant) -> Credentials:
+        """The gateway's user in a tenant's account: its messages and nothing else."""
+        permissions = _permissions([*_TENANT_SUBJECTS, _INBOX], [*_TENANT_SUBJECTS, _INBOX])
+        return Credentials(*self._tenant_keys(tenant), self._clock, "gateway", permissions)
+
+    def control_credentials(self) -> Credentials:
+        """A server process's user in the control account."""
+        permissions = _permissions([*_CONTROL_SUBJECTS, _INBOX], [*_CONTROL_SUBJECTS, _INBOX])
+        return Credentials(*self._control, self._clock, "control", permissions)
+
+    def system_credentials(self) -> Credentials:
+        """The authority's user in the system account: accounts, streams' end and the servers' state."""
+        permissions = _permissions(_SYSTEM_REQUESTS, [_INBOX])
+        return Credentials(*self._system, self._clock, "authority", permissions)
+
+    def server_config(
+        self, *, server_name: str, listen: str, data_dir: Path, monitor: str | None = None
+    ) -> str:
+        """The configuration of a nats-server of this installation. It holds no secret.
+
+        `listen` and `monitor` are `host:port`, a port of -1 is any free one. `data_dir` is an
+        absolute path on the server's machine, for accounts and streams. Everything a stream
+        acknowledges is on disk: `sync_interval: always`.
+        """
+        system, system_jwt = self.system_account()
+        control, control_jwt = self.control_account()
+        lines = [
+            f"server_name: {_quoted(server_name)}",
+            f"listen: {_quoted(listen)}",
+            *([f"http: {_quoted(monitor)}"] if monitor is not None else []),
+            f"max_payload: {MAX_PAYLOAD_BYTES}",
+            f"operator: {_quoted(self.operator_jwt())}",
+            f"system_account: {system}",
+            "resolver {",
+            "  type: full",
+            f"  dir: {_quoted(str(data_dir / 'accounts'))}",
+            "  allow_delete: true",
+            "  hard_delete: true",
+            '  interval: "2m"',
+            # How long a login to an account nobody knows waits.
+            '  timeout: "500ms"',
+            "}",
+            "resolver_preload {",
+            f"  {system}: {_quoted(system_jwt)}",
+            f"  {control}: {_quoted(control_jwt)}",
+            "}",
+            "jetstream {",
+            f"  store_dir: {_quoted(str(data_dir / 'streams'))}",
+            "  sync_interval: always",
+            "  max_memory_store: 256MB",
+            "}",
+        ]
+        return "\n".join(lines) + "\n"
+
+    def _account_keys(self, purpose: str) -> tuple[KeyPair, KeyPair]:
+        """An account's own key, which only names it, and the one that signs its users."""
+        return (
+            KeyPair.derive(self._seed, f"account/{purpose}", Kind.account),
+            KeyPair.derive(self._seed, f"account-signing/{purpose}", Kind.account),
+        )
+
+    def _tenant_keys(self, tenant: Tenant) -> tuple[KeyPair, KeyPair]:
+        # A tenant id holds no slash, so no two tenants share a purpose, nor does one share "system".
+        return self._account_keys(f"{tenant.id}/{tenant.account}")
+
+    def _account_jwt(
+        self,
+        account: KeyPair,
+        signer: KeyPair,
+        name: str,
+        issued_at: int | None,
+        streams: dict[str, int],
+        tags: Sequence[str],
+    ) -> str:
+        limits = {
+            "subs": _UNLIMITED,
+            "data": _UNLIMITED,
+            "payload": _UNLIMITED,
+            "imports": _UNLIMITED,
+            "exports": _UNLIMITED,
+            "wildcards": True,
+            "conn": _UNLIMITED,
+            "leaf": 0,
+            **streams,
+        }
+        nats: dict[str, Any] = {
+            "limits": limits,
+            "signing_keys": [signer.public],
+            "type": "account",
+            "version": 2,
+        }
+        if tags:
+            nats["tags"] = tags
+        claims = self._claims(name, account.public, nats)
+        if issued_at is not None:
+            claims["iat"] = issued_at
+        return write_token(self._signer, claims)
+
+    def _claims(self, name: str, subject: str, nats: dict[str, Any]) -> dict[str, Any]:
+        return {"iat": self.now(), "name": name, "sub": subject, "nats": nats}
+
+
+def _permissions(publish: list[str], subscribe: list[str]) -> dict[str, Any]:
+    """Allow these and nothing else: an allow list denies the rest (docs.nats.io, Authorization)."""
+    return {"pub": {"allow": publish}, "sub": {"allow": subscribe}}
+
+
+def _quoted(text: str) -> str:
+    """A string of a NATS configuration. Raises ValueError for what could end it."""
+    if not text.isprintable() or '"' in text or "\\" in text:
+        raise ValueError(
+            "A value of the NATS configuration holds a quote, a backslash or a control character."
+        )
+    return f'"{text}"'

@@ -1,0 +1,167 @@
+"""One connection for each tenant that somebody on this process needs: ports.Bus on NATS."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+
+from artcafe.server.bus.link import BUFFER_BYTES, PATIENCE_SECONDS, NatsLink
+from artcafe.server.bus.operator import Credentials, Operator
+from artcafe.server.domain.ids import TenantId
+from artcafe.server.domain.tenant import Tenant
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+
+_FAREWELL_SECONDS = 1.0
+
+_Key = tuple[TenantId, str]
+_PROBE: _Key = (TenantId(""), "")
+"""The link that only asks whether NATS answers; no tenant has an empty id."""
+
+
+@dataclass(eq=False, slots=True)
+class _Active:
+    link: NatsLink
+    task: asyncio.Task[None]
+    closing: bool = False
+
+
+class TenantLinks:
+    """Links to tenants' accounts. Enter it before use; what it started ends when it is left.
+
+    Everybody who asks for the same tenant gets the same link, and there is one connection however
+    many ask at once. When the last one gave it back, it stays for `idle_seconds`, is flushed and
+    closed. A tenant that was deleted and made again under its id has another account, and gets
+    another link, also when nobody dropped the first one here.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        operator: Operator,
+        *,
+        idle_seconds: float = 60.0,
+        buffer_bytes: int = BUFFER_BYTES,
+        patience: float = PATIENCE_SECONDS,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        """`url` may be several, with commas between them; `buffer_bytes` is what one link holds while
+        NATS is away, `patience` how many seconds a call waits for it, `jitter` draws from [0, 1)."""
+        self._servers = [part.strip() for part in url.split(",")]
+        self._operator = operator
+        self._idle_seconds = idle_seconds
+        self._buffer_bytes = buffer_bytes
+        self._patience = patience
+        self._jitter = jitter
+        self._tasks = asyncio.TaskGroup()
+        self._open = False
+        self._active: dict[_Key, _Active] = {}
+        # Counted by tenant, not by link: a holder gives back what was dropped under it, too.
+        self._holders: Counter[TenantId] = Counter()
+        self._idle: dict[TenantId, asyncio.TimerHandle] = {}
+
+    async def __aenter__(self) -> "TenantLinks":
+        await self._tasks.__aenter__()
+        self._open = True
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open = False
+        for timer in self._idle.values():
+            timer.cancel()
+        try:
+            async with asyncio.TaskGroup() as endings:
+                for active in list(self._active.values()):
+                    endings.create_task(self._end(active, flush=True))
+        finally:
+            await self._tasks.__aexit__(kind, error, trace)
+
+    async def link(self, tenant: Tenant) -> NatsLink:
+        """The tenant's link, connected. Each call that returns is matched by one `release`.
+
+        Raises unavailable when NATS is away or does not know the tenant's account.
+        """
+        self._holders[tenant.id] += 1
+        timer = self._idle.pop(tenant.id, None)
+        if timer is not None:
+            timer.cancel()
+        try:
+            key = (tenant.id, tenant.account)
+            active = await self._start(key, lambda: self._operator.credentials(tenant))
+            await active.link.ready()
+        except BaseException:
+            self.release(tenant.id)
+            raise
+        return active.link
+
+    def release(self, tenant: TenantId) -> None:
+        """Give back one `link`. Raises ValueError for one that was never taken."""
+        if self._holders[tenant] <= 0:
+            raise ValueError("A link was released more often than it was taken.")
+        self._holders[tenant] -= 1
+        if self._holders[tenant] == 0:
+            del self._holders[tenant]
+            if self._open:
+                loop = asyncio.get_running_loop()
+                self._idle[tenant] = loop.call_later(self._idle_seconds, self._retire, tenant)
+
+    async def drop(self, tenant: TenantId) -> None:
+        """Close the tenant's connection at once, whoever holds it: the tenant was deleted or suspended.
+
+        Every call on the dropped link raises unavailable. Its holders still release it.
+        """
+        for active in self._of(tenant):
+            await self._end(active, flush=False)
+
+    async def ping(self) -> None:
+        """Raises unavailable when NATS does not answer; at once when that is known."""
+        active = await self._start(_PROBE, self._operator.control_credentials)
+        if active.link.stood and not active.link.up:
+            raise _away()
+        await active.link.ready()
+        await active.link.flush()
+
+    async def _start(self, key: _Key, credentials: Callable[[], Credentials]) -> _Active:
+        """The running link; a new one when there is none. Never two at a time."""
+        while (active := self._active.get(key)) is not None:
+            if not active.closing:
+                return active
+            await asyncio.wait([active.task])
+        if not self._open:
+            raise _away()
+        link = NatsLink(
+            self._servers,
+            credentials(),
+            f"artcafe gateway {key[0]}".strip(),
+            buffer_bytes=self._buffer_bytes,
+            patience=self._patience,
+            jitter=self._jitter,
+        )
+        active = _Active(link, self._tasks.create_task(link.run()))
+        self._active[key] = active
+        active.task.add_done_callback(lambda _: self._active.pop(key))
+        return active
+
+    def _of(self, tenant: TenantId) -> list[_Active]:
+        return [active for key, active in self._active.items() if key[0] == tenant]
+
+    def _retire(self, tenant: TenantId) -> None:
+        del self._idle[tenant]
+        for active in self._of(tenant):
+            self._tasks.create_task(self._end(active, flush=True))
+
+    async def _end(self, active: _Active, *, flush: bool) -> None:
+        active.closing = True
+        if flush and active.link.up:
+            await active.link.farewell(_FAREWELL_SECONDS)
+        active.link.close()
+        active.task.cancel()
+        await asyncio.wait([active.task])
+
+
+def _away() -> ArtcafeError:
+    return ArtcafeError(Code.unavailable, "The bus is away for a moment.")

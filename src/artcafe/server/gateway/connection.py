@@ -1,0 +1,231 @@
+"""One agent's WebSocket: the login, then a session."""
+
+import logging
+from collections import deque
+from collections.abc import Awaitable
+from typing import Protocol
+
+import msgspec
+
+from artcafe.server.domain.principal import AgentPrincipal
+from artcafe.server.gateway.peer import Peer
+from artcafe.server.gateway.session import Session, Work
+from artcafe.wire import frames
+from artcafe.wire.challenge import NAMESPACE, Challenge
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.times import rfc3339
+
+LOG = logging.getLogger("artcafe.gateway")
+
+
+class Door(Protocol):
+    """What a connection asks of the gateway."""
+
+    @property
+    def heartbeat_seconds(self) -> float:
+        """How long a client may be silent before it is asked."""
+        ...
+
+    def start(self, work: Work) -> None:
+        """Run work as a task of the gateway's."""
+        ...
+
+    def prove(self, challenge: Challenge, auth: frames.Auth) -> Awaitable[AgentPrincipal]:
+        """Check the answer to the challenge; raises unauthorized."""
+        ...
+
+    def admit(self, connection: "Connection", principal: AgentPrincipal) -> Awaitable[Session]:
+        """Let a proven agent in; raises ArtcafeError when it may not, or not now."""
+        ...
+
+    def opened(self, connection: "Connection") -> None:
+        """The socket opened."""
+        ...
+
+    def closed(self, connection: "Connection") -> None:
+        """The socket is gone."""
+        ...
+
+
+class Connection:
+    """The handler of one peer.
+
+    Frames are worked off in the order they came: while one waits for the bus, the next ones wait
+    too, and nothing more is read from the socket. `challenge` is what the agent has to answer, or
+    `principal` is who the URL proved already.
+    """
+
+    def __init__(
+        self,
+        door: Door,
+        *,
+        connection_id: str,
+        remote: str,
+        since: float,
+        challenge: Challenge | None = None,
+        principal: AgentPrincipal | None = None,
+        legacy: bool = False,
+    ) -> None:
+        self.id = connection_id
+        self.remote = remote
+        self.since = since
+        self.legacy = legacy
+        self.admitted: AgentPrincipal | None = None
+        self.session: Session | None = None
+        self.peer: Peer | None = None
+        self._gone = False
+        self._door = door
+        self._challenge = challenge
+        self._principal = principal
+        self._backlog: deque[bytes] = deque()
+        self._busy = False
+        self._silent = 0
+
+    # The socket's side.
+
+    def opened(self, peer: Peer) -> None:
+        """Say the challenge, or let the proven agent in."""
+        self.peer = peer
+        self._door.opened(self)
+        if self._principal is not None:
+            self._wait_for(self._enter(self._principal))
+        elif self._challenge is not None:
+            self.send(
+                frames.Challenge(
+                    namespace=NAMESPACE,
+                    nonce=self._challenge.nonce,
+                    expires_at=rfc3339(self._challenge.expires),
+                    text=self._challenge.text(),
+                )
+            )
+
+    def text(self, message: bytes) -> None:
+        """One frame."""
+        if self._busy:
+            self._backlog.append(message)
+        else:
+            self._take(message)
+
+    def binary(self, message: bytes) -> None:
+        """Frames are text."""
+        self.end(Code.bad_frame, "Frames are JSON in text messages.")
+
+    def slow(self) -> None:
+        """The client does not read what it subscribed to."""
+        self.end(Code.slow_consumer)
+
+    def closed(self, code: int) -> None:
+        """The socket is gone."""
+        self._gone = True
+        self._backlog.clear()
+        self._door.closed(self)
+
+    def gone(self) -> bool:
+        """Whether the socket is gone."""
+        return self._gone
+
+    # The session's side.
+
+    def send(self, frame: msgspec.Struct) -> None:
+        """Send one frame; nothing happens when the socket is gone."""
+        if self.peer is not None:
+            self.peer.send(frames.encode(frame))
+
+    def deliver(self, framed: bytes) -> None:
+        """Send a WebSocket frame that others share."""
+        if self.peer is not None:
+            self.peer.write(framed)
+
+    def end(self, code: Code, message: str | None = None) -> None:
+        """Say why, and close."""
+        if self.peer is None or self.peer.closed:
+            return
+        reason = message or code.value.when
+        self.send(frames.Error(code=code.name, message=reason))
+        self.peer.close(code.close, reason)
+
+    def beat(self) -> None:
+        """Once per heartbeat: ask a client that was silent, close one that was silent twice."""
+        if self.peer is None or self.peer.closed:
+            return
+        self._silent = 0 if self.peer.heard() else self._silent + 1
+        if self._silent >= 2:
+            self.end(Code.heartbeat_lost)
+        elif self._silent:
+            self.peer.ping()
+
+    def go_away(self, reconnect_after_ms: int) -> None:
+        """The server stops: say when to come back, and close with 1012."""
+        if self.peer is None or self.peer.closed:
+            return
+        if self.session is not None:
+            self.send(frames.Goaway(reason="restart", reconnect_after_ms=reconnect_after_ms))
+        self.peer.close(Code.going_away.close, "restart")
+
+    # In order.
+
+    def _take(self, message: bytes) -> None:
+        work = self.session.take(message) if self.session is not None else self._answer(message)
+        if work is not None:
+            self._wait_for(work)
+
+    def _wait_for(self, work: Work) -> None:
+        self._busy = True
+        if self.peer is not None:
+            self.peer.pause()
+        self._door.start(self._finish(work))
+
+    async def _finish(self, work: Work) -> None:
+        try:
+            await work
+        except Exception:
+            # One of the two edges: a fault ends this connection, never the process.
+            LOG.exception("fault in connection %s", self.id)
+            self.end(Code.internal)
+        self._busy = False
+        while self._backlog and not self._busy:
+            self._take(self._backlog.popleft())
+        if not self._busy and self.peer is not None:
+            self.peer.resume()
+
+    # The login.
+
+    def _answer(self, message: bytes) -> Work | None:
+        challenge, self._challenge = self._challenge, None
+        if challenge is None:
+            # One try per connection; what a client sends behind a refused one is not heard.
+            return None
+        try:
+            auth = frames.decode_auth(message)
+        except (msgspec.MsgspecError, RecursionError):
+            self.end(Code.unauthorized)
+            return None
+        return self._login(challenge, auth)
+
+    async def _login(self, challenge: Challenge, auth: frames.Auth) -> None:
+        try:
+            principal = await self._door.prove(challenge, auth)
+        except ArtcafeError as error:
+            self.end(error.code, error.message)
+            return
+        await self._enter(principal)
+
+    async def _enter(self, principal: AgentPrincipal) -> None:
+        try:
+            session = await self._door.admit(self, principal)
+        except ArtcafeError as error:
+            self.end(error.code, error.message)
+            return
+        self.session = session
+        if not self.legacy:
+            self.send(
+                frames.Welcome(
+                    tenant=principal.tenant,
+                    agent=principal.agent,
+                    connection=self.id,
+                    server_time=session.now(),
+                    heartbeat_seconds=self._door.heartbeat_seconds,
+                    limits=session.limits,
+                )
+            )

@@ -1,0 +1,393 @@
+"""WebSockets on the port of the REST API: uvicorn hands them over, picows carries them.
+
+    uvicorn.Config(app, ws=websocket_protocol(endpoint), http="httptools", loop="uvloop")
+
+uvicorn recognises a request to upgrade and takes it to the `Handover`, where the endpoint decides. Then
+the transport goes to picows, which parses and unmasks frames in C. What lies above a frame is
+checked here: RFC 6455's rules for messages, the limits, the end. Nothing else knows picows, and
+nothing here knows what the messages say.
+
+Both versions are pinned, for the handover leans on how they are built, and this file on four facts
+about picows 2.3.1. It writes two INFO lines a connection, and an ERROR for a client's bad frame.
+Its `send` of more than 8 KiB queues a view of a buffer that the next `send` overwrites, if the
+transport is uvloop's and the client slow: so frames are made by `frame`. It parses one frame ahead,
+so that its own CLOSE (bad opcode, frame too large, a second CLOSE) may overtake the answer to the
+frame before. And its read buffer grows to the largest frame seen, and stays so.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from typing import Any, ParamSpec, cast
+
+from picows import (
+    WSAutoPingStrategy,
+    WSCloseCode,
+    WSFrame,
+    WSListener,
+    WSMsgType,
+    WSTransport,
+    WSUpgradeResponse,
+    WSUpgradeResponseWithListener,
+)
+from picows.picows import WSProtocol  # type: ignore[attr-defined]  # absent from its stubs
+
+from artcafe.server.gateway.framing import Fragments, close_reason, frame, may_close_with, require_utf8
+from artcafe.server.gateway.handover import Handover, ServerState
+from artcafe.server.gateway.handshake import Accept, Endpoint, Networks, Refuse, Upgrade
+from artcafe.server.gateway.peer import Handler, Limits, Peer
+from artcafe.wire.codes import NORMAL_CLOSURE, Code
+from artcafe.wire.errors import ArtcafeError
+
+__all__ = [
+    "Accept",
+    "Endpoint",
+    "Handler",
+    "Limits",
+    "Peer",
+    "Refuse",
+    "Upgrade",
+    "frame",
+    "websocket_protocol",
+]
+
+LOG = logging.getLogger("artcafe.gateway")
+
+P = ParamSpec("P")
+
+_CLOSED_WITHOUT_CODE = 1005
+_BROKEN = 1006
+
+
+def websocket_protocol(
+    endpoint: Endpoint, limits: Limits | None = None, proxies: Networks = ()
+) -> type[asyncio.Protocol]:
+    """Make what `uvicorn.Config(ws=...)` takes.
+
+    X-Forwarded-For is believed only when a socket comes from `proxies`. When uvicorn stops, every
+    client gets CLOSE 1012, and whoever still waits for the endpoint 503.
+    """
+    bounds = limits or Limits()
+
+    class Mounted(Handover):
+        def __init__(self, config: object, server_state: ServerState, app_state: object) -> None:
+            def admit(transport: asyncio.Transport, upgrade: Upgrade, answer: Accept, early: bytes) -> None:
+                _Socket(transport, upgrade, answer.handler, bounds, server_state).start(
+                    upgrade.headers["sec-websocket-key"], answer.protocol, early
+                )
+
+            super().__init__(endpoint, admit, bounds, proxies, server_state)
+
+    return Mounted
+
+
+class _Socket(WSListener):
+    """One open WebSocket: to picows its listener, to the handler its Peer.
+
+    It ends in one of three ways. The client closes: its CLOSE is answered, and the server hangs up.
+    The server closes, for the handler, for a broken rule or because picows did: nothing is heard
+    any more, but read until the client hangs up, lest the kernel answer what it still sends with a
+    reset that would overtake our CLOSE. Or the socket breaks. A client that does not go in time is
+    cut off.
+    """
+
+    __slots__ = (
+        "_abort",
+        "_active",
+        "_code",
+        "_fragments",
+        "_handler",
+        "_limits",
+        "_over",
+        "_room",
+        "_state",
+        "_transport",
+        "_wire",
+        "_write",
+        "_ws",
+        "remote",
+    )
+
+    def __init__(
+        self,
+        wire: asyncio.Transport,
+        upgrade: Upgrade,
+        handler: Handler,
+        limits: Limits,
+        state: ServerState,
+    ) -> None:
+        self.remote = upgrade.remote
+        self._wire = wire
+        self._write = wire.write
+        self._handler = handler
+        self._limits = limits
+        self._state = state
+        self._fragments: Fragments | None = None
+        self._active = True
+        self._room = 0
+        self._over = False
+        self._code: int | None = None
+        self._abort: asyncio.TimerHandle | None = None
+
+    def start(self, key: str, protocol: str | None, early: bytes) -> None:
+        """Answer 101 and open the handler.
+
+        picows insists on reading a request and keeps it while the connection lives, so it gets a
+        short one; it would not understand Firefox's `Connection: keep-alive, Upgrade` either.
+        """
+        kernel: socket.socket = self._wire.get_extra_info("socket")
+        kernel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._limits.kernel_bytes)
+        self._wire.set_write_buffer_limits(self._limits.queued_bytes)
+        response = WSUpgradeResponse.create_101_response(
+            extra_headers={} if protocol is None else {"Sec-WebSocket-Protocol": protocol}
+        )
+        self._ws = WSProtocol(
+            host_port=None,
+            ws_path=None,
+            is_client_side=False,
+            ws_listener_factory=lambda _: WSUpgradeResponseWithListener(response, self),
+            logger=_Faults(LOG),
+            disconnect_on_exception=True,
+            websocket_handshake_timeout=None,
+            enable_auto_ping=False,
+            auto_ping_idle_timeout=0,
+            auto_ping_reply_timeout=0,
+            auto_ping_strategy=WSAutoPingStrategy.PING_WHEN_IDLE,
+            enable_auto_pong=False,
+            max_frame_size=self._limits.message_bytes,
+            extra_headers=None,
+            read_buffer_init_size=2048,
+        )
+        self._ws.connection_made(_Wire(self._wire, self._leave))
+        self._wire.set_protocol(self._ws)
+        self._state.connections.add(self)
+        self._feed(
+            b"GET / HTTP/1.1\r\nupgrade: websocket\r\nconnection: Upgrade\r\n"
+            b"sec-websocket-version: 13\r\nsec-websocket-key: %b\r\n\r\n" % key.encode()
+        )
+        self._feed(early)
+
+    def _feed(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            room = self._ws.get_buffer(-1)
+            size = min(len(room), len(rest))
+            room[:size] = rest[:size]
+            self._ws.buffer_updated(size)
+            rest = rest[size:]
+
+    # What picows tells its listener.
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self._transport = transport
+        self._call(self._handler.opened, self)
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if self._over or transport.is_close_frame_sent:
+            # After its own CLOSE picows reads on for a moment: even the frame it found too large.
+            return
+        self._active = True
+        if frame.rsv1 or frame.rsv2 or frame.rsv3:
+            self._fail(ArtcafeError(Code.protocol_error, "No extension is in use that sets reserved bits."))
+        elif frame.fin and self._fragments is None and frame.msg_type is WSMsgType.TEXT:
+            # Nearly every message of an agent comes this way.
+            message = frame.get_payload_as_bytes()
+            try:
+                if not message.isascii():
+                    require_utf8(message)
+                self._handler.text(message)
+            except ArtcafeError as error:
+                self._fail(error)
+            except Exception:
+                LOG.exception("a connection's handler failed")
+                self.close(Code.internal.close)
+        else:
+            self._call(self._take, frame)
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self._over = True
+        self._state.connections.discard(self)
+        if self._abort is not None:
+            self._abort.cancel()
+        if self._code is None:
+            sent = transport.close_handshake.sent if transport.is_close_frame_sent else None
+            self._code = _BROKEN if sent is None else sent.code.value
+        try:
+            self._handler.closed(self._code)
+        except Exception:
+            LOG.exception("a connection's handler failed after the end")
+
+    def pause_writing(self) -> None:
+        # Later, because this comes from inside a write: of a hub, say, in the middle of its clients.
+        asyncio.get_running_loop().call_soon(self._slow)
+
+    def resume_writing(self) -> None:
+        """Nothing waits for it."""
+
+    # What the handler does with its peer.
+
+    @property
+    def closed(self) -> bool:
+        return self._over or self._transport.is_close_frame_sent or self._wire.is_closing()
+
+    def send(self, text: bytes) -> None:
+        self.write(frame(text))
+
+    def write(self, framed: bytes) -> None:
+        if self._over or self._transport.is_close_frame_sent:
+            return
+        try:
+            self._write(framed)
+        except RuntimeError:
+            # uvloop's way to say that the socket broke just now; `closed` is on its way.
+            if not self._wire.is_closing():
+                raise
+
+    def ping(self) -> None:
+        if not self._over:
+            self._transport.send_ping()
+
+    def heard(self) -> bool:
+        # A large message on a slow line takes longer than a heartbeat. Until it is whole, only the
+        # parser's buffer tells that it comes.
+        room = len(self._ws.get_buffer(-1))
+        heard = self._active or room != self._room
+        self._active, self._room = False, room
+        return heard
+
+    def pause(self) -> None:
+        if not self._over:
+            self._wire.pause_reading()
+
+    def resume(self) -> None:
+        if not self._over:
+            self._wire.resume_reading()
+
+    def queued(self) -> int:
+        return self._wire.get_write_buffer_size()
+
+    def close(self, code: int, reason: str = "") -> None:
+        if not may_close_with(code):
+            raise ValueError(f"{code} must not be sent in a CLOSE frame")
+        if self._over:
+            return
+        self._code = code
+        self._transport.send_close(cast("WSCloseCode", code), close_reason(reason))
+        self._leave()
+
+    def shutdown(self) -> None:
+        """Called by uvicorn when it stops."""
+        self.close(Code.going_away.close, Code.going_away.value.when)
+
+    # Messages and the end.
+
+    def _take(self, frame: WSFrame) -> None:
+        kind = frame.msg_type
+        payload = frame.get_payload_as_bytes()
+        if kind is WSMsgType.PING:
+            self._transport.send_pong(payload)
+        elif kind is WSMsgType.CLOSE:
+            self._answer_close(payload)
+        elif kind is not WSMsgType.PONG:
+            self._gather(kind, payload, final=bool(frame.fin))
+
+    def _gather(self, kind: WSMsgType, payload: bytes, *, final: bool) -> None:
+        fragments = self._fragments
+        if (kind is WSMsgType.CONTINUATION) is (fragments is None):
+            raise ArtcafeError(Code.protocol_error, "A message starts once and ends before the next.")
+        if fragments is None:
+            fragments = self._fragments = Fragments(
+                text=kind is WSMsgType.TEXT,
+                most_bytes=self._limits.message_bytes,
+                most_fragments=self._limits.fragments,
+            )
+        message = fragments.add(payload, final=final)
+        if message is not None:
+            self._fragments = None
+            (self._handler.text if fragments.text else self._handler.binary)(message)
+
+    def _answer_close(self, payload: bytes) -> None:
+        # picows has refused a single byte and a reason that is not UTF-8, but not every bad code.
+        code = int.from_bytes(payload[:2], "big") if payload else _CLOSED_WITHOUT_CODE
+        if payload and not may_close_with(code):
+            raise ArtcafeError(Code.protocol_error, "This close code must not be sent.")
+        self._over = True
+        self._code = code
+        self._transport.send_close(cast("WSCloseCode", code if payload else NORMAL_CLOSURE))
+        self._wire.close()
+        self._abort_later()
+
+    def _leave(self) -> None:
+        """Hang up after our CLOSE, or picows' own: say that nothing follows, and wait for the client."""
+        if self._over:
+            return
+        self._over = True
+        self._abort_later()
+        if self._wire.is_closing():
+            return
+        self._wire.set_protocol(_Drain(self._ws))
+        self._wire.resume_reading()
+        try:
+            if self._wire.can_write_eof():
+                self._wire.write_eof()
+            else:
+                self._wire.close()
+        except OSError:
+            self._wire.abort()
+
+    def _abort_later(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._abort = loop.call_later(self._limits.close_seconds, self._wire.abort)
+
+    def _slow(self) -> None:
+        if not self._over:
+            self._call(self._handler.slow)
+
+    def _call(self, method: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            method(*args, **kwargs)
+        except ArtcafeError as error:
+            self._fail(error)
+        except Exception:
+            LOG.exception("a connection's handler failed")
+            self.close(Code.internal.close)
+
+    def _fail(self, error: ArtcafeError) -> None:
+        if error.code.value.close is None:
+            LOG.error("a connection's handler let an error pass that closes nothing", exc_info=error)
+        self.close(error.code.close, error.message)
+
+
+class _Drain(asyncio.Protocol):
+    """Reads and forgets, so that a client which is still sending gets our CLOSE and not a reset."""
+
+    def __init__(self, ws: asyncio.BaseProtocol) -> None:
+        self._ws = ws
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._ws.connection_lost(exc)
+
+
+class _Wire:
+    """The transport as picows gets it: closing it, which picows does on its own after errors, is ours."""
+
+    __slots__ = ("_wire", "close")
+
+    def __init__(self, wire: asyncio.Transport, close: Callable[[], None]) -> None:
+        self._wire = wire
+        self.close = close
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._wire, name)
+
+
+class _Faults(logging.LoggerAdapter[logging.Logger]):
+    """What picows logs with a traceback, which is its own faults, and nothing else."""
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - the name is logging's
+        return False
+
+    def log(self, level: int, msg: object, *args: object, **details: Any) -> None:
+        if details.get("exc_info"):
+            self.logger.log(level, msg, *args, **details)

@@ -1,0 +1,114 @@
+"""The two sides of a WebSocket as the gateway sees them: the peer it talks to, the handler it is."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one client may take.
+
+    A message over `message_bytes` or `fragments` closes with 1009. `queued_bytes` is where
+    `Handler.slow` comes. `kernel_bytes` is what the kernel is asked to buffer (SO_SNDBUF; Linux
+    doubles it): unasked it takes up to 4 MB a client before anything counts as queued.
+    `handshake_seconds` is the endpoint's time, `close_seconds` the client's to take the CLOSE.
+    """
+
+    message_bytes: int = 1_048_576 + 4_096
+    fragments: int = 64
+    queued_bytes: int = 1_048_576
+    kernel_bytes: int = 131_072
+    handshake_seconds: float = 10.0
+    close_seconds: float = 2.0
+
+
+class Peer(Protocol):
+    """The client at the other end. Everything here is for the event loop's thread, and never blocks.
+
+    What is sent arrives in order, or the connection ends. Once `closed`, whatever is sent is dropped.
+    """
+
+    @property
+    def remote(self) -> str:
+        """The client's IP address, as `Upgrade.remote`."""
+        ...
+
+    @property
+    def closed(self) -> bool:
+        """True from the first CLOSE frame, sent or received, or the end of the socket, on."""
+        ...
+
+    def send(self, text: bytes) -> None:
+        """Send one text message; the bytes are UTF-8."""
+        ...
+
+    def write(self, framed: bytes) -> None:
+        """Send what already is frames (`framing.frame`), one or several joined, in one system call."""
+        ...
+
+    def ping(self) -> None:
+        """Send a PING without payload. A live client answers, and the answer is `heard`."""
+        ...
+
+    def heard(self) -> bool:
+        """Tell whether anything, were it half a frame, came since this was last asked."""
+        ...
+
+    def pause(self) -> None:
+        """Stop reading: the client waits, its PONGs too. What was read already still comes.
+
+        A client that leaves is noticed after `resume`.
+        """
+        ...
+
+    def resume(self) -> None:
+        """Read on."""
+        ...
+
+    def queued(self) -> int:
+        """Bytes that the kernel has not taken yet."""
+        ...
+
+    def close(self, code: int, reason: str = "") -> None:
+        """End the connection with this close code and as much of the reason as fits.
+
+        The first close wins. The client gets what was sent before, and `Limits.close_seconds` to
+        take it; nothing it still sends is heard. ValueError for a code that must not travel.
+        """
+        ...
+
+
+class Handler(Protocol):
+    """What the gateway does with one connection. Called from the event loop, never from inside a Peer method.
+
+    An ArtcafeError that is let out ends the connection with its close code and message. Any other
+    exception is a fault of the server: it is logged, and the connection ends with 1011.
+    """
+
+    def opened(self, peer: Peer) -> None:
+        """The upgrade is done. Comes first; a client that left before never comes here."""
+        ...
+
+    def text(self, message: bytes) -> None:
+        """A whole text message, checked to be UTF-8 and within the limits."""
+        ...
+
+    def binary(self, message: bytes) -> None:
+        """A whole binary message within the limits."""
+        ...
+
+    def slow(self) -> None:
+        """More than `Limits.queued_bytes` wait for this client.
+
+        Comes again only after it took three quarters of them. Whoever does not close here lets the
+        queue grow.
+        """
+        ...
+
+    def closed(self, code: int) -> None:
+        """The socket is gone. Comes last, and exactly once if `opened` came.
+
+        `code` is what the CLOSE frame said that ended it, whoever sent it first; 1005 for a CLOSE
+        without a code, 1006 when the connection just broke.
+        """
+        ...

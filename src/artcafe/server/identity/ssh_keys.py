@@ -1,0 +1,275 @@
+"""Public SSH keys: which ones agents may register, in which form they are kept, why others are refused."""
+
+import base64
+import hashlib
+import re
+from dataclasses import dataclass, field
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+
+MAX_TEXT = 8192
+MIN_RSA_BITS = 2048
+MAX_RSA_BITS = 8192
+"""The upper bound matters as much as the lower: checking against a huge key costs real time."""
+
+ACCEPTED = (
+    "Accepted are Ed25519, ECDSA (P-256, P-384, P-521) and RSA keys of 2048 to 8192 bits, "
+    "as one OpenSSH line (what a .pub file holds) or as PEM, and hardware (sk) keys as an OpenSSH line."
+)
+_PRIVATE = (
+    "This is a PRIVATE key. Never send it to anybody: treat it as compromised, make a new key pair "
+    "and send the public key of that (the file whose name ends in .pub)."
+)
+_PRIVATE_MARKS = ("PRIVATE KEY-----", "PuTTY-User-Key-File", "b3BlbnNzaC1rZXktdjE")
+
+ED25519 = "ssh-ed25519"
+RSA = "ssh-rsa"
+SK_ED25519 = "sk-ssh-ed25519@openssh.com"
+SK_ECDSA = "sk-ecdsa-sha2-nistp256@openssh.com"
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A curve of RFC 5656, its name on the wire and the hash that section 6.2.1 ties to it."""
+
+    name: bytes
+    curve: ec.EllipticCurve
+    hash: hashes.HashAlgorithm
+
+
+CURVES = {
+    "ecdsa-sha2-nistp256": Curve(b"nistp256", ec.SECP256R1(), hashes.SHA256()),
+    "ecdsa-sha2-nistp384": Curve(b"nistp384", ec.SECP384R1(), hashes.SHA384()),
+    "ecdsa-sha2-nistp521": Curve(b"nistp521", ec.SECP521R1(), hashes.SHA512()),
+    SK_ECDSA: Curve(b"nistp256", ec.SECP256R1(), hashes.SHA256()),
+}
+_TYPES = frozenset({ED25519, RSA, SK_ED25519, *CURVES})
+
+_ED25519_PRIME = 2**255 - 19
+_SMALL_ORDER = frozenset(
+    bytes.fromhex(y)
+    for y in (
+        "0000000000000000000000000000000000000000000000000000000000000000",  # order 4
+        "0100000000000000000000000000000000000000000000000000000000000000",  # order 1
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",  # order 8
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",  # order 8
+        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",  # p-1, order 2
+        "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",  # p, again 0
+        "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",  # p+1, again 1
+    )
+)
+"""Every y, sign bit cleared, of a point whose order divides 8: the list libsodium refuses as well.
+
+Under such a key one signature fits many texts, so it proves nothing.
+"""
+
+_PEM = re.compile(r"-----BEGIN ((?:RSA )?PUBLIC KEY)-----\s[A-Za-z0-9+/=\s]+-----END \1-----")
+
+
+class MalformedError(ValueError):
+    """Bytes that break the encoding they claim to be in."""
+
+
+class Reader:
+    """A strict reader of the SSH wire encoding (RFC 4251 section 5): nothing missing, nothing left over."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    def take(self, count: int) -> bytes:
+        taken = self._data[self._at : self._at + count]
+        if len(taken) != count:
+            raise MalformedError("bytes are missing")
+        self._at += count
+        return taken
+
+    def uint32(self) -> int:
+        return int.from_bytes(self.take(4), "big")
+
+    def string(self) -> bytes:
+        return self.take(self.uint32())
+
+    def mpint(self) -> int:
+        """A number that is not negative, in its shortest form."""
+        digits = self.string()
+        if digits[:1] >= b"\x80":
+            raise MalformedError("a negative number")
+        if digits[:1] == b"\0" and digits[1:2] < b"\x80":
+            raise MalformedError("a number with needless zeros in front")
+        return int.from_bytes(digits, "big")
+
+    def end(self) -> None:
+        if self._at != len(self._data):
+            raise MalformedError("bytes are left over")
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """A key that may be registered. Two are equal when the key is: the comment does not count."""
+
+    type: str
+    blob: bytes
+    comment: str = field(default="", compare=False)
+
+    @property
+    def line(self) -> str:
+        """The one form in which a key is stored and compared: `type base64`, no comment."""
+        return f"{self.type} {base64.b64encode(self.blob).decode()}"
+
+    @property
+    def fingerprint(self) -> str:
+        """`SHA256:…`, as ssh-keygen prints it."""
+        digest = base64.b64encode(hashlib.sha256(self.blob).digest()).decode()
+        return "SHA256:" + digest.rstrip("=")
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What a key's blob holds, ready to verify with. Only hardware (sk) keys have an application."""
+
+    type: str
+    key: ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey | rsa.RSAPublicKey
+    application: bytes | None = None
+
+
+def parse_public_key(text: str) -> PublicKey:
+    """Read the public key that somebody wants to register, in any of the forms people have at hand.
+
+    Those are an OpenSSH line (`type base64 comment`) and PEM, as SubjectPublicKeyInfo or PKCS #1;
+    blanks and newlines around it do not matter. Raises `ArtcafeError(validation_failed)` with a
+    sentence that says what is wrong and what is accepted; it never repeats the text.
+    """
+    if any(mark in text for mark in _PRIVATE_MARKS):
+        raise ArtcafeError(Code.validation_failed, _PRIVATE)
+    if len(text) > MAX_TEXT:
+        raise _refused(f"The key is longer than {MAX_TEXT} characters.")
+    if not text.isascii():
+        raise _refused("The key or its comment holds a character that is not ASCII.")
+    text = text.strip()
+    return _parse_pem(text) if text.startswith("-----BEGIN ") else _parse_line(text)
+
+
+def read_material(blob: bytes) -> Material:
+    """Read a key's blob (RFC 4253 section 6.6, RFC 5656, RFC 8709, OpenSSH's PROTOCOL.u2f) strictly.
+
+    Raises `ArtcafeError(validation_failed)` for everything that may not be registered.
+    """
+    reader = Reader(blob)
+    try:
+        kind = reader.string().decode("ascii")
+        if kind not in _TYPES:
+            raise _refused(_why_not(kind))
+        if kind == RSA:
+            material = Material(kind, _rsa(exponent=reader.mpint(), modulus=reader.mpint()))
+        elif kind in CURVES:
+            material = Material(kind, _ecdsa(CURVES[kind], reader.string(), reader.string()))
+        else:
+            material = Material(kind, _ed25519(reader.string()))
+        if kind in (SK_ED25519, SK_ECDSA):
+            material = Material(kind, material.key, application=reader.string())
+        reader.end()
+    except ValueError:
+        raise _refused("The key is damaged: its bytes are not those of a public key.") from None
+    return material
+
+
+def decode_base64(text: str) -> bytes:
+    """Decode standard base64 in its one canonical spelling. Raises ValueError for any other."""
+    data = base64.b64decode(text, validate=True)
+    if base64.b64encode(data) != text.encode("ascii"):
+        raise MalformedError("not canonical base64")
+    return data
+
+
+def generate_key_pair() -> tuple[str, str]:
+    """Make an RSA-3072 key pair: the private key as unencrypted PKCS #8 PEM, the public one as a line.
+
+    RSA and PEM, because clients in the field read and sign with nothing else. It takes a good
+    part of a second of pure CPU: call it in a thread. Nothing keeps the private key.
+    """
+    private = rsa.generate_private_key(public_exponent=65537, key_size=3072)
+    pem = private.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return pem.decode(), openssh_line(private.public_key())
+
+
+def openssh_line(key: ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey | rsa.RSAPublicKey) -> str:
+    """Spell a key as `type base64`. Raises ValueError for a curve that SSH has no name for."""
+    openssh = key.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    return openssh.decode()
+
+
+def _parse_pem(text: str) -> PublicKey:
+    if _PEM.fullmatch(text) is None:
+        raise _refused("This PEM is not exactly one public key.")
+    try:
+        key = serialization.load_pem_public_key(text.encode())
+        if not isinstance(key, ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey | rsa.RSAPublicKey):
+            raise _refused("Keys of this type are not accepted.")
+        return _parse_line(openssh_line(key))
+    except (ValueError, UnsupportedAlgorithm):
+        raise _refused("The PEM is damaged, or its type of key is not accepted.") from None
+
+
+def _parse_line(text: str) -> PublicKey:
+    if not text.isprintable():
+        raise _refused("Send exactly one key, on one line.")
+    kind, *rest = text.split(maxsplit=2) or [""]
+    if kind not in _TYPES:
+        if any(word in _TYPES for word in text.split()):
+            raise _refused("Something stands in front of the key; options are not accepted.")
+        raise _refused(_why_not(kind))
+    if not rest:
+        raise _refused("The key is cut off: its base64 part is missing.")
+    try:
+        blob = decode_base64(rest[0])
+    except ValueError:
+        raise _refused("The key is damaged: its second part is not base64.") from None
+    if read_material(blob).type != kind:
+        raise _refused("The key is inconsistent: the type in front is not the type of the key.")
+    return PublicKey(kind, blob, comment=rest[1] if len(rest) > 1 else "")
+
+
+def _why_not(kind: str) -> str:
+    if "-cert-v0" in kind:
+        return "This is an SSH certificate; send the plain public key instead."
+    if kind == "ssh-dss":
+        return "DSA keys are too weak."
+    return "This is not a public key of an accepted type."
+
+
+def _rsa(*, exponent: int, modulus: int) -> rsa.RSAPublicKey:
+    if not MIN_RSA_BITS <= modulus.bit_length() <= MAX_RSA_BITS:
+        raise _refused(f"The RSA key has {modulus.bit_length()} bits.")
+    if exponent < 65537 or exponent % 2 == 0 or exponent.bit_length() > 33 or modulus % 2 == 0:
+        raise _refused("The RSA key is weak: its public exponent must be odd, 65537 or a little more.")
+    return rsa.RSAPublicNumbers(exponent, modulus).public_key()
+
+
+def _ecdsa(curve: Curve, name: bytes, point: bytes) -> ec.EllipticCurvePublicKey:
+    if name != curve.name:
+        raise _refused("The key is inconsistent: it names another curve than its type.")
+    if point[:1] != b"\x04":
+        raise _refused("The key's point is compressed; send the uncompressed form.")
+    return ec.EllipticCurvePublicKey.from_encoded_point(curve.curve, point)
+
+
+def _ed25519(point: bytes) -> ed25519.Ed25519PublicKey:
+    key = ed25519.Ed25519PublicKey.from_public_bytes(point)
+    y = int.from_bytes(point, "little") & (2**255 - 1)
+    if y.to_bytes(32, "little") in _SMALL_ORDER:
+        raise _refused("The Ed25519 key is weak: its point has a small order.")
+    if y >= _ED25519_PRIME:
+        raise MalformedError("one point, spelled in a second way")
+    return key
+
+
+def _refused(reason: str) -> ArtcafeError:
+    return ArtcafeError(Code.validation_failed, f"{reason} {ACCEPTED}")

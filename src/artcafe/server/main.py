@@ -1,0 +1,234 @@
+"""The processes: what `artcafe up` and `artcafe serve` do, from the lock to the last log line."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import secrets
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+import uvloop
+
+from artcafe.server.app import VERSION, Place, Platform, SystemClock, platform
+from artcafe.server.bus.authority import BusRefusedError
+from artcafe.server.bus.operator import Operator
+from artcafe.server.embedded.nats_server import NatsServerError, NatsServer
+from artcafe.server.settings import Settings
+from artcafe.server.store.item import StoreError
+from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.times import rfc3339
+
+LOG = logging.getLogger("artcafe")
+
+SEED_FILE = "operator.seed"
+RUN_FILE = "run.json"
+
+
+class StartFailed(Exception):
+    """The platform did not start, and why, in one line for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What is told once everything answers."""
+
+    url: str
+    data_dir: Path
+    nats_url: str
+    local_sign_in: bool
+
+
+def run(settings: Settings, *, embedded: bool, ready: Callable[[Running], None]) -> None:
+    """Run until SIGINT or SIGTERM; then everything is stopped and written. Raises StartFailed.
+
+    With `embedded` a nats-server of our own is started and ends with this process, whatever happens
+    to it; without, the NATS at `nats_url` is used.
+    """
+    _log(settings)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        try:
+            runner.run(_run(settings, embedded=embedded, ready=ready))
+        except (BusRefusedError, NatsServerError, StoreError, ArtcafeError, ValueError, OSError) as error:
+            raise StartFailed(f"{error}") from error
+
+
+def nats_config(settings: Settings, *, listen: str, data_dir: Path, name: str) -> str:
+    """The configuration that makes a nats-server this installation's bus. Raises StartFailed."""
+    _make_data_dir(settings.data_dir)
+    operator = Operator(load_seed(settings), SystemClock())
+    return operator.server_config(server_name=name, listen=listen, data_dir=data_dir)
+
+
+def load_seed(settings: Settings) -> bytes:
+    """The secret behind all NATS keys: the setting, else the file in the data directory, made once."""
+    if settings.operator_seed is not None:
+        return bytes.fromhex(settings.operator_seed.get_secret_value())
+    path = settings.data_dir / SEED_FILE
+    with contextlib.suppress(FileExistsError):
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_hex(32) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    if path.stat().st_mode & 0o077:
+        raise StartFailed(f"{path} can be read by others; `chmod 600` it, or make a new installation.")
+    try:
+        seed = bytes.fromhex(path.read_text().strip())
+    except ValueError:
+        seed = b""
+    if len(seed) != 32:
+        raise StartFailed(f"{path} does not hold 64 hexadecimal digits.")
+    return seed
+
+
+async def _run(settings: Settings, *, embedded: bool, ready: Callable[[Running], None]) -> None:
+    async with AsyncExitStack() as stack:
+        _make_data_dir(settings.data_dir)
+        listener = stack.enter_context(contextlib.closing(_listen(settings)))
+        place = Place(settings.host, listener.getsockname()[1])
+        seed = load_seed(settings)
+        nats = None
+        if embedded:
+            nats = _nats_server(settings, seed)
+            await nats.start()
+            stack.push_async_callback(nats.stop)
+            nats_url = nats.url
+        elif settings.nats_url is not None:
+            nats_url = settings.nats_url
+        else:
+            raise StartFailed("`artcafe serve` needs a NATS: set NATS_URL, or run `artcafe up`.")
+        opened = await stack.enter_async_context(
+            platform(settings, place=place, nats_url=nats_url, seed=seed, embedded=embedded)
+        )
+        running = Running(place.url, settings.data_dir, nats_url, embedded and settings.issuer is None)
+        server = _Server(settings, opened, lambda: _announce(stack, running, ready))
+        async with asyncio.TaskGroup() as group:
+            watch = group.create_task(_watch(nats, server)) if nats is not None else None
+            await server.serve(sockets=[listener])
+            if watch is not None:
+                watch.cancel()
+        if server.fault is not None:
+            raise server.fault
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, told when it answers, and with WebSockets sent away before it closes anything."""
+
+    def __init__(self, settings: Settings, opened: Platform, ready: Callable[[], None]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                opened.app,
+                ws=opened.websocket,
+                http="httptools",
+                loop="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=round(settings.drain_seconds) + 1,
+            )
+        )
+        self.fault: NatsServerError | None = None
+        self._gateway = opened.gateway
+        self._drain_seconds = settings.drain_seconds
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then say so."""
+        await super().startup(sockets)
+        self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Send the agents away while the bus still carries what they sent, then stop listening."""
+        await self._gateway.stop(self._drain_seconds)
+        await super().shutdown(sockets)
+
+
+async def _watch(nats: NatsServer, server: _Server) -> None:
+    """Without its nats-server the platform has nothing to do: stop, and say why."""
+    try:
+        await nats.wait()
+    except NatsServerError as fault:
+        LOG.error("%s", fault)
+        server.fault = fault
+        server.should_exit = True
+
+
+def _announce(stack: AsyncExitStack, running: Running, ready: Callable[[Running], None]) -> None:
+    path = running.data_dir / RUN_FILE
+    draft = path.with_suffix(".new")
+    draft.write_text(json.dumps({"url": running.url, "pid": os.getpid(), "version": VERSION}) + "\n")
+    draft.replace(path)
+    stack.callback(path.unlink, missing_ok=True)
+    ready(running)
+
+
+def _make_data_dir(path: Path) -> None:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        probe = path / f".probe-{os.getpid()}"
+        probe.touch(mode=0o600)
+        probe.unlink()
+    except OSError as error:
+        raise StartFailed(f"The data directory {path} cannot be used: {error.strerror}.") from error
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((settings.host, settings.port))
+        listener.listen(4096)
+    except OSError as error:
+        listener.close()
+        raise StartFailed(
+            f"Cannot listen on {settings.host} port {settings.port}: {error.strerror}. "
+            "Choose another with --port (0 takes any)."
+        ) from error
+    listener.setblocking(False)
+    return listener
+
+
+def _nats_server(settings: Settings, seed: bytes) -> NatsServer:
+    data = settings.data_dir / "nats"
+    config = Operator(seed, SystemClock()).server_config(
+        server_name="artcafe", listen=f"127.0.0.1:{settings.nats_port or -1}", data_dir=data
+    )
+    return NatsServer(config, data, binary=settings.nats_server)
+
+
+class _JsonLines(logging.Formatter):
+    """One JSON object a line, for programs."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as JSON."""
+        line = {
+            "time": rfc3339(record.created),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def _log(settings: Settings) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    if settings.log_format == "json":
+        handler.setFormatter(_JsonLines())
+    else:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
+    # Third parties speak up when something is wrong.
+    for name in ("httpx", "httpcore", "uvicorn", "asyncio", "nats"):
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))

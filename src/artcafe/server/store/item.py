@@ -1,0 +1,234 @@
+"""The contract of every store: items by (pk, sk) with revisions, conditions, transactions and counters.
+
+One table, two key spaces. Items hold JSON and change under conditions; counters hold integers and
+only ever add up. A backend is correct when it passes tests/contract/test_item_store.py; what all of
+them must judge alike is written once, in rules.py.
+"""
+
+
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, Literal, Protocol, TypeAlias
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+
+MAX_KEY_BYTES: Final = 512
+MAX_DATA_BYTES: Final = 256 * 1024
+MAX_DEPTH: Final = 64
+MAX_OPS: Final = 25
+MAX_TRANSACTION_BYTES: Final = 3 * 1024 * 1024
+"""Data of one transaction, together. DynamoDB takes 4 MB with everything around it."""
+MAX_PAGE_ITEMS: Final = 1000
+MAX_PAGE_BYTES: Final = 1024 * 1024
+"""A page ends after about this much data, as a page of DynamoDB does."""
+MAX_DELTA: Final = 2**53
+
+
+class StoreError(Exception):
+    """Whatever a store refuses or fails at. Messages are for people and do not repeat keys or data."""
+
+
+class Conflict(StoreError):
+    """A condition does not hold. `index` is the first such operation; -1 when the backend cannot tell."""
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        super().__init__("The item is not in the state that the write requires.")
+
+
+class InvalidKey(StoreError):
+    """A key that is empty, over MAX_KEY_BYTES of UTF-8, or holds control characters or lone surrogates."""
+
+
+class InvalidWrite(StoreError):
+    """Operations that no store would take: data that is not JSON, a key twice, more than MAX_OPS."""
+
+
+class InvalidCursor(StoreError):
+    """A cursor that no page of this prefix gave."""
+
+    def __init__(self) -> None:
+        super().__init__("The cursor does not belong to this list.")
+
+
+class TooLarge(StoreError):
+    """Data over its limit; both in bytes of encoded JSON."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        self.size = size
+        self.limit = limit
+        super().__init__(f"The data takes {size} bytes; the limit is {limit}.")
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot answer now; trying again may help. The outcome of a write is unknown."""
+
+
+class StoreUnusable(StoreError):
+    """Raised on opening: as things are, trying again will not help, and an operator must look."""
+
+
+class Presence(Enum):
+    """What a write may require of the item besides a revision. An expired item is absent."""
+
+    ANY = "any"
+    ABSENT = "absent"
+    EXISTS = "exists"
+
+
+ANY: Final = Presence.ANY
+ABSENT: Final = Presence.ABSENT
+EXISTS: Final = Presence.EXISTS
+
+
+@dataclass(frozen=True, slots=True)
+class Rev:
+    """Requires that the item exists in exactly this revision."""
+
+    rev: str
+
+
+Cond: TypeAlias = Presence | Rev
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One item as it was read.
+
+    `rev` is opaque, changes with every write and is never used again: compare it for equality only.
+    `expires` is in whole seconds since the Unix epoch; from that second on the item is absent.
+    """
+
+    pk: str
+    sk: str
+    rev: str
+    data: dict[str, Json]
+    expires: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Write the whole item. `data` is taken as it is at the time of the call; `expires` as in Item."""
+
+    pk: str
+    sk: str
+    data: Mapping[str, Json]
+    cond: Cond = ANY
+    expires: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Remove the item. Removing what is absent succeeds, unless the condition says otherwise."""
+
+    pk: str
+    sk: str
+    cond: Cond = ANY
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Change nothing, but let the transaction depend on this item."""
+
+    pk: str
+    sk: str
+    cond: Literal[Presence.ABSENT, Presence.EXISTS] | Rev = EXISTS
+
+
+Op: TypeAlias = Put | Delete | Check
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """Add `by` (at most MAX_DELTA either way) to a counter, which starts at zero."""
+
+    pk: str
+    sk: str
+    by: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Part of a list. The end is reached when `cursor` is None, and not before: a page with a cursor
+    may be short or empty, because expired items and large ones count towards its size."""
+
+    items: list[Item]
+    cursor: str | None
+
+
+class ItemStore(Protocol):
+    """What every backend promises; at most eight methods.
+
+    Each call is linearizable: what returned is durable and seen by every later call, from any process.
+    Every method raises InvalidKey for keys outside the rules and StoreUnavailable when the store is
+    away; a caller that is cancelled does not know whether its write happened. Data comes back equal
+    to what was put, and is the reader's own copy. Backends are opened and closed outside this
+    protocol: `await open()`, `await close()`, and `await ping()`, which raises StoreUnavailable.
+    """
+
+    async def get(self, pk: str, sk: str) -> Item | None:
+        """The item, or None when it is absent or expired. A strong read."""
+        ...
+
+    async def put(self, op: Put) -> str:
+        """Write one item; the new revision. Raises Conflict(0), InvalidWrite, TooLarge."""
+        ...
+
+    async def delete(self, op: Delete) -> None:
+        """Remove one item. Raises Conflict(0)."""
+        ...
+
+    async def transact(self, ops: Sequence[Op]) -> list[str | None]:
+        """All operations or none; for each, the new revision of a Put, else None.
+
+        At most MAX_OPS operations, no key twice, MAX_TRANSACTION_BYTES of data. Raises Conflict with
+        the index of the first false condition, InvalidWrite, TooLarge.
+        """
+        ...
+
+    async def query(self, pk: str, prefix: str = "", limit: int = 100, cursor: str | None = None) -> Page:
+        """Items of a partition whose sk begins with `prefix`, in byte order of the UTF-8 of sk.
+
+        `limit` is 1 to MAX_PAGE_ITEMS (ValueError). A cursor stays good when its item is deleted and
+        never leads out of the partition and prefix that this call names. Raises InvalidCursor.
+        """
+        ...
+
+    async def incr(self, deltas: Sequence[Delta]) -> None:
+        """Add to counters; never conflicts. Counters have their own key space beside the items.
+
+        A sum of zero changes nothing and makes no counter. Atomic per counter only: after
+        StoreUnavailable some deltas may be in. On DynamoDB an increment that is retried below may
+        count twice (at least once). Totals must stay within signed 64 bits; a backend may refuse
+        with InvalidWrite, but none wraps or rounds.
+        """
+        ...
+
+    async def counters(self, pk: str, prefix: str = "") -> dict[str, int]:
+        """All counters of a partition whose sk begins with `prefix`, in byte order of sk."""
+        ...
+
+    async def drop_counters(self, pk: str) -> None:
+        """Remove every counter of a partition. One that is incremented meanwhile may survive."""
+        ...
+
+
+async def purge(store: ItemStore, pk: str) -> int:
+    """Remove a partition, items and counters; how many items there were.
+
+    Not atomic: what is written meanwhile may survive, and after an error it can be run again.
+    Expired items are left to the backend's own removal.
+    """
+    removed = 0
+    cursor = None
+    while True:
+        page = await store.query(pk, limit=MAX_OPS, cursor=cursor)
+        await store.transact([Delete(pk, item.sk) for item in page.items])
+        removed += len(page.items)
+        cursor = page.cursor
+        if cursor is None:
+            break
+    await store.drop_counters(pk)
+    return removed

@@ -1,0 +1,171 @@
+"""The store in dictionaries: for trying things out and for tests. Nothing outlives the process."""
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+from artcafe.server.store import rules
+from artcafe.server.store.item import (
+    Check,
+    Conflict,
+    Delete,
+    Delta,
+    Item,
+    Op,
+    Page,
+    Put,
+    StoreUnavailable,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    rev: str
+    expires: int | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Partition:
+    rows: dict[str, _Row] = field(default_factory=dict)
+    order: list[str] = field(default_factory=list)  # the keys of `rows`, sorted
+
+    def put(self, sk: str, row: _Row) -> None:
+        if sk not in self.rows:
+            insort(self.order, sk)
+        self.rows[sk] = row
+
+    def remove(self, sk: str) -> None:
+        if self.rows.pop(sk, None) is not None:
+            del self.order[bisect_left(self.order, sk)]
+
+
+class MemoryStore:
+    """An ItemStore that keeps its items and counters until the object goes.
+
+    No method waits for anything, so every call is one step of the event loop and nothing comes
+    between its parts. `clock` gives seconds since the Unix epoch; `new_rev` a text never given again.
+    """
+
+    def __init__(self, *, clock: Callable[[], float], new_rev: Callable[[], str]) -> None:
+        self._clock = clock
+        self._new_rev = new_rev
+        self._open = False
+        self._partitions: dict[str, _Partition] = {}
+        self._counters: dict[str, dict[str, int]] = {}
+
+    async def open(self) -> None:
+        """Take calls."""
+        self._open = True
+
+    async def close(self) -> None:
+        """Take no more calls. Closing twice is allowed."""
+        self._open = False
+
+    async def ping(self) -> None:
+        """Raises StoreUnavailable when the store is not open."""
+        self._now()
+
+    async def get(self, pk: str, sk: str) -> Item | None:
+        """See ItemStore."""
+        rules.check_keys(pk, sk)
+        row = self._live(pk, sk, self._now())
+        return None if row is None else rules.item(pk, sk, row.rev, row.expires, row.text)
+
+    async def put(self, op: Put) -> str:
+        """See ItemStore."""
+        [step] = rules.prepare([op], self._new_rev)
+        self._apply([step])
+        return step.rev
+
+    async def delete(self, op: Delete) -> None:
+        """See ItemStore."""
+        self._apply(rules.prepare([op], self._new_rev))
+
+    async def transact(self, ops: Sequence[Op]) -> list[str | None]:
+        """See ItemStore."""
+        steps = rules.prepare(ops, self._new_rev)
+        self._apply(steps)
+        return [step.rev or None for step in steps]
+
+    async def query(self, pk: str, prefix: str = "", limit: int = 100, cursor: str | None = None) -> Page:
+        """See ItemStore. Python orders text by code point, which is the order of its UTF-8 bytes."""
+        rules.check_list(pk, prefix, limit)
+        after = rules.decode_cursor(cursor, prefix)
+        now = self._now()
+        partition = self._partitions.get(pk, _Partition())
+        first = max(bisect_left(partition.order, prefix), bisect_right(partition.order, after))
+        rows = (
+            (sk, row.rev, row.expires, row.text)
+            for sk in islice(partition.order, first, first + limit + 1)
+            for row in [partition.rows[sk]]
+        )
+        return rules.page(pk, prefix, limit, now, rows)
+
+    async def incr(self, deltas: Sequence[Delta]) -> None:
+        """See ItemStore. Here all deltas of a call are one step, and each counts once."""
+        sums = rules.merge(deltas)
+        self._now()
+        for (pk, sk), by in sums.items():
+            counters = self._counters.setdefault(pk, {})
+            counters[sk] = counters.get(sk, 0) + by
+
+    async def counters(self, pk: str, prefix: str = "") -> dict[str, int]:
+        """See ItemStore."""
+        rules.check_list(pk, prefix)
+        self._now()
+        counters = self._counters.get(pk, {})
+        return {sk: counters[sk] for sk in sorted(counters) if sk.startswith(prefix)}
+
+    async def drop_counters(self, pk: str) -> None:
+        """See ItemStore."""
+        rules.check_keys(pk)
+        self._now()
+        self._counters.pop(pk, None)
+
+    async def sweep(self) -> int:
+        """Let go of expired items; how many."""
+        now = self._now()
+        expired = [
+            (pk, sk)
+            for pk, partition in self._partitions.items()
+            for sk, row in partition.rows.items()
+            if not rules.alive(row.expires, now)
+        ]
+        for pk, sk in expired:
+            self._remove(pk, sk)
+        return len(expired)
+
+    def _now(self) -> int:
+        if not self._open:
+            raise StoreUnavailable("The store is not open.")
+        return int(self._clock())
+
+    def _live(self, pk: str, sk: str, now: int) -> _Row | None:
+        partition = self._partitions.get(pk)
+        row = partition.rows.get(sk) if partition is not None else None
+        return row if row is not None and rules.alive(row.expires, now) else None
+
+    def _apply(self, steps: list[rules.Step]) -> None:
+        now = self._now()
+        for index, step in enumerate(steps):
+            row = self._live(step.op.pk, step.op.sk, now)
+            if not rules.holds(step.op.cond, None if row is None else row.rev):
+                raise Conflict(index)
+        for step in steps:
+            match step.op:
+                case Put(pk, sk, expires=expires):
+                    row = _Row(step.rev, expires, step.text)
+                    self._partitions.setdefault(pk, _Partition()).put(sk, row)
+                case Delete(pk, sk):
+                    self._remove(pk, sk)
+                case Check():
+                    pass
+
+    def _remove(self, pk: str, sk: str) -> None:
+        partition = self._partitions.get(pk)
+        if partition is not None:
+            partition.remove(sk)
+            if not partition.rows:
+                del self._partitions[pk]

@@ -1,0 +1,203 @@
+"""What every backend judges alike: keys, data, limits, conditions, expiry, pages and cursors."""
+
+import base64
+import binascii
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from artcafe.server.store.item import (
+    MAX_DATA_BYTES,
+    MAX_DELTA,
+    MAX_DEPTH,
+    MAX_KEY_BYTES,
+    MAX_OPS,
+    MAX_PAGE_BYTES,
+    MAX_PAGE_ITEMS,
+    MAX_TRANSACTION_BYTES,
+    Cond,
+    Delta,
+    InvalidCursor,
+    InvalidKey,
+    InvalidWrite,
+    Item,
+    Json,
+    Op,
+    Page,
+    Presence,
+    Put,
+    Rev,
+    TooLarge,
+)
+
+_REFUSED_IN_KEYS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_CURSOR_VERSION = b"1"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An operation that passed every check; `text` (the data as JSON) and `rev` (the new revision) are
+    empty unless it is a Put."""
+
+    op: Op
+    text: str = ""
+    rev: str = ""
+
+
+def prepare(ops: Sequence[Op], new_rev: Callable[[], str]) -> list[Step]:
+    """Check the operations of one transaction and encode their data.
+
+    Raises InvalidKey, InvalidWrite or TooLarge; then nothing was done.
+    """
+    if len(ops) > MAX_OPS:
+        raise InvalidWrite(f"A transaction takes at most {MAX_OPS} operations.")
+    steps = []
+    total = 0
+    for op in ops:
+        check_keys(op.pk, op.sk)
+        if isinstance(op, Put):
+            body = _encode(op.data)
+            total += len(body)
+            if op.expires is not None and not 0 <= op.expires <= MAX_DELTA:
+                raise InvalidWrite("An item expires at a whole number of seconds since 1970.")
+            steps.append(Step(op, body.decode(), new_rev()))
+        else:
+            steps.append(Step(op))
+    if len({(op.pk, op.sk) for op in ops}) < len(ops):
+        raise InvalidWrite("A transaction names each key once.")
+    if total > MAX_TRANSACTION_BYTES:
+        raise TooLarge(total, MAX_TRANSACTION_BYTES)
+    return steps
+
+
+def merge(deltas: Sequence[Delta]) -> dict[tuple[str, str], int]:
+    """One sum per counter, without the zeros. Raises InvalidKey, or InvalidWrite for a delta too far."""
+    sums: dict[tuple[str, str], int] = {}
+    for delta in deltas:
+        check_keys(delta.pk, delta.sk)
+        if abs(delta.by) > MAX_DELTA:
+            raise InvalidWrite("A counter moves by at most 2^53 at a time.")
+        sums[delta.pk, delta.sk] = sums.get((delta.pk, delta.sk), 0) + delta.by
+    return {key: by for key, by in sums.items() if by}
+
+
+def check_keys(*keys: str) -> None:
+    """Raises InvalidKey unless each is 1 to MAX_KEY_BYTES of UTF-8 without control characters."""
+    for key in keys:
+        if _REFUSED_IN_KEYS.search(key):
+            raise InvalidKey("A key holds neither control characters nor lone surrogates.")
+        if not 1 <= len(key.encode()) <= MAX_KEY_BYTES:
+            raise InvalidKey(f"A key takes 1 to {MAX_KEY_BYTES} bytes.")
+
+
+def check_list(pk: str, prefix: str, limit: int = 1) -> None:
+    """Check what a query or a listing of counters names; an empty prefix means everything."""
+    check_keys(pk)
+    if prefix:
+        check_keys(prefix)
+    if not 1 <= limit <= MAX_PAGE_ITEMS:
+        raise ValueError(f"a page holds 1 to {MAX_PAGE_ITEMS} items")
+
+
+def holds(cond: Cond, rev: str | None) -> bool:
+    """Whether a condition holds for the live item of this revision; None when there is none."""
+    match cond:
+        case Rev():
+            return rev == cond.rev
+        case Presence.ABSENT:
+            return rev is None
+        case Presence.EXISTS:
+            return rev is not None
+        case Presence.ANY:
+            return True
+
+
+def alive(expires: int | None, now: int) -> bool:
+    """Whether an item with this expiry is still there at `now`, in whole Unix seconds."""
+    return expires is None or expires > now
+
+
+def item(pk: str, sk: str, rev: str, expires: int | None, text: str) -> Item:
+    """An item from what `prepare` encoded."""
+    return Item(pk, sk, rev, msgspec.json.decode(text, type=dict), expires)
+
+
+def page(
+    pk: str, prefix: str, limit: int, now: int, rows: Iterable[tuple[str, str, int | None, str]]
+) -> Page:
+    """A page from rows (sk, rev, expires, text), expired ones included, in order from its beginning on.
+
+    Looks at `limit` rows and one more, so that the work of a call is bounded however many expired.
+    """
+    items: list[Item] = []
+    size = 0
+    last = ""
+    for seen, (sk, rev, expires, text) in enumerate(rows):
+        if not sk.startswith(prefix):
+            break
+        if seen == limit or size >= MAX_PAGE_BYTES:
+            return Page(items, encode_cursor(last))
+        last = sk
+        size += len(text)
+        if alive(expires, now):
+            items.append(item(pk, sk, rev, expires, text))
+    return Page(items, None)
+
+
+def encode_cursor(sk: str) -> str:
+    """The cursor that continues after `sk`: the same text on every backend, base64url without padding."""
+    return base64.urlsafe_b64encode(_CURSOR_VERSION + sk.encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str | None, prefix: str) -> str:
+    """The sk to continue after; "" at the beginning. Raises InvalidCursor unless it is under `prefix`.
+
+    The partition is not in a cursor: it always comes from the caller, who knows the tenant.
+    """
+    if cursor is None:
+        return ""
+    try:
+        raw = base64.b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4), b"-_", validate=True)
+        sk = raw.removeprefix(_CURSOR_VERSION).decode()
+        check_keys(sk)
+    except (binascii.Error, UnicodeError, InvalidKey):
+        raise InvalidCursor from None
+    if encode_cursor(sk) != cursor or not sk.startswith(prefix):
+        raise InvalidCursor
+    return sk
+
+
+def _encode(data: Mapping[str, Json]) -> bytes:
+    plain = dict(data)
+    _check_json(plain, MAX_DEPTH)
+    try:
+        body = msgspec.json.encode(plain)
+    except UnicodeEncodeError:
+        raise InvalidWrite("The text in the data holds lone surrogates.") from None
+    if len(body) > MAX_DATA_BYTES:
+        raise TooLarge(len(body), MAX_DATA_BYTES)
+    return body
+
+
+def _check_json(value: object, depth: int) -> None:
+    """Refuse what would not come back equal: msgspec writes NaN as null and a tuple as a list."""
+    if depth == 0:
+        raise InvalidWrite(f"The data nests deeper than {MAX_DEPTH} levels.")
+    match value:
+        case None | bool() | str():
+            pass
+        case int() if -(2**63) <= value < 2**63:
+            pass
+        case float() if math.isfinite(value):
+            pass
+        case list():
+            for element in value:
+                _check_json(element, depth - 1)
+        case dict() if all(isinstance(key, str) for key in value):
+            for element in value.values():
+                _check_json(element, depth - 1)
+        case _:
+            raise InvalidWrite("The data holds something that is not JSON or not a finite 64-bit number.")

@@ -1,0 +1,185 @@
+"""The store in one SQLite file: the embedded default, for one machine and a few processes on it."""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from artcafe.server.store import rules
+from artcafe.server.store.item import ANY, Check, Conflict, Delete, Delta, Item, Op, Page, Put
+from artcafe.server.store.sqlite_thread import SqliteThread
+
+SWEEP_ROWS: Final = 500
+
+_FROM = "SELECT sk, rev, expires, data FROM items WHERE pk = ? AND sk >= ? ORDER BY sk LIMIT ?"
+_AFTER = "SELECT sk, rev, expires, data FROM items WHERE pk = ? AND sk > ? ORDER BY sk LIMIT ?"
+
+
+class SqliteStore:
+    """An ItemStore in the file `path`. What returned is on the disk, past the operating system's cache.
+
+    `clock` gives seconds since the Unix epoch and is called in the store's thread; `new_rev` gives a
+    text that no process ever gives again. `busy_timeout` is how many seconds to wait for another
+    process that writes. Not for network file systems, whose locks SQLite cannot trust.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        clock: Callable[[], float],
+        new_rev: Callable[[], str],
+        busy_timeout: float = 10.0,
+    ) -> None:
+        self._new_rev = new_rev
+        self._thread = SqliteThread(path, clock, busy_timeout)
+
+    async def open(self) -> None:
+        """Open the file, or make it, readable by its owner alone.
+
+        Raises StoreUnavailable when another process keeps it locked, and StoreUnusable with the
+        reason when it cannot be used: no right to, damaged, of a newer release, something else.
+        """
+        await self._thread.open()
+
+    async def close(self) -> None:
+        """Take no more calls, finish those taken, close the file. Closing twice is allowed."""
+        await self._thread.close()
+
+    async def ping(self) -> None:
+        """Raises StoreUnavailable when the file cannot be read, or is no longer where it was opened."""
+        await self._thread.read(_ping)
+
+    async def backup(self, target: Path) -> None:
+        """Copy the live store to a new file, which appears complete and on disk, or not at all.
+
+        Reads and writes go on meanwhile. Raises StoreUnavailable, also when `target` exists.
+        """
+        await self._thread.copy(target)
+
+    async def get(self, pk: str, sk: str) -> Item | None:
+        """See ItemStore."""
+        rules.check_keys(pk, sk)
+        return await self._thread.read(partial(_get, pk, sk))
+
+    async def put(self, op: Put) -> str:
+        """See ItemStore."""
+        [step] = rules.prepare([op], self._new_rev)
+        await self._thread.write(partial(_apply, [step]))
+        return step.rev
+
+    async def delete(self, op: Delete) -> None:
+        """See ItemStore."""
+        await self._thread.write(partial(_apply, rules.prepare([op], self._new_rev)))
+
+    async def transact(self, ops: Sequence[Op]) -> list[str | None]:
+        """See ItemStore."""
+        steps = rules.prepare(ops, self._new_rev)
+        await self._thread.write(partial(_apply, steps))
+        return [step.rev or None for step in steps]
+
+    async def query(self, pk: str, prefix: str = "", limit: int = 100, cursor: str | None = None) -> Page:
+        """See ItemStore."""
+        rules.check_list(pk, prefix, limit)
+        after = rules.decode_cursor(cursor, prefix)
+        return await self._thread.read(partial(_query, pk, prefix, limit, after))
+
+    async def incr(self, deltas: Sequence[Delta]) -> None:
+        """See ItemStore. Here all deltas of a call are one transaction, and each counts once."""
+        await self._thread.write(partial(_incr, rules.merge(deltas)))
+
+    async def counters(self, pk: str, prefix: str = "") -> dict[str, int]:
+        """See ItemStore."""
+        rules.check_list(pk, prefix)
+        return await self._thread.read(partial(_counters, pk, prefix))
+
+    async def drop_counters(self, pk: str) -> None:
+        """See ItemStore."""
+        rules.check_keys(pk)
+        await self._thread.write(partial(_drop_counters, pk))
+
+    async def sweep(self) -> int:
+        """Remove expired items from the file; how many. Works in small steps, so that others get between."""
+        removed = 0
+        while True:
+            step = await self._thread.write(_sweep)
+            removed += step
+            if step < SWEEP_ROWS:
+                return removed
+
+
+# What runs in the store's thread, on its connection, at `now` in whole Unix seconds.
+
+
+def _ping(db: sqlite3.Connection, _now: int) -> None:
+    db.execute("SELECT version FROM artcafe_schema").fetchone()
+
+
+def _get(pk: str, sk: str, db: sqlite3.Connection, now: int) -> Item | None:
+    row = db.execute("SELECT rev, expires, data FROM items WHERE pk = ? AND sk = ?", (pk, sk)).fetchone()
+    if row is None or not rules.alive(row[1], now):
+        return None
+    return rules.item(pk, sk, *row)
+
+
+def _query(pk: str, prefix: str, limit: int, after: str, db: sqlite3.Connection, now: int) -> Page:
+    # BINARY collation compares UTF-8 bytes. An unfinished statement would keep its snapshot: close it.
+    select, start = (_AFTER, after) if after else (_FROM, prefix)
+    with closing(db.execute(select, (pk, start, limit + 1))) as rows:
+        return rules.page(pk, prefix, limit, now, rows)
+
+
+def _apply(steps: list[rules.Step], db: sqlite3.Connection, now: int) -> None:
+    """No key comes twice, so that all conditions can be judged before the first change."""
+    for index, step in enumerate(steps):
+        if step.op.cond is not ANY and not rules.holds(step.op.cond, _rev(db, step.op, now)):
+            raise Conflict(index)
+    for step in steps:
+        match step.op:
+            case Put(pk, sk, expires=expires):
+                db.execute(
+                    "INSERT OR REPLACE INTO items (pk, sk, rev, expires, data) VALUES (?, ?, ?, ?, ?)",
+                    (pk, sk, step.rev, expires, step.text),
+                )
+            case Delete(pk, sk):
+                db.execute("DELETE FROM items WHERE pk = ? AND sk = ?", (pk, sk))
+            case Check():
+                pass
+
+
+def _rev(db: sqlite3.Connection, op: Op, now: int) -> str | None:
+    row = db.execute("SELECT rev, expires FROM items WHERE pk = ? AND sk = ?", (op.pk, op.sk)).fetchone()
+    return row[0] if row is not None and rules.alive(row[1], now) else None
+
+
+def _incr(sums: dict[tuple[str, str], int], db: sqlite3.Connection, _now: int) -> None:
+    db.executemany(
+        "INSERT INTO counters (pk, sk, n) VALUES (?, ?, ?)"
+        " ON CONFLICT (pk, sk) DO UPDATE SET n = n + excluded.n",
+        [(pk, sk, by) for (pk, sk), by in sums.items()],
+    )
+
+
+def _counters(pk: str, prefix: str, db: sqlite3.Connection, _now: int) -> dict[str, int]:
+    counters: dict[str, int] = {}
+    with closing(
+        db.execute("SELECT sk, n FROM counters WHERE pk = ? AND sk >= ? ORDER BY sk", (pk, prefix))
+    ) as rows:
+        for sk, n in rows:
+            if not sk.startswith(prefix):
+                break
+            counters[sk] = n
+    return counters
+
+
+def _drop_counters(pk: str, db: sqlite3.Connection, _now: int) -> None:
+    db.execute("DELETE FROM counters WHERE pk = ?", (pk,))
+
+
+def _sweep(db: sqlite3.Connection, now: int) -> int:
+    return db.execute(
+        "DELETE FROM items WHERE (pk, sk) IN (SELECT pk, sk FROM items WHERE expires <= ? LIMIT ?)",
+        (now, SWEEP_ROWS),
+    ).rowcount

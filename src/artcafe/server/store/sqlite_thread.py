@@ -1,0 +1,186 @@
+"""The one thread that owns the SQLite connection, and the sharing of commits.
+
+Reads go to the thread one by one. Writes that arrive while it is busy share the next transaction:
+each runs in a savepoint of its own and fails alone, and all are answered after the one commit, so
+that a flush of the disk is paid once for many.
+"""
+
+import asyncio
+import sqlite3
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, TypeAlias, TypeVar
+
+from artcafe.server.store import sqlite_file
+from artcafe.server.store.item import InvalidWrite, StoreError, StoreUnavailable
+
+T = TypeVar("T")
+Work: TypeAlias = Callable[[sqlite3.Connection, int], T]
+"""Something to do on the connection at this time, in whole Unix seconds. May raise StoreError."""
+
+MAX_WAITING: Final = 4096
+"""Reads, and writes, that may wait for the thread; one more is refused with StoreUnavailable."""
+MAX_BATCH: Final = 256
+"""Writes that share one transaction: bounds how long other processes wait for the lock."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    work: Work[Any]
+    answer: asyncio.Future[Any]
+
+
+class SqliteThread:
+    """Runs work on the database in `path`; every sqlite3 error comes out as StoreUnavailable."""
+
+    def __init__(self, path: Path, clock: Callable[[], float], busy_timeout: float) -> None:
+        self._path = path
+        self._clock = clock
+        self._busy_timeout = busy_timeout
+        self._thread: ThreadPoolExecutor | None = None
+        self._file: sqlite_file.File | None = None  # its connection is used in the thread only
+        self._closing = False
+        self._reads = 0
+        self._waiting: deque[_Write] = deque()
+        self._batch: asyncio.Future[list[object]] | None = None  # the transaction in the thread now
+
+    async def open(self) -> None:
+        """Start the thread and open the file: see sqlite_file.connect."""
+        with ExitStack() as undo:
+            thread = ThreadPoolExecutor(1, "artcafe-store")
+            undo.callback(thread.shutdown, wait=False)
+            connect = partial(sqlite_file.connect, self._path, self._busy_timeout)
+            self._file = await asyncio.get_running_loop().run_in_executor(thread, connect)
+            undo.pop_all()
+        self._thread = thread
+        self._closing = False
+
+    async def close(self) -> None:
+        """Take no more work, finish what was taken, close the file and end the thread."""
+        self._closing = True
+        while self._batch is not None:
+            await asyncio.wait([self._batch])
+        thread, file = self._thread, self._file
+        if thread is None or file is None:
+            return
+        self._thread = self._file = None
+        closed = asyncio.get_running_loop().run_in_executor(thread, file.db.close)
+        thread.shutdown(wait=False)
+        await asyncio.shield(closed)
+
+    async def read(self, work: Work[T]) -> T:
+        """Run one statement that changes nothing, on what is committed when its turn comes."""
+        thread, file = self._admit(self._reads)
+        self._reads += 1
+        try:
+            read = partial(_read, file, self._clock, work)
+            return await asyncio.get_running_loop().run_in_executor(thread, read)
+        finally:
+            self._reads -= 1
+
+    async def write(self, work: Work[T]) -> T:
+        """Run one change, all of it or nothing; returns when it is committed and on disk.
+
+        A caller that is cancelled before its turn takes its change back; later the change stays.
+        """
+        self._admit(len(self._waiting))
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Write(work, answer))
+        self._next_batch()
+        return await answer
+
+    async def copy(self, target: Path) -> None:
+        """Copy the database, on a connection of its own: see sqlite_file.copy."""
+        self._admit(0)
+        await asyncio.to_thread(sqlite_file.copy, self._path, target)
+
+    def _admit(self, waiting: int) -> tuple[ThreadPoolExecutor, sqlite_file.File]:
+        if self._thread is None or self._file is None or self._closing:
+            raise StoreUnavailable("The store is not open.")
+        if waiting >= MAX_WAITING:
+            raise StoreUnavailable("Too many calls wait for the store.")
+        return self._thread, self._file
+
+    def _next_batch(self) -> None:
+        """Hand what waits to the thread, unless it has a batch already: then `_answer` calls again."""
+        if self._batch is not None or self._thread is None or self._file is None:
+            return
+        batch: list[_Write] = []
+        while self._waiting and len(batch) < MAX_BATCH:
+            write = self._waiting.popleft()
+            if not write.answer.cancelled():
+                batch.append(write)
+        if batch:
+            commit = partial(_commit, self._file, self._clock, [write.work for write in batch])
+            self._batch = asyncio.get_running_loop().run_in_executor(self._thread, commit)
+            self._batch.add_done_callback(partial(self._answer, batch))
+
+    def _answer(self, batch: list[_Write], done: "asyncio.Future[list[object]]") -> None:
+        self._batch = None
+        fault = done.exception()
+        outcomes = [fault] * len(batch) if fault is not None else done.result()
+        for write, outcome in zip(batch, outcomes, strict=True):
+            if write.answer.done():  # its caller left meanwhile
+                continue
+            if isinstance(outcome, BaseException):
+                write.answer.set_exception(outcome)
+            else:
+                write.answer.set_result(outcome)
+        self._next_batch()
+
+
+# From here on everything runs in the thread.
+
+
+def _read(file: sqlite_file.File, clock: Callable[[], float], work: Work[T]) -> T:
+    try:
+        file.check_place()
+        return work(file.db, int(clock()))
+    except sqlite3.Error as error:
+        raise sqlite_file.unavailable(error) from error
+
+
+def _commit(file: sqlite_file.File, clock: Callable[[], float], batch: list[Work[Any]]) -> list[object]:
+    """Do every write in one transaction; for each its result, or the StoreError that it alone met.
+
+    When the transaction fails, all have failed, also those that met a conflict: it may have been
+    with a write that is gone now.
+    """
+    try:
+        return _transaction(file, clock, batch)
+    except sqlite3.Error as error:
+        return [sqlite_file.unavailable(error) for _ in batch]
+
+
+def _transaction(file: sqlite_file.File, clock: Callable[[], float], batch: list[Work[Any]]) -> list[object]:
+    db = file.db
+    try:
+        db.execute("BEGIN IMMEDIATE")
+        now = int(clock())  # after the wait for the lock: nobody wins with what expired meanwhile
+        outcomes = [_attempt(db, now, work) for work in batch]
+        file.check_place()
+        db.execute("COMMIT")
+        return outcomes
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+
+
+def _attempt(db: sqlite3.Connection, now: int, work: Work[Any]) -> object:
+    outcome: object
+    db.execute("SAVEPOINT attempt")
+    try:
+        outcome = work(db, now)
+    except StoreError as error:
+        outcome = error
+    except sqlite3.IntegrityError:
+        outcome = InvalidWrite("A counter would leave the range of 64 bits, or a value has the wrong type.")
+    if isinstance(outcome, StoreError):
+        db.execute("ROLLBACK TO attempt")
+    db.execute("RELEASE attempt")
+    return outcome

@@ -1,0 +1,496 @@
+"""What every bus promises: one suite on the memory bus and on a real nats-server."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from artcafe.server.ports import Link
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+from tests.kit.buses import BUFFER_BYTES, BUSES, IDLE_SECONDS, Buses
+from tests.kit.deadlines import eventually
+from tests.kit.nats import Nats, make_tenant, running_nats
+
+Got = list[tuple[str, bytes]]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def nats(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Nats]:
+    """One nats-server for all."""
+    async with running_nats(tmp_path_factory.mktemp("nats")) as nats:
+        yield nats
+
+
+@pytest_asyncio.fixture(params=BUSES)
+async def buses(request: pytest.FixtureRequest, nats: Nats) -> AsyncIterator[Buses]:
+    """Each bus in turn."""
+    async with BUSES[request.param](nats) as buses:
+        yield buses
+
+
+def collect(into: Got, prefix: str = "") -> "Collect":
+    """A receiver that remembers what it got, in order."""
+    return Collect(into, prefix)
+
+
+class Collect:
+    """Appends (prefix + subject, payload)."""
+
+    def __init__(self, into: Got, prefix: str) -> None:
+        self._into = into
+        self._prefix = prefix
+
+    def __call__(self, subject: str, payload: bytes) -> None:
+        self._into.append((self._prefix + subject, payload))
+
+
+async def everything_sent(link: Link) -> None:
+    """Return when whatever this link published before has been delivered to this link's subscriptions."""
+    marks: Got = []
+    mark = await link.subscribe("m.test.mark", collect(marks))
+    link.publish("m.test.mark", b"")
+    await eventually(lambda: marks)
+    await mark.close()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "subjects"),
+    [
+        ("m.a.tasks.new", ["m.a.tasks.new"]),
+        ("m.*.tasks.new", ["m.a.tasks.new", "m.b.tasks.new"]),
+        ("m.*.tasks.*", ["m.a.tasks.new", "m.b.tasks.new", "m.a.tasks.old"]),
+        ("m.*.tasks.>", ["m.a.tasks.new", "m.b.tasks.new", "m.a.tasks.old", "m.a.tasks.new.urgent"]),
+        ("m.>", ["m.a.tasks.new", "m.b.tasks.new", "m.a.tasks.old", "m.a.tasks.new.urgent", "m.a.tasks"]),
+        ("d.planner.>", ["d.planner.a.hello"]),
+        ("r.*.presence.*", ["r.sys.presence.a"]),
+        ("m.a", []),
+    ],
+)
+async def test_a_subscription_gets_what_its_pattern_receives(
+    buses: Buses, pattern: str, subjects: list[str]
+) -> None:
+    ours, theirs = await buses.links(await buses.tenant())
+    got: Got = []
+    await ours.subscribe(pattern, collect(got))
+    for subject in [
+        "m.a.tasks.new",
+        "m.b.tasks.new",
+        "m.a.tasks.old",
+        "m.a.tasks.new.urgent",
+        "m.a.tasks",
+        "d.planner.a.hello",
+        "i.planner.a.reply",
+        "r.sys.presence.a",
+    ]:
+        theirs.publish(subject, subject.encode())
+    await theirs.flush()
+    await everything_sent(ours)
+    await eventually(lambda: len(got) >= len([s for s in subjects]))
+    # `m.>` also hears the mark.
+    assert [entry for entry in got if entry[0] != "m.test.mark"] == [(s, s.encode()) for s in subjects]
+
+
+async def test_what_a_process_publishes_it_hears_itself(buses: Buses) -> None:
+    link = await buses.bus.link(await buses.tenant())
+    got: Got = []
+    await link.subscribe("m.*.x", collect(got))
+    link.publish("m.a.x", b"1")
+    assert got == [], "delivered from within publish"
+    await eventually(lambda: got == [("m.a.x", b"1")])
+
+
+async def test_once_subscribed_nothing_is_missed(buses: Buses) -> None:
+    # Two connections: without the server's confirmation the message sometimes overtakes the interest.
+    ours, theirs = await buses.links(await buses.tenant())
+    for number in range(100):
+        got: Got = []
+        subscription = await ours.subscribe(f"m.*.n{number}", collect(got))
+        theirs.publish(f"m.a.n{number}", b"x" * 5000)
+        await eventually(lambda got=got: got, f"message {number}")
+        await subscription.close()
+
+
+async def test_order_is_kept_per_link(buses: Buses) -> None:
+    ours, theirs = await buses.links(await buses.tenant())
+    got: Got = []
+    await ours.subscribe("m.>", collect(got))
+    sent = [(f"m.a{number % 7}.s{number % 5}", b"%d" % number) for number in range(5000)]
+    for number, (subject, payload) in enumerate(sent):
+        theirs.publish(subject, payload)
+        if number % 500 == 0:
+            await asyncio.sleep(0)
+    await eventually(lambda: len(got) == len(sent))
+    assert got == sent
+
+
+async def test_order_is_kept_across_subscriptions(buses: Buses) -> None:
+    ours, theirs = await buses.links(await buses.tenant())
+    got: Got = []
+    await ours.subscribe("m.*.even", collect(got))
+    await ours.subscribe("m.*.odd", collect(got))
+    sent = [(f"m.a.{'odd' if number % 2 else 'even'}", b"%d" % number) for number in range(1000)]
+    for subject, payload in sent:
+        theirs.publish(subject, payload)
+    await eventually(lambda: len(got) == len(sent))
+    assert got == sent
+
+
+async def test_every_subscription_gets_its_own_copy(buses: Buses) -> None:
+    link, _ = await buses.links(await buses.tenant())
+    got: Got = []
+    await link.subscribe("m.*.x", collect(got, "first "))
+    await link.subscribe("m.*.x", collect(got, "second "))
+    await link.subscribe("m.a.>", collect(got, "third "))
+    link.publish("m.a.x", b"")
+    await everything_sent(link)
+    assert sorted(subject for subject, _ in got) == ["first m.a.x", "second m.a.x", "third m.a.x"]
+
+
+async def test_one_member_of_a_queue_group_gets_each_message(buses: Buses) -> None:
+    ours, theirs = await buses.links(await buses.tenant())
+    got: Got = []
+    await ours.subscribe("m.*.job", collect(got, "w1 "), queue="workers")
+    await ours.subscribe("m.*.job", collect(got, "w2 "), queue="workers")
+    await theirs.subscribe("m.*.job", collect(got, "w3 "), queue="workers")
+    await ours.subscribe("m.*.job", collect(got, "audit "), queue="auditors")
+    await ours.subscribe("m.*.job", collect(got, "all "))
+    for number in range(200):
+        ours.publish("m.a.job", b"%d" % number)
+    await eventually(lambda: len(got) == 600)
+    await everything_sent(ours)
+    await everything_sent(theirs)
+    numbers = {b"%d" % number for number in range(200)}
+    workers = [(name, payload) for name, payload in got if name.startswith("w")]
+    assert Counter(payload for _, payload in workers) == Counter(numbers)
+    assert len({name for name, _ in workers}) > 1, "one worker got everything"
+    for name in ["audit m.a.job", "all m.a.job"]:
+        assert Counter(payload for who, payload in got if who == name) == Counter(numbers)
+
+
+async def test_after_close_nothing_is_delivered(buses: Buses) -> None:
+    ours, theirs = await buses.links(await buses.tenant())
+    closed: Got = []
+    kept: Got = []
+    subscription = await ours.subscribe("m.*.x", collect(closed))
+    await ours.subscribe("m.*.x", collect(kept))
+    for number in range(500):
+        theirs.publish("m.a.x", b"%d" % number)
+    await eventually(lambda: kept)
+    await subscription.close()
+    seen = len(closed)
+    theirs.publish("m.a.x", b"last")
+    await eventually(lambda: kept[-1] == ("m.a.x", b"last"))
+    assert len(closed) == seen
+    await subscription.close()
+
+
+async def test_a_receiver_may_close_its_subscription_and_open_others(buses: Buses) -> None:
+    link, _ = await buses.links(await buses.tenant())
+    got: Got = []
+    for number in range(20):
+        subscription = await link.subscribe("m.*.x", collect(got))
+        link.publish("m.a.x", b"%d" % number)
+        await eventually(lambda number=number: len(got) == number + 1)
+        await subscription.close()
+    assert [payload for _, payload in got] == [b"%d" % number for number in range(20)]
+
+
+async def test_a_receiver_that_fails_stops_nobody(buses: Buses) -> None:
+    link, _ = await buses.links(await buses.tenant())
+    errors: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _loop, context: errors.append(context.get("exception"))
+    )
+    fault = RuntimeError("a receiver's bug")
+
+    def fail(subject: str, payload: bytes) -> None:
+        raise fault
+
+    got: Got = []
+    await link.subscribe("m.*.x", fail)
+    await link.subscribe("m.*.x", collect(got))
+    for _ in range(3):
+        link.publish("m.a.x", b"")
+    await eventually(lambda: len(got) == 3)
+    assert errors == [fault] * 3
+
+
+async def test_tenants_do_not_hear_each_other(buses: Buses) -> None:
+    acme, _ = await buses.links(await buses.tenant("acme"))
+    globex, _ = await buses.links(await buses.tenant("globex"))
+    here: Got = []
+    there: Got = []
+    await acme.subscribe("m.>", collect(here))
+    await globex.subscribe("m.>", collect(there))
+    acme.publish("m.a.x", b"acme's")
+    globex.publish("m.a.x", b"globex's")
+    await eventually(lambda: here and there)
+    await everything_sent(acme)
+    await everything_sent(globex)
+    assert [payload for _, payload in here if payload] == [b"acme's"]
+    assert [payload for _, payload in there if payload] == [b"globex's"]
+
+
+async def test_flush_by_many_at_once(buses: Buses) -> None:
+    link, _ = await buses.links(await buses.tenant())
+    got: Got = []
+    await link.subscribe("m.>", collect(got))
+
+    async def tell(number: int) -> None:
+        link.publish("m.a.x", b"%d" % number)
+        await link.flush()
+
+    await asyncio.gather(*(tell(number) for number in range(200)))
+    await eventually(lambda: len(got) == 200)
+
+
+async def test_a_link_is_shared_and_counted(buses: Buses) -> None:
+    tenant = await buses.tenant()
+    links = await asyncio.gather(*(buses.bus.link(tenant) for _ in range(10)))
+    assert len(set(map(id, links))) == 1
+    for _ in range(10):
+        buses.bus.release(tenant.id)
+    with pytest.raises(ValueError, match="more often"):
+        buses.bus.release(tenant.id)
+
+
+async def test_an_idle_link_is_closed_and_a_held_one_is_not(buses: Buses) -> None:
+    tenant = await buses.tenant()
+    first = await buses.bus.link(tenant)
+    await buses.bus.link(tenant)
+    buses.bus.release(tenant.id)
+    await asyncio.sleep(2 * IDLE_SECONDS)
+    first.publish("m.a.x", b"still held")
+
+    buses.bus.release(tenant.id)
+    again = await buses.bus.link(tenant)
+    assert again is first, "closed before it was idle for long enough"
+    await asyncio.sleep(2 * IDLE_SECONDS)
+    first.publish("m.a.x", b"held again")
+
+    buses.bus.release(tenant.id)
+    await eventually(lambda: refused(first))
+    fresh = await buses.bus.link(tenant)
+    got: Got = []
+    await fresh.subscribe("m.>", collect(got))
+    fresh.publish("m.a.x", b"new")
+    await eventually(lambda: got == [("m.a.x", b"new")])
+
+
+def refused(link: Link) -> bool:
+    """Whether the link takes nothing."""
+    try:
+        link.publish("m.a.nobody", b"")
+    except ArtcafeError as error:
+        assert error.code is Code.unavailable
+        return True
+    return False
+
+
+async def test_a_dropped_link_takes_and_delivers_nothing(buses: Buses) -> None:
+    tenant = await buses.tenant()
+    ours = await buses.bus.link(tenant)
+    got: Got = []
+    subscription = await ours.subscribe("m.>", collect(got))
+    ours.publish("m.a.x", b"before")
+    await eventually(lambda: got)
+
+    await buses.bus.drop(tenant.id)
+    with pytest.raises(ArtcafeError) as publish:
+        ours.publish("m.a.x", b"after")
+    with pytest.raises(ArtcafeError) as flush:
+        await ours.flush()
+    with pytest.raises(ArtcafeError) as subscribe:
+        await ours.subscribe("m.>", collect(got))
+    assert {error.value.code for error in (publish, flush, subscribe)} == {Code.unavailable}
+    await subscription.close()
+    await buses.bus.drop(tenant.id)
+
+    # Suspended and active again: a fresh link, while the first holder has not let go of the old one.
+    fresh = await buses.bus.link(tenant)
+    assert fresh is not ours
+    buses.bus.release(tenant.id)
+    await asyncio.sleep(2 * IDLE_SECONDS)
+    fresh.publish("m.a.x", b"after")
+    await fresh.flush()
+    assert got == [("m.a.x", b"before")]
+
+
+async def test_a_tenant_without_an_account_gets_no_link(buses: Buses) -> None:
+    tenant = make_tenant("nobody")
+    with pytest.raises(ArtcafeError) as refusal:
+        await buses.bus.link(tenant)
+    assert refusal.value.code is Code.unavailable
+    with pytest.raises(ValueError, match="more often"):
+        buses.bus.release(tenant.id)
+
+    await buses.accounts.push(tenant)
+    await (await buses.bus.link(tenant)).flush()
+
+
+async def test_a_removed_account_is_unavailable_until_it_is_back(buses: Buses) -> None:
+    tenant = await buses.tenant()
+    link = await buses.bus.link(tenant)
+    got: Got = []
+    await link.subscribe("m.>", collect(got))
+    await link.flush()
+
+    await buses.accounts.remove(tenant)
+    await eventually(lambda: not link.up)  # type: ignore[attr-defined]
+    with pytest.raises(ArtcafeError) as refusal:
+        await link.flush()
+    assert refusal.value.code is Code.unavailable
+    for number in range(3):
+        link.publish("m.a.x", b"%d" % number)
+
+    await buses.accounts.push(tenant)
+    await eventually(lambda: len(got) == 3)
+    assert [payload for _, payload in got] == [b"0", b"1", b"2"]
+    await link.flush()
+
+
+async def test_removing_and_pushing_twice_is_allowed(buses: Buses) -> None:
+    tenant = await buses.tenant()
+    await buses.accounts.push(tenant)
+    await buses.accounts.remove(tenant)
+    await buses.accounts.remove(tenant)
+    await buses.accounts.push(tenant)
+    await (await buses.bus.link(tenant)).flush()
+
+
+async def test_a_full_buffer_refuses_and_keeps_what_it_took(buses: Buses) -> None:
+    tenant = await buses.tenant()
+    link = await buses.bus.link(tenant)
+    got: Got = []
+    await link.subscribe("m.>", collect(got))
+    await buses.accounts.remove(tenant)
+    await eventually(lambda: not link.up)  # type: ignore[attr-defined]
+
+    sent: Got = []
+    payload = b"x" * 10_000
+    with pytest.raises(ArtcafeError) as refusal:
+        for number in range(1000):
+            link.publish(f"m.a.n{number}", payload)
+            sent.append((f"m.a.n{number}", payload))
+    assert refusal.value.code is Code.unavailable
+    assert BUFFER_BYTES - 11_000 < len(sent) * len(payload) <= BUFFER_BYTES
+
+    await buses.accounts.push(tenant)
+    await eventually(lambda: len(got) == len(sent))
+    await everything_sent(link)
+    assert got[: len(sent)] == sent
+    link.publish("m.a.x", payload)
+
+
+async def test_a_tenant_made_again_under_its_id_is_another_one(buses: Buses) -> None:
+    first = await buses.tenant("acme")
+    old = await buses.bus.link(first)
+    got: Got = []
+    await old.subscribe("m.>", collect(got))
+
+    second = await buses.tenant("acme")
+    new = await buses.bus.link(second)
+    assert new is not old
+    new.publish("m.a.x", b"the second's")
+    await everything_sent(new)
+    await everything_sent(old)
+    assert [subject for subject, _ in got] == ["m.test.mark"]
+
+    await buses.bus.drop(first.id)
+    assert refused(old)
+    assert refused(new)
+
+
+async def test_reconcile_makes_the_bus_agree_with_the_store(buses: Buses) -> None:
+    orphan = await buses.tenant("orphan")
+    known = await buses.tenant("known")
+    missing = make_tenant("missing")
+    await buses.accounts.reconcile([known, orphan])
+    assert await buses.accounts.reconcile([known, orphan]) == 0
+    assert await buses.accounts.reconcile([known, missing]) == 2
+    assert await buses.accounts.reconcile([known, missing]) == 0
+    await (await buses.bus.link(known)).flush()
+    await (await buses.bus.link(missing)).flush()
+    with pytest.raises(ArtcafeError) as refusal:
+        await buses.bus.link(orphan)
+    assert refusal.value.code is Code.unavailable
+
+
+async def test_large_messages(buses: Buses) -> None:
+    link = await buses.bus.link(await buses.tenant())
+    got: Got = []
+    await link.subscribe("m.>", collect(got))
+    payload = bytes(range(256)) * 800
+    link.publish("m.a.x", payload)
+    await eventually(lambda: got)
+    assert got == [("m.a.x", payload)]
+    with pytest.raises(ArtcafeError) as refusal:
+        link.publish("m.a.x", b"x" * (3 * 1024 * 1024))
+    assert refusal.value.code is Code.too_large
+    link.publish("m.a.x", b"and on")
+    await eventually(lambda: got[-1] == ("m.a.x", b"and on"))
+
+
+@pytest.mark.parametrize(
+    "subject", ["", ".", "m.", ".m", "m..a", "m.a b", "m.a\r\nPUB m.b 0\r\n", "m.*", "m.>", "m.\x00", "m.ä"]
+)
+async def test_a_subject_the_bus_cannot_carry_is_refused(buses: Buses, subject: str) -> None:
+    link = await buses.bus.link(await buses.tenant())
+    with pytest.raises(ArtcafeError) as refusal:
+        link.publish(subject, b"")
+    assert refusal.value.code is Code.invalid_subject
+    await link.flush()
+
+
+@pytest.mark.parametrize("pattern", ["", "m.", "m..a", "m.>.a", "m.a>", "m.a*", "m. ", "m.\r\nPING", "m.ä"])
+async def test_a_pattern_the_bus_cannot_hear_is_refused(buses: Buses, pattern: str) -> None:
+    link = await buses.bus.link(await buses.tenant())
+    with pytest.raises(ArtcafeError) as refusal:
+        await link.subscribe(pattern, collect([]))
+    assert refusal.value.code is Code.invalid_subject
+    with pytest.raises(ArtcafeError) as queue:
+        await link.subscribe("m.>", collect([]), queue="a b")
+    assert queue.value.code is Code.invalid_subject
+    await link.flush()
+
+
+async def test_processes_hear_what_they_tell_each_other(buses: Buses) -> None:
+    ours: Got = []
+    theirs: Got = []
+    subscription = await buses.control.hear("near_cache", collect(ours))
+    await buses.other_control.hear("near_cache", collect(theirs))
+    await buses.other_control.hear("other", collect(theirs))
+    await buses.control.tell("near_cache", b"1")
+    await buses.other_control.tell("near_cache", b"2")
+    told = [("near_cache", b"1"), ("near_cache", b"2")]
+    await eventually(lambda: len(theirs) == 2)
+    await eventually(lambda: len(ours) == 2)
+    assert sorted(ours) == told
+    assert sorted(theirs) == told
+
+    await subscription.close()
+    await buses.control.tell("near_cache", b"3")
+    await eventually(lambda: len(theirs) == 3)
+    assert sorted(ours) == told
+
+
+async def test_the_control_channel_is_no_tenants(buses: Buses) -> None:
+    link = await buses.bus.link(await buses.tenant())
+    heard: Got = []
+    got: Got = []
+    await buses.control.hear("topic", collect(heard))
+    await link.subscribe("m.>", collect(got))
+    link.publish("m.a.topic", b"a tenant's")
+    await buses.control.tell("topic", b"ours")
+    await eventually(lambda: heard and got)
+    await everything_sent(link)
+    assert heard == [("topic", b"ours")]
+    assert [payload for _, payload in got if payload] == [b"a tenant's"]
+
+
+async def test_the_bus_answers(buses: Buses) -> None:
+    await buses.bus.ping()
+    await buses.bus.ping()

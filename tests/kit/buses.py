@@ -1,0 +1,82 @@
+"""Every implementation of the bus, as two server processes of one installation see it.
+
+One more line in BUSES, and it is in the contract suite.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from artcafe.server.bus.control import ControlLink
+from artcafe.server.bus.memory import MemoryBus
+from artcafe.server.bus.tenants import TenantLinks
+from artcafe.server.domain.tenant import Tenant
+from artcafe.server.ports import Accounts, Bus, Control, Link
+from tests.kit.nats import Nats, make_tenant
+
+IDLE_SECONDS = 0.1
+BUFFER_BYTES = 256 * 1024
+PATIENCE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Buses:
+    """What two processes hold. With the memory bus, both are the same object."""
+
+    bus: Bus
+    other_bus: Bus
+    accounts: Accounts
+    control: Control
+    other_control: Control
+
+    async def tenant(self, name: str = "acme") -> Tenant:
+        """A new tenant whose account is there."""
+        tenant = make_tenant(name)
+        await self.accounts.push(tenant)
+        return tenant
+
+    async def links(self, tenant: Tenant) -> tuple[Link, Link]:
+        """The links of both processes to one tenant."""
+        return await self.bus.link(tenant), await self.other_bus.link(tenant)
+
+
+@asynccontextmanager
+async def memory_buses(_nats: Nats) -> AsyncIterator[Buses]:
+    """One MemoryBus."""
+    bus = MemoryBus(idle_seconds=IDLE_SECONDS, buffer_bytes=BUFFER_BYTES)
+    yield Buses(bus, bus, bus, bus, bus)
+
+
+@asynccontextmanager
+async def nats_buses(nats: Nats) -> AsyncIterator[Buses]:
+    """Two gateways and an authority on a real nats-server."""
+    async with (
+        nats.authority() as authority,
+        tenant_links(nats) as bus,
+        tenant_links(nats) as other_bus,
+        ControlLink(nats.url, nats.operator, patience=PATIENCE) as control,
+        ControlLink(nats.url, nats.operator, patience=PATIENCE) as other_control,
+    ):
+        yield Buses(bus, other_bus, authority, control, other_control)
+
+
+def tenant_links(
+    nats: Nats,
+    *,
+    idle_seconds: float = IDLE_SECONDS,
+    buffer_bytes: int = BUFFER_BYTES,
+    patience: float = PATIENCE,
+) -> TenantLinks:
+    """The links of one process, to enter; quick to give up."""
+    return TenantLinks(
+        nats.url, nats.operator, idle_seconds=idle_seconds, buffer_bytes=buffer_bytes, patience=patience
+    )
+
+
+OpenBuses: TypeAlias = Callable[[Nats], AbstractAsyncContextManager[Buses]]
+
+BUSES: dict[str, OpenBuses] = {
+    "memory": memory_buses,
+    "nats": nats_buses,
+}

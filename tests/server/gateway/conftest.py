@@ -1,0 +1,49 @@
+"""A server with an application and WebSockets, on uvloop as in production."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import pytest
+import pytest_asyncio
+import uvloop
+from fastapi import FastAPI
+
+from tests.kit.gateway import LIMITS, Doorman
+from tests.kit.servers import Server, serving
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    return {"uvloop": uvloop.new_event_loop}
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def running() -> AsyncIterator[tuple[Server, Doorman]]:
+    app = FastAPI()
+
+    @app.get("/health")
+    async def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    doorman = Doorman()
+    async with serving(app, doorman, LIMITS) as server:
+        yield server, doorman
+
+
+@pytest.fixture
+def server(running: tuple[Server, Doorman]) -> Server:
+    return running[0]
+
+
+@pytest.fixture
+def doorman(running: tuple[Server, Doorman]) -> Doorman:
+    running[1].forget()
+    return running[1]
+
+
+@pytest.fixture
+def silence(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Nothing is logged, by picows or asyncio either, unless a test expects it and clears it."""
+    caplog.set_level(logging.INFO)
+    yield
+    assert [r for r in caplog.get_records("call") if not r.name.startswith(("uvicorn", "httpx"))] == []

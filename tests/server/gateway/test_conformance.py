@@ -1,0 +1,54 @@
+"""RFC 6455 as the Autobahn suite checks it, against an echo on a real application."""
+
+import kosoku
+from fastapi import FastAPI
+
+from artcafe.server.gateway.framing import BINARY
+from artcafe.server.gateway.mount import Accept, Peer, Upgrade, frame
+from tests.kit.servers import serving
+
+CASES = ["1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "10.*"]
+"""Framing, control frames, reserved bits, opcodes, fragments, UTF-8, the end, and odd sizes of reads.
+
+Not 9 (megabytes in frames of 64 bytes, against our limit) nor 12 and 13 (compression, not offered).
+"""
+
+KNOWN = {
+    # Two CLOSE frames in one read: picows parses one frame ahead and answers the second, which is
+    # an error (1002), before we answer the first (1000). The connection ends either way.
+    "7.1.2",
+}
+
+
+class Echo:
+    """Sends every message back as it came."""
+
+    def opened(self, peer: Peer) -> None:
+        self.peer = peer
+
+    def text(self, message: bytes) -> None:
+        self.peer.send(message)
+
+    def binary(self, message: bytes) -> None:
+        self.peer.write(frame(message, BINARY))
+
+    def slow(self) -> None:
+        raise AssertionError("nothing here sends so much")
+
+    def closed(self, code: int) -> None:
+        pass
+
+
+async def echo(upgrade: Upgrade) -> Accept:
+    return Accept(Echo())
+
+
+async def test_autobahn() -> None:
+    async with serving(FastAPI(), echo) as server:
+        try:
+            results = await kosoku.run_fuzzingclient(server.ws, cases=CASES, concurrency=8)
+        except kosoku.FailureError as failure:
+            results = failure.results
+    assert len(results) == 247
+    failed = {r.case_id: f"{r.result} {r.result_close}" for r in results if not r.passed}
+    assert failed.keys() <= KNOWN, failed

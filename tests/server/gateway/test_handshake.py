@@ -1,0 +1,149 @@
+"""Requests to upgrade, read and refused, without a socket."""
+
+import json
+from ipaddress import ip_network
+
+import pytest
+
+from artcafe.server.gateway.handshake import Refuse, Upgrade, client_address, read_upgrade
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+
+SOUND = {
+    "host": "pubsub.example",
+    "upgrade": "websocket",
+    "connection": "Upgrade",
+    "sec-websocket-version": "13",
+    "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA==",
+}
+
+
+def head(target: str = "/", method: str = "GET", more: str = "", **headers: str | None) -> bytes:
+    """A request to upgrade as uvicorn spells it; None leaves a header out."""
+    named = SOUND | {name.replace("_", "-"): value for name, value in headers.items()}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in named.items() if value is not None)
+    return f"{method} {target} HTTP/1.1\r\n{lines}{more}\r\n".encode("latin-1")
+
+
+def read(request: bytes) -> Upgrade:
+    upgrade = read_upgrade(request, "192.0.2.1")
+    assert isinstance(upgrade, Upgrade)
+    return upgrade
+
+
+def refused(request: bytes) -> Refuse:
+    refuse = read_upgrade(request, "192.0.2.1")
+    assert isinstance(refuse, Refuse)
+    assert json.loads(refuse.problem)["status"] == refuse.status
+    return refuse
+
+
+def test_what_an_upgrade_says() -> None:
+    upgrade = read(
+        head(
+            "/api/v1/ws/agent/a%20b?tenant_id=acme&signature=a%2Bb%3D&empty=",
+            sec_websocket_protocol="artcafe.v1, other",
+            more="X-Twice: one\r\nx-twice:  two \r\n",
+        )
+    )
+    assert upgrade.path == "/api/v1/ws/agent/a b"
+    assert upgrade.query == {"tenant_id": ["acme"], "signature": ["a+b="], "empty": [""]}
+    assert upgrade.protocols == ("artcafe.v1", "other")
+    assert upgrade.headers["x-twice"] == "one, two"
+    assert upgrade.host == "pubsub.example"
+    assert upgrade.remote == "192.0.2.1"
+
+
+def test_secrets_stay_out_of_the_repr() -> None:
+    assert "hush" not in repr(read(head("/?signature=hush", authorization="Bearer hush")))
+
+
+def test_an_absolute_target() -> None:
+    upgrade = read(head("http://pubsub.example/ws?x=1"))
+    assert (upgrade.path, upgrade.query) == ("/ws", {"x": ["1"]})
+
+
+def test_two_slashes_are_a_path() -> None:
+    assert read(head("//elsewhere/ws")).path == "//elsewhere/ws"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "HEAD", "OPTIONS"])
+def test_only_get(method: str) -> None:
+    refuse = refused(head(method=method))
+    assert refuse.status == 405
+    assert refuse.headers["allow"] == "GET"
+
+
+@pytest.mark.parametrize("version", [None, "", "8", "12", "13, 8", "14"])
+def test_only_version_13(version: str | None) -> None:
+    refuse = refused(head(sec_websocket_version=version))
+    assert refuse.status == 426
+    assert refuse.headers["sec-websocket-version"] == "13"
+
+
+@pytest.mark.parametrize("key", [None, "", "short", "AAAA", "AAAAAAAAAAAAAAAAAAAAA\u00e9==", "A" * 400])
+def test_the_key_is_16_bytes(key: str | None) -> None:
+    assert refused(head(sec_websocket_key=key)).status == 400
+
+
+def test_one_host() -> None:
+    assert refused(head(host=None)).status == 400
+    assert refused(head(more="host: other\r\n")).status == 400
+
+
+def test_no_body() -> None:
+    assert refused(head(content_length="5")).status == 400
+    assert refused(head(transfer_encoding="chunked")).status == 400
+    read(head(content_length="0"))
+
+
+def test_a_target_that_cannot_be_read() -> None:
+    assert refused(head("http://[::1/ws")).status == 400
+    assert refused(head("/?" + "&".join(f"p{n}=" for n in range(33)))).status == 400
+
+
+NGINX = (ip_network("10.0.0.0/8"), ip_network("::1/128"))
+
+
+@pytest.mark.parametrize(
+    ("socket", "forwarded", "client"),
+    [
+        ("10.0.0.1", "198.51.100.7", "198.51.100.7"),
+        ("10.0.0.1", "198.51.100.7, 10.0.0.2", "198.51.100.7"),
+        ("10.0.0.1", "6.6.6.6, 198.51.100.7", "198.51.100.7"),  # the client made the first one up
+        ("10.0.0.1", "10.9.9.9, 10.0.0.2", "10.9.9.9"),
+        ("10.0.0.1", "", "10.0.0.1"),
+        ("10.0.0.1", "nonsense", "10.0.0.1"),
+        ("10.0.0.1", "198.51.100.7, nonsense", "10.0.0.1"),
+        ("198.51.100.7", "1.2.3.4", "198.51.100.7"),  # not a proxy of ours
+        ("::1", "2001:DB8::7", "2001:db8::7"),
+        ("::ffff:10.0.0.1", "::ffff:198.51.100.7", "198.51.100.7"),
+        ("", "1.2.3.4", ""),
+    ],
+)
+def test_who_the_client_is(socket: str, forwarded: str, client: str) -> None:
+    assert client_address(socket, forwarded, NGINX) == client
+
+
+def test_nobody_is_trusted_unless_told() -> None:
+    assert client_address("127.0.0.1", "1.2.3.4", ()) == "127.0.0.1"
+
+
+def test_a_refusal_is_the_problem_document_of_rest() -> None:
+    error = ArtcafeError(Code.too_many_connections, "Too many connections.", retry_after=1.5)
+    status, *lines = Refuse.because(error).response([(b"date", b"today")]).decode().split("\r\n")
+    assert status == "HTTP/1.1 429 Too Many Requests"
+    assert {"date: today", "connection: close", "retry-after: 2"} <= set(lines)
+    assert json.loads(lines[-1]) == {
+        "type": "about:blank",
+        "title": "too many connections",
+        "status": 429,
+        "code": "too_many_connections",
+        "detail": "Too many connections.",
+        "retry_after_ms": 1500,
+    }
+    assert f"content-length: {len(lines[-1])}" in lines
+
+
+def test_a_401_says_how_to_log_in() -> None:
+    assert Refuse.because(ArtcafeError(Code.unauthorized)).headers["www-authenticate"] == "Bearer"
