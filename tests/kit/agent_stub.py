@@ -33,6 +33,10 @@ class Broker:
     _members: list[tuple[str, WebSocket]] = field(default_factory=list)
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
+    def challenge(self, server: str, tenant: str, agent: str) -> str:
+        """The text that every login of an agent signs here."""
+        return Challenge(server, tenant, agent, "c1", NONCE, 4_000_000_000).text()
+
     async def serve(self, socket: WebSocket, server: str, tenant: str, agent: str) -> None:
         """One connection, from the upgrade to the close."""
         await socket.accept(frames.SUBPROTOCOL)
@@ -44,7 +48,7 @@ class Broker:
             self._members = [member for member in self._members if member[1] is not socket]
 
     async def _log_in(self, socket: WebSocket, server: str, tenant: str, agent: str) -> bool:
-        text = Challenge(server, tenant, agent, "c1", NONCE, 4_000_000_000).text()
+        text = self.challenge(server, tenant, agent)
         challenge = frames.Challenge(namespace=NAMESPACE, nonce=NONCE, expires_at=TIME, text=text)
         await _send(socket, challenge)
         self.logins.append((tenant, agent, frames.decode_auth(await socket.receive_text())))
@@ -87,13 +91,24 @@ class Broker:
                 pass
 
 
-def message(subject: str, data: bytes, sender: str = "planner", **fields: object) -> frames.Message:
+def message(
+    subject: str,
+    data: str,
+    sender: str = "planner",
+    *,
+    headers: dict[str, str] | None = None,
+    reply_to: str | None = None,
+) -> frames.Message:
     """A message to put into the backlog; `data` is JSON text."""
-    return msgspec.convert(
-        {"type": "message", "subject": subject, "from": sender, "id": "m1", "timestamp": TIME, "data": None}
-        | fields,
-        frames.Message,
-    ).__replace__(data=msgspec.Raw(data))
+    return frames.Message(
+        subject=subject,
+        sender=sender,
+        id="m1",
+        timestamp=TIME,
+        data=msgspec.Raw(data.encode()),
+        headers=headers,
+        reply_to=reply_to,
+    )
 
 
 async def _send(socket: WebSocket, frame: object) -> None:

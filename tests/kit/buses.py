@@ -64,13 +64,18 @@ async def nats_buses(nats: Nats) -> AsyncIterator[Buses]:
 def tenant_links(
     nats: Nats,
     *,
+    url: str = "",
     idle_seconds: float = IDLE_SECONDS,
     buffer_bytes: int = BUFFER_BYTES,
     patience: float = PATIENCE,
 ) -> TenantLinks:
-    """The links of one process, to enter; quick to give up."""
+    """The links of one process, to enter; quick to give up. `url` leads there by another way."""
     return TenantLinks(
-        nats.url, nats.operator, idle_seconds=idle_seconds, buffer_bytes=buffer_bytes, patience=patience
+        url or nats.url,
+        nats.operator,
+        idle_seconds=idle_seconds,
+        buffer_bytes=buffer_bytes,
+        patience=patience,
     )
 
 

@@ -10,6 +10,7 @@ class Proxy:
 
     `accepted` counts connections ever made. While `refusing`, new ones are ended at once. While
     `swallowing`, what clients send is read and thrown away; while `stalled`, it is not even read.
+    `sent` is what was forwarded of what clients sent.
     """
 
     def __init__(self, url: str) -> None:
@@ -22,7 +23,7 @@ class Proxy:
         self.accepted = 0
         self.refusing = False
         self.swallowing = False
-        self.sent = b""
+        self.sent = bytearray()
 
     async def __aenter__(self) -> "Proxy":
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)

@@ -40,7 +40,11 @@ class Asked:
 
 @dataclass
 class RestStub:
-    """What the stand-in holds and heard. `answers` overrides one route: (method, path) to a response."""
+    """What the stand-in holds and heard.
+
+    `answers` overrides one route: (method, path) to a response; `keep_tenants` is what deleting any
+    tenant is answered with.
+    """
 
     url: str = ""
     asked: list[Asked] = field(default_factory=list)
@@ -49,12 +53,14 @@ class RestStub:
     keys: dict[str, list[Json]] = field(default_factory=dict)
     channels: dict[str, Json] = field(default_factory=dict)
     answers: dict[tuple[str, str], Response] = field(default_factory=dict)
+    keep_tenants: Response | None = None
     broker: Broker = field(default_factory=Broker)
 
     def forget(self) -> None:
         """Be as new."""
         for held in (self.asked, self.tenants, self.agents, self.keys, self.channels, self.answers):
             held.clear()
+        self.keep_tenants = None
         self.broker = Broker()
 
     def last(self) -> Asked:
@@ -204,6 +210,8 @@ def _tenants(stub: RestStub, asked: Asked, rest: list[str]) -> Response:
         return JSONResponse(made, 201)
     if not rest:
         return JSONResponse(list(stub.tenants.values()))
+    if asked.method == "DELETE" and stub.keep_tenants is not None:
+        return stub.keep_tenants
     return _one(stub.tenants, asked, rest[0], lambda tenant: tenant)
 
 

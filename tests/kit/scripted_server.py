@@ -88,9 +88,11 @@ class Peer:
         return frame
 
     async def confirm(self, count: int = 1) -> list[frames.Subscribe]:
-        """Take and confirm this number of subscriptions."""
-        taken = [await self.expect(frames.Subscribe) for _ in range(count)]
-        for frame in taken:
+        """Take and confirm this number of subscriptions, one after the other."""
+        taken = []
+        for _ in range(count):
+            frame = await self.expect(frames.Subscribe)
+            taken.append(frame)
             await self.send(frames.Subscribed(subject=frame.subject, id=frame.id))
         return taken
 
@@ -169,10 +171,10 @@ async def stay(peer: Peer) -> None:
 
 
 @contextlib.asynccontextmanager
-async def scripted(
-    *scripts: Script, protocols: tuple[str, ...] = (frames.SUBPROTOCOL,), port: int = 0
-) -> AsyncIterator[ScriptedServer]:
+async def scripted(*scripts: Script, speaks: bool = True) -> AsyncIterator[ScriptedServer]:
     """Serve on a random port of 127.0.0.1: the n-th handshake gets the n-th script, the last one repeats.
+
+    With `speaks` False it upgrades without agreeing on a protocol.
 
     After its script a connection stays open until the client closes it. What a script finds wrong
     fails the test at the end of the block; a client that has gone away does not.
@@ -211,8 +213,8 @@ async def scripted(
     async with serve(
         play,
         "127.0.0.1",
-        port,
-        subprotocols=[Subprotocol(name) for name in protocols],
+        0,
+        subprotocols=[Subprotocol(frames.SUBPROTOCOL)] if speaks else None,
         process_request=decide,
         ping_interval=None,
         compression=None,

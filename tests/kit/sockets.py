@@ -1,110 +1,97 @@
-"""A WebSocket client that does what libraries forbid: broken frames, no reading, resets."""
+"""Agents on a plain WebSocket, without the SDK: what any language would write."""
 
 import asyncio
-import contextlib
-import socket
-import struct
+import base64
+import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
 
-UPGRADE = (
-    "GET {target} HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-)
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
-CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
+from tests.kit.ssh_keys import raw_signature, ssh_keygen_sign
 
-
-def masked(payload: bytes, opcode: int = TEXT, *, fin: bool = True, rsv: int = 0) -> bytes:
-    """One frame as a client sends it; the mask is zero, which leaves the payload readable."""
-    first = (0x80 if fin else 0) | rsv << 4 | opcode
-    size = len(payload)
-    if size < 126:
-        head = struct.pack("!BB", first, 0x80 | size)
-    elif size < 65_536:
-        head = struct.pack("!BBH", first, 0x80 | 126, size)
-    else:
-        head = struct.pack("!BBQ", first, 0x80 | 127, size)
-    return head + bytes(4) + payload
+PROTOCOL = Subprotocol("artcafe.v1")
+PATIENCE = 5.0
 
 
-def closing(code: int, reason: bytes = b"") -> bytes:
-    """A client's CLOSE frame."""
-    return masked(code.to_bytes(2, "big") + reason, CLOSE)
+class Socket:
+    """Frames in and out, as objects."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self.connection = connection
+
+    async def send(self, **frame: Any) -> None:
+        """Send a frame; `from_` style names are not needed by any client frame."""
+        await self.connection.send(json.dumps(frame))
+
+    async def receive(self, seconds: float = PATIENCE) -> dict[str, Any]:
+        """The next frame."""
+        async with asyncio.timeout(seconds):
+            frame: dict[str, Any] = json.loads(await self.connection.recv())
+            return frame
+
+    async def expect(self, kind: str, **fields: Any) -> dict[str, Any]:
+        """The next frame, which must be of this type and have these fields."""
+        frame = await self.receive()
+        assert frame["type"] == kind, frame
+        assert {name: frame.get(name) for name in fields} == fields, frame
+        return frame
+
+    async def subscribe(self, subject: str, **more: Any) -> None:
+        """Subscribe and wait until it counts."""
+        await self.send(type="subscribe", subject=subject, **more)
+        await self.expect("subscribed", subject=subject)
+
+    async def silence(self) -> None:
+        """Nothing is on its way to this client: a ping is answered by its pong and nothing before it."""
+        await self.send(type="ping", id="silence")
+        await self.expect("pong", id="silence")
+
+    async def closed(self, seconds: float = PATIENCE) -> int:
+        """Wait for the server to close; the close code. Frames before it are dropped."""
+        async with asyncio.timeout(seconds):
+            async for _ in self.connection:
+                pass
+            code = self.connection.close_code
+            assert code is not None
+            return code
 
 
-@dataclass
-class RawClient:
-    """An open connection. Every wait ends within ten seconds."""
-
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-
-    def write(self, data: bytes) -> None:
-        self.writer.write(data)
-
-    async def answer(self) -> tuple[int, dict[str, str], bytes]:
-        """The HTTP answer: status, headers and body."""
-        async with asyncio.timeout(10):
-            head = (await self.reader.readuntil(b"\r\n\r\n")).decode()
-            status, *lines = head.strip().split("\r\n")
-            headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines)}
-            body = await self.reader.readexactly(int(headers.get("content-length", "0")))
-        return int(status.split()[1]), headers, body
-
-    async def frame(self) -> tuple[int, bytes]:
-        """The next frame: opcode and payload. Servers must not mask, nor fragment in these tests."""
-        async with asyncio.timeout(10):
-            first, size = await self.reader.readexactly(2)
-            assert first & 0xF0 == 0x80, f"first byte {first:#x}"
-            assert size < 128, "masked"
-            if size == 126:
-                size = int.from_bytes(await self.reader.readexactly(2), "big")
-            elif size == 127:
-                size = int.from_bytes(await self.reader.readexactly(8), "big")
-            return first & 0x0F, await self.reader.readexactly(size)
-
-    async def close_code(self) -> int:
-        """Skip to the server's CLOSE, give back its code."""
-        while (got := await self.frame())[0] != CLOSE:
-            pass
-        assert len(got[1]) >= 2, "CLOSE without a code"
-        return int.from_bytes(got[1][:2], "big")
-
-    async def ended(self) -> bytes:
-        """Whatever comes before the server hangs up."""
-        async with asyncio.timeout(10):
-            return await self.reader.read()
-
-    def reset(self) -> None:
-        """Vanish: the kernel answers from now on with RST."""
-        sock = self.writer.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.writer.transport.abort()
+def agent_url(ws: str, tenant: str, agent: str, **query: str) -> str:
+    """The address of an agent."""
+    return f"{ws}/api/v1/ws/agent/{agent}?{urlencode({'tenant_id': tenant, **query})}"
 
 
-@contextlib.asynccontextmanager
-async def raw_client(port: int, *, receive_buffer: int | None = None) -> AsyncIterator[RawClient]:
-    """Connect to a server on this machine. A small receive buffer makes a slow reader slow at once."""
-    sock = socket.socket()
-    sock.setblocking(False)
-    if receive_buffer is not None:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-    await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
-    reader, writer = await asyncio.open_connection(sock=sock, limit=1024)
-    try:
-        yield RawClient(reader, writer)
-    finally:
-        writer.transport.abort()
+@asynccontextmanager
+async def unproven(ws: str, tenant: str, agent: str) -> AsyncIterator[Socket]:
+    """A connection that still owes the answer to its challenge."""
+    async with connect(agent_url(ws, tenant, agent), subprotocols=[PROTOCOL]) as connection:
+        yield Socket(connection)
 
 
-@contextlib.asynccontextmanager
-async def raw_websocket(
-    port: int, target: str = "/", *, receive_buffer: int | None = None
-) -> AsyncIterator[RawClient]:
-    """Connect and upgrade."""
-    async with raw_client(port, receive_buffer=receive_buffer) as client:
-        client.write(UPGRADE.format(target=target).encode())
-        status, _, body = await client.answer()
-        assert status == 101, (status, body)
-        yield client
+@asynccontextmanager
+async def proven(ws: str, tenant: str, agent: str, key: Path) -> AsyncIterator[Socket]:
+    """An agent that logged in in band, by `ssh-keygen -Y sign`."""
+    async with unproven(ws, tenant, agent) as socket:
+        challenge = await socket.expect("challenge")
+        signature = await asyncio.to_thread(
+            ssh_keygen_sign, key, challenge["text"], challenge["namespace"]
+        )
+        await socket.send(type="auth", signature=signature)
+        await socket.expect("welcome", tenant=tenant, agent=agent)
+        yield socket
+
+
+@asynccontextmanager
+async def legacy(
+    ws: str, tenant: str, agent: str, key: Path, challenge: str
+) -> AsyncIterator[Socket]:
+    """A client of dialect A: it signs a challenge of its own, raw, and puts both into the URL."""
+    signature = base64.b64encode(raw_signature(key, challenge.encode())).decode()
+    url = agent_url(ws, tenant, agent, challenge=challenge, signature=signature)
+    async with connect(url) as connection:
+        yield Socket(connection)

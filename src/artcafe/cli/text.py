@@ -38,7 +38,7 @@ def cell(value: object) -> str:
             return plain(value)
         case list() if all(isinstance(item, str) for item in value):
             return plain(", ".join(value))
-        case [] | {}:
+        case dict() if not value:
             return ""
         case _:
             return compact(value)

@@ -116,7 +116,7 @@ async def platform(
 ) -> AsyncIterator[Platform]:
     """Open everything the platform stands on, in order; close it in reverse.
 
-    Raises BusRefusedError, StoreUnusable, ValueError and ArtcafeError(unavailable) with a sentence for people.
+    Raises BusRefusedError, StoreUnusable, ValueError, ArtcafeError(unavailable): sentences for people.
     """
     async with AsyncExitStack() as stack:
         clock = SystemClock()

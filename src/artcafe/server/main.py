@@ -6,9 +6,10 @@ import json
 import logging
 import os
 import secrets
+import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ import uvloop
 from artcafe.server.app import VERSION, Place, Platform, SystemClock, platform
 from artcafe.server.bus.authority import BusRefusedError
 from artcafe.server.bus.operator import Operator
-from artcafe.server.embedded.nats_server import NatsServerError, NatsServer
+from artcafe.server.embedded.nats_server import NatsServer, NatsServerError
 from artcafe.server.settings import Settings
 from artcafe.server.store.item import StoreError
 from artcafe.wire.errors import ArtcafeError
@@ -57,6 +58,8 @@ def run(settings: Settings, *, embedded: bool, ready: Callable[[Running], None])
             runner.run(_run(settings, embedded=embedded, ready=ready))
         except (BusRefusedError, NatsServerError, StoreError, ArtcafeError, ValueError, OSError) as error:
             raise StartFailed(f"{error}") from error
+        except asyncio.CancelledError:
+            raise StartFailed("Stopped before it was up.") from None
 
 
 def nats_config(settings: Settings, *, listen: str, data_dir: Path, name: str) -> str:
@@ -90,6 +93,9 @@ def load_seed(settings: Settings) -> bytes:
 
 async def _run(settings: Settings, *, embedded: bool, ready: Callable[[Running], None]) -> None:
     async with AsyncExitStack() as stack:
+        main = asyncio.current_task()
+        assert main is not None
+        _on_signals(lambda _: main.cancel())
         _make_data_dir(settings.data_dir)
         listener = stack.enter_context(contextlib.closing(_listen(settings)))
         place = Place(settings.host, listener.getsockname()[1])
@@ -108,7 +114,8 @@ async def _run(settings: Settings, *, embedded: bool, ready: Callable[[Running],
             platform(settings, place=place, nats_url=nats_url, seed=seed, embedded=embedded)
         )
         running = Running(place.url, settings.data_dir, nats_url, embedded and settings.issuer is None)
-        server = _Server(settings, opened, lambda: _announce(stack, running, ready))
+        server = _Server(settings, opened, lambda: _announce(stack, running, ready, embedded=embedded))
+        _on_signals(lambda number: server.handle_exit(number, None))
         async with asyncio.TaskGroup() as group:
             watch = group.create_task(_watch(nats, server)) if nats is not None else None
             await server.serve(sockets=[listener])
@@ -141,6 +148,12 @@ class _Server(uvicorn.Server):
         self._drain_seconds = settings.drain_seconds
         self._ready = ready
 
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """uvicorn would raise a signal again once it is done, and so end the process before the rest is
+        stopped and written; ours are handled for the whole life of the process."""
+        yield
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then say so."""
         await super().startup(sockets)
@@ -150,6 +163,12 @@ class _Server(uvicorn.Server):
         """Send the agents away while the bus still carries what they sent, then stop listening."""
         await self._gateway.stop(self._drain_seconds)
         await super().shutdown(sockets)
+
+
+def _on_signals(stop: Callable[[int], object]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop, number)
 
 
 async def _watch(nats: NatsServer, server: _Server) -> None:
@@ -162,12 +181,16 @@ async def _watch(nats: NatsServer, server: _Server) -> None:
         server.should_exit = True
 
 
-def _announce(stack: AsyncExitStack, running: Running, ready: Callable[[Running], None]) -> None:
-    path = running.data_dir / RUN_FILE
-    draft = path.with_suffix(".new")
-    draft.write_text(json.dumps({"url": running.url, "pid": os.getpid(), "version": VERSION}) + "\n")
-    draft.replace(path)
-    stack.callback(path.unlink, missing_ok=True)
+def _announce(
+    stack: AsyncExitStack, running: Running, ready: Callable[[Running], None], *, embedded: bool
+) -> None:
+    if embedded:
+        # Where the command line finds the platform of this data directory.
+        path = running.data_dir / RUN_FILE
+        draft = path.with_suffix(".new")
+        draft.write_text(json.dumps({"url": running.url, "pid": os.getpid(), "version": VERSION}) + "\n")
+        draft.replace(path)
+        stack.callback(path.unlink, missing_ok=True)
     ready(running)
 
 

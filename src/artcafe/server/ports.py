@@ -130,11 +130,16 @@ class SightingRecords(Protocol):
         ...
 
     async def announce(
-        self, tenant: TenantId, instance: str, online: Mapping[AgentId, int], at: str, expires: int
+        self,
+        tenant: TenantId,
+        instance: str,
+        online: Mapping[AgentId, int],
+        left: Mapping[AgentId, str],
+        expires: int,
     ) -> None:
         """Replace what this server process holds: connections per agent, until `expires` (Unix seconds).
 
-        Agents that this process announced before and that are missing now were last seen `at`.
+        `left` has the agents that went since the last time, and when (RFC 3339).
         """
         ...
 

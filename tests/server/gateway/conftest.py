@@ -9,7 +9,7 @@ import pytest_asyncio
 import uvloop
 from fastapi import FastAPI
 
-from tests.kit.gateway import LIMITS, Doorman
+from tests.kit.doorman import LIMITS, Doorman
 from tests.kit.servers import Server, serving
 
 

@@ -13,9 +13,8 @@ from artcafe.server.gateway.mount import Accept, Refuse, Upgrade, frame
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.deadlines import eventually
-from tests.kit.gateway import LIMITS, Doorman, Recorder
-from tests.kit.servers import Server, serving
-from tests.kit.sockets import (
+from tests.kit.doorman import LIMITS, Doorman, Recorder
+from tests.kit.raw_websocket import (
     BINARY,
     CONTINUATION,
     PING,
@@ -28,6 +27,7 @@ from tests.kit.sockets import (
     raw_client,
     raw_websocket,
 )
+from tests.kit.servers import Server, serving
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("silence")]
 

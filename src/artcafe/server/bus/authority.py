@@ -60,7 +60,6 @@ class Authority:
         self._client: Client | None = None
         self._opening = True
         self._closed = False
-        self._newest_removed = 0
 
     async def __aenter__(self) -> "Authority":
         await self.open()
@@ -72,7 +71,10 @@ class Authority:
         await self.close()
 
     async def open(self) -> None:
-        """Connect, and prove that this NATS is ours and keeps what it acknowledges. Raises BusRefusedError."""
+        """Connect, and prove that this NATS is ours and keeps what it acknowledges.
+
+        Raises BusRefusedError.
+        """
         try:
             self._check_urls()
             async with asyncio.timeout(self._open_seconds):
@@ -113,7 +115,7 @@ class Authority:
         with _translated():
             held = await self._held(account)
             if held is not None:
-                await self._delete(account, held)
+                await self._delete(account)
 
     async def reconcile(self, tenants: Sequence[Tenant]) -> int:
         """Push what NATS lacks or holds differently, delete what no tenant owns; how many changed.
@@ -127,6 +129,7 @@ class Authority:
         with _translated():
             held = await self._every()
             for tenant in tenants:
+                await asyncio.sleep(0)  # Checking signatures is work; let others have the loop.
                 jwt = held.pop(self._operator.account_id(tenant), None)
                 if jwt is None or not self._operator.same_account(tenant, jwt):
                     await self._push(tenant, jwt)
@@ -134,23 +137,21 @@ class Authority:
             grown = self._operator.now() - self._spare_seconds
             for account, jwt in held.items():
                 if account not in own and _issued(jwt) <= grown:
-                    await self._delete(account, jwt)
+                    await self._delete(account)
                     changed += 1
         return changed
 
     async def _push(self, tenant: Tenant, held: str | None) -> None:
-        newest = self._newest_removed if held is None else max(_issued(held), self._newest_removed)
-        jwt = self._operator.account_jwt(tenant, newer_than=newest)
+        jwt = self._operator.account_jwt(tenant, newer_than=0 if held is None else _issued(held))
         await self._change("$SYS.REQ.CLAIMS.UPDATE", jwt)
 
-    async def _delete(self, account: str, held: str) -> None:
+    async def _delete(self, account: str) -> None:
         # Streams first: asked about an account that it no longer has, NATS looks for it for half a second.
         answer = _object(await self._ask(f"$JS.API.ACCOUNT.PURGE.{account}"))
         if "error" in answer:
             _log.error("NATS did not delete the streams of account %s: %s", account, answer["error"])
             raise _unavailable("The streams of an account could not be deleted.")
         await self._change("$SYS.REQ.CLAIMS.DELETE", self._operator.deletion_jwt([account]))
-        self._newest_removed = max(self._newest_removed, _issued(held))
 
     async def _change(self, subject: str, jwt: str) -> None:
         answer = _object(await self._ask(subject, jwt.encode()))
@@ -173,7 +174,7 @@ class Authority:
             raise BusRefusedError("The address of NATS is a URL: nats://host:4222, or tls://host:4222.")
 
     async def _prove(self) -> None:
-        """Raises BusRefusedError unless every server behind the URL is configured as `server_config` writes."""
+        """Raises BusRefusedError unless every server is configured as `Operator.server_config` writes."""
         try:
             answers = await self._gather("$SYS.REQ.SERVER.PING.STATSZ", _every_server)
         except NoRespondersError:

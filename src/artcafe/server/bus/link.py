@@ -95,7 +95,7 @@ class NatsLink:
         self._max_payload = 1024 * 1024
         # Set while up, and once it is over.
         self._settled = asyncio.Event()
-        self._over = self.stood = False
+        self.over = self.stood = False
         self._flushing = 0
         self._doubt = self._told = False
 
@@ -123,7 +123,7 @@ class NatsLink:
         if len(payload) > self._max_payload:
             raise ArtcafeError(Code.too_large, "The message is larger than the bus takes.")
         command = b"PUB %b %d\r\n%b\r\n" % (subject.encode(), len(payload), payload)
-        if self._over or self._out_bytes + len(command) > self._buffer_bytes:
+        if self.over or self._out_bytes + len(command) > self._buffer_bytes:
             raise _away()
         self._out.append(command)
         self._out_bytes += len(command)
@@ -192,7 +192,7 @@ class NatsLink:
 
     def close(self) -> None:
         """Take nothing more, whoever holds it; `run` is cancelled by the one who started it."""
-        self._over = True
+        self.over = True
         self._settled.set()
         for subscription in self._subscriptions:
             subscription.open = False
@@ -245,7 +245,7 @@ class NatsLink:
         if lost:
             self._doubt, self._told = True, self._flushing > 0
             self._give_up_waiting()
-        if not self._over:
+        if not self.over:
             text = "%s lost its connection to NATS: %s; up to %d bytes were on their way"
             _log.warning(text, self._name, connection.fault, lost)
         await connection.end()
@@ -297,7 +297,7 @@ class NatsLink:
             connection.ping(self._loop.create_future())
 
     def _check_open(self) -> None:
-        if self._over:
+        if self.over:
             raise _away()
 
 

@@ -7,7 +7,7 @@ whose algorithm is `ed25519-nkey` (github.com/nats-io/jwt, version 2).
 
 import base64
 import binascii
-import hashlib
+import secrets
 from enum import IntEnum
 from typing import Any
 
@@ -81,10 +81,12 @@ def verify(public: str, data: bytes, signature: bytes) -> bool:
 
 
 def write_token(signer: KeyPair, claims: dict[str, Any]) -> str:
-    """A signed token of these claims; `iss` and `jti` (a digest of the rest) are added here."""
-    body = {**claims, "iss": signer.public}
-    digest = hashlib.sha512(msgspec.json.encode(body, order="sorted")).digest()[:32]
-    body["jti"] = _base32(digest)
+    """A signed token of these claims; `iss` is added, and a random `jti`.
+
+    So no two tokens are the same text. That matters: NATS takes no notice of an account's token
+    that it held before, not even when the account was deleted in between.
+    """
+    body = {**claims, "iss": signer.public, "jti": _base32(secrets.token_bytes(20))}
     text = f"{_part(_HEADER)}.{_part(body)}"
     return f"{text}.{_base64(signer.sign(text.encode()))}"
 

@@ -75,6 +75,7 @@ class Credentials:
             **self._permissions,
             **limits,
             "issuer_account": self._account.public,
+            "allowed_connection_types": ["STANDARD"],
             "type": "user",
             "version": 2,
         }
@@ -134,12 +135,12 @@ class Operator:
     def system_account(self) -> tuple[str, str]:
         """The (public key, JWT) of the account that sees $SYS."""
         account, signer = self._system
-        return account.public, self._account_jwt(account, signer, "SYS", None, {}, [])
+        return account.public, write_token(self._signer, self._account_claims(account, signer, "SYS", {}))
 
     def control_account(self) -> tuple[str, str]:
         """The (public key, JWT) of the account on which server processes talk to each other."""
         account, signer = self._control
-        return account.public, self._account_jwt(account, signer, CONTROL, None, {}, [])
+        return account.public, write_token(self._signer, self._account_claims(account, signer, CONTROL, {}))
 
     def account_id(self, tenant: Tenant) -> str:
         """The public key of a tenant's account. A tenant made again under its id has another one."""
@@ -148,18 +149,11 @@ class Operator:
     def account_jwt(self, tenant: Tenant, *, newer_than: int = 0) -> str:
         """The JWT of a tenant's account, issued now, and in any case after `newer_than` (Unix seconds).
 
-        NATS keeps quiet about a JWT that it held before, so each one that is pushed must be newer.
+        When servers of a cluster compare what they hold, the newer JWT wins.
         """
-        account, signer = self._tenant_keys(tenant)
-        issued_at = max(self.now(), newer_than + 1)
-        streams = {
-            "mem_storage": 0,
-            "disk_storage": _STREAM_BYTES,
-            "streams": _STREAMS,
-            "consumer": _CONSUMERS,
-        }
-        tags = [f"tenant:{tenant.id}"]
-        return self._account_jwt(account, signer, tenant.id, issued_at, streams, tags)
+        claims = self._tenant_claims(tenant)
+        claims["iat"] = max(claims["iat"], newer_than + 1)
+        return write_token(self._signer, claims)
 
     def same_account(self, tenant: Tenant, jwt: str) -> bool:
         """Tell whether a JWT, whenever issued, says what `account_jwt` says now."""
@@ -167,9 +161,8 @@ class Operator:
             held = read_token(jwt)
         except ValueError:
             return False
-        wanted = read_token(self.account_jwt(tenant))
         moment = {"iat": 0, "jti": ""}
-        return held | moment == wanted | moment
+        return held | moment == self._tenant_claims(tenant) | moment | {"iss": self._signer.public}
 
     def deletion_jwt(self, accounts: Sequence[str]) -> str:
         """The order to delete accounts, given by their public keys."""
@@ -203,6 +196,7 @@ class Operator:
         system, system_jwt = self.system_account()
         control, control_jwt = self.control_account()
         lines = [
+            "# Written by `artcafe nats-config`. Run it with `nats-server -c`.",
             f"server_name: {_quoted(server_name)}",
             f"listen: {_quoted(listen)}",
             *([f"http: {_quoted(monitor)}"] if monitor is not None else []),
@@ -241,15 +235,21 @@ class Operator:
         # A tenant id holds no slash, so no two tenants share a purpose, nor does one share "system".
         return self._account_keys(f"{tenant.id}/{tenant.account}")
 
-    def _account_jwt(
-        self,
-        account: KeyPair,
-        signer: KeyPair,
-        name: str,
-        issued_at: int | None,
-        streams: dict[str, int],
-        tags: Sequence[str],
-    ) -> str:
+    def _tenant_claims(self, tenant: Tenant) -> dict[str, Any]:
+        account, signer = self._tenant_keys(tenant)
+        streams = {
+            "mem_storage": 0,
+            "disk_storage": _STREAM_BYTES,
+            "streams": _STREAMS,
+            "consumer": _CONSUMERS,
+        }
+        claims = self._account_claims(account, signer, tenant.id, streams)
+        claims["nats"]["tags"] = [f"tenant:{tenant.id}"]
+        return claims
+
+    def _account_claims(
+        self, account: KeyPair, signer: KeyPair, name: str, streams: dict[str, int]
+    ) -> dict[str, Any]:
         limits = {
             "subs": _UNLIMITED,
             "data": _UNLIMITED,
@@ -261,18 +261,8 @@ class Operator:
             "leaf": 0,
             **streams,
         }
-        nats: dict[str, Any] = {
-            "limits": limits,
-            "signing_keys": [signer.public],
-            "type": "account",
-            "version": 2,
-        }
-        if tags:
-            nats["tags"] = tags
-        claims = self._claims(name, account.public, nats)
-        if issued_at is not None:
-            claims["iat"] = issued_at
-        return write_token(self._signer, claims)
+        nats = {"limits": limits, "signing_keys": [signer.public], "type": "account", "version": 2}
+        return self._claims(name, account.public, nats)
 
     def _claims(self, name: str, subject: str, nats: dict[str, Any]) -> dict[str, Any]:
         return {"iat": self.now(), "name": name, "sub": subject, "nats": nats}

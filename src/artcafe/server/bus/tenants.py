@@ -128,7 +128,7 @@ class TenantLinks:
     async def _start(self, key: _Key, credentials: Callable[[], Credentials]) -> _Active:
         """The running link; a new one when there is none. Never two at a time."""
         while (active := self._active.get(key)) is not None:
-            if not active.closing:
+            if not active.closing and not active.link.over:
                 return active
             await asyncio.wait([active.task])
         if not self._open:

@@ -103,6 +103,11 @@ class Login:
             raise ArtcafeError(Code.unauthorized)
         return await self._admit(principal, text, expires)
 
+    async def keys(self, tenant: TenantId, agent: AgentId) -> frozenset[str] | None:
+        """The fingerprints that may be connected as this agent now; None when nobody may."""
+        record = await self._candidate(tenant, agent)
+        return frozenset(key.fingerprint for key in record.active_keys()) if record else None
+
     def _issued(self, challenge: Challenge, tenant: TenantId, agent: AgentId) -> bool:
         """Whether this installation made exactly this challenge for this agent, and it still holds."""
         try:

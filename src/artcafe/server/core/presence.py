@@ -22,6 +22,7 @@ class Presence:
         self._clock = clock
         self._instance = instance
         self._online: dict[TenantId, dict[AgentId, int]] = {}
+        self._left: dict[TenantId, dict[AgentId, str]] = {}
         self._changed: set[TenantId] = set()
         self._announced: dict[TenantId, float] = {}
 
@@ -37,6 +38,7 @@ class Presence:
         agents[agent] -= 1
         if agents[agent] == 0:
             del agents[agent]
+            self._left.setdefault(tenant, {})[agent] = rfc3339(self._clock.now())
         self._changed.add(tenant)
 
     def here(self, tenant: TenantId) -> int:
@@ -49,13 +51,12 @@ class Presence:
         due = {tenant for tenant, at in self._announced.items() if now - at > LIFETIME / 3}
         for tenant in sorted(self._changed | due):
             self._changed.discard(tenant)
-            agents = dict(self._online.get(tenant, {}))
+            agents, left = dict(self._online.get(tenant, {})), self._left.pop(tenant, {})
             try:
-                await self._records.announce(
-                    tenant, self._instance, agents, rfc3339(now), int(now) + LIFETIME
-                )
+                await self._records.announce(tenant, self._instance, agents, left, int(now) + LIFETIME)
             except BaseException:
                 self._changed.add(tenant)
+                self._left[tenant] = {**left, **self._left.get(tenant, {})}
                 raise
             self._announced[tenant] = now
             if not agents and tenant not in self._changed:

@@ -4,17 +4,22 @@ import asyncio
 import fcntl
 import json
 import os
+import re
 import sys
 import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
-_READY_SECONDS = 20.0
-_STOP_SECONDS = 10.0
+_READY_SECONDS = 60.0
 _LOCK_SECONDS = 3.0
 _POLL_SECONDS = 0.01
 _LOG_BYTES = 10 * 1024 * 1024
+
+_TAIL_BYTES = 64 * 1024
+
+# `[4711] 2026/11/23 04:20:08.114258 [FTL] `
+_PREFIX = re.compile(r"^\[\d+\] \S+ \S+ \[\w+\] ")
 
 _TETHER = Path(__file__).with_name("tether.py")
 
@@ -34,14 +39,21 @@ class NatsServer:
     nats-servers never share a directory, not even for the moment in which an orphan ends.
     """
 
-    def __init__(self, config: str, data: Path, *, binary: Path | None = None) -> None:
-        """Take the text of the configuration, and the program when it is not the installed wheel's."""
+    def __init__(
+        self, config: str, data: Path, *, binary: Path | None = None, stop_seconds: float = 10.0
+    ) -> None:
+        """Take the text of the configuration, and the program when it is not the installed wheel's.
+
+        `stop` kills a nats-server that has not ended after `stop_seconds`.
+        """
         self._config = config
         self._data = data
         self._binary = binary or Path(sysconfig.get_path("scripts")) / "nats-server"
+        self._stop_seconds = stop_seconds
         self._lock: TextIO | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._addresses: dict[str, list[str]] = {}
+        self._log_start = 0
         self._stopping = False
 
     @property
@@ -70,6 +82,7 @@ class NatsServer:
         try:
             self._prepare()
             await self._take_lock()
+            self._write()
             await self._spawn()
             await self._ready()
         except OSError as error:
@@ -85,17 +98,19 @@ class NatsServer:
         """End the nats-server, kindly for a while, then at once, and let go of the directory."""
         self._stopping = True
         process = self._process
-        if process is not None and process.returncode is None:
-            process.terminate()
-            try:
-                async with asyncio.timeout(_STOP_SECONDS):
+        try:
+            if process is not None and process.returncode is None:
+                process.terminate()
+                try:
+                    async with asyncio.timeout(self._stop_seconds):
+                        await process.wait()
+                except TimeoutError:
+                    process.kill()
                     await process.wait()
-            except TimeoutError:
-                process.kill()
-                await process.wait()
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        finally:
+            if self._lock is not None:
+                self._lock.close()
+                self._lock = None
 
     async def wait(self) -> None:
         """Return after `stop`. Raises NatsServerError as soon as the nats-server ended by itself."""
@@ -105,9 +120,10 @@ class NatsServer:
             raise NatsServerError(self._ended(code))
 
     def _prepare(self) -> None:
-        self._ports.mkdir(parents=True, exist_ok=True)
-        if not os.access(self._binary, os.X_OK) or not self._binary.is_file():
-            raise NatsServerError(f"There is no program nats-server at {self._binary}.")
+        if not self._binary.is_file() or not os.access(self._binary, os.X_OK):
+            raise NatsServerError(f"There is no nats-server program at {self._binary}.")
+        self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._ports.mkdir(exist_ok=True)
 
     async def _take_lock(self) -> None:
         lock = (self._data / "lock").open("a+")
@@ -130,20 +146,21 @@ class NatsServer:
         lock.write(str(os.getpid()))
         lock.flush()
 
-    async def _spawn(self) -> None:
+    def _write(self) -> None:
         for stale in self._ports.iterdir():
             stale.unlink()
-        config = self._data / "nats.conf"
-        config.unlink(missing_ok=True)
-        with os.fdopen(os.open(config, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        self._conf.unlink(missing_ok=True)
+        with os.fdopen(os.open(self._conf, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(self._config)
         if self.log.exists() and self.log.stat().st_size > _LOG_BYTES:
             self.log.rename(self.log.with_suffix(".log.1"))
+
+    async def _spawn(self) -> None:
         assert self._lock is not None
         with self.log.open("ab") as log:
             self._log_start = log.tell()
             self._process = await asyncio.create_subprocess_exec(
-                *self._command(config),
+                *self._command(),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -152,9 +169,9 @@ class NatsServer:
                 start_new_session=True,
             )
 
-    def _command(self, config: Path) -> Sequence[str]:
+    def _command(self) -> Sequence[str]:
         tether = [sys.executable, "-I", "-S", str(_TETHER), str(os.getpid())]
-        server = [str(self._binary), "-c", str(config), "--ports_file_dir", str(self._ports)]
+        server = [str(self._binary), "-c", str(self._conf), "--ports_file_dir", str(self._ports)]
         return [*tether, *server]
 
     async def _ready(self) -> None:
@@ -176,11 +193,22 @@ class NatsServer:
         raise NatsServerError(self._ended(self._process.returncode))
 
     def _ended(self, code: int) -> str:
+        how = f"by signal {-code}" if code < 0 else f"with code {code}"
+        return f"nats-server ended {how}; the last words of {self.log}: {self._last_words()}"
+
+    def _last_words(self) -> str:
+        """The last complaint since the start, or else the last line."""
         with self.log.open("rb") as log:
-            log.seek(self._log_start)
-            lines = log.read().decode(errors="replace").split("\n")
-        last = next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
-        return f"nats-server ended with code {code}: {last} (log: {self.log})"
+            size = log.seek(0, os.SEEK_END)
+            log.seek(max(self._log_start, size - _TAIL_BYTES))
+            lines = [line.strip() for line in log.read().decode(errors="replace").split("\n")]
+        complaints = [line for line in lines if "[FTL]" in line]
+        last = next(reversed(complaints or [line for line in lines if line]), "none")
+        return _PREFIX.sub("", last)
+
+    @property
+    def _conf(self) -> Path:
+        return self._data / "nats.conf"
 
     @property
     def _ports(self) -> Path:

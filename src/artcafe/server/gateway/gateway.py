@@ -35,6 +35,10 @@ AGENT_PATH = "/api/v1/ws/agent/"
 LOGIN_SECONDS = 30.0
 """How long a connection may take to prove its agent."""
 
+RECHECK_SECONDS = 60.0
+"""How often the store is asked whether who is connected still may be: a revocation told while the bus
+was away reaches nobody."""
+
 REMEMBER_SECONDS = 60.0
 """How long a revocation is remembered, for logins that began before it."""
 
@@ -291,6 +295,7 @@ class Gateway:
         heartbeat = self._limits.heartbeat_seconds
         tick = min(1.0, heartbeat / 2)
         next_beat = self._clock.monotonic() + heartbeat
+        next_check = self._clock.monotonic() + RECHECK_SECONDS
         while True:
             await asyncio.sleep(tick)
             now = self._clock.monotonic()
@@ -302,6 +307,18 @@ class Gateway:
                 for connections in tuple(self._inside.values()):
                     for connection in tuple(connections):
                         connection.beat()
+            if now >= next_check:
+                next_check = now + RECHECK_SECONDS
+                self.start(self._recheck())
+
+    async def _recheck(self) -> None:
+        for (tenant, agent), connections in tuple(self._inside.items()):
+            keys = await self._login.keys(tenant, agent)
+            for connection, principal in tuple(connections.items()):
+                if keys is None:
+                    connection.end(Code.removed)
+                elif principal.fingerprint not in keys:
+                    connection.end(Code.key_revoked)
 
     # Tasks.
 

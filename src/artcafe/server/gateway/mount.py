@@ -217,6 +217,8 @@ class _Socket(WSListener):
             self._handler.closed(self._code)
         except Exception:
             LOG.exception("a connection's handler failed after the end")
+        # These lead back here; without the circles all of it is freed now, not when the collector comes.
+        del self._handler, self._transport, self._ws
 
     def pause_writing(self) -> None:
         # Later, because this comes from inside a write: of a hub, say, in the middle of its clients.
@@ -249,6 +251,8 @@ class _Socket(WSListener):
             self._transport.send_ping()
 
     def heard(self) -> bool:
+        if self._over:
+            return False
         # A large message on a slow line takes longer than a heartbeat. Until it is whole, only the
         # parser's buffer tells that it comes.
         room = len(self._ws.get_buffer(-1))

@@ -5,8 +5,6 @@ only ever add up. A backend is correct when it passes tests/contract/test_item_s
 them must judge alike is written once, in rules.py.
 """
 
-
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum

@@ -42,26 +42,26 @@ class SightingTable:
         return found
 
     async def announce(
-        self, tenant: TenantId, instance: str, online: Mapping[AgentId, int], at_time: str, expires: int
+        self,
+        tenant: TenantId,
+        instance: str,
+        online: Mapping[AgentId, int],
+        left: Mapping[AgentId, str],
+        expires: int,
     ) -> None:
-        """Replace what this server process holds; who is missing now was last seen `at_time`."""
+        """Replace what this server process holds, and note who left when."""
         pk, prefix = at.tenant(tenant), at.online(instance)
-        before: dict[str, set[AgentId]] = {}
-        async for item in self._table.items(pk, prefix):
-            agents = item.data["agents"]
-            assert isinstance(agents, dict)
-            before[item.sk] = {AgentId(agent) for agent in agents}
         names = sorted(online)
         chunks = [names[start : start + ROW_AGENTS] for start in range(0, len(names), ROW_AGENTS)]
         rows = {
             f"{prefix}{number}": _Online({name: online[name] for name in chunk})
             for number, chunk in enumerate(chunks)
         }
-        gone = set().union(*before.values()) - online.keys()
+        before = {item.sk async for item in self._table.items(pk, prefix)}
         # Who left is written before the rows forget it: a cut in between writes it again, never not.
-        steps: list[Op] = [Put(pk, at.seen(agent), data(_At(at_time))) for agent in sorted(gone)]
+        steps: list[Op] = [Put(pk, at.seen(agent), data(_At(when))) for agent, when in left.items()]
         steps += [Put(pk, sk, data(row), expires=expires) for sk, row in rows.items()]
-        steps += [Delete(pk, sk) for sk in before.keys() - rows.keys()]
+        steps += [Delete(pk, sk) for sk in sorted(before - rows.keys())]
         for start in range(0, len(steps), MAX_OPS):
             await self._table.write(*steps[start : start + MAX_OPS])
 

@@ -1,0 +1,145 @@
+"""`artcafe agents`."""
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.kit.command_line import CommandLine
+from tests.kit.rest_stub import RestStub, problem
+from tests.kit.ssh_keys import make_key
+
+
+def test_an_agent_is_made_with_its_public_key(artcafe: CommandLine, stub: RestStub, tmp_path: Path) -> None:
+    key = make_key(tmp_path)
+    options = ["--id", "planner", "--type", "llm", "--capability", "travel", "--capability", "maps"]
+
+    result = artcafe("agents", "create", "Planner", *options, "--key", f"{key}.pub", "-t", "acme")
+
+    assert result.exit_code == 0, result.stderr
+    assert stub.last().body == {
+        "id": "planner",
+        "name": "Planner",
+        "type": "llm",
+        "public_key": Path(f"{key}.pub").read_text().strip(),
+        "capabilities": ["travel", "maps"],
+    }
+    assert "capabilities  travel, maps" in result.stdout
+    assert "PRIVATE KEY" not in result.stdout
+
+
+def test_a_private_key_is_not_sent(artcafe: CommandLine, stub: RestStub, tmp_path: Path) -> None:
+    result = artcafe("agents", "create", "planner", "--key", make_key(tmp_path))
+
+    assert result.exit_code == 2
+    assert "private key" in result.stderr
+    assert stub.asked == []
+
+
+def test_a_key_that_the_platform_made_is_shown_once(artcafe: CommandLine) -> None:
+    result = artcafe("agents", "create", "planner")
+
+    assert result.stdout.count("-----BEGIN PRIVATE KEY-----") == 1
+    assert result.stdout.endswith("-----END PRIVATE KEY-----\n")
+    assert "save it" in result.stderr
+
+
+def test_a_key_that_the_platform_made_goes_into_a_file(artcafe: CommandLine, tmp_path: Path) -> None:
+    path = tmp_path / "planner.key"
+
+    result = artcafe("agents", "create", "planner", "--key-out", path)
+
+    assert result.exit_code == 0, result.stderr
+    assert path.read_text().startswith("-----BEGIN PRIVATE KEY-----\n")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert "PRIVATE KEY" not in result.stdout + result.stderr
+    assert str(path) in result.stderr
+
+
+def test_as_json_the_key_is_in_the_file_alone(artcafe: CommandLine, tmp_path: Path) -> None:
+    path = tmp_path / "planner.key"
+
+    result = artcafe("agents", "create", "planner", "--key-out", path, "--json")
+
+    made = json.loads(result.stdout)
+    assert made["private_key_file"] == str(path)
+    assert "private_key" not in made
+    assert result.stderr == ""
+
+
+def test_a_file_that_exists_stops_it_before_anything_is_made(
+    artcafe: CommandLine, stub: RestStub, tmp_path: Path
+) -> None:
+    path = tmp_path / "planner.key"
+    path.write_text("mine")
+
+    result = artcafe("agents", "create", "planner", "--key-out", path)
+
+    assert (result.exit_code, result.stderr) == (1, f"Error: {path} exists already; nothing was done\n")
+    assert path.read_text() == "mine"
+    assert stub.asked == []
+
+
+def test_a_refusal_leaves_no_file(artcafe: CommandLine, stub: RestStub, tmp_path: Path) -> None:
+    stub.answers["POST", "/api/v1/agents"] = problem(402, "quota_exceeded", "The plan has 3 agents.")
+
+    result = artcafe("agents", "create", "planner", "--key-out", tmp_path / "planner.key")
+
+    assert (result.exit_code, result.stderr) == (1, "Error: The plan has 3 agents.\n")
+    assert not (tmp_path / "planner.key").exists()
+
+
+def test_two_sources_of_a_key_are_wrong_usage(artcafe: CommandLine, tmp_path: Path) -> None:
+    key = make_key(tmp_path)
+
+    result = artcafe("agents", "create", "planner", "--key", f"{key}.pub", "--key-out", tmp_path / "out")
+
+    assert result.exit_code == 2
+
+
+def test_all_pages_are_listed(artcafe: CommandLine, stub: RestStub) -> None:
+    for name in ("planner", "researcher", "writer"):
+        stub.add_agent(name, f"SHA256:{name}")
+
+    table = artcafe("agents", "list", "--status", "offline").stdout
+    rows = json.loads(artcafe("agents", "list", "--json").stdout)
+
+    assert all(f"SHA256:{name}" in table for name in ("planner", "researcher", "writer"))
+    assert [row["id"] for row in rows] == ["planner", "researcher", "writer"]
+    assert rows[0]["capabilities"] == ["travel", "maps"]
+
+
+@pytest.mark.parametrize(
+    ("options", "body"),
+    [
+        (["--name", "P"], {"name": "P"}),
+        (["--disable"], {"enabled": False}),
+        (["--enable"], {"enabled": True}),
+        (["--capability", "maps", "--metadata", "{}"], {"capabilities": ["maps"], "metadata": {}}),
+    ],
+)
+def test_only_what_is_named_is_changed(
+    artcafe: CommandLine, stub: RestStub, options: list[str], body: dict[str, object]
+) -> None:
+    stub.add_agent("planner")
+
+    result = artcafe("agents", "update", "planner", *options, "--json")
+
+    assert stub.last().body == body
+    assert json.loads(result.stdout).items() >= body.items()
+
+
+def test_nothing_to_change_is_wrong_usage(artcafe: CommandLine) -> None:
+    assert artcafe("agents", "update", "planner").exit_code == 2
+
+
+def test_one_is_shown_and_deleted(artcafe: CommandLine, stub: RestStub) -> None:
+    stub.add_agent("planner")
+
+    assert "Planner" in artcafe("agents", "show", "planner").stdout
+    assert artcafe("agents", "delete", "planner").stdout == "The agent planner is gone.\n"
+    assert stub.agents == {}
+
+    result = artcafe("agents", "show", "planner")
+    assert (result.exit_code, result.stderr) == (1, "Error: No such thing in this tenant.\n")

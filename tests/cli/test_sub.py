@@ -1,0 +1,103 @@
+"""`artcafe sub`."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.kit.agent_stub import TIME, message
+from tests.kit.command_line import CommandLine
+from tests.kit.rest_stub import RestStub
+from tests.kit.ssh_keys import make_key
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> list[str]:
+    """The options of an agent."""
+    return ["-t", "acme", "-a", "worker", "-k", str(make_key(tmp_path))]
+
+
+def test_messages_are_lines_for_people(artcafe: CommandLine, stub: RestStub, worker: list[str]) -> None:
+    stub.broker.backlog = [
+        message("tasks.new", '{"city": "Zürich"}'),
+        message("tasks.done", '{\n  "n": 1\n}', sender="u-ann"),
+    ]
+
+    result = artcafe("sub", "tasks.*", "-n", 2, *worker)
+
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.splitlines() == [
+        '12:34:56.789  tasks.new  planner  {"city": "Zürich"}',
+        '12:34:56.789  tasks.done  u-ann  {   "n": 1 }',
+    ]
+    assert result.stderr == "Subscribed to tasks.*; Ctrl-C ends.\n"
+
+
+def test_what_others_write_does_not_steer_the_terminal(
+    artcafe: CommandLine, stub: RestStub, worker: list[str]
+) -> None:
+    """The bytes 0xC2 0x9B are a control sequence to some terminals, and legal in JSON."""
+    stub.broker.backlog = [message("tasks.new", '"\x9b2J\u202e"')]
+
+    assert "\\x9b2J\\u202e" in artcafe("sub", "tasks.*", "-n", 1, *worker).stdout
+
+
+def test_messages_are_one_json_line_each_for_programs(
+    artcafe: CommandLine, stub: RestStub, worker: list[str]
+) -> None:
+    data = '{"city": "Zürich 🚲\x9b",\r\n\t"n": 1.10, "big": 123456789012345678901234567890, "s": "a\\nb"}'
+    stub.broker.backlog = [
+        message("tasks.new", data),
+        message("tasks.new", "1", headers={"trace": "x"}, reply_to="inbox.planner.r1"),
+    ]
+
+    result = artcafe("sub", "tasks.*", "-n", 2, "--json", *worker)
+
+    first, second = result.stdout.splitlines()
+    assert first.isascii()
+    assert json.loads(first) == {
+        "subject": "tasks.new",
+        "from": "planner",
+        "id": "m1",
+        "timestamp": TIME,
+        "data": json.loads(data),
+    }
+    assert '"n": 1.10,' in first
+    assert json.loads(second)["headers"] == {"trace": "x"}
+    assert json.loads(second)["reply_to"] == "inbox.planner.r1"
+
+
+def test_it_ends_after_the_count(artcafe: CommandLine, stub: RestStub, worker: list[str]) -> None:
+    stub.broker.backlog = [message("tasks.new", str(number)) for number in range(5)]
+
+    result = artcafe("sub", "tasks.*", "--count", 3, "--json", *worker)
+
+    assert [json.loads(line)["data"] for line in result.stdout.splitlines()] == [0, 1, 2]
+
+
+def test_a_queue_is_asked_for(artcafe: CommandLine, stub: RestStub, worker: list[str]) -> None:
+    stub.broker.backlog = [message("tasks.new", "1")]
+
+    artcafe("sub", "tasks.*", "-n", 1, "--queue", "workers", *worker)
+
+    assert stub.broker.subscribed == [("worker", "tasks.*", "workers")]
+
+
+def test_what_was_dropped_is_told_and_the_rest_printed(
+    artcafe: CommandLine, stub: RestStub, worker: list[str]
+) -> None:
+    """All of it comes in one burst, which is more than the subscription's buffer holds."""
+    stub.broker.burst = True
+    stub.broker.backlog = [message("tasks.new", str(number)) for number in range(3000)]
+
+    result = artcafe("sub", "tasks.*", "-n", 100, "--json", *worker)
+
+    assert result.exit_code == 0
+    assert len(result.stdout.splitlines()) == 100
+
+
+def test_a_pattern_that_is_none_is_told(artcafe: CommandLine, worker: list[str]) -> None:
+    result = artcafe("sub", "tasks.>.x", *worker)
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("Error: A pattern is")

@@ -1,0 +1,117 @@
+"""A whole platform in a process of its own, started as a person would, and ways to talk to it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+START_SECONDS = 30.0
+STOP_SECONDS = 15.0
+
+
+def environment(**more: str) -> dict[str, str]:
+    """This process's environment without anything that settings would read."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("ARTCAFE_", "NATS_", "AWS_", "COGNITO_", "JWT_"))
+    }
+    return {**kept, **more}
+
+
+def artcafe(*words: str, **more: str) -> list[str]:
+    """The command line of `artcafe …`."""
+    return [sys.executable, "-m", "artcafe.cli.main", *words]
+
+
+@dataclass
+class RunningPlatform:
+    """A platform that answers. `url` is http://…; `data_dir` is where it keeps everything."""
+
+    url: str
+    data_dir: Path
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def ws(self) -> str:
+        """The address agents dial."""
+        return self.url.replace("http://", "ws://", 1)
+
+    def token(self, **wanted: str) -> str:
+        """An access token of the local issuer: the first user's, or of a role in a tenant."""
+        secret = (self.data_dir / "issuer" / "secret").read_text().strip()
+        answer = httpx.post(f"{self.url}/local/token", json={"secret": secret, **wanted})
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["access_token"])
+
+    def rest(self, tenant: str | None = None, token: str | None = None) -> httpx.Client:
+        """A client of the REST API, signed in; inside a tenant when one is named."""
+        headers = {"authorization": f"Bearer {token or self.token()}"}
+        if tenant is not None:
+            headers["x-tenant-id"] = tenant
+        return httpx.Client(base_url=f"{self.url}/api/v1", headers=headers, timeout=15.0)
+
+    def make_tenant(self, tenant: str, **fields: Any) -> None:
+        """A tenant owned by the first user."""
+        with self.rest() as rest:
+            answer = rest.post("/tenants", json={"id": tenant, "name": tenant, **fields})
+            assert answer.status_code == 201, answer.text
+
+    def make_agent(self, tenant: str, agent: str, key: Path) -> dict[str, Any]:
+        """An agent with the public half of an OpenSSH key file."""
+        with self.rest(tenant) as rest:
+            public = Path(f"{key}.pub").read_text()
+            answer = rest.post("/agents", json={"id": agent, "name": agent, "public_key": public})
+            assert answer.status_code == 201, answer.text
+            made: dict[str, Any] = answer.json()["agent"]
+            return made
+
+    def stop(self, kind: signal.Signals = signal.SIGTERM) -> int:
+        """Stop it and wait; the exit code."""
+        self.process.send_signal(kind)
+        return self.process.wait(STOP_SECONDS)
+
+
+@contextmanager
+def running_platform(
+    data_dir: Path, *words: str, command: str = "up", settings: Mapping[str, str] | None = None
+) -> Iterator[RunningPlatform]:
+    """`artcafe up` on a free port; it is stopped at the end, however the test ends."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    run_file = data_dir / "run.json"
+    # A killed platform leaves its own behind.
+    run_file.unlink(missing_ok=True)
+    log = data_dir / "platform.log"
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            artcafe(command, "--port", "0", "--data-dir", str(data_dir), *words),
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env=environment(**(settings or {})),
+        )
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while not run_file.exists():
+            assert process.poll() is None, f"artcafe {command} ended:\n{log.read_text()}"
+            assert time.monotonic() < deadline, f"artcafe {command} does not come up:\n{log.read_text()}"
+            time.sleep(0.02)
+        yield RunningPlatform(json.loads(run_file.read_text())["url"], data_dir, process, log)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                raise
