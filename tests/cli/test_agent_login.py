@@ -7,7 +7,7 @@ import pytest
 from artcafe.wire.codes import Code
 from tests.kit.command_line import CommandLine
 from tests.kit.rest_stub import RestStub, unused_url
-from tests.kit.ssh_agent import ssh_agent
+from tests.kit.ssh_agent import add_key, running_ssh_agent
 from tests.kit.ssh_keys import fingerprint, make_key, public_line, ssh_keygen_accepts
 
 
@@ -60,12 +60,11 @@ def test_an_ssh_agent_signs(
     artcafe: CommandLine, stub: RestStub, key: Path, tmp_path: Path, named: bool
 ) -> None:
     which = ["--key", fingerprint(key)] if named else []
-    with ssh_agent(tmp_path) as agent:
-        agent.add(key)
-        result = artcafe(
-            *("pub", "tasks.new", "1", "-t", "acme", "-a", "planner", "--ssh-agent", *which),
-            SSH_AUTH_SOCK=str(agent.socket),
-        )
+    words = ["pub", "tasks.new", "1", "-t", "acme", "-a", "planner", "--ssh-agent", *which]
+    with running_ssh_agent(tmp_path / "agent") as socket:
+        add_key(socket, make_key(tmp_path, "rsa-2048") if named else key)
+        add_key(socket, key)
+        result = artcafe(*words, SSH_AUTH_SOCK=str(socket))
 
     assert result.exit_code == 0, result.stderr
     assert signed_with(stub, tmp_path, key)

@@ -25,7 +25,7 @@ def test_an_agent_is_made_with_its_public_key(artcafe: CommandLine, stub: RestSt
         "public_key": Path(f"{key}.pub").read_text().strip(),
         "capabilities": ["travel", "maps"],
     }
-    assert "capabilities  travel, maps" in result.stdout
+    assert "capabilities     travel, maps\n" in result.stdout
     assert "PRIVATE KEY" not in result.stdout
 
 

@@ -24,18 +24,25 @@ def test_two_agents_talk_and_nothing_is_left(artcafe: CommandLine, stub: RestStu
     result = artcafe("demo", "--rounds", 2)
 
     assert result.exit_code == 0, result.stderr
-    assert re.findall(r"^(\w+) +([→←]) ", result.stdout, re.M) == [
-        ("planner", "→"),
-        ("researcher", "←"),
-        ("researcher", "→"),
-        ("planner", "←"),
-    ] * 2
+    assert (
+        re.findall(r"^(\w+) +([→←]) ", result.stdout, re.M)
+        == [
+            ("planner", "→"),
+            ("researcher", "←"),
+            ("researcher", "→"),
+            ("planner", "←"),
+        ]
+        * 2
+    )
     assert len(re.findall(r"\d\.\d ms$", result.stdout, re.M)) == 4
     assert "2 questions, 2 right answers" in result.stdout
     assert "Try next:" in result.stdout
 
     assert {agent for _, agent, _ in stub.broker.logins} == {"planner", "researcher"}
-    assert [subject for _, subject, _ in stub.broker.published[:2]] == ["questions.sums", "agents.planner.answers"]
+    assert [subject for _, subject, _ in stub.broker.published[:2]] == [
+        "questions.sums",
+        "agents.planner.answers",
+    ]
     assert stub.tenants == {}
     assert list(folders.iterdir()) == []
 
@@ -96,13 +103,10 @@ def test_an_exchange_that_does_not_happen_is_a_failure(
     assert list(folders.iterdir()) == []
 
 
-def test_silence_is_a_failure(
-    artcafe: CommandLine, stub: RestStub, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("artcafe.cli.demo.PATIENCE_SECONDS", 0.05)
+def test_silence_is_a_failure(artcafe: CommandLine, stub: RestStub) -> None:
     stub.broker.silent = True
 
-    result = artcafe("demo")
+    result = artcafe("demo", "--timeout", 0.05)
 
     assert (result.exit_code, result.stderr) == (1, "Error: no message came within 0.05 seconds\n")
     assert stub.tenants == {}

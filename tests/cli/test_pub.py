@@ -27,9 +27,7 @@ def test_an_agent_publishes_any_json(
     assert stub.broker.published == [("planner", "tasks.new", data.encode())]
 
 
-def test_data_may_come_from_standard_input(
-    artcafe: CommandLine, stub: RestStub, planner: list[str]
-) -> None:
+def test_data_may_come_from_standard_input(artcafe: CommandLine, stub: RestStub, planner: list[str]) -> None:
     result = artcafe("pub", "tasks.new", "-", "--json", *planner, text='{"n": 1}\n')
 
     assert json.loads(result.stdout) == {"message_id": "m1", "subject": "tasks.new"}

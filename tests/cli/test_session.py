@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.kit.command_line import CommandLine
-from tests.kit.rest_stub import SECRET, TOKEN, RestStub, unused_url
+from tests.kit.rest_stub import SECRET, TOKEN, RestStub, problem, unused_url
 
 
 def test_on_the_platforms_machine_no_token_is_needed(artcafe: CommandLine, stub: RestStub) -> None:
@@ -50,3 +50,12 @@ def test_a_secret_of_another_platform_is_refused(artcafe: CommandLine) -> None:
     result = artcafe("tenants", "list")
 
     assert (result.exit_code, result.stderr) == (1, "Error: The login was refused.\n")
+
+
+def test_a_hint_about_the_header_names_the_option(artcafe: CommandLine, stub: RestStub) -> None:
+    words = "You belong to several tenants: name one in the x-tenant-id header."
+    stub.answers["GET", "/api/v1/agents"] = problem(400, "bad_request", words)
+
+    result = artcafe("agents", "list")
+
+    assert (result.exit_code, result.stderr) == (1, f"Error: {words} Here that is --tenant.\n")

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from artcafe.cli.sub import next_message
+from artcafe.client.message import Message
+from artcafe.client.subscription import Subscription
 from tests.kit.agent_stub import TIME, message
 from tests.kit.command_line import CommandLine
 from tests.kit.rest_stub import RestStub
@@ -83,17 +86,30 @@ def test_a_queue_is_asked_for(artcafe: CommandLine, stub: RestStub, worker: list
     assert stub.broker.subscribed == [("worker", "tasks.*", "workers")]
 
 
-def test_what_was_dropped_is_told_and_the_rest_printed(
-    artcafe: CommandLine, stub: RestStub, worker: list[str]
-) -> None:
-    """All of it comes in one burst, which is more than the subscription's buffer holds."""
-    stub.broker.burst = True
-    stub.broker.backlog = [message("tasks.new", str(number)) for number in range(3000)]
+async def nothing(_: Subscription) -> None:
+    """What a subscription that stands alone asks of its client."""
 
-    result = artcafe("sub", "tasks.*", "-n", 100, "--json", *worker)
 
-    assert result.exit_code == 0
-    assert len(result.stdout.splitlines()) == 100
+async def test_what_is_missing_is_told_where_it_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    async def publish(*_: object, **__: object) -> str:
+        return "m1"
+
+    messages = Subscription("tasks.*", queue=None, buffer=2, opener=nothing, closer=nothing)
+    messages.open()
+    for number in range(5):
+        messages.push(Message(message("tasks.new", str(number)), "tasks.new", publish))
+
+    assert [(await next_message(messages)).data for _ in range(2)] == [3, 4]  # type: ignore[union-attr]
+    assert capsys.readouterr().err == "3 messages are missing here: they came too fast.\n"
+
+    messages.away()
+    messages.push(Message(message("tasks.new", "5"), "tasks.new", publish))
+
+    assert (await next_message(messages)).data == 5  # type: ignore[union-attr]
+    assert "The connection was lost for a while" in capsys.readouterr().err
+
+    await messages.close()
+    assert await next_message(messages) is None
 
 
 def test_a_pattern_that_is_none_is_told(artcafe: CommandLine, worker: list[str]) -> None:

@@ -15,8 +15,9 @@ def test_rows_have_their_columns(capsys: pytest.CaptureFixture[str]) -> None:
 
     print_rows(COLUMNS, rows, as_json=False, empty="none")
 
-    lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip(" ─")]
-    assert lines == [["ID", "NAME"], ["a", "Alpha"], ["b"]]
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in lines] == [["ID", "NAME"], ["─" * 10], ["a", "Alpha"], ["b"]]
+    assert all(line == line.rstrip() for line in lines)
 
 
 def test_brackets_are_text_and_escapes_are_seen(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,8 @@ import pytest
 
 from artcafe.cli.temporary import temporary_platform
 
+PYTHON = sys.executable
+
 FAKE = """#!{python}
 import json, os, pathlib, signal, sys
 folder = pathlib.Path(sys.argv[sys.argv.index("--data-dir") + 1])
@@ -27,7 +29,7 @@ signal.pause()
 def python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A program in Python's place, which runs a platform of a few lines; its last step is `then`."""
     path = tmp_path / "python"
-    path.write_text(FAKE.format(python=sys.executable, then=""))
+    path.write_text(FAKE.format(python=PYTHON, then=""))
     path.chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(path))
     return path
@@ -58,8 +60,22 @@ def test_it_is_stopped_when_the_block_fails(python: Path, tmp_path: Path) -> Non
     assert (tmp_path / "data" / "stopped").exists()
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_it_does_not_outlive_a_command_that_is_ended(
+    python: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    before = signal.getsignal(number)
+
+    with pytest.raises(SystemExit) as left, temporary_platform(tmp_path / "data"):
+        signal.raise_signal(number)
+
+    assert left.value.code == 128 + number
+    assert (tmp_path / "data" / "stopped").exists()
+    assert signal.getsignal(number) is before
+
+
 def test_one_that_does_not_start_says_why(python: Path, tmp_path: Path) -> None:
-    python.write_text(FAKE.format(python=sys.executable, then='sys.exit("The port\\x1b is taken.")'))
+    python.write_text(FAKE.format(python=PYTHON, then='sys.exit("The port\\x1b is taken.")'))
 
     with (
         pytest.raises(click.ClickException, match=r"did not start: The port\\x1b is taken\."),
@@ -68,14 +84,21 @@ def test_one_that_does_not_start_says_why(python: Path, tmp_path: Path) -> None:
         pass
 
 
-def test_one_that_ignores_the_request_to_stop_is_killed(
-    python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("artcafe.cli.temporary.STOP_SECONDS", 0.05)
-    deaf = "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
-    python.write_text(FAKE.format(python=sys.executable, then=deaf))
+def test_one_that_takes_too_long_is_given_up(python: Path, tmp_path: Path) -> None:
+    python.write_text(FAKE.format(python=PYTHON, then="signal.pause()"))
 
-    with temporary_platform(tmp_path / "data"):
+    with (
+        pytest.raises(click.ClickException, match=r"within 0\.1 seconds; see .*up\.log"),
+        temporary_platform(tmp_path / "data", start_seconds=0.1),
+    ):
+        pass
+
+
+def test_one_that_ignores_the_request_to_stop_is_killed(python: Path, tmp_path: Path) -> None:
+    deaf = "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+    python.write_text(FAKE.format(python=PYTHON, then=deaf))
+
+    with temporary_platform(tmp_path / "data", stop_seconds=0.05):
         pid = int((tmp_path / "data" / "run.json").read_text().rpartition(":")[2].strip(" }"))
 
     with pytest.raises(ProcessLookupError):

@@ -55,7 +55,7 @@ def test_tenants_are_listed(artcafe: CommandLine) -> None:
     table = artcafe("tenants", "list").stdout
     rows = json.loads(artcafe("tenants", "list", "--json").stdout)
 
-    assert [line.split()[:3] for line in table.splitlines()[3:5]] == [
+    assert [line.split()[:3] for line in table.splitlines()[2:]] == [
         ["acme", "Acme", "active"],
         ["beta", "Beta", "active"],
     ]

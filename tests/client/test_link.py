@@ -5,12 +5,12 @@ import itertools
 from collections.abc import Awaitable, Callable
 
 import pytest
-from tests.kit.deadlines import eventually
-from tests.kit.scripted_client import client_of
-from tests.kit.scripted_server import Peer, Refusal, Script, scripted, stay
 
-from artcafe import ArtcafeError, Backoff, Client, Code, State
+from artcafe import ArtcafeError, Backoff, Code, State
 from artcafe.wire import frames
+from tests.kit.deadlines import eventually
+from tests.kit.scripted_client import client_of, gap_after
+from tests.kit.scripted_server import Peer, Script, message, scripted, stay
 
 
 def closing(code: int, reason: str = "", *before: frames.Error | frames.Goaway) -> Script:
@@ -132,15 +132,32 @@ async def test_a_refused_login_is_raised_by_connect_with_the_words_of_the_error_
     assert len(server.peers) == 1
 
 
+@pytest.mark.parametrize("call", ["publish", "subscribe"])
+async def test_a_call_that_meets_a_closing_connection_goes_to_the_next(call: str) -> None:
+    """The close is known before it was acted on: nothing was written, so nothing can be doubled."""
+
+    async def first(peer: Peer) -> None:
+        await peer.log_in()
+        await peer.confirm()
+        text = frames.encode(message("n", "." * 100))
+        close = b"\x88\x02" + (1012).to_bytes(2, "big")
+        peer.socket.transport.write(b"\x81\x7e" + len(text).to_bytes(2, "big") + text + close)
+
+    async def second(peer: Peer) -> None:
+        await peer.log_in()
+        await peer.confirm(2 if call == "subscribe" else 1)
+        if call == "publish":
+            await peer.acknowledge()
+
+    async with scripted(first, second) as server, client_of(server) as client:
+        await anext(await client.subscribe("n"))
+        assert client.connected
+        await (client.publish("n", 1) if call == "publish" else client.subscribe("more"))
+        assert client.reconnects == 1
+    assert len(server.peers) == 2
+
+
 # How long it waits.
-
-
-async def gap_after(*scripts: Script, backoff: Backoff) -> float:
-    """Seconds between the first handshake and the second."""
-    async with scripted(*scripts) as server, client_of(server, backoff=backoff):
-        await eventually(lambda: len(server.arrivals) == 2, "the second handshake")
-    first, second = server.arrivals[:2]
-    return second - first
 
 
 async def test_goaway_is_left_at_once_and_its_delay_kept_whatever_the_backoff_has_grown_to() -> None:
@@ -210,9 +227,8 @@ async def test_the_delay_of_an_error_that_closes_is_kept() -> None:
 
 async def test_a_server_that_closes_again_and_again_is_asked_ever_more_seldom() -> None:
     backoff = Backoff(base=0.001, cap=0.008, draw=lambda: 1.0)
-    async with scripted(closing(1013)) as server:
-        async with client_of(server, backoff=backoff):
-            await eventually(lambda: len(server.arrivals) >= 7, "seven handshakes")
+    async with scripted(closing(1013)) as server, client_of(server, backoff=backoff):
+        await eventually(lambda: len(server.arrivals) >= 7, "seven handshakes")
     assert backoff.failures >= 6
 
 
@@ -225,72 +241,6 @@ async def test_a_connection_that_lasted_begins_the_backoff_anew() -> None:
     ):
         await eventually(lambda: client.reconnects == 1, "the return")
     assert backoff.failures == 1
-
-
-# The upgrade refused.
-
-
-@pytest.mark.parametrize(
-    ("status", "problem", "code", "says"),
-    [
-        (401, {"code": "unauthorized", "detail": "No such login."}, Code.unauthorized, "No such login"),
-        (401, None, Code.unauthorized, "401"),
-        (403, {"code": "removed", "detail": "Suspended."}, Code.removed, "Suspended"),
-        (404, None, Code.not_found, "404"),
-        (302, None, Code.bad_request, "elsewhere"),
-        (200, None, Code.protocol_error, "does not speak"),
-    ],
-)
-async def test_an_upgrade_refused_for_good_is_raised_at_once(
-    status: int, problem: dict[str, str] | None, code: Code, says: str
-) -> None:
-    refusal = Refusal(status, problem, {"Location": "ws://127.0.0.1:1/"} if status == 302 else {})
-    async with scripted(refusal) as server:
-        with pytest.raises(ArtcafeError, match=says) as caught:
-            await client_of(server).connect()
-    assert caught.value.code is code
-    assert len(server.requests) == 1
-
-
-@pytest.mark.parametrize(
-    ("status", "problem"),
-    [
-        (503, {"code": "unavailable", "detail": "Starting."}),
-        (502, None),
-        (500, {"code": "internal", "detail": "A fault."}),
-        (429, {"code": "too_many_connections", "detail": "Full."}),
-        (429, None),
-        (408, None),
-    ],
-)
-async def test_an_upgrade_refused_for_now_is_tried_again(status: int, problem: dict[str, str] | None) -> None:
-    async with scripted(Refusal(status, problem), stay) as server, client_of(server) as client:
-        assert client.connected
-        assert client.reconnects == 0
-
-
-@pytest.mark.parametrize(
-    "refusal",
-    [
-        Refusal(503, {"code": "unavailable", "detail": "x", "retry_after_ms": 100}),
-        Refusal(429, {"code": "too_many_connections", "detail": "x"}, {"Retry-After": "0"}),
-        Refusal(503, None, {"Retry-After": "1"}),
-    ],
-)
-async def test_an_upgrade_refused_for_a_time_is_tried_after_it(refusal: Refusal) -> None:
-    waited = await gap_after(refusal, stay, backoff=Backoff(base=0.001, cap=0.001))
-    told = (refusal.problem or {}).get("retry_after_ms", 0) / 1000 or float(
-        refusal.headers.get("Retry-After", 0)
-    )
-    assert told <= waited < told + 1
-
-
-async def test_a_server_that_does_not_know_the_protocol_is_not_asked_again() -> None:
-    async with scripted(stay, speaks=False) as server:
-        with pytest.raises(ArtcafeError, match=r"does not speak artcafe\.v1") as caught:
-            await client_of(server).connect()
-    assert caught.value.code is Code.protocol_error
-    assert len(server.requests) == 1
 
 
 # Subscriptions over connections.
@@ -425,102 +375,3 @@ async def test_a_subscription_refused_for_now_on_return_is_asked_for_again() -> 
         numbers = await client.subscribe("n")
         assert (await anext(numbers)).data == 1
         await eventually(lambda: client.reconnects == 1, "the return")
-
-
-# Heartbeats.
-
-
-async def test_an_idle_client_pings_once_an_interval() -> None:
-    pings: list[frames.ClientFrame] = []
-
-    async def script(peer: Peer) -> None:
-        await peer.log_in(heartbeat=0.03)
-        while len(pings) < 3:
-            pings.append(await peer.expect(frames.Ping))
-            await peer.send(frames.Pong(timestamp="2026-11-23T03:40:00.000Z"))
-
-    async with scripted(script) as server, client_of(server) as client:
-        await eventually(lambda: len(pings) == 3, "three pings")
-        assert client.reconnects == 0
-
-
-async def test_a_server_that_says_nothing_for_two_intervals_is_left() -> None:
-    errors: list[ArtcafeError | None] = []
-
-    async def deaf(peer: Peer) -> None:
-        await peer.log_in(heartbeat=0.03)
-        await peer.until_closed()
-        assert peer.closed_with == 1006
-        errors.append(client.error)
-
-    async with scripted(deaf, stay) as server, client_of(server) as client:
-        await eventually(lambda: client.reconnects == 1, "the return")
-        await eventually(lambda: errors, "the loss")
-    assert 0.06 <= server.arrivals[1] - server.arrivals[0] < 2
-
-
-async def test_a_server_that_does_not_even_read_is_left() -> None:
-    async def stuck(peer: Peer) -> None:
-        await peer.log_in(heartbeat=0.05)
-        peer.socket.transport.pause_reading()
-
-    async with scripted(stuck, stay) as server, client_of(server) as client:
-        publishing = asyncio.create_task(_flood(client))
-        await eventually(lambda: client.reconnects == 1, "the return")
-        publishing.cancel()
-        await asyncio.wait([publishing])
-
-
-async def _flood(client: Client) -> None:
-    while True:
-        try:
-            await client.publish("n", "x" * 500_000, ack=False)
-        except ArtcafeError:
-            return
-
-
-# Frames that make no sense.
-
-
-@pytest.mark.parametrize("text", ["not json", "[]", '{"type":"ack"}', '{"type":7}'])
-async def test_a_server_that_talks_nonsense_is_left_for_good(text: str) -> None:
-    async def script(peer: Peer) -> None:
-        await peer.log_in()
-        await peer.send(text)
-        await peer.until_closed()
-        assert peer.closed_with == 1002
-
-    async with scripted(script) as server:
-        client = client_of(server)
-        await client.connect()
-        await eventually(lambda: client.state is State.closed, "the end")
-        assert client.error is not None
-        assert client.error.code is Code.protocol_error
-        await client.close()
-
-
-async def test_a_frame_of_a_newer_protocol_is_passed_over() -> None:
-    async def script(peer: Peer) -> None:
-        await peer.challenge()
-        await peer.socket.recv()
-        await peer.send('{"type":"hint","of":"tomorrow"}')
-        await peer.welcome()
-        await peer.send('{"type":"presence_changed","agent":"x"}')
-        await peer.acknowledge()
-
-    async with scripted(script) as server, client_of(server) as client:
-        assert await client.publish("n", 1)
-
-
-async def test_a_frame_larger_than_this_client_takes_ends_it_with_too_large() -> None:
-    async def script(peer: Peer) -> None:
-        await peer.log_in()
-        await peer.deliver("n", "x" * 2000)
-
-    async with scripted(script) as server:
-        client = client_of(server, max_frame_bytes=1500)
-        await client.connect()
-        await eventually(lambda: client.state is State.closed, "the end")
-        assert client.error is not None
-        assert client.error.code is Code.too_large
-        await client.close()

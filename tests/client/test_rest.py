@@ -5,6 +5,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from fastapi.responses import JSONResponse, PlainTextResponse
-from tests.kit.rest_stub import SECRET, TOKEN, RestStub, problem, rest_stub, unused_url
 
 from artcafe.client.rest import Rest, UnreachableError
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
+from tests.kit.rest_stub import SECRET, TOKEN, RestStub, problem, rest_stub, unused_url
 
 
 @pytest.fixture(scope="module")
@@ -265,10 +266,22 @@ async def test_a_certificate_that_nobody_vouches_for_is_told(tmp_path: Path) -> 
                 await rest.tenants()
 
 
+async def test_the_callers_own_authorities_are_believed(tmp_path: Path) -> None:
+    context = self_signed(tmp_path)
+    serving = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0, ssl=context)
+    async with serving:
+        url = f"https://127.0.0.1:{serving.sockets[0].getsockname()[1]}"
+        tls = ssl.create_default_context(cafile=tmp_path / "server.pem")
+        async with Rest(url, "t", tls=tls) as rest:
+            with pytest.raises(ArtcafeError, match="The connection to the server broke"):
+                await rest.tenants()
+
+
 def self_signed(folder: Path) -> ssl.SSLContext:
     """A server's TLS with a certificate of its own making, for 127.0.0.1."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    here = x509.IPAddress(IPv4Address("127.0.0.1"))
     now = datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder()
@@ -278,6 +291,7 @@ def self_signed(folder: Path) -> ssl.SSLContext:
         .serial_number(1)
         .not_valid_before(now - timedelta(hours=1))
         .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([here]), critical=False)
         .sign(key, hashes.SHA256())
     )
     pem = key.private_bytes(

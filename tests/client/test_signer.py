@@ -9,16 +9,6 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
-from tests.kit.ssh_agent import add_key, pretended_agent, running_ssh_agent, security_key_agent
-from tests.kit.ssh_keys import (
-    KeyRing,
-    fingerprint,
-    make_key,
-    public_line,
-    ssh_keygen_accepts,
-    ssh_keygen_sign,
-)
-from tests.kit.sshsig import SK_ECDSA, SK_ED25519, Envelope, SecurityKey, blob_of, string, strings
 
 from artcafe.client.signer import (
     KeyFile,
@@ -29,6 +19,16 @@ from artcafe.client.signer import (
     SshAgent,
 )
 from artcafe.wire.challenge import NAMESPACE
+from tests.kit.ssh_agent import add_key, pretended_agent, running_ssh_agent, security_key_agent
+from tests.kit.ssh_keys import (
+    KeyRing,
+    fingerprint,
+    make_key,
+    public_line,
+    ssh_keygen_accepts,
+    ssh_keygen_sign,
+)
+from tests.kit.sshsig import SK_ECDSA, SK_ED25519, Envelope, SecurityKey, blob_of, string, strings
 
 KINDS = ["ed25519", "ecdsa-256", "ecdsa-384", "ecdsa-521", "rsa-2048"]
 TEXT = b"artcafe-agent-auth/1\nserver=wss://artcafe.example\n"

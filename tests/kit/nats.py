@@ -43,9 +43,10 @@ class WallClock:
 
 @dataclass(frozen=True, slots=True)
 class Nats:
-    """A running nats-server and the operator it trusts."""
+    """A running nats-server and the operator it trusts, whose secret is `seed`."""
 
     server: NatsServer
+    seed: bytes
     operator: Operator
     clock: WallClock
 
@@ -65,12 +66,13 @@ async def running_nats(
 ) -> AsyncIterator[Nats]:
     """Run a nats-server on this data directory for an installation with this secret, else a random one."""
     clock = clock or WallClock()
-    operator = Operator(seed or secrets.token_bytes(32), clock)
+    seed = seed or secrets.token_bytes(32)
+    operator = Operator(seed, clock)
     config = operator.server_config(server_name="test", listen=listen, data_dir=data)
     server = NatsServer(config, data)
     await server.start()
     try:
-        yield Nats(server, operator, clock)
+        yield Nats(server, seed, operator, clock)
     finally:
         await server.stop()
 

@@ -218,7 +218,7 @@ def _tenants(stub: RestStub, asked: Asked, rest: list[str]) -> Response:
 def _things(items: dict[str, Json], name: str, asked: Asked, rest: list[str]) -> Response:
     if asked.method == "POST":
         key = asked.body.get("id") or asked.body["name"].lower()
-        items[key] = {**asked.body, "id": key, "tenant_id": "acme", "status": "offline"}
+        items[key] = {**asked.body, "id": key, "tenant_id": "acme", "key_fingerprint": "SHA256:made"}
         made: Json = {name: items[key], "success": True}
         if name == "agent" and "public_key" not in asked.body:
             made["private_key"] = "-----BEGIN PRIVATE KEY-----\nMC4=\n-----END PRIVATE KEY-----\n"

@@ -1,12 +1,11 @@
 """Clients for the scripted server, and a signer that costs nothing."""
 
-from collections.abc import Callable
 from typing import Any
 
-from tests.kit.scripted_server import AGENT, TENANT, ScriptedServer, quick
-
+from artcafe.client.backoff import Backoff
 from artcafe.client.client import Client
-from artcafe.client.link import State
+from tests.kit.deadlines import eventually
+from tests.kit.scripted_server import AGENT, TENANT, Script, ScriptedServer, quick, scripted
 
 
 class Seal:
@@ -30,14 +29,13 @@ class Seal:
 def client_of(server: ScriptedServer | str, **options: Any) -> Client:
     """A client of this server, quick to come back, with five seconds for each call unless told otherwise."""
     url = server if isinstance(server, str) else server.url
-    return Client(
-        url, **{"tenant": TENANT, "agent": AGENT, "key": Seal(), "timeout": 5.0, "backoff": quick()} | options
-    )
+    usual: dict[str, Any] = {"tenant": TENANT, "agent": AGENT, "key": Seal(), "timeout": 5.0}
+    return Client(url, **{**usual, "backoff": quick(), **options})
 
 
-class States(list[State]):
-    """A listener that keeps the states it was told."""
-
-    def listener(self) -> Callable[[State], None]:
-        """What to give as `on_state`."""
-        return self.append
+async def gap_after(*scripts: Script, backoff: Backoff) -> float:
+    """Seconds between the first handshake and the second."""
+    async with scripted(*scripts) as server, client_of(server, backoff=backoff):
+        await eventually(lambda: len(server.arrivals) == 2, "the second handshake")
+    first, second = server.arrivals[:2]
+    return second - first

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -171,7 +172,9 @@ async def stay(peer: Peer) -> None:
 
 
 @contextlib.asynccontextmanager
-async def scripted(*scripts: Script, speaks: bool = True) -> AsyncIterator[ScriptedServer]:
+async def scripted(
+    *scripts: Script, speaks: bool = True, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[ScriptedServer]:
     """Serve on a random port of 127.0.0.1: the n-th handshake gets the n-th script, the last one repeats.
 
     With `speaks` False it upgrades without agreeing on a protocol.
@@ -200,14 +203,11 @@ async def scripted(*scripts: Script, speaks: bool = True) -> AsyncIterator[Scrip
         assert not isinstance(turn, Refusal)
         peer = Peer(socket, running.url)
         running.peers.append(peer)
-        try:
-            await turn(peer)
-            await peer.until_closed()
-        except ConnectionClosed:
-            pass
-        except Exception as fault:  # noqa: BLE001 - whatever it is, the test must hear of it
+        (fault,) = await asyncio.gather(turn(peer), return_exceptions=True)
+        if isinstance(fault, Exception) and not isinstance(fault, ConnectionClosed):
             faults.append(fault)
             peer.lose()
+        await peer.until_closed()
 
     server: Server
     async with serve(
@@ -219,8 +219,10 @@ async def scripted(*scripts: Script, speaks: bool = True) -> AsyncIterator[Scrip
         ping_interval=None,
         compression=None,
         close_timeout=1,
+        ssl=tls,
     ) as server:
-        running.url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
+        scheme = "ws" if tls is None else "wss"
+        running.url = f"{scheme}://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
         try:
             yield running
         finally:

@@ -4,12 +4,13 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from tests.kit.ssh_keys import raw_signature, ssh_keygen_sign
@@ -54,8 +55,9 @@ class Socket:
     async def closed(self, seconds: float = PATIENCE) -> int:
         """Wait for the server to close; the close code. Frames before it are dropped."""
         async with asyncio.timeout(seconds):
-            async for _ in self.connection:
-                pass
+            with suppress(ConnectionClosed):
+                while True:
+                    await self.connection.recv()
             code = self.connection.close_code
             assert code is not None
             return code
@@ -69,7 +71,7 @@ def agent_url(ws: str, tenant: str, agent: str, **query: str) -> str:
 @asynccontextmanager
 async def unproven(ws: str, tenant: str, agent: str) -> AsyncIterator[Socket]:
     """A connection that still owes the answer to its challenge."""
-    async with connect(agent_url(ws, tenant, agent), subprotocols=[PROTOCOL]) as connection:
+    async with connect(agent_url(ws, tenant, agent), subprotocols=[PROTOCOL], max_size=None) as connection:
         yield Socket(connection)
 
 
@@ -78,20 +80,16 @@ async def proven(ws: str, tenant: str, agent: str, key: Path) -> AsyncIterator[S
     """An agent that logged in in band, by `ssh-keygen -Y sign`."""
     async with unproven(ws, tenant, agent) as socket:
         challenge = await socket.expect("challenge")
-        signature = await asyncio.to_thread(
-            ssh_keygen_sign, key, challenge["text"], challenge["namespace"]
-        )
+        signature = await asyncio.to_thread(ssh_keygen_sign, key, challenge["text"], challenge["namespace"])
         await socket.send(type="auth", signature=signature)
         await socket.expect("welcome", tenant=tenant, agent=agent)
         yield socket
 
 
 @asynccontextmanager
-async def legacy(
-    ws: str, tenant: str, agent: str, key: Path, challenge: str
-) -> AsyncIterator[Socket]:
+async def legacy(ws: str, tenant: str, agent: str, key: Path, challenge: str) -> AsyncIterator[Socket]:
     """A client of dialect A: it signs a challenge of its own, raw, and puts both into the URL."""
     signature = base64.b64encode(raw_signature(key, challenge.encode())).decode()
     url = agent_url(ws, tenant, agent, challenge=challenge, signature=signature)
-    async with connect(url) as connection:
+    async with connect(url, max_size=None) as connection:
         yield Socket(connection)

@@ -8,9 +8,14 @@ from typing import TypeVar
 import click
 
 from artcafe.cli.connection import Connection
+from artcafe.cli.text import plain
 from artcafe.client.rest import Json, Rest, UnreachableError
+from artcafe.wire.errors import ArtcafeError
 
 T = TypeVar("T")
+
+_TENANT_HEADER = "x-tenant-id"
+"""A word of the platform's that the command line has another word for."""
 
 
 def ask(connection: Connection, question: Callable[[Rest], Awaitable[T]], *, tenant: str | None = None) -> T:
@@ -35,6 +40,11 @@ async def signed_in(connection: Connection, *, tenant: str | None = None) -> Asy
             yield rest
     except UnreachableError as error:
         raise connection.nothing_answers() from error
+    except ArtcafeError as error:
+        if _TENANT_HEADER in error.message:
+            hint = f"{plain(error.message)} Here that is --tenant."
+            raise click.ClickException(hint) from error
+        raise
 
 
 async def local_token(

@@ -55,14 +55,14 @@ async def _print_all(
         click.echo(f"Subscribed to {plain(pattern)}; Ctrl-C ends.", err=True)
         printed = 0
         while count is None or printed < count:
-            message = await _next(messages)
+            message = await next_message(messages)
             if message is None:
                 return
             click.echo(_for_programs(message) if as_json else _for_people(message))
             printed += 1
 
 
-async def _next(messages: Subscription) -> Message | None:
+async def next_message(messages: Subscription) -> Message | None:
     """The next message, None after the last; what was missed before it is told on stderr."""
     while True:
         try:

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Container, Mapping, Sequence
 
+import click
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -22,13 +23,13 @@ def print_rows(columns: Mapping[str, str], rows: Sequence[Json], *, as_json: boo
     if as_json:
         print_json(rows)
         return
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for title in columns:
         table.add_column(title, overflow="fold")
     for row in rows:
         # Text, not str: rich would read [brackets] in a string as its own markup.
         table.add_row(*(Text(cell(row.get(field))) for field in columns.values()))
-    _console().print(table if rows else Text(empty))
+    _print(table if rows else Text(empty))
 
 
 def print_record(record: Json, *, as_json: bool = False, hide: Container[str] = ()) -> None:
@@ -42,9 +43,13 @@ def print_record(record: Json, *, as_json: bool = False, hide: Container[str] = 
     for name, value in record.items():
         if name not in hide and (text := cell(value)):
             table.add_row(Text(name.replace("_", " ")), Text(text))
-    _console().print(table)
+    _print(table)
 
 
-def _console() -> Console:
-    """A console that folds long cells on a terminal, and leaves lines whole for grep and cut."""
-    return Console(width=None if sys.stdout.isatty() else _UNBROKEN, highlight=False)
+def _print(table: Table | Text) -> None:
+    """Long cells are folded on a terminal; elsewhere lines stay whole, for grep and cut."""
+    console = Console(width=None if sys.stdout.isatty() else _UNBROKEN, highlight=False)
+    with console.capture() as capture:
+        console.print(table)
+    for line in capture.get().strip("\n").split("\n"):
+        click.echo(line.rstrip())

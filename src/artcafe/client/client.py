@@ -146,9 +146,7 @@ class Client:
                 await self._link.ready()
             connected = True
         except TimeoutError:
-            reason = "the server did not answer" if self._link.error is None else self._link.error.message
-            message = f"Not connected within {self._connect_timeout:g} seconds: {reason}"
-            raise ArtcafeError(Code.unavailable, message) from None
+            raise self._late(self._connect_timeout, "the login was not finished") from None
         finally:
             if not connected:
                 await self.close()

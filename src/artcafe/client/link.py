@@ -110,11 +110,12 @@ class Link:
 
     async def tell(self, frame: bytes) -> None:
         """Send a frame that matters to the current connection only, if there is one."""
-        if self._connection is not None:
+        connection = self._connection
+        if connection is not None:
             try:
-                await self._connection.send(frame)
+                await connection.send(frame)
             except ClosedError:
-                self.drop(self._connection)
+                self.drop(connection)
 
     async def leave(self) -> None:
         """Take no more calls, wait a little for the answers that are due, and close with 1000."""
@@ -268,7 +269,7 @@ class Link:
                 self._pause()
                 goaway.set()
             count += 1
-            if count % _BURST == 0:
+            if count % _BURST == 0 or self._session.routes.crowded:
                 # What one read of the socket held comes without a pause: let the loops over the
                 # subscriptions have their turn before their buffers overflow.
                 await asyncio.sleep(0)
@@ -303,7 +304,7 @@ class Link:
                         return
                     except TimeoutError:
                         pass  # the server does not even read: the silence decides, not this ping
-                case float() as seconds:
+                case seconds:
                     await asyncio.sleep(seconds)
 
     def _pause(self) -> None:

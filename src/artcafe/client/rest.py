@@ -4,7 +4,7 @@ import ssl
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 import httpx
 
@@ -35,24 +35,35 @@ class Rest:
     `tenant` picks among the human's memberships; whoever has only one may leave it out. Answers are
     the JSON objects of docs/protocol.md. Every call raises ArtcafeError with the code that the server
     named, and UnreachableError when nothing answers; nothing is tried twice. `timeout` is in seconds and
-    counts per request.
+    counts per request; `tls` replaces the system's certificate authorities.
     """
 
     def __init__(
-        self, url: str, token: str | None = None, *, tenant: str | None = None, timeout: float = 30.0
+        self,
+        url: str,
+        token: str | None = None,
+        *,
+        tenant: str | None = None,
+        timeout: float = 30.0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.url = url.rstrip("/")
+        parts = _parts(self.url)
         self._timeout = timeout
         headers = {"accept": "application/json", "user-agent": "artcafe-python"}
         if token is not None:
             headers["authorization"] = f"Bearer {_header_value(token, 'token')}"
         if tenant is not None:
             headers["x-tenant-id"] = _header_value(tenant, "tenant")
+        if tls is None and parts.scheme == "https":
+            tls = ssl.create_default_context()
         self._http = httpx.AsyncClient(
             headers=headers,
             timeout=httpx.Timeout(timeout, connect=min(timeout, 5.0)),
+            # Without TLS a context that trusts nobody: loading the authorities takes httpx 30 ms.
+            verify=tls or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
             # A proxy of the environment is for the world outside, not for this machine.
-            trust_env=_host(self.url) not in {"127.0.0.1", "localhost", "::1"},
+            trust_env=parts.hostname not in {"127.0.0.1", "localhost", "::1"},
         )
 
     async def __aenter__(self) -> Self:
@@ -241,7 +252,8 @@ def _path(*segments: str) -> str:
     return "/".join((PREFIX, *(quote(segment, safe="") for segment in segments)))
 
 
-def _host(url: str) -> str:
+def _parts(url: str) -> SplitResult:
+    """Take a URL apart. Raises bad_request for one that no server can have."""
     try:
         parts = urlsplit(url)
         readable = httpx.URL(url).host and (parts.port is None or parts.port > 0)
@@ -249,7 +261,7 @@ def _host(url: str) -> str:
         raise ArtcafeError(Code.bad_request, "The address is not a URL.") from error
     if parts.scheme not in {"http", "https"} or not readable or not parts.hostname:
         raise ArtcafeError(Code.bad_request, "The address begins with http:// or https:// and names a host.")
-    return parts.hostname
+    return parts
 
 
 def _header_value(text: str, what: str) -> str:

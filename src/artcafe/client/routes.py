@@ -71,6 +71,8 @@ class Routes:
         self._routes: dict[str, Route] = {}
         self._remembered: dict[str, tuple[str, tuple[Route, ...]]] = {}
         self._answered = asyncio.Event()
+        self.crowded = False
+        """Whether the last message went into a buffer that is half full: its loop needs a turn."""
 
     def __len__(self) -> int:
         return len(self._routes)
@@ -162,9 +164,11 @@ class Routes:
     def dispatch(self, frame: frames.Message) -> None:
         """Give a message to every subscription that matches."""
         short, routes = self._matching(frame.subject)
+        self.crowded = False
         for route in routes:
             for member in route.receivers():
                 member.push(Message(frame, route.address.form + short, self._publish))
+                self.crowded |= member.crowded
 
     def away(self) -> None:
         """The connection is gone; the next one knows none of the routes."""

@@ -132,6 +132,11 @@ class Subscription:
         self._buffer.append(message)
         self._changed.set()
 
+    @property
+    def crowded(self) -> bool:
+        """Whether the buffer is half full or more."""
+        return 2 * len(self._buffer) >= (self._buffer.maxlen or 0)
+
     def away(self) -> None:
         """The connection was lost: what is published now does not come here."""
         if self._open:

@@ -32,6 +32,10 @@ SEED_FILE = "operator.seed"
 RUN_FILE = "run.json"
 
 
+EXPECTED = (BusRefusedError, NatsServerError, StoreError, ArtcafeError, ValueError, OSError)
+"""What may keep a platform from running without a fault of ours: its message is all there is to say."""
+
+
 class StartFailed(Exception):
     """The platform did not start, and why, in one line for people."""
 
@@ -56,10 +60,20 @@ def run(settings: Settings, *, embedded: bool, ready: Callable[[Running], None])
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             runner.run(_run(settings, embedded=embedded, ready=ready))
-        except (BusRefusedError, NatsServerError, StoreError, ArtcafeError, ValueError, OSError) as error:
-            raise StartFailed(f"{error}") from error
         except asyncio.CancelledError:
             raise StartFailed("Stopped before it was up.") from None
+        except Exception as error:
+            cause = _first(error)
+            if isinstance(cause, EXPECTED):
+                raise StartFailed(f"{cause}") from error
+            raise
+
+
+def _first(error: BaseException) -> BaseException:
+    """What failed first, without the task groups it came through."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def nats_config(settings: Settings, *, listen: str, data_dir: Path, name: str) -> str:

@@ -122,7 +122,7 @@ class SightingRecords(Protocol):
     """When keys and agents were last seen, and where they are connected now."""
 
     async def used(self, tenant: TenantId, agent: AgentId, fingerprint: str, at: str) -> None:
-        """A key logged in."""
+        """A key logged in. Nothing is written of an agent that was deleted meanwhile."""
         ...
 
     async def uses(self, tenant: TenantId, agent: AgentId) -> Mapping[str, str]:
@@ -139,12 +139,13 @@ class SightingRecords(Protocol):
     ) -> None:
         """Replace what this server process holds: connections per agent, until `expires` (Unix seconds).
 
-        `left` has the agents that went since the last time, and when (RFC 3339).
+        `left` has the agents that went since the last time, and when (RFC 3339). Nothing is written
+        of a tenant or an agent that was deleted meanwhile.
         """
         ...
 
-    async def online(self, tenant: TenantId) -> Mapping[AgentId, int]:
-        """Connections per agent, over all processes."""
+    async def online(self, tenant: TenantId, besides: str) -> Mapping[AgentId, int]:
+        """Connections per agent, over all processes but the one called `besides`."""
         ...
 
     async def last_seen(self, tenant: TenantId, agents: Sequence[AgentId]) -> Mapping[AgentId, str]:

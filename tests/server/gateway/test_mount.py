@@ -8,6 +8,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
 
 from artcafe.server.gateway.mount import Accept, Refuse, Upgrade, frame
 from artcafe.wire.codes import Code
@@ -44,11 +45,13 @@ async def test_the_versions_whose_handover_is_known() -> None:
 
 # The way in.
 
+OFFERED = [Subprotocol("artcafe.v1"), Subprotocol("other")]
+
 
 async def test_what_the_endpoint_is_asked(server: Server, doorman: Doorman) -> None:
     headers = {"X-Forwarded-For": "6.6.6.6", "X-Tenant-Id": "acme"}
     url = f"{server.ws}/api/v1/ws/agent/a1?tenant_id=acme&x=1&x=2"
-    async with connect(url, subprotocols=["artcafe.v1", "other"], additional_headers=headers) as client:
+    async with connect(url, subprotocols=OFFERED, additional_headers=headers) as client:
         assert client.subprotocol == "artcafe.v1"
         await client.send("hello")
         assert await client.recv() == "hello"

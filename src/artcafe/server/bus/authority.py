@@ -8,7 +8,7 @@ server that answers has done what was asked; the others follow within moments.
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,8 +24,8 @@ from artcafe.server.domain.tenant import Tenant
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
-_ANSWER_SECONDS = 5.0
 _RECONNECT_SECONDS = 0.5
+_POLL_SECONDS = 0.02
 
 _HINT = "Write its configuration with `artcafe nats-config` and restart it."
 
@@ -40,20 +40,27 @@ class Authority:
     """Tenants' accounts on a real NATS: ports.Accounts.
 
     One connection, which reconnects for ever. While NATS is away every call raises unavailable
-    after a few seconds; what it asked for may then still happen.
+    after a few seconds. What it asked for may have happened when NATS went away meanwhile.
     """
 
     def __init__(
-        self, url: str, operator: Operator, *, open_seconds: float = 5.0, spare_seconds: int = 60
+        self,
+        url: str,
+        operator: Operator,
+        *,
+        open_seconds: float = 5.0,
+        answer_seconds: float = 5.0,
+        spare_seconds: int = 60,
     ) -> None:
         """Take the URL, or several of one cluster with commas between them.
 
-        `open` waits `open_seconds` for a NATS that is starting. `reconcile` spares accounts
-        younger than `spare_seconds`.
+        `open` waits `open_seconds` for a NATS that is starting, every question `answer_seconds`
+        for its answer. `reconcile` spares accounts younger than `spare_seconds`.
         """
         self._servers = [part.strip() for part in url.split(",")]
         self._operator = operator
         self._open_seconds = open_seconds
+        self._answer_seconds = answer_seconds
         self._spare_seconds = spare_seconds
         self._credentials = operator.system_credentials()
         self._connecting = asyncio.Lock()
@@ -94,7 +101,7 @@ class Authority:
         """Close the connection. Closing twice is allowed."""
         self._closed = True
         if self._client is not None:
-            await self._client.close()
+            await _close(self._client)
 
     async def push(self, tenant: Tenant) -> None:
         """Create or update the tenant's account; nothing happens when it stands there as it should.
@@ -120,8 +127,8 @@ class Authority:
     async def reconcile(self, tenants: Sequence[Tenant]) -> int:
         """Push what NATS lacks or holds differently, delete what no tenant owns; how many changed.
 
-        `tenants` are all that exist. An account that is younger than a minute is spared, though no
-        tenant in the list owns it: another process may have made it since the list was read. The
+        `tenants` are all that exist. An account that is younger than `spare_seconds` is spared, though
+        no tenant in the list owns it: another process may have made it since the list was read. The
         system account and the control account are left alone. Raises unavailable.
         """
         own = {self._operator.system_account()[0], self._operator.control_account()[0]}
@@ -134,9 +141,9 @@ class Authority:
                 if jwt is None or not self._operator.same_account(tenant, jwt):
                     await self._push(tenant, jwt)
                     changed += 1
-            grown = self._operator.now() - self._spare_seconds
+            now = self._operator.now()
             for account, jwt in held.items():
-                if account not in own and _issued(jwt) <= grown:
+                if account not in own and abs(now - _issued(jwt)) >= self._spare_seconds:
                     await self._delete(account)
                     changed += 1
         return changed
@@ -190,11 +197,12 @@ class Authority:
                     f"The NATS server {name} acknowledges what is not on disk yet: its JetStream needs"
                     f" `sync_interval: always`. {_HINT}"
                 )
-        control, _ = self._operator.control_account()
         try:
-            held = await self._held(control)
+            held = await self._held(self._operator.control_account()[0])
         except NoRespondersError:
-            held = None
+            raise BusRefusedError(
+                f"The NATS at {self._place} cannot learn accounts: its resolver is not of type full. {_HINT}"
+            ) from None
         if held is None:
             raise BusRefusedError(
                 f"The NATS at {self._place} lacks this installation's own accounts. {_HINT}"
@@ -209,14 +217,14 @@ class Authority:
     ) -> list[bytes]:
         """Ask, and collect answers until they are complete. Raises NatsError, OSError, TimeoutError."""
         got: list[bytes] = []
-        async with asyncio.timeout(_ANSWER_SECONDS):
+        async with asyncio.timeout(self._answer_seconds):
             client = await self._connected()
             answers = await client.subscribe(client.new_inbox())
             try:
                 await client.publish(subject, payload, reply=answers.subject)
                 while not got or not complete(got):
                     # A limit of its own, since nats-py may swallow the cancellation by the one around.
-                    message = await answers.next_msg(timeout=_ANSWER_SECONDS)
+                    message = await answers.next_msg(timeout=self._answer_seconds)
                     if message.headers and message.headers.get("Status") == "503":
                         raise NoRespondersError
                     got.append(message.data)
@@ -226,13 +234,17 @@ class Authority:
         return got
 
     async def _connected(self) -> Client:
-        """The connection, made anew when nats-py gave it up: it does so on most errors that a server
-        tells, the end of a user JWT among them."""
+        """The connection, as soon as there is one. It is made anew when nats-py gave it up, as it does
+        on most errors that a server tells, the end of a user JWT among them."""
         async with self._connecting:
             if self._closed:
                 raise _unavailable("The connection to the message bus was closed.")
-            if self._client is None or self._client.is_closed:
-                self._client = await self._connect()
+            while self._client is None or not self._client.is_connected:
+                if self._client is None or self._client.is_closed:
+                    self._client = await self._connect()
+                else:
+                    # Not into the buffer of nats-py: what waits there is sent whenever NATS comes back.
+                    await asyncio.sleep(_POLL_SECONDS)
             return self._client
 
     async def _connect(self) -> Client:
@@ -248,7 +260,7 @@ class Authority:
                 reconnect_time_wait=_RECONNECT_SECONDS,  # type: ignore[arg-type]
             )
         except BaseException:
-            await client.close()
+            await _close(client)
             raise
         return client
 
@@ -263,6 +275,12 @@ class Authority:
     def _place(self) -> str:
         """The servers, without user names and passwords."""
         return ", ".join(server.rpartition("//")[2].rpartition("@")[2] for server in self._servers)
+
+
+async def _close(client: Client) -> None:
+    # nats-py tries to send what is left, also to a server that has gone.
+    with suppress(OSError):
+        await client.close()
 
 
 @contextmanager

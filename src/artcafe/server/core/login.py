@@ -8,6 +8,7 @@ what was never issued is refused. An answered challenge is spent in the store, o
 import base64
 import hashlib
 import hmac
+import re
 from collections.abc import Callable
 
 from artcafe.server.domain.agent import Agent
@@ -29,8 +30,8 @@ from artcafe.wire.times import rfc3339
 LIFETIME = 30
 """Seconds a challenge may be answered."""
 
-MAX_CLIENT_CHALLENGE = 1024
-"""Characters of a challenge that a client chose."""
+CLIENT_CHALLENGE = re.compile(r"[ -~]{1,1024}")
+"""What a challenge that a client chose may be: one line of printable ASCII. No text of ours is."""
 
 
 class Login:
@@ -97,7 +98,7 @@ class Login:
             fits = challenge is not None and self._issued(challenge, tenant, agent)
             expires = challenge.expires + LIFETIME if challenge else None
         else:
-            fits = 0 < len(text) <= MAX_CLIENT_CHALLENGE and await self._allows_chosen(tenant)
+            fits = CLIENT_CHALLENGE.fullmatch(text) is not None and await self._allows_chosen(tenant)
             expires = None
         if principal is None or not fits:
             raise ArtcafeError(Code.unauthorized)

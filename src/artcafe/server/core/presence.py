@@ -59,15 +59,16 @@ class Presence:
                 self._left[tenant] = {**left, **self._left.get(tenant, {})}
                 raise
             self._announced[tenant] = now
-            if not agents and tenant not in self._changed:
+            if not self._online.get(tenant) and tenant not in self._changed:
                 self._online.pop(tenant, None)
                 self._announced.pop(tenant, None)
 
     async def online(self, tenant: TenantId) -> Mapping[AgentId, int]:
         """Connections per agent: this process exactly, the others as they last said."""
-        if tenant in self._changed:
-            await self.announce()
-        return await self._records.online(tenant)
+        counts = dict(await self._records.online(tenant, self._instance))
+        for agent, connections in self._online.get(tenant, {}).items():
+            counts[agent] = counts.get(agent, 0) + connections
+        return counts
 
     async def last_seen(self, tenant: TenantId, agents: Sequence[AgentId]) -> Mapping[AgentId, str]:
         """When agents that are not connected were last seen going."""

@@ -17,7 +17,8 @@ SUBJECT = "subject:"
 AGENT = "agent:"
 
 MAX_SUBJECTS = 10_000
-"""Subjects counted by name between two flushes; what comes on top is counted as `subject:*`."""
+"""Subjects counted by name between two flushes; what comes on top is counted as `subject:*`. A flush
+that fails gives its names back, so that twice as many may wait for the next one, and no more."""
 
 MAX_DAYS = 400
 """The longest span of days one report covers."""
@@ -56,8 +57,9 @@ class Meter:
 
     def forget(self, tenant: TenantId) -> None:
         """Drop what is not written yet of a tenant that was deleted."""
-        for key in [key for key in self._pending if key[0] == tenant]:
-            del self._pending[key]
+        for counts in (self._pending, self._flushing):
+            for key in [key for key in counts if key[0] == tenant]:
+                del counts[key]
 
     async def flush(self) -> None:
         """Write what was counted. Raises unavailable; nothing is forgotten then.
@@ -73,6 +75,7 @@ class Meter:
             await self._records.add(self._flushing)
         except BaseException:
             self._pending.update(self._flushing)
+            self._subjects = sum(metric.startswith(SUBJECT) for _, _, metric in self._pending)
             raise
         finally:
             self._flushing = Counter()

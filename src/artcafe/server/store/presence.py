@@ -4,11 +4,11 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, convert
 
 from artcafe.server.domain.ids import AgentId, TenantId
 from artcafe.server.store import addresses as at
-from artcafe.server.store.item import MAX_OPS, Delete, Op, Put
+from artcafe.server.store.item import MAX_OPS, Check, Conflict, Delete, Op, Put
 from artcafe.server.store.table import Table, data
 
 ROW_AGENTS = 2000
@@ -24,14 +24,16 @@ class _At(Struct):
 
 
 class SightingTable:
-    """ports.SightingRecords."""
+    """ports.SightingRecords. Every row depends on what it tells about, so that none outlives it."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     async def used(self, tenant: TenantId, agent: AgentId, fingerprint: str, at_time: str) -> None:
-        """A key logged in."""
-        await self._table.write(Put(at.tenant(tenant), at.uses(agent) + fingerprint, data(_At(at_time))))
+        """A key logged in. Nothing is written of an agent that was deleted meanwhile."""
+        pk = at.tenant(tenant)
+        row = Put(pk, at.uses(agent) + fingerprint, data(_At(at_time)))
+        await self._write_unless_gone(Check(pk, at.agent(agent)), row)
 
     async def uses(self, tenant: TenantId, agent: AgentId) -> Mapping[str, str]:
         """Fingerprint to the time of its last login."""
@@ -59,17 +61,37 @@ class SightingTable:
         }
         before = {item.sk async for item in self._table.items(pk, prefix)}
         # Who left is written before the rows forget it: a cut in between writes it again, never not.
-        steps: list[Op] = [Put(pk, at.seen(agent), data(_At(when))) for agent, when in left.items()]
-        steps += [Put(pk, sk, data(row), expires=expires) for sk, row in rows.items()]
+        await self._note_left(pk, list(left.items()))
+        steps: list[Op] = [Put(pk, sk, data(row), expires=expires) for sk, row in rows.items()]
         steps += [Delete(pk, sk) for sk in sorted(before - rows.keys())]
-        for start in range(0, len(steps), MAX_OPS):
-            await self._table.write(*steps[start : start + MAX_OPS])
+        size = MAX_OPS - 1
+        for start in range(0, len(steps), size):
+            await self._write_unless_gone(Check(pk, at.META), *steps[start : start + size])
 
-    async def online(self, tenant: TenantId) -> Mapping[AgentId, int]:
-        """Connections per agent, over all processes."""
+    async def _note_left(self, pk: str, left: list[tuple[AgentId, str]]) -> None:
+        size = MAX_OPS // 2
+        for start in range(0, len(left), size):
+            some = left[start : start + size]
+            steps: list[Op] = [Check(pk, at.agent(agent)) for agent, _ in some]
+            steps += [Put(pk, at.seen(agent), data(_At(when))) for agent, when in some]
+            if not await self._write_unless_gone(*steps) and len(some) > 1:
+                for one in some:  # One of them is gone: the others are still noted.
+                    await self._note_left(pk, [one])
+
+    async def _write_unless_gone(self, *steps: Op) -> bool:
+        try:
+            await self._table.write(*steps)
+        except Conflict:
+            return False
+        return True
+
+    async def online(self, tenant: TenantId, besides: str) -> Mapping[AgentId, int]:
+        """Connections per agent, over all processes but the one called `besides`."""
+        own = at.online(besides)
         counts: Counter[AgentId] = Counter()
-        for row in await self._table.all(at.tenant(tenant), at.ONLINE, _Online):
-            counts.update(row.agents)
+        async for item in self._table.items(at.tenant(tenant), at.ONLINE):
+            if not item.sk.startswith(own):
+                counts.update(convert(item.data, _Online).agents)
         return counts
 
     async def last_seen(self, tenant: TenantId, agents: Sequence[AgentId]) -> Mapping[AgentId, str]:

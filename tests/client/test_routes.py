@@ -1,0 +1,209 @@
+"""Which message goes where, without a network."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from artcafe.client.calls import Calls
+from artcafe.client.routes import Routes, overlap
+from artcafe.client.subscription import Subscription
+from artcafe.wire import frames
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.subjects import matches
+from tests.kit.scripted_server import message
+
+
+async def no_reply(subject: str, data: Any, *, headers: Mapping[str, str] | None = None) -> str:
+    raise AssertionError(subject)
+
+
+async def nothing(_subscription: Subscription) -> None:
+    return
+
+
+def routes_of() -> Routes:
+    return Routes("acme", Calls().next_id, no_reply)
+
+
+def local(subject: str, queue: str | None = None, buffer: int = 100) -> Subscription:
+    return Subscription(subject, queue=queue, buffer=buffer, opener=nothing, closer=nothing)
+
+
+def asked(frame: bytes | None) -> frames.Subscribe:
+    assert frame is not None
+    read = frames.decode_client(frame)
+    assert isinstance(read, frames.Subscribe)
+    return read
+
+
+def live(routes: Routes, subject: str, queue: str | None = None) -> Subscription:
+    subscription = local(subject, queue)
+    frame = routes.add(subscription)
+    if frame is not None:
+        routes.confirm(asked(frame).id or "")
+    return subscription
+
+
+async def subjects(subscription: Subscription) -> list[str]:
+    return [(await anext(subscription)).subject for _ in range(subscription.pending)]
+
+
+async def test_a_message_reaches_every_subscription_that_matches_in_its_own_form() -> None:
+    routes = routes_of()
+    forms = ["tasks.new", "*.new", "tenant.acme.tasks.*", "tenant.acme.channel.>", "agents.acme.tasks.new"]
+    subscriptions = [live(routes, form) for form in forms]
+    others = [live(routes, form) for form in ("tasks", "tasks.new.>", "channels.acme.jobs.*")]
+    # The server writes the subject in the form of one of them: whichever it is, all get it.
+    for form in ("", "tenant.acme.", "tenant.acme.channel.", "agents.acme."):
+        routes.dispatch(message(form + "tasks.new"))
+    assert [await subjects(subscription) for subscription in subscriptions] == [
+        ["tasks.new"] * 4,
+        ["tasks.new"] * 4,
+        ["tenant.acme.tasks.new"] * 4,
+        ["tenant.acme.channel.tasks.new"] * 4,
+        ["agents.acme.tasks.new"] * 4,
+    ]
+    assert [other.pending for other in others] == [0, 0, 0]
+
+
+async def test_a_subject_of_a_newer_grammar_still_matches() -> None:
+    routes = routes_of()
+    subscription = live(routes, "tasks.*")
+    routes.dispatch(message("tasks.a:b"))
+    assert await subjects(subscription) == ["tasks.a:b"]
+
+
+async def test_patterns_from_the_root_reach_shared_subjects_only() -> None:
+    routes = routes_of()
+    everything, direct = live(routes, ">"), live(routes, "agents.planner.>")
+    for subject in ("a", "agents.planner.hello", "agents.presence.x"):
+        routes.dispatch(message(subject))
+    assert await subjects(everything) == ["a", "agents.presence.x"]
+    assert await subjects(direct) == ["agents.planner.hello"]
+
+
+async def test_a_queue_group_gives_each_message_to_its_least_busy_member_here() -> None:
+    routes = routes_of()
+    one, other = live(routes, "jobs.*", "w"), live(routes, "jobs.*", "w")
+    assert len(routes) == 1
+    for number in range(4):
+        routes.dispatch(message("jobs.new", number))
+    assert (one.pending, other.pending) == (2, 2)
+    await anext(one)
+    routes.dispatch(message("jobs.new"))
+    assert (one.pending, other.pending) == (2, 2)
+
+
+async def test_what_is_remembered_about_subjects_follows_the_subscriptions_and_has_a_bound() -> None:
+    routes = routes_of()
+    first = live(routes, "n.*")
+    routes.dispatch(message("n.1"))
+    second = live(routes, "n.1")
+    routes.dispatch(message("n.1"))
+    routes.remove(first)
+    routes.dispatch(message("n.1"))
+    assert (first.pending, second.pending) == (2, 2)
+    for number in range(3000):
+        routes.dispatch(message(f"n.{number}"))
+    assert len(routes._remembered) <= 1024
+
+
+async def test_only_the_last_member_unsubscribes_and_only_what_the_server_knows() -> None:
+    routes = routes_of()
+    one, other = live(routes, "a"), live(routes, "a")
+    assert routes.remove(one) is None
+    gone = routes.remove(other)
+    assert gone is not None
+    assert frames.decode_client(gone) == frames.Unsubscribe(subject="a")
+    assert routes.remove(other) is None
+    third = live(routes, "b", "w")
+    routes.away()
+    assert routes.remove(third) is None
+    assert routes.asks() == []
+
+
+async def test_after_a_loss_everything_is_asked_for_once() -> None:
+    routes = routes_of()
+    live(routes, "a")
+    live(routes, "a")
+    live(routes, "b", "w")
+    assert routes.asks() == []
+    routes.away()
+    wanted = [(frame.subject, frame.queue) for frame in map(asked, routes.asks())]
+    assert wanted == [("a", None), ("b", "w")]
+    assert routes.asks() == []
+
+
+async def test_an_answer_to_a_subscription_that_is_gone_changes_nothing() -> None:
+    routes = routes_of()
+    subscription = local("a")
+    call = asked(routes.add(subscription)).id or ""
+    routes.remove(subscription)
+    routes.confirm(call)
+    assert not routes.refuse(call, ArtcafeError(Code.forbidden))
+    assert len(routes) == 0
+
+
+async def test_a_first_refusal_is_final_even_when_it_would_pass() -> None:
+    routes = routes_of()
+    subscription = local("a")
+    call = asked(routes.add(subscription)).id or ""
+    assert routes.refuse(call, ArtcafeError(Code.rate_limited, retry_after=1))
+    with pytest.raises(ArtcafeError):
+        await subscription.opened()
+    assert len(routes) == 0
+
+
+async def test_a_refusal_that_passes_says_how_long_to_wait() -> None:
+    routes = routes_of()
+    live(routes, "a")
+    live(routes, "b")
+    for wait, told in ((0.25, 0.25), (None, 1.0)):
+        routes.away()
+        first, second = (asked(frame).id or "" for frame in routes.asks())
+        routes.confirm(first)
+        routes.refuse(second, ArtcafeError(Code.rate_limited, retry_after=wait))
+        assert await routes.settled() == told
+        assert [asked(frame).subject for frame in routes.asks()] == ["b"]
+
+
+TOKENS = st.sampled_from(["a", "b", "agents", "inbox", "sys", "*"])
+PATTERNS = (
+    st.tuples(st.lists(TOKENS, min_size=1, max_size=4), st.booleans())
+    .map(lambda parts: ".".join(parts[0] + [">"] * parts[1]))
+    .filter(lambda pattern: not pattern.startswith(("inbox", "agents.>")))
+)
+SUBJECTS = [
+    f"{one}{two}{three}{four}"
+    for one in ("a", "b", "agents", "sys")
+    for two in ("", ".a", ".b")
+    for three in ("", ".a", ".b")
+    for four in ("", ".a", ".a.a")
+]
+
+
+@given(PATTERNS, PATTERNS)
+def test_overlap_is_symmetric_and_never_misses_a_common_subject(one: str, other: str) -> None:
+    assert overlap(one, other) == overlap(other, one)
+    if any(matches(one, subject) and matches(other, subject) for subject in SUBJECTS):
+        assert overlap(one, other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "common"),
+    [
+        ("a.*", "*.b", True),
+        ("a.*", "b.*", False),
+        ("a.>", "a", False),
+        ("a.>", "a.b.c", True),
+        (">", "a", True),
+        (">", "agents.planner.x", False),
+        ("a.*", "a.*.*", False),
+    ],
+)
+def test_overlap_of_known_pairs(one: str, other: str, common: bool) -> None:
+    assert overlap(one, other) is common

@@ -1,0 +1,127 @@
+"""Dialect A: clients that were written for the original service connect unmodified."""
+
+import base64
+import json
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from tests.kit.platform import RunningPlatform
+from tests.kit.sockets import PROTOCOL, Socket, agent_url, legacy, proven
+from tests.kit.ssh_keys import KeyRing, raw_signature
+
+NewKey = Callable[[], Path]
+
+
+async def test_the_recorded_exchange(
+    platform: RunningPlatform, tenant: str, keys: KeyRing, new_key: NewKey
+) -> None:
+    rsa, other = keys.path("rsa-2048"), new_key()
+    platform.make_agent(tenant, "worker", rsa)
+    platform.make_agent(tenant, "modern", other)
+    challenge = f"{uuid.uuid4()}"
+    async with (
+        proven(platform.ws, tenant, "modern", other) as modern,
+        legacy(platform.ws, tenant, "worker", rsa, challenge) as worker,
+    ):
+        await modern.subscribe("agents.presence.*")
+        await modern.subscribe("tasks.>")
+        online = {
+            "agent_id": "worker",
+            "name": "Worker",
+            "status": "online",
+            "capabilities": [],
+            "hostname": "host",
+            "timestamp": "2026-01-01T00:00:00Z",
+        }
+        # In one go, as those clients do: nobody waits for an answer before the next frame.
+        await worker.send(type="publish", subject="agents.presence.online", data=online)
+        await worker.send(type="subscribe", subject="tasks.*")
+        await worker.send(type="subscribe", subject="agents.worker.*")
+        await worker.send(type="subscribe", subject="agents.control.worker.*")
+        await worker.send(type="ping")
+        await worker.expect("subscribed", subject="tasks.*")
+        await worker.expect("subscribed", subject="agents.worker.*")
+        await worker.expect("subscribed", subject="agents.control.worker.*")
+        assert "timestamp" in await worker.expect("pong")
+        seen = await modern.expect("message", subject="agents.presence.online")
+        assert (seen["from"], seen["data"]) == ("worker", online)
+
+        # A publish reaches its own short subscription (the original's subject trap), without an ack.
+        await worker.send(type="publish", subject="tasks.new", data={"n": 1, "agent_id": "liar"})
+        delivered = await worker.expect("message", subject="tasks.new")
+        assert delivered["data"]["n"] == 1
+        assert (delivered["data"]["agent_id"], delivered["data"]["tenant_id"]) == ("worker", tenant)
+        assert "timestamp" in delivered["data"]
+        assert (await modern.expect("message", subject="tasks.new"))["data"] == {"n": 1, "agent_id": "liar"}
+
+        await modern.send(type="publish", subject="agents.worker.ask", data={"timestamp": "kept"})
+        asked = await worker.expect("message", subject="agents.worker.ask")
+        assert asked["data"] == {"timestamp": "kept", "agent_id": "modern", "tenant_id": tenant}
+        await modern.send(type="publish", subject="agents.control.worker.stop", data="now")
+        await worker.expect("message", subject="agents.control.worker.stop", data="now")
+
+
+async def test_full_forms_meet_short_ones_and_come_back_in_their_own_form(
+    platform: RunningPlatform, tenant: str, new_key: NewKey
+) -> None:
+    key = new_key()
+    platform.make_agent(tenant, "a", key)
+    forms = {
+        f"agents.{tenant}.": "x.1",
+        f"channels.{tenant}.": "x.2",
+        f"tenant.{tenant}.channel.": "x.3",
+        f"tenant.{tenant}.": "x.4",
+        "": "x.5",
+    }
+    for form in forms:
+        async with proven(platform.ws, tenant, "a", key) as a:
+            await a.subscribe(f"{form}x.*")
+            for prefix, subject in forms.items():
+                await a.send(type="publish", subject=prefix + subject, data=subject)
+                await a.expect("message", subject=form + subject, data=subject)
+
+
+async def test_a_chosen_challenge_is_good_once_for_ever(
+    platform: RunningPlatform, tenant: str, new_key: NewKey
+) -> None:
+    key = new_key()
+    platform.make_agent(tenant, "a", key)
+    async with legacy(platform.ws, tenant, "a", key, "my challenge") as a:
+        await a.silence()
+    with pytest.raises(InvalidStatus, match="401"):
+        async with legacy(platform.ws, tenant, "a", key, "my challenge"):
+            pass
+    async with legacy(platform.ws, tenant, "a", key, "another challenge") as a:
+        await a.silence()
+
+
+async def test_a_chosen_challenge_needs_the_tenants_permission(
+    platform: RunningPlatform, tenant: str, new_key: NewKey
+) -> None:
+    key = new_key()
+    platform.make_agent(tenant, "a", key)
+    with platform.rest(tenant) as rest:
+        answer = rest.put(f"/tenants/{tenant}", json={"allow_client_challenge": False})
+        assert answer.json()["allow_client_challenge"] is False
+    with pytest.raises(InvalidStatus) as refusal:
+        async with legacy(platform.ws, tenant, "a", key, "mine"):
+            pass
+    assert refusal.value.response.status_code == 401
+    assert json.loads(refusal.value.response.body)["code"] == "unauthorized"
+
+
+async def test_the_subprotocol_with_a_url_login_speaks_our_dialect(
+    platform: RunningPlatform, tenant: str, new_key: NewKey
+) -> None:
+    key = new_key()
+    platform.make_agent(tenant, "a", key)
+    signature = base64.b64encode(raw_signature(key, b"pick")).decode()
+    url = agent_url(platform.ws, tenant, "a", challenge="pick", signature=signature)
+    async with connect(url, subprotocols=[PROTOCOL]) as connection:
+        assert connection.subprotocol == PROTOCOL
+        await Socket(connection).expect("welcome", agent="a")

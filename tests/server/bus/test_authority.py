@@ -1,0 +1,409 @@
+"""The authority against real nats-servers: ours, strangers' and badly configured ones."""
+
+import asyncio
+import json
+import re
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+
+from artcafe.server.bus.authority import Authority, BusRefusedError
+from artcafe.server.bus.nkeys import KeyPair, Kind, read_token, write_token
+from artcafe.server.bus.operator import USER_SECONDS, Credentials, Operator
+from artcafe.server.domain.tenant import Tenant
+from artcafe.server.embedded.nats_server import NatsServer
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+from tests.kit.nats import Nats, WallClock, make_tenant, running_nats
+
+SEED = b"s" * 32
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Nats]:
+    async with running_nats(tmp_path_factory.mktemp("nats")) as running:
+        yield running
+
+
+@pytest.fixture
+async def authority(shared: Nats) -> AsyncIterator[Authority]:
+    """An authority over a bus without tenants."""
+    async with shared.authority() as opened:
+        await opened.reconcile([])
+        yield opened
+
+
+async def quiet(error: Exception) -> None:
+    """Nothing: the test looks at what matters itself."""
+
+
+@asynccontextmanager
+async def entered(url: str, credentials: Credentials) -> AsyncIterator[Client]:
+    """A connection as this user. Raises NatsError when the server refuses."""
+    client = Client()
+    try:
+        await client.connect(
+            url,
+            user_jwt_cb=credentials.jwt,
+            signature_cb=credentials.sign,
+            error_cb=quiet,
+            allow_reconnect=False,
+        )
+        yield client
+    finally:
+        await client.close()
+
+
+async def admitted(nats: Nats, tenant: Tenant) -> bool:
+    """Whether the tenant's user may connect."""
+    try:
+        async with entered(nats.url, nats.operator.credentials(tenant)):
+            return True
+    except NatsError as error:
+        if "Authorization Violation" in str(error) or "maximum account active connections" in str(error):
+            return False
+        raise
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that is about to happen, for ten seconds at most."""
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def ask(nats: Nats, subject: str, payload: bytes = b"") -> bytes:
+    """Ask with system credentials, past the authority."""
+    async with entered(nats.url, nats.operator.system_credentials()) as client:
+        return (await client.request(subject, payload, timeout=5)).data
+
+
+async def test_a_pushed_account_lets_its_tenant_in(shared: Nats, authority: Authority) -> None:
+    tenant = make_tenant("acme")
+    assert not await admitted(shared, tenant)
+    await authority.push(tenant)
+    assert await admitted(shared, tenant)
+
+
+async def test_pushing_again_disturbs_nobody(shared: Nats, authority: Authority) -> None:
+    tenant = make_tenant("acme")
+    await authority.push(tenant)
+    lookup = f"$SYS.REQ.ACCOUNT.{shared.operator.account_id(tenant)}.CLAIMS.LOOKUP"
+    before = await ask(shared, lookup)
+    async with entered(shared.url, shared.operator.credentials(tenant)) as client:
+        await authority.push(tenant)
+        await client.flush()
+        assert client.is_connected
+    assert await ask(shared, lookup) == before
+
+
+async def test_removal_ends_live_connections_and_shuts_the_door(shared: Nats, authority: Authority) -> None:
+    gone, stays = make_tenant("acme"), make_tenant("zebra")
+    await authority.push(gone)
+    await authority.push(stays)
+    async with (
+        entered(shared.url, shared.operator.credentials(gone)) as theirs,
+        entered(shared.url, shared.operator.credentials(stays)) as others,
+    ):
+        await authority.remove(gone)
+        await until(lambda: not theirs.is_connected)
+        await others.flush()
+        assert others.is_connected
+    assert not await admitted(shared, gone)
+    await authority.remove(gone)
+
+
+async def test_an_account_comes_back_in_the_second_in_which_it_was_removed(
+    shared: Nats, authority: Authority
+) -> None:
+    """NATS takes no notice of a JWT it held before, so a returning account was refused as expired."""
+    tenant = make_tenant("acme")
+    for _ in range(3):
+        await authority.push(tenant)
+        assert await admitted(shared, tenant)
+        await authority.remove(tenant)
+        assert not await admitted(shared, tenant)
+
+
+async def test_a_tenant_made_again_has_another_account(shared: Nats, authority: Authority) -> None:
+    first, second = make_tenant("acme"), make_tenant("acme")
+    await authority.push(first)
+    await authority.remove(first)
+    await authority.push(second)
+    assert not await admitted(shared, first)
+    assert await admitted(shared, second)
+
+
+async def test_streams_go_with_their_account(shared: Nats, authority: Authority, tmp_path: Path) -> None:
+    tenant = make_tenant("acme")
+    account = shared.operator.account_id(tenant)
+    await authority.push(tenant)
+    async with entered(shared.url, streaming(shared, tenant)) as client:
+        await client.jetstream().add_stream(name="S", subjects=["m.>"])
+        await client.jetstream().publish("m.a.x", b"kept")
+    folder = shared.server.data / "streams" / "jetstream" / account
+    assert any(folder.rglob("*.blk"))
+    await authority.remove(tenant)
+    assert not folder.exists()
+
+
+def streaming(nats: Nats, tenant: Tenant) -> Credentials:
+    """A user of the tenant's account without any restriction."""
+    path = f"{tenant.id}/{tenant.account}"
+    account = KeyPair.derive(nats.seed, f"account/{path}", Kind.account)
+    signer = KeyPair.derive(nats.seed, f"account-signing/{path}", Kind.account)
+    return Credentials(account, signer, nats.clock, "test", {})
+
+
+async def test_reconcile_makes_nats_agree_with_the_store(shared: Nats, authority: Authority) -> None:
+    kept, lacking, orphan = make_tenant("kept"), make_tenant("lacking"), make_tenant("orphan")
+    await authority.push(kept)
+    await authority.push(orphan)
+    async with (
+        entered(shared.url, shared.operator.credentials(kept)) as undisturbed,
+        entered(shared.url, shared.operator.control_credentials()) as control,
+        entered(shared.url, shared.operator.credentials(orphan)) as ended,
+    ):
+        assert await authority.reconcile([kept, lacking]) == 2
+        await until(lambda: not ended.is_connected)
+        for client in (undisturbed, control):
+            await client.flush()
+            assert client.is_connected
+    assert await admitted(shared, lacking)
+    assert not await admitted(shared, orphan)
+    assert await authority.reconcile([kept, lacking]) == 0
+
+
+async def test_reconcile_leaves_the_installations_own_accounts_alone(
+    shared: Nats, authority: Authority
+) -> None:
+    await authority.reconcile([])
+    held = json.loads(await ask(shared, "$SYS.REQ.CLAIMS.LIST"))["data"]
+    assert set(held) == {shared.operator.system_account()[0], shared.operator.control_account()[0]}
+
+
+async def test_reconcile_mends_an_account_that_differs_even_if_it_looks_newer(
+    shared: Nats, authority: Authority
+) -> None:
+    tenant = make_tenant("acme")
+    signer = KeyPair.derive(shared.seed, "operator-signing", Kind.operator)
+    claims = read_token(shared.operator.account_jwt(tenant))
+    future = claims["iat"] + 1000
+    claims["iat"] = future
+    claims["nats"]["limits"]["conn"] = 0
+    await ask(shared, "$SYS.REQ.CLAIMS.UPDATE", write_token(signer, claims).encode())
+    assert not await admitted(shared, tenant)
+    assert await authority.reconcile([tenant]) == 1
+    assert await admitted(shared, tenant)
+    lookup = f"$SYS.REQ.ACCOUNT.{shared.operator.account_id(tenant)}.CLAIMS.LOOKUP"
+    assert read_token((await ask(shared, lookup)).decode())["iat"] == future + 1
+    assert await authority.reconcile([tenant]) == 0
+
+
+async def test_reconcile_replaces_an_account_that_a_stranger_signed(
+    shared: Nats, authority: Authority
+) -> None:
+    tenant = make_tenant("acme")
+    claims = read_token(shared.operator.account_jwt(tenant))
+    forged = write_token(KeyPair.random(Kind.operator), claims)
+    await ask(shared, "$SYS.REQ.CLAIMS.UPDATE", forged.encode())
+    assert not await admitted(shared, tenant)
+    assert await authority.reconcile([tenant]) == 1
+    assert await admitted(shared, tenant)
+
+
+async def test_reconcile_spares_an_account_that_another_process_has_just_made(
+    shared: Nats, authority: Authority
+) -> None:
+    """Otherwise a process that starts would delete the tenant created since it read the store."""
+    tenant = make_tenant("acme")
+    await authority.push(tenant)
+    async with Authority(shared.url, shared.operator) as careful:
+        assert await careful.reconcile([]) == 0
+        assert await admitted(shared, tenant)
+        shared.clock.offset += 120
+        try:
+            assert await careful.reconcile([]) == 1
+        finally:
+            shared.clock.offset -= 120
+    assert not await admitted(shared, tenant)
+
+
+async def test_reconcile_takes_many_accounts(shared: Nats, authority: Authority) -> None:
+    tenants = [make_tenant(f"t{number}") for number in range(60)]
+    assert await authority.reconcile(tenants) == 60
+    assert await authority.reconcile(tenants) == 0
+    assert await authority.reconcile(tenants[20:]) == 20
+
+
+async def test_accounts_are_found_again_after_a_restart_and_the_authority_comes_back(tmp_path: Path) -> None:
+    tenant = make_tenant("acme")
+    async with running_nats(tmp_path, seed=SEED) as first:
+        listen = first.url.removeprefix("nats://")
+        async with entered(first.url, first.operator.system_credentials()) as watching:
+            authority = first.authority()
+            await authority.open()
+            await authority.push(tenant)
+    await until(lambda: not watching.is_connected)
+    async with running_nats(tmp_path, seed=SEED, listen=listen) as second:
+        assert await admitted(second, tenant)
+        assert await authority.reconcile([tenant]) == 0
+        await authority.close()
+
+
+async def test_while_nats_is_away_everything_is_unavailable(tmp_path: Path) -> None:
+    tenant = make_tenant("acme")
+    async with running_nats(tmp_path) as nats:
+        authority = Authority(nats.url, nats.operator, answer_seconds=0.1)
+        await authority.open()
+        await authority.push(tenant)
+    for call in (authority.push(tenant), authority.remove(tenant), authority.reconcile([tenant])):
+        with pytest.raises(ArtcafeError) as raised:
+            await call
+        assert raised.value.code is Code.unavailable
+    await authority.close()
+    with pytest.raises(ArtcafeError, match="closed"):
+        await authority.push(tenant)
+    await authority.close()
+
+
+async def test_the_authority_outlives_its_jwt(tmp_path: Path) -> None:
+    """nats-py closes for good when the server says that the JWT has expired."""
+    async with running_nats(tmp_path) as nats:
+        almost_over = Operator(nats.seed, WallClock(offset=2 - USER_SECONDS))
+        async with Authority(nats.url, almost_over) as authority:
+            client = authority._client
+            assert client is not None
+            await until(lambda: client.is_closed)
+            tenant = make_tenant("acme")
+            await authority.push(tenant)
+            assert await admitted(nats, tenant)
+
+
+@asynccontextmanager
+async def configured(config: str, data: Path) -> AsyncIterator[str]:
+    """A nats-server with this configuration."""
+    server = NatsServer(config, data)
+    await server.start()
+    try:
+        yield server.url
+    finally:
+        await server.stop()
+
+
+async def refusal(url: str, operator: Operator, *, open_seconds: float = 5.0) -> str:
+    """What the authority says when it refuses this bus."""
+    authority = Authority(url, operator, open_seconds=open_seconds)
+    with pytest.raises(BusRefusedError) as raised:
+        await authority.open()
+    message = str(raised.value)
+    assert "\n" not in message
+    return message
+
+
+async def test_a_nats_that_lets_anybody_in_is_refused(tmp_path: Path) -> None:
+    async with configured('listen: "127.0.0.1:-1"', tmp_path) as url:
+        message = await refusal(url, Operator(SEED, WallClock()))
+    assert "lets anybody in" in message
+    assert "artcafe nats-config" in message
+
+
+@pytest.mark.parametrize(
+    "asks", ['authorization { user: "a", password: "b" }', 'authorization { token: "t" }']
+)
+async def test_a_nats_with_passwords_is_refused(tmp_path: Path, asks: str) -> None:
+    async with configured(f'listen: "127.0.0.1:-1"\n{asks}', tmp_path) as url:
+        message = await refusal(url, Operator(SEED, WallClock()))
+    assert "does not know this installation" in message
+    assert "artcafe nats-config" in message
+
+
+async def test_another_installations_nats_is_refused(shared: Nats) -> None:
+    message = await refusal(shared.url, Operator(SEED, WallClock()))
+    assert "does not know this installation" in message
+    assert "artcafe nats-config" in message
+
+
+async def test_a_password_in_the_url_is_not_repeated(shared: Nats) -> None:
+    url = shared.url.replace("nats://", "nats://user:hunter2@")
+    message = await refusal(url, Operator(SEED, WallClock()))
+    assert "hunter2" not in message
+    assert shared.url.removeprefix("nats://") in message
+
+
+def edited(data: Path, old: str, new: str) -> tuple[Operator, str]:
+    """An operator, and its configuration with a change of what this pattern matches."""
+    operator = Operator(SEED, WallClock())
+    config = operator.server_config(server_name="n1", listen="127.0.0.1:-1", data_dir=data)
+    config, changes = re.subn(old, new, config)
+    assert changes == 1
+    return operator, config
+
+
+async def test_a_nats_that_acknowledges_before_the_disk_is_refused(tmp_path: Path) -> None:
+    operator, config = edited(tmp_path, "sync_interval: always", 'sync_interval: "2m"')
+    async with configured(config, tmp_path) as url:
+        message = await refusal(url, operator)
+    assert "sync_interval: always" in message
+
+
+async def test_a_nats_without_jetstream_is_refused(tmp_path: Path) -> None:
+    operator, config = edited(tmp_path, r"jetstream \{", "jetstream {\n  enabled: false")
+    async with configured(config, tmp_path) as url:
+        message = await refusal(url, operator)
+    assert "without JetStream" in message
+
+
+async def test_a_nats_without_our_accounts_is_refused(tmp_path: Path) -> None:
+    control = Operator(SEED, WallClock()).control_account()[0]
+    operator, config = edited(tmp_path, f"{control}: .*", "")
+    async with configured(config, tmp_path) as url:
+        message = await refusal(url, operator)
+    assert "lacks this installation's own accounts" in message
+
+
+async def test_a_nats_that_cannot_learn_accounts_is_refused(tmp_path: Path) -> None:
+    operator, config = edited(tmp_path, r"resolver \{[^}]*\}", "resolver: MEMORY")
+    async with configured(config, tmp_path) as url:
+        message = await refusal(url, operator)
+    assert "cannot learn accounts" in message
+
+
+async def test_where_nothing_answers_the_address_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        place = f"127.0.0.1:{taken.getsockname()[1]}"
+    message = await refusal(f"nats://{place}", Operator(SEED, WallClock()), open_seconds=0.2)
+    assert place in message
+    assert "artcafe up" in message
+
+
+async def test_a_nats_that_is_starting_is_waited_for(tmp_path: Path) -> None:
+    async with running_nats(tmp_path, seed=SEED) as nats:
+        listen, operator = nats.url.removeprefix("nats://"), nats.operator
+    authority = Authority(f"nats://{listen}", operator)
+    async with asyncio.TaskGroup() as tasks:
+        opening = tasks.create_task(authority.open())
+        await asyncio.sleep(0.1)
+        async with running_nats(tmp_path, seed=SEED, listen=listen):
+            await opening
+            await authority.close()
+
+
+@pytest.mark.parametrize(
+    "url", ["", "127.0.0.1:4222", "http://x:4222", "nats://", "nats://x:port", "nats://a,b"]
+)
+async def test_what_is_not_a_url_of_nats_is_refused(url: str) -> None:
+    assert "nats://host:4222" in await refusal(url, Operator(SEED, WallClock()))
+
+
+async def test_one_server_of_several_is_enough(shared: Nats) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        dead = f"nats://127.0.0.1:{taken.getsockname()[1]}"
+    async with Authority(f"{dead}, {shared.url}", shared.operator) as authority:
+        await authority.push(make_tenant("acme"))
