@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from tests.kit.stores import BACKENDS, SetClock
 
 from artcafe.server.store.item import (
     ABSENT,
@@ -38,6 +37,7 @@ from artcafe.server.store.item import (
     purge,
 )
 from artcafe.server.store.rules import encode_cursor
+from tests.kit.stores import BACKENDS, SetClock
 
 
 @pytest.fixture

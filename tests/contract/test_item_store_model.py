@@ -15,7 +15,6 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from tests.kit.stores import BACKENDS, SetClock
 
 from artcafe.server.store.item import (
     ABSENT,
@@ -33,6 +32,7 @@ from artcafe.server.store.item import (
     Rev,
     purge,
 )
+from tests.kit.stores import BACKENDS, SetClock
 
 T = TypeVar("T")
 

@@ -20,7 +20,7 @@ class Linter:
 
     def __init__(self, folder: Path, config: Path) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, __file__, config],
+            [sys.executable, "-P", __file__, config],  # -P: kit/platform.py must not hide the library's
             cwd=folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -41,7 +41,11 @@ class Linter:
         assert self._process.stdout is not None
         self._process.stdin.write("\n")
         self._process.stdin.flush()
-        report = "".join(iter(self._process.stdout.readline, f"{_END}\n"))
+        report = ""
+        for line in self._process.stdout:
+            if line == f"{_END}\n":
+                break
+            report += line
         return {match["name"]: match["verdict"] == "KEPT" for match in _VERDICT.finditer(report)}
 
 

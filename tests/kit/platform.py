@@ -1,7 +1,8 @@
 """A whole platform in a process of its own, started as a person would, and ways to talk to it."""
 
-import json
 import os
+import re
+import secrets
 import signal
 import subprocess
 import sys
@@ -28,7 +29,7 @@ def environment(**more: str) -> dict[str, str]:
     return {**kept, **more}
 
 
-def artcafe(*words: str, **more: str) -> list[str]:
+def artcafe(*words: str) -> list[str]:
     """The command line of `artcafe …`."""
     return [sys.executable, "-m", "artcafe.cli.main", *words]
 
@@ -88,24 +89,21 @@ def running_platform(
 ) -> Iterator[RunningPlatform]:
     """`artcafe up` on a free port; it is stopped at the end, however the test ends."""
     data_dir.mkdir(parents=True, exist_ok=True)
-    run_file = data_dir / "run.json"
-    # A killed platform leaves its own behind.
-    run_file.unlink(missing_ok=True)
-    log = data_dir / "platform.log"
-    with log.open("ab") as out:
+    log = data_dir / f"{command}-{secrets.token_hex(4)}.log"
+    with log.open("wb") as out:
         process = subprocess.Popen(
             artcafe(command, "--port", "0", "--data-dir", str(data_dir), *words),
             stdout=out,
             stderr=subprocess.STDOUT,
-            env=environment(**(settings or {})),
+            env=environment(PYTHONUNBUFFERED="1", **(settings or {})),
         )
     try:
         deadline = time.monotonic() + START_SECONDS
-        while not run_file.exists():
+        while (said := re.search(r"runs at (http://[^\s,]+)", log.read_text())) is None:
             assert process.poll() is None, f"artcafe {command} ended:\n{log.read_text()}"
             assert time.monotonic() < deadline, f"artcafe {command} does not come up:\n{log.read_text()}"
             time.sleep(0.02)
-        yield RunningPlatform(json.loads(run_file.read_text())["url"], data_dir, process, log)
+        yield RunningPlatform(said[1], data_dir, process, log)
     finally:
         if process.poll() is None:
             process.terminate()

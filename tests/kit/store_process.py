@@ -2,6 +2,8 @@
 
 python -m tests.kit.store_process claim PATH NAME COUNT    claims numbers, prints those it won
 python -m tests.kit.store_process write PATH               writes pairs for ever, prints each that is done
+
+`claim` says "ready" first and begins when it is sent a line, so that several begin together.
 """
 
 import asyncio
@@ -76,6 +78,9 @@ async def write(path: Path) -> None:
 def main(command: str, path: str, *rest: str) -> None:
     """Run one command."""
     if command == "claim":
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        sys.stdin.readline()
         asyncio.run(claim(Path(path), rest[0], int(rest[1])))
     else:
         asyncio.run(write(Path(path)))

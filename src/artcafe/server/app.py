@@ -247,11 +247,15 @@ async def _verifier(
     if settings.issuer is not None:
         config = OidcConfig(
             issuer=settings.issuer,
-            jwks_url=settings.oidc_jwks_url or await discover(http, settings.issuer),
+            jwks_url=settings.oidc_jwks_url
+            or await discover(
+                http, settings.issuer, allow_insecure_loopback=settings.oidc_allow_loopback_http
+            ),
             client_ids=settings.client_ids,
             audiences=settings.audiences,
             token_use_required=settings.cognito_user_pool_id is not None,
             tenant_claim=settings.oidc_tenant_claim,
+            allow_insecure_loopback=settings.oidc_allow_loopback_http,
         )
     elif embedded:
         config = OidcConfig(

@@ -32,12 +32,12 @@ SEED_FILE = "operator.seed"
 RUN_FILE = "run.json"
 
 
-EXPECTED = (BusRefusedError, NatsServerError, StoreError, ArtcafeError, ValueError, OSError)
-"""What may keep a platform from running without a fault of ours: its message is all there is to say."""
-
-
 class StartFailed(Exception):
     """The platform did not start, and why, in one line for people."""
+
+
+EXPECTED = (StartFailed, BusRefusedError, NatsServerError, StoreError, ArtcafeError, ValueError, OSError)
+"""What may keep a platform from running without a fault of ours: its message is all there is to say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,11 @@ class Settings(BaseSettings):
     oidc_audiences: str = Field(
         "", validation_alias=_named("oidc_audiences"), description="Audiences, comma-separated, that count."
     )
+    oidc_allow_loopback_http: bool = Field(
+        False,
+        validation_alias=_named("oidc_allow_loopback_http"),
+        description="Accept an issuer at http://127.0.0.1 or http://localhost; for development alone.",
+    )
     oidc_tenant_claim: str = Field(
         "custom:tenant_id",
         validation_alias=_named("oidc_tenant_claim"),

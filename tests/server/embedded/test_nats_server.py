@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -129,7 +128,7 @@ async def test_an_end_that_nobody_asked_for_is_noticed(tmp_path: Path) -> None:
 async def test_also_a_kind_end(tmp_path: Path) -> None:
     async with started(tmp_path) as server:
         os.kill(server.pid, signal.SIGTERM)
-        with pytest.raises(NatsServerError, match="ended with code 0: Server Exiting"):
+        with pytest.raises(NatsServerError, match=r"ended with code 0.*nats-server\.log: Server Exiting"):
             await server.wait()
 
 
@@ -225,8 +224,8 @@ async def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 async def test_a_configuration_it_does_not_understand_is_told_in_its_own_words(tmp_path: Path) -> None:
     message = await failure(NatsServer("listen: {", tmp_path))
-    assert "nats.conf" in message
-    assert re.search("ended with code 1.*(expected|parse)", message)
+    assert "ended with code 1" in message
+    assert "Parse error on line 1" in message
     async with started(tmp_path):
         pass
 
@@ -261,7 +260,8 @@ def test_it_runs_under_uvloop_as_the_server_does(tmp_path: Path) -> None:
     async def main() -> None:
         async with started(tmp_path) as server:
             await greeting(server.url)
-            assert "in use" in await failure(NatsServer(CONFIG, tmp_path))
+            files = {file.readlink() for file in Path(f"/proc/{server.pid}/fd").iterdir()}
+            assert tmp_path / "lock" in files
             os.kill(server.pid, signal.SIGKILL)
             with pytest.raises(NatsServerError, match="signal 9"):
                 await server.wait()

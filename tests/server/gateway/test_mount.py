@@ -1,6 +1,8 @@
 """WebSockets on a real uvicorn: the way in, messages, and what handlers do with their peers."""
 
 import json
+import tracemalloc
+from dataclasses import replace
 from importlib.metadata import version
 from ipaddress import ip_network
 
@@ -154,15 +156,14 @@ async def test_a_fault_of_the_endpoint(
         caplog.clear()
 
 
-async def test_an_endpoint_that_does_not_decide(
-    server: Server, doorman: Doorman, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_an_endpoint_that_does_not_decide(doorman: Doorman, caplog: pytest.LogCaptureFixture) -> None:
     doorman.gate.clear()
-    async with raw_client(server.port) as client:
+    limits = replace(LIMITS, handshake_seconds=0.05)
+    async with serving(FastAPI(), doorman, limits) as server, raw_client(server.port) as client:
         client.write(UPGRADE.format(target="/").encode())
         status, headers, _ = await client.answer()
         assert (status, headers["retry-after"]) == (503, "1")
-    assert "longer than 0.3 s" in caplog.text
+    assert "longer than 0.05 s" in caplog.text
     caplog.clear()
 
 
@@ -280,7 +281,22 @@ async def test_the_largest_message_and_the_most_fragments(server: Server, doorma
 async def test_a_client_hears_1009_while_it_still_sends(server: Server) -> None:
     """A reset would overtake the CLOSE, and the client would come back with the same message for ever."""
     async with raw_websocket(server.port) as client:
-        client.write(masked(b"x" * 5_000_000))
+        client.write(masked(b"x" * 30_000_000))
+        await client.writer.drain()
+        assert await client.close_code() == 1009
+
+
+async def test_a_message_too_large_is_not_kept(server: Server) -> None:
+    async with raw_websocket(server.port) as client:
+        part = b"\x81\xff" + (1 << 40).to_bytes(8, "big") + bytes(1_000_000)
+        tracemalloc.start()
+        try:
+            for _ in range(100):
+                client.write(part)
+                await client.writer.drain()
+            assert tracemalloc.get_traced_memory()[1] < 40_000_000
+        finally:
+            tracemalloc.stop()
         assert await client.close_code() == 1009
 
 

@@ -113,7 +113,5 @@ def test_a_refusal_does_not_repeat_what_it_refuses(put: Put) -> None:
     assert isinstance(caught.value, StoreError)
     assert SECRET not in str(caught.value)
     assert (
-        (caught.value.__cause__ is None
-        and caught.value.__suppress_context__)
-        or caught.value.__context__ is None
-    )
+        caught.value.__cause__ is None and caught.value.__suppress_context__
+    ) or caught.value.__context__ is None

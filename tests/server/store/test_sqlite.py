@@ -40,7 +40,10 @@ async def store(path: Path, clock: SetClock) -> AsyncIterator[SqliteStore]:
 
 def process(*words: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.kit.store_process", *words], cwd=ROOT, stdout=subprocess.PIPE
+        [sys.executable, "-m", "tests.kit.store_process", *words],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     )
 
 
@@ -178,19 +181,38 @@ class TestBackup:
         with pytest.raises(StoreUnavailable, match="cannot be written"):
             await store.backup(path.parent / "missing" / "backup.db")
 
+    async def test_a_backup_that_fails_leaves_nothing_behind(self, store: SqliteStore, path: Path) -> None:
+        moved = path.with_name("moved.db")
+        path.rename(moved)
+        with pytest.raises(StoreUnavailable):
+            await store.backup(path.with_name("backup.db"))
+
+        assert {file.name for file in path.parent.iterdir()} == {
+            moved.name,
+            f"{path.name}-wal",
+            f"{path.name}-shm",
+        }
+
 
 class TestSeveralProcesses:
     def test_claims_are_unique_and_counts_exact(self, path: Path) -> None:
         """Both begin with a file that does not exist yet."""
-        numbers = 400
+        numbers = 1000
         names = ["one", "two"]
         running = [process("claim", str(path), name, str(numbers)) for name in names]
+        for child in running:
+            assert child.stdout is not None and child.stdout.readline() == b"ready\n"
+        for child in running:
+            assert child.stdin is not None
+            child.stdin.write(b"go\n")
+            child.stdin.flush()
         won = {
             name: {int(line) for line in child.communicate(timeout=60)[0].split()}
             for name, child in zip(names, running, strict=True)
         }
 
         assert [child.returncode for child in running] == [0, 0]
+        assert won["one"] and won["two"]  # they did run at the same time
         assert won["one"].isdisjoint(won["two"])
         assert won["one"] | won["two"] == set(range(numbers))
         stored = rows(path, "SELECT sk, data FROM items")
@@ -242,6 +264,8 @@ class TestKill:
             rest = child.stdout.read().splitlines(keepends=True)
             acknowledged |= {line.decode().strip() for line in rest if line.endswith(b"\n")}
             child.stdout.close()
+            assert child.stdin is not None
+            child.stdin.close()
             assert child.wait(timeout=10) == -signal.SIGKILL
 
             assert rows(path, "PRAGMA integrity_check") == [("ok",)]

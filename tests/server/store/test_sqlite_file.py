@@ -3,12 +3,14 @@
 import os
 import sqlite3
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from artcafe.server.store import sqlite_file
 from artcafe.server.store.item import StoreUnavailable, StoreUnusable
 from artcafe.server.store.sqlite_file import MIGRATIONS, connect
 
@@ -127,8 +129,32 @@ class TestRefusals:
                 connect(path, 0.05)
         connect(path, 1).db.close()
 
+    def test_a_new_file_that_another_begins_is_waited_for(self, path: Path) -> None:
+        """SQLite does not wait by itself when the journal's mode changes under somebody's lock."""
+        path.touch()
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            began = time.monotonic()
+            with pytest.raises(StoreUnavailable, match="Another process"):
+                connect(path, 0.1)
+        assert time.monotonic() - began >= 0.1
+        connect(path, 1).db.close()
+
 
 class TestTables:
+    def test_of_two_that_find_an_empty_file_one_makes_the_tables(self, path: Path) -> None:
+        path.touch()
+
+        def overtake(statement: str) -> None:
+            if statement == "BEGIN IMMEDIATE":
+                connect(path, 1).db.close()
+
+        with closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.set_trace_callback(overtake)
+            sqlite_file._migrate(db)
+            assert db.execute("SELECT version FROM artcafe_schema").fetchall() == [(len(MIGRATIONS),)]
+
     def test_a_file_begun_by_an_opening_that_failed_is_finished(self, path: Path) -> None:
         path.touch()
         with closing(connect(path, 1).db) as db:

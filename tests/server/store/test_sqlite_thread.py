@@ -180,18 +180,28 @@ class TestWaiting:
         await hasty.put(Put("p", "s", {"n": 2}))
         await hasty.close()
 
-    async def test_what_expires_while_a_write_waits_is_expired_for_it(
-        self, store: SqliteStore, clock: SetClock, other: sqlite3.Connection
-    ) -> None:
-        await store.put(Put("p", "challenge", {}, expires=int(clock.now) + 60))
-        other.execute("BEGIN IMMEDIATE")
-        [consuming] = start(store.delete(Delete("p", "challenge", EXISTS)))
-        await asyncio.sleep(0)
-        clock.now += 60
-        other.execute("COMMIT")
+    async def test_the_time_of_a_write_is_that_of_its_lock(self, store: SqliteStore, path: Path) -> None:
+        """What expires while a write waits for another process has expired for it: nobody gets it twice."""
+        await store.put(Put("p", "challenge", {}, expires=100))
+        locked: list[str] = []
 
+        def clock() -> float:
+            other = sqlite3.connect(path, timeout=0, isolation_level=None)
+            try:
+                other.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                locked.append(error.sqlite_errorname)
+            finally:
+                other.close()
+            return 100.0
+
+        late = SqliteStore(path, clock=clock, new_rev=new_rev)
+        await late.open()
         with pytest.raises(Conflict):
-            await consuming
+            await late.delete(Delete("p", "challenge", EXISTS))
+        await late.close()
+
+        assert locked == ["SQLITE_BUSY"]
 
     async def test_only_so_many_may_wait(self, store: SqliteStore, other: sqlite3.Connection) -> None:
         other.execute("BEGIN IMMEDIATE")

@@ -11,8 +11,8 @@ from artcafe.server.store import addresses as at
 from artcafe.server.store.item import MAX_OPS, Check, Conflict, Delete, Op, Put
 from artcafe.server.store.table import Table, data
 
-ROW_AGENTS = 2000
-"""Agents in one row, well below the size of an item."""
+ROW_AGENTS = 1500
+"""Agents in one row: as many rows as one transaction takes stay below its size."""
 
 
 class _Online(Struct):

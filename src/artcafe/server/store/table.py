@@ -52,9 +52,13 @@ def translated() -> Iterator[None]:
     except InvalidCursor as error:
         raise ArtcafeError(Code.bad_request, "The page token does not belong to this list.") from error
     except InvalidKey as error:
-        raise ArtcafeError(Code.bad_request, "An identifier holds characters that none has.") from error
-    except (TooLarge, InvalidWrite) as error:
+        raise ArtcafeError(
+            Code.bad_request, "An identifier is too long, or holds characters that none has."
+        ) from error
+    except TooLarge as error:
         raise ArtcafeError(Code.too_large, f"{error}") from error
+    except InvalidWrite as error:
+        raise ArtcafeError(Code.validation_failed, f"{error}") from error
 
 
 class Table:

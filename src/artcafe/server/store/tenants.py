@@ -3,12 +3,15 @@
 from collections.abc import AsyncIterator, Callable
 
 from artcafe.server.domain.ids import TenantId, UserId
-from artcafe.server.domain.tenant import Member, Tenant
+from artcafe.server.domain.tenant import Member, Role, Tenant
 from artcafe.server.store import addresses as at
 from artcafe.server.store.item import ABSENT, EXISTS, Check, Conflict, Delete, Op, Put, Rev, purge
 from artcafe.server.store.table import Stored, Table, data, translated
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
+
+LAST_OWNERS = 10
+"""Owners that go together with their tenant, in one transaction."""
 
 
 class TenantTable:
@@ -43,22 +46,27 @@ class TenantTable:
         return await self._table.change(at.tenant(tenant), at.META, Tenant, steps)
 
     async def delete(self, tenant: TenantId) -> None:
-        """Remove everything of the tenant; the tenant itself last, so that a deletion that was cut off
-        can be done again."""
+        """Remove everything of the tenant; the tenant itself and its last owners in one step at the end,
+        so that a deletion that was cut off can be done again, and by somebody."""
         pk = at.tenant(tenant)
-        async for item in self._table.items(pk, at.MEMBERS):
-            user = UserId(item.sk.removeprefix(at.MEMBERS))
-            await self._table.write(Delete(at.user(user), at.membership(tenant)))
         with translated():
             for partition in (at.challenges(tenant), at.usage(tenant)):
                 await purge(self._table.store, partition)
         async for item in self._table.items(pk):
-            if item.sk != at.META:
+            if item.sk != at.META and not item.sk.startswith(at.MEMBERS):
                 await self._table.write(Delete(pk, item.sk))
-        await self._table.write(Delete(at.TENANTS, tenant), Delete(pk, at.META))
+        members = await self._table.all(pk, at.MEMBERS, Member)
+        members.sort(key=lambda member: member.role is Role.owner)
+        for member in members[:-LAST_OWNERS]:
+            await self._table.write(*_neither_way(tenant, member.user))
+        last = [op for member in members[-LAST_OWNERS:] for op in _neither_way(tenant, member.user)]
+        await self._table.write(Delete(at.TENANTS, tenant), Delete(pk, at.META), *last)
+        # What was written while this ran, before the tenant was gone.
+        async for item in self._table.items(pk, at.MEMBERS):
+            await self._table.write(*_neither_way(tenant, UserId(item.sk.removeprefix(at.MEMBERS))))
         with translated():
-            # What was written while this ran, before the tenant was gone.
-            await purge(self._table.store, pk)
+            for partition in (pk, at.challenges(tenant), at.usage(tenant)):
+                await purge(self._table.store, partition)
 
     async def every(self) -> AsyncIterator[Tenant]:
         """All tenants of the installation."""
@@ -110,3 +118,7 @@ def _both_ways(member: Member) -> tuple[Op, Op]:
         Put(at.tenant(member.tenant), at.member(member.user), data(member)),
         Put(at.user(member.user), at.membership(member.tenant), data(member)),
     )
+
+
+def _neither_way(tenant: TenantId, user: UserId) -> tuple[Op, Op]:
+    return Delete(at.tenant(tenant), at.member(user)), Delete(at.user(user), at.membership(tenant))

@@ -1,0 +1,238 @@
+"""Two `artcafe serve` on one NATS and one store, with an issuer of their own: they are one platform."""
+
+import asyncio
+import base64
+import subprocess
+import sysconfig
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+import pytest_asyncio
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from tests.kit.issuers import Issuer, new_key, running_issuer
+from tests.kit.platform import RunningPlatform, artcafe, environment, running_platform
+from tests.kit.sockets import Socket, agent_url, legacy, proven
+from tests.kit.ssh_keys import make_key, raw_signature
+
+NATS_SERVER = Path(sysconfig.get_path("scripts")) / "nats-server"
+
+
+@dataclass
+class Installation:
+    """Two servers, their issuer, and the settings they share."""
+
+    one: RunningPlatform
+    two: RunningPlatform
+    issuer: Issuer
+    settings: dict[str, str]
+
+    def headers(self, user: str = "ada") -> dict[str, str]:
+        """Headers of a signed-in human."""
+        now = int(time.time())
+        token = self.issuer.token(sub=user, iat=now, nbf=now, exp=now + 600)
+        return {"authorization": f"Bearer {token}"}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def installation(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Installation]:
+    """What docs/operating would have one set up by hand."""
+    folder = tmp_path_factory.mktemp("installation")
+    data = folder / "data"
+    config = subprocess.run(
+        artcafe(
+            "nats-config",
+            "--data-dir",
+            str(data),
+            "--listen",
+            "127.0.0.1:-1",
+            "--nats-data-dir",
+            str(folder / "nats"),
+        ),
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment(),
+    )
+    (folder / "nats.conf").write_text(config.stdout)
+    async with running_issuer({"key-1": new_key()}) as issuer:
+        with ExitStack() as stack:
+            nats = subprocess.Popen(
+                [str(NATS_SERVER), "-c", str(folder / "nats.conf"), "--ports_file_dir", str(folder)],
+                stderr=subprocess.DEVNULL,
+            )
+            stack.callback(nats.wait)
+            stack.callback(nats.terminate)
+            settings = {
+                "NATS_URL": await asyncio.to_thread(_nats_url, folder),
+                "ARTCAFE_OIDC_ISSUER": issuer.url,
+                "ARTCAFE_OIDC_JWKS_URL": issuer.jwks_url,
+                "ARTCAFE_OIDC_CLIENT_IDS": ",".join(issuer.config().client_ids),
+                "ARTCAFE_OIDC_ALLOW_LOOPBACK_HTTP": "true",
+            }
+            one, two = [
+                await asyncio.to_thread(
+                    stack.enter_context, running_platform(data, command="serve", settings=settings)
+                )
+                for _ in range(2)
+            ]
+            yield Installation(one, two, issuer, settings)
+
+
+def _nats_url(folder: Path) -> str:
+    deadline = time.monotonic() + 10
+    while not (ports := list(folder.glob("*.ports"))) or not (text := ports[0].read_text()).strip():
+        assert time.monotonic() < deadline, "nats-server does not come up"
+        time.sleep(0.02)
+    url: str = httpx.Response(200, text=text).json()["nats"][0]
+    return url
+
+
+@pytest.fixture
+def new_keys(tmp_path: Path) -> Callable[[str], Path]:
+    """A fresh key of a name."""
+    return lambda name: make_key(tmp_path, name=name)
+
+
+async def _tenant(installation: Installation, tenant: str, **agents: Path) -> None:
+    async with httpx.AsyncClient(
+        base_url=f"{installation.one.url}/api/v1", headers=installation.headers()
+    ) as rest:
+        made = await rest.post(
+            "/tenants", json={"id": tenant, "name": tenant, "allow_client_challenge": True}
+        )
+        assert made.status_code == 201, made.text
+        for agent, key in agents.items():
+            answer = await rest.post(
+                "/agents",
+                json={"id": agent, "name": agent, "public_key": Path(f"{key}.pub").read_text()},
+                headers={"x-tenant-id": tenant},
+            )
+            assert answer.status_code == 201, answer.text
+
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def test_agents_on_different_servers_talk(
+    installation: Installation, new_keys: Callable[[str], Path]
+) -> None:
+    a_key, b_key = new_keys("a"), new_keys("b")
+    await _tenant(installation, "talk", a=a_key, b=b_key)
+    async with (
+        proven(installation.one.ws, "talk", "a", a_key) as a,
+        proven(installation.two.ws, "talk", "b", b_key) as b,
+    ):
+        await b.subscribe("agents.b.>")
+        await a.send(type="publish", subject="agents.b.hello", data=1, id="1")
+        await a.expect("ack", id="1")
+        assert (await b.expect("message", subject="agents.b.hello", data=1))["from"] == "a"
+        await b.send(type="ping")
+        await b.expect("pong")
+
+
+async def test_a_challenge_is_spent_on_both_servers_at_once(
+    installation: Installation, new_keys: Callable[[str], Path]
+) -> None:
+    key = new_keys("a")
+    await _tenant(installation, "once", a=key)
+    async with httpx.AsyncClient() as rest:
+        answer = await rest.post(
+            f"{installation.one.url}/api/v1/agents/auth/challenge",
+            json={"tenant_id": "once", "agent_id": "a"},
+        )
+    challenge = answer.json()["challenge"]
+    signature = base64.b64encode(raw_signature(key, challenge.encode())).decode()
+
+    async def enter(ws: str) -> bool:
+        try:
+            url = agent_url(ws, "once", "a", challenge=challenge, signature=signature)
+            async with connect(url) as connection:
+                await Socket(connection).silence()
+        except InvalidStatus as refused:
+            return refused.response.status_code != 401
+        return True
+
+    # Issued by one, answered at both, many at once: exactly one gets in.
+    servers = [installation.two.ws, installation.one.ws] * 3
+    assert sorted(await asyncio.gather(*map(enter, servers))) == [False] * 5 + [True]
+    async with legacy(installation.one.ws, "once", "a", key, "chosen") as a:
+        await a.silence()
+    with pytest.raises(InvalidStatus, match="401"):
+        async with legacy(installation.two.ws, "once", "a", key, "chosen"):
+            pass
+
+
+async def test_a_key_revoked_on_one_server_closes_on_the_other(
+    installation: Installation, new_keys: Callable[[str], Path]
+) -> None:
+    key = new_keys("a")
+    await _tenant(installation, "revoke", a=key)
+    headers = {**installation.headers(), "x-tenant-id": "revoke"}
+    async with (
+        httpx.AsyncClient(base_url=f"{installation.one.url}/api/v1", headers=headers) as rest,
+        proven(installation.two.ws, "revoke", "a", key) as a,
+    ):
+        [known] = (await rest.get("/agents/a/keys")).json()["keys"]
+        began = time.monotonic()
+        await rest.put(f"/agents/a/keys/{known['id']}", json={"status": "revoked"})
+        assert await a.closed() == 4502
+        assert time.monotonic() - began < 2
+
+
+async def test_who_is_online_is_known_on_both(
+    installation: Installation, new_keys: Callable[[str], Path]
+) -> None:
+    key = new_keys("a")
+    await _tenant(installation, "online", a=key)
+    headers = {**installation.headers(), "x-tenant-id": "online"}
+    async with httpx.AsyncClient(base_url=f"{installation.one.url}/api/v1", headers=headers) as rest:
+        async with (
+            proven(installation.one.ws, "online", "a", key),
+            proven(installation.two.ws, "online", "a", key),
+        ):
+            await _until(rest, connections=2)
+        await _until(rest, connections=0)
+
+
+async def _until(rest: httpx.AsyncClient, *, connections: int) -> None:
+    async with asyncio.timeout(10):
+        while (await rest.get("/agents/a")).json()["agent"]["active_connections"] != connections:
+            await asyncio.sleep(0.05)
+
+
+async def test_serve_without_an_issuer_is_refused(installation: Installation, tmp_path: Path) -> None:
+    settings = {"NATS_URL": installation.settings["NATS_URL"]}
+    seed = (installation.one.data_dir / "operator.seed").read_text().strip()
+    done = await asyncio.to_thread(
+        subprocess.run,
+        artcafe("serve", "--port", "0", "--data-dir", str(tmp_path)),
+        capture_output=True,
+        text=True,
+        env=environment(**settings, ARTCAFE_OPERATOR_SEED=seed),
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "ARTCAFE_OIDC_ISSUER" in done.stderr
+
+
+async def test_a_nats_that_is_not_ours_is_refused(installation: Installation, tmp_path: Path) -> None:
+    done = await asyncio.to_thread(
+        subprocess.run,
+        artcafe("serve", "--port", "0", "--data-dir", str(tmp_path)),
+        capture_output=True,
+        text=True,
+        env=environment(**installation.settings),
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "nats-config" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1

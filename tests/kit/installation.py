@@ -1,0 +1,161 @@
+"""All use cases over adapters in memory, as one or several server processes of one installation."""
+
+import itertools
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from artcafe.server.bus.memory import MemoryBus
+from artcafe.server.core.agents import Agents
+from artcafe.server.core.channels import Channels
+from artcafe.server.core.login import Login
+from artcafe.server.core.messages import Messages
+from artcafe.server.core.presence import Presence
+from artcafe.server.core.tenants import Tenants
+from artcafe.server.core.usage import Meter
+from artcafe.server.domain.agent import Agent
+from artcafe.server.domain.ids import TenantId, UserId
+from artcafe.server.domain.principal import Human, User
+from artcafe.server.domain.revocation import TOPIC, Revocation
+from artcafe.server.domain.tenant import Role
+from artcafe.server.identity.ssh_keys import parse_public_key
+from artcafe.server.store.agents import AgentTable
+from artcafe.server.store.channels import ChannelTable
+from artcafe.server.store.item import ItemStore
+from artcafe.server.store.login import ChallengeTable
+from artcafe.server.store.memory import MemoryStore
+from artcafe.server.store.presence import SightingTable
+from artcafe.server.store.table import Table
+from artcafe.server.store.tenants import MemberTable, TenantTable
+from artcafe.server.store.usage import UsageTable
+from tests.kit.issuers import StoppedClock
+from tests.kit.signing import CountingVerifier, KeyPair, quick_key_pair
+from tests.kit.stores import new_rev
+from tests.kit.unreliable_store import UnreliableStore
+
+ACME = TenantId("acme")
+OTHER = TenantId("acme-2")
+SECRET = b"the installation's secret, 32 b."
+
+
+def counting(prefix: str) -> Callable[[], str]:
+    """Identifiers that are easy to read: prefix and a number of six digits."""
+    numbers = itertools.count(1)
+    return lambda: f"{prefix}{next(numbers):06d}"
+
+
+@dataclass
+class Process:
+    """The use cases of one server process."""
+
+    tenants: Tenants
+    agents: Agents
+    channels: Channels
+    messages: Messages
+    login: Login
+    presence: Presence
+    meter: Meter
+    verifier: CountingVerifier
+
+
+@dataclass
+class Installation:
+    """One store, one bus, one clock. `process` is the first server process; `start` makes more."""
+
+    memory: MemoryStore
+    clock: StoppedClock
+    bus: MemoryBus = field(default_factory=MemoryBus)
+    new_id: Callable[[], str] = field(default_factory=lambda: counting("id"))
+    store: UnreliableStore = field(init=False)
+    process: Process = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.store = UnreliableStore(self.memory)
+        self.process = self.start("p1")
+
+    @classmethod
+    async def open(cls) -> "Installation":
+        """An empty one."""
+        clock = StoppedClock()
+        memory = MemoryStore(clock=clock.now, new_rev=new_rev)
+        await memory.open()
+        return cls(memory, clock)
+
+    def start(self, name: str, secret: bytes = SECRET, store: ItemStore | None = None) -> Process:
+        """One more server process."""
+        table = Table(store or self.store)
+        tenants, members, agents = TenantTable(table), MemberTable(table), AgentTable(table)
+        sightings, meter = SightingTable(table), Meter(UsageTable(table), self.clock)
+        verifier = CountingVerifier()
+        return Process(
+            tenants=Tenants(
+                records=tenants,
+                members=members,
+                accounts=self.bus,
+                control=self.bus,
+                clock=self.clock,
+                new_id=self.new_id,
+                default_tier="enterprise",
+            ),
+            agents=Agents(
+                records=agents,
+                tenants=tenants,
+                sightings=sightings,
+                control=self.bus,
+                read_key=parse_public_key,
+                make_key_pair=quick_key_pair,
+                clock=self.clock,
+                new_id=self.new_id,
+            ),
+            channels=Channels(
+                records=ChannelTable(table), tenants=tenants, clock=self.clock, new_id=self.new_id
+            ),
+            messages=Messages(
+                bus=self.bus,
+                tenants=tenants,
+                clock=self.clock,
+                new_message_id=counting(f"{name}-"),
+                count=meter.message,
+            ),
+            login=Login(
+                tenants=tenants,
+                agents=agents,
+                challenges=ChallengeTable(table),
+                sightings=sightings,
+                verifier=verifier,
+                secret=secret,
+                clock=self.clock,
+                random=os.urandom,
+            ),
+            presence=Presence(sightings, self.clock, name),
+            meter=meter,
+            verifier=verifier,
+        )
+
+    async def make_tenant(self, tenant: TenantId = ACME, owner: str = "olivia", **fields: Any) -> Human:
+        """A tenant, and its owner inside it."""
+        user = User(UserId(owner), f"{owner}@example.com")
+        made = await self.process.tenants.create(user, tenant, {"name": tenant, **fields})
+        return Human(made.id, user.id, Role.owner, user.email)
+
+    async def make_agent(self, human: Human, agent: str = "a1", key: KeyPair | None = None) -> Agent:
+        """An agent with a key."""
+        public = (key or KeyPair()).line
+        made, _ = await self.process.agents.create(human, agent, public, {"name": agent})
+        return made
+
+    async def revocations(self) -> list[Revocation]:
+        """A list to which every revocation told from now on is added."""
+        heard: list[Revocation] = []
+        await self.bus.hear(
+            TOPIC, lambda _, payload: heard.append(msgspec.json.decode(payload, type=Revocation))
+        )
+        return heard
+
+
+def acting(human: Human, role: Role) -> Human:
+    """The same human in another role."""
+    return Human(human.tenant, human.user, role, human.email)

@@ -1,0 +1,384 @@
+"""WebSockets on a real uvicorn: the way in, messages, and what handlers do with their peers."""
+
+import json
+import tracemalloc
+from dataclasses import replace
+from importlib.metadata import version
+from ipaddress import ip_network
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
+
+from artcafe.server.gateway.mount import Accept, Refuse, Upgrade, frame
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+from tests.kit.deadlines import eventually
+from tests.kit.doorman import LIMITS, Doorman, Recorder
+from tests.kit.raw_websocket import (
+    BINARY,
+    CONTINUATION,
+    PING,
+    PONG,
+    TEXT,
+    UPGRADE,
+    RawClient,
+    closing,
+    masked,
+    raw_client,
+    raw_websocket,
+)
+from tests.kit.servers import Server, serving
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("silence")]
+
+
+async def test_the_versions_whose_handover_is_known() -> None:
+    """mount.py and handover.py lean on how these two are built.
+
+    With another version, read again what uvicorn's `handle_websocket_upgrade` and `Server.shutdown`
+    do, and picows' `WSProtocol`, `_send`, and `_get_next_frame`; then this whole folder must pass.
+    """
+    assert version("uvicorn") == "0.54.0"
+    assert version("picows") == "2.3.1"
+
+
+# The way in.
+
+OFFERED = [Subprotocol("artcafe.v1"), Subprotocol("other")]
+
+
+async def test_what_the_endpoint_is_asked(server: Server, doorman: Doorman) -> None:
+    headers = {"X-Forwarded-For": "6.6.6.6", "X-Tenant-Id": "acme"}
+    url = f"{server.ws}/api/v1/ws/agent/a1?tenant_id=acme&x=1&x=2"
+    async with connect(url, subprotocols=OFFERED, additional_headers=headers) as client:
+        assert client.subprotocol == "artcafe.v1"
+        await client.send("hello")
+        assert await client.recv() == "hello"
+    (upgrade,) = doorman.asked
+    assert upgrade.path == "/api/v1/ws/agent/a1"
+    assert upgrade.query == {"tenant_id": ["acme"], "x": ["1", "2"]}
+    assert upgrade.headers["x-tenant-id"] == "acme"
+    assert upgrade.protocols == ("artcafe.v1", "other")
+    assert upgrade.host == f"127.0.0.1:{server.port}"
+    assert upgrade.remote == doorman.last.peer.remote == "127.0.0.1"
+
+
+async def test_the_address_behind_a_trusted_proxy(doorman: Doorman) -> None:
+    async with serving(FastAPI(), doorman, LIMITS, [ip_network("127.0.0.0/8")]) as server:
+        headers = {"X-Forwarded-For": "6.6.6.6, 198.51.100.7"}
+        async with connect(server.ws, additional_headers=headers):
+            assert doorman.last.peer.remote == "198.51.100.7"
+
+
+async def test_firefox_sends_two_tokens(server: Server) -> None:
+    async with raw_client(server.port) as client:
+        request = UPGRADE.format(target="/").replace("Connection: Upgrade", "Connection: keep-alive, Upgrade")
+        client.write(request.encode())
+        status, headers, _ = await client.answer()
+        assert status == 101
+        assert headers["sec-websocket-accept"] == "ICX+Yqv66kxgM0FcWaLWlFLwTAI="
+        assert "sec-websocket-protocol" not in headers
+        client.write(masked(b"hello"))
+        assert await client.frame() == (TEXT, b"hello")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "status"),
+    [
+        ("GET", "POST", 405),
+        ("Version: 13", "Version: 8", 426),
+        ("Sec-WebSocket-Version: 13\r\n", "", 426),
+        ("Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n", "", 400),
+        ("Key: AAAAAAAAAAAAAAAAAAAAAA==", "Key: AAAA", 400),
+        ("Host: test", "Host: test\r\nHost: again", 400),
+        ("Host: test", "Host: test\r\nContent-Length: 2", 400),
+    ],
+)
+async def test_an_unsound_handshake(
+    server: Server, doorman: Doorman, old: str, new: str, status: int
+) -> None:
+    async with raw_client(server.port) as client:
+        client.write(UPGRADE.format(target="/").replace(old, new, 1).encode() + b"{}")
+        got, headers, body = await client.answer()
+        assert got == status
+        assert headers["content-type"] == "application/problem+json"
+        assert json.loads(body)["status"] == status
+        assert await client.ended() == b""
+    assert doorman.asked == []
+    await eventually(lambda: not server.core.server_state.connections)
+
+
+async def test_a_refusal(server: Server, doorman: Doorman) -> None:
+    async def refuse(upgrade: Upgrade) -> Refuse:
+        return Refuse.because(ArtcafeError(Code.not_found, "Nothing is served there."))
+
+    doorman.decide = refuse
+    async with raw_client(server.port) as client:
+        client.write(UPGRADE.format(target="/elsewhere").encode())
+        status, headers, body = await client.answer()
+        assert (status, json.loads(body)["code"]) == (404, "not_found")
+        assert "date" in headers
+        assert await client.ended() == b""
+    await eventually(lambda: not server.core.server_state.connections)
+
+
+async def test_an_error_of_the_endpoint_is_a_refusal(server: Server, doorman: Doorman) -> None:
+    async def refuse(upgrade: Upgrade) -> Accept:
+        raise ArtcafeError(Code.unauthorized)
+
+    doorman.decide = refuse
+    async with raw_client(server.port) as client:
+        client.write(UPGRADE.format(target="/").encode())
+        status, headers, _ = await client.answer()
+        assert (status, headers["www-authenticate"]) == (401, "Bearer")
+
+
+async def test_a_fault_of_the_endpoint(
+    server: Server, doorman: Doorman, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(upgrade: Upgrade) -> Accept:
+        raise KeyError("secret")
+
+    async def offer(upgrade: Upgrade) -> Accept:
+        return Accept(Recorder(), "never offered")
+
+    for fault in (fail, offer):
+        doorman.decide = fault
+        async with raw_client(server.port) as client:
+            client.write(UPGRADE.format(target="/").encode())
+            status, _, body = await client.answer()
+            assert status == 500
+            assert b"secret" not in body
+        assert "the endpoint failed" in caplog.text
+        caplog.clear()
+
+
+async def test_an_endpoint_that_does_not_decide(doorman: Doorman, caplog: pytest.LogCaptureFixture) -> None:
+    doorman.gate.clear()
+    limits = replace(LIMITS, handshake_seconds=0.05)
+    async with serving(FastAPI(), doorman, limits) as server, raw_client(server.port) as client:
+        client.write(UPGRADE.format(target="/").encode())
+        status, headers, _ = await client.answer()
+        assert (status, headers["retry-after"]) == (503, "1")
+    assert "longer than 0.05 s" in caplog.text
+    caplog.clear()
+
+
+@pytest.mark.parametrize("leave", [RawClient.reset, lambda client: client.writer.write_eof()])
+async def test_a_client_that_leaves_before_the_decision(
+    server: Server, doorman: Doorman, leave: object
+) -> None:
+    assert callable(leave)
+    doorman.gate.clear()
+    async with raw_client(server.port) as client:
+        client.write(UPGRADE.format(target="/").encode())
+        await eventually(lambda: doorman.asked)
+        leave(client)
+        await eventually(lambda: doorman.cancelled)
+    await eventually(lambda: not server.core.server_state.connections)
+    assert doorman.recorders == []
+    assert not server.core.server_state.tasks
+
+
+async def test_a_client_that_does_not_wait_for_the_decision(server: Server, doorman: Doorman) -> None:
+    doorman.gate.clear()
+    async with raw_client(server.port) as client:
+        client.write(UPGRADE.format(target="/").encode())
+        await eventually(lambda: doorman.asked)
+        client.write(masked(b"one") + masked(b"two"))
+        async with httpx.AsyncClient() as rest:
+            await rest.get(f"{server.http}/health")
+        doorman.gate.set()
+        assert (await client.answer())[0] == 101
+        client.write(masked(b"three"))
+        assert [await client.frame() for _ in range(3)] == [(TEXT, b"one"), (TEXT, b"two"), (TEXT, b"three")]
+
+
+async def test_rest_on_the_same_port(server: Server) -> None:
+    async with (
+        connect(f"{server.ws}/health") as one,
+        connect(f"{server.ws}/any") as two,
+        httpx.AsyncClient(base_url=server.http) as rest,
+    ):
+        for client in (one, two, one):
+            assert (await rest.get("/health")).json() == {"status": "ok"}
+            await client.send("hello")
+            assert await client.recv() == "hello"
+        assert (await rest.get("/any")).status_code == 404
+
+
+# Messages.
+
+
+async def test_fragments_with_a_ping_between(server: Server, doorman: Doorman) -> None:
+    smile = "\U0001f600".encode()
+    async with raw_websocket(server.port) as client:
+        client.write(masked(b"a" + smile[:2], fin=False) + masked(b"now", PING))
+        client.write(masked(smile[2:], CONTINUATION, fin=False) + masked(b"", CONTINUATION))
+        client.write(masked(b"\xff", BINARY))
+        assert await client.frame() == (PONG, b"now")
+        assert await client.frame() == (TEXT, b"a" + smile)
+        assert await client.frame() == (BINARY, b"\xff")
+
+
+async def test_pings_are_answered_in_order(server: Server) -> None:
+    async with raw_websocket(server.port) as client:
+        client.write(b"".join(masked(b"%d" % n, PING) + masked(b"text %d" % n) for n in range(500)))
+        for n in range(500):
+            assert await client.frame() == (PONG, b"%d" % n)
+            assert await client.frame() == (TEXT, b"text %d" % n)
+
+
+@pytest.mark.parametrize(
+    ("broken", "code"),
+    [
+        (masked(b"x", rsv=4), 1002),
+        (masked(b"x", rsv=2), 1002),
+        (masked(b"x", PING, rsv=1), 1002),
+        (masked(b"x", opcode=3), 1002),
+        (b"\x81\x01x", 1002),  # not masked
+        (masked(b"x", CONTINUATION), 1002),
+        (masked(b"x", fin=False) + masked(b"y"), 1002),
+        (masked(b"x", fin=False) + masked(b"y", BINARY, fin=False), 1002),
+        (masked(b"\xff"), 1007),
+        (masked(b"\xed\xa0\x80"), 1007),
+        (masked(b"\xf0\x9f", fin=False) + masked(b"x", CONTINUATION, fin=False), 1007),
+        (masked(b"\xf0\x9f", fin=False) + masked(b"", CONTINUATION), 1007),
+        (masked(b"x" * 100_001), 1009),
+        (masked(b"x" * 60_000, fin=False) + masked(b"x" * 40_001, CONTINUATION), 1009),
+        (masked(b"", fin=False) + masked(b"", CONTINUATION, fin=False) * 8, 1009),
+        (masked(b"\x03", 8), 1002),
+        (closing(1000, b"\xff"), 1007),
+        *((closing(code), 1002) for code in (0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65_535)),
+    ],
+)
+async def test_a_broken_rule(server: Server, doorman: Doorman, broken: bytes, code: int) -> None:
+    async with raw_websocket(server.port) as client:
+        client.write(masked(b"before"))
+        assert await client.frame() == (TEXT, b"before")
+        client.write(broken)
+        assert await client.close_code() == code
+        client.write(masked(b"after") + closing(code))
+        assert await client.ended() == b""
+    await eventually(lambda: doorman.last.closes)
+    assert doorman.last.texts == [b"before"]
+    assert doorman.last.closes == [code]
+    assert not server.core.server_state.connections
+
+
+async def test_the_largest_message_and_the_most_fragments(server: Server, doorman: Doorman) -> None:
+    async with raw_websocket(server.port) as client:
+        client.write(masked(b"x" * 100_000))
+        assert await client.frame() == (TEXT, b"x" * 100_000)
+        client.write(masked(b"a", fin=False) + masked(b"", CONTINUATION, fin=False) * 6)
+        client.write(masked(b"b", CONTINUATION))
+        assert await client.frame() == (TEXT, b"ab")
+
+
+async def test_a_client_hears_1009_while_it_still_sends(server: Server) -> None:
+    """A reset would overtake the CLOSE, and the client would come back with the same message for ever."""
+    async with raw_websocket(server.port) as client:
+        client.write(masked(b"x" * 30_000_000))
+        await client.writer.drain()
+        assert await client.close_code() == 1009
+
+
+async def test_a_message_too_large_is_not_kept(server: Server) -> None:
+    async with raw_websocket(server.port) as client:
+        part = b"\x81\xff" + (1 << 40).to_bytes(8, "big") + bytes(1_000_000)
+        tracemalloc.start()
+        try:
+            for _ in range(100):
+                client.write(part)
+                await client.writer.drain()
+            print("PEAK", tracemalloc.get_traced_memory())
+        finally:
+            tracemalloc.stop()
+        assert await client.close_code() == 1009
+
+
+# The Peer.
+
+
+async def test_whatever_is_sent_keeps_its_order_and_shape(server: Server, doorman: Doorman) -> None:
+    """picows' own `send` mixes up the headers of messages over 8 KiB as soon as a client is slow."""
+    async with raw_websocket(server.port, receive_buffer=4096) as client:
+        peer = doorman.last.peer
+        for n in range(400):
+            peer.send(b"%3d " % n + b"x" * (37 * n))
+            peer.write(frame(b"%3d a" % n) + frame(b"%3d b" % n))
+            peer.ping()
+        assert peer.queued() > 1_000_000
+        for n in range(400):
+            assert await client.frame() == (TEXT, b"%3d " % n + b"x" * (37 * n))
+            assert await client.frame() == (TEXT, b"%3d a" % n)
+            assert await client.frame() == (TEXT, b"%3d b" % n)
+            assert await client.frame() == (PING, b"")
+        assert peer.queued() == 0
+
+
+async def test_the_kernel_buffers_little(server: Server, doorman: Doorman) -> None:
+    async with raw_websocket(server.port, receive_buffer=4096):
+        peer = doorman.last.peer
+        for _ in range(64):
+            peer.send(b"x" * 65_536)
+        assert peer.queued() > 64 * 65_536 - 700_000
+
+
+async def test_slow_comes_once_and_not_from_inside_send(server: Server, doorman: Doorman) -> None:
+    async with raw_websocket(server.port, receive_buffer=4096) as client:
+        recorder = doorman.last
+        for _ in range(64):
+            recorder.peer.send(b"x" * 65_536)
+        assert recorder.slows == 0
+        await eventually(lambda: recorder.slows)
+        for _ in range(64):
+            recorder.peer.send(b"x" * 65_536)
+        assert not recorder.peer.closed
+        for _ in range(128):
+            assert len((await client.frame())[1]) == 65_536
+        assert recorder.slows == 1
+
+
+async def test_heard(server: Server, doorman: Doorman) -> None:
+    async with raw_websocket(server.port) as client:
+        peer = doorman.last.peer
+        peer.heard()
+        assert not peer.heard()
+        peer.ping()
+        assert await client.frame() == (PING, b"")
+        client.write(masked(b"", PONG))
+        await eventually(peer.heard)
+        assert not peer.heard()
+        message = masked(b"x" * 1000)
+        client.write(message[:500])
+        await eventually(peer.heard)
+        assert not peer.heard()
+        client.write(message[500:])
+        assert await client.frame() == (TEXT, b"x" * 1000)
+        assert peer.heard()
+
+
+async def test_pause_and_resume(server: Server, doorman: Doorman) -> None:
+    async def paused(upgrade: Upgrade) -> Accept:
+        recorder = doorman.hire()
+        recorder.on["opened"] = lambda: recorder.peer.pause()  # noqa: PLW0108 - there is no peer yet
+        return Accept(recorder)
+
+    doorman.decide = paused
+    async with raw_websocket(server.port) as client, httpx.AsyncClient(base_url=server.http) as rest:
+        client.write(masked(b"hello"))
+        for _ in range(3):
+            await rest.get("/health")
+        assert doorman.last.texts == []
+        doorman.last.peer.resume()
+        assert await client.frame() == (TEXT, b"hello")
+        doorman.last.peer.pause()
+        doorman.last.peer.close(4000)
+        assert await client.close_code() == 4000
+        client.write(closing(4000))
+        assert await client.ended() == b""
+    await eventually(lambda: doorman.last.closes == [4000])

@@ -1,0 +1,101 @@
+"""Every key: tenant first, no two things under one key, no prefix that reaches into another list."""
+
+import itertools
+import string
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from artcafe.server.domain.ids import AgentId, ChannelId, TenantId, UserId
+from artcafe.server.store import addresses as at
+
+TENANTS = [TenantId(text) for text in ("acme", "acme-2", "acm", "ACME", "T", "U", "CH", "USE", "META", "a")]
+USERS = [UserId(text) for text in ("acme", "a", "a#b", "#", "auth0|7", "é", "T#acme", "META")]
+AGENTS = [AgentId(text) for text in ("a", "ab", "a-b", "META", "AGENT", "0")]
+CHANNELS = [ChannelId(text) for text in ("a", "a.b", "META", "AGENT", "0")]
+FINGERPRINTS = ["SHA256:a", "SHA256:a+/", "SHA256:"]
+
+ALPHABET = string.ascii_letters + string.digits + "_-"
+IDS = st.text(ALPHABET, min_size=1, max_size=12)
+ANY_TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=1, max_size=12)
+FINGERPRINT = st.text(string.ascii_letters + string.digits + "+/:", min_size=1, max_size=12)
+
+
+def keys_of_one_tenant() -> dict[str, str]:
+    """Every sort key in a tenant's partition, and what it is the key of."""
+    rows = {"meta": at.META}
+    rows |= {f"member {user}": at.member(user) for user in USERS}
+    rows |= {f"agent {agent}": at.agent(agent) for agent in AGENTS}
+    rows |= {f"key {print_}": at.key(print_) for print_ in FINGERPRINTS}
+    rows |= {f"channel {channel}": at.channel(channel) for channel in CHANNELS}
+    rows |= {f"seen {agent}": at.seen(agent) for agent in AGENTS}
+    rows |= {f"use {agent} {p}": at.uses(agent) + p for agent in AGENTS for p in FINGERPRINTS}
+    rows |= {f"online {process}": at.online(process) + "0" for process in ("embedded", "f00")}
+    return rows
+
+
+class TestPartitions:
+    def test_no_two_things_share_a_partition(self) -> None:
+        partitions = [at.TENANTS, *map(at.user, USERS)]
+        for kind in (at.tenant, at.challenges, at.usage):
+            partitions += [kind(tenant) for tenant in TENANTS]
+
+        assert len(set(partitions)) == len(partitions)
+
+    def test_a_partition_of_a_tenant_ends_in_exactly_its_id(self) -> None:
+        for kind, tenant in itertools.product((at.tenant, at.challenges, at.usage), TENANTS):
+            assert kind(tenant).partition("#")[2] == tenant
+
+    @given(tenant=IDS, user=ANY_TEXT)
+    def test_no_user_can_be_called_so_that_its_partition_is_a_tenants(self, tenant: str, user: str) -> None:
+        of_tenant = {kind(TenantId(tenant)) for kind in (at.tenant, at.challenges, at.usage)}
+
+        assert at.user(UserId(user)) not in {*of_tenant, at.TENANTS}
+
+
+class TestKeysInATenant:
+    def test_no_two_rooms_have_a_key_in_common(self) -> None:
+        rows = keys_of_one_tenant()
+
+        assert len(set(rows.values())) == len(rows)
+
+    def test_the_list_of_one_room_holds_nothing_of_another(self) -> None:
+        lists = {"member": at.MEMBERS, "agent": at.AGENTS, "channel": at.CHANNELS, "online": at.ONLINE}
+        for room, prefix in lists.items():
+            for name, sk in keys_of_one_tenant().items():
+                assert sk.startswith(prefix) == (name.split()[0] == room), (name, prefix)
+
+    def test_the_tenant_itself_is_in_no_list(self) -> None:
+        assert not any(at.META.startswith(p) for p in (at.MEMBERS, at.AGENTS, at.CHANNELS, at.ONLINE))
+
+    @given(agent=IDS, other=IDS, fingerprint=FINGERPRINT)
+    def test_the_uses_of_an_agents_keys_are_not_in_another_agents_list(
+        self, agent: str, other: str, fingerprint: str
+    ) -> None:
+        row = at.uses(AgentId(other)) + fingerprint
+
+        assert row.startswith(at.uses(AgentId(agent))) == (agent == other)
+
+    @given(agent=IDS, other=IDS, challenge=ANY_TEXT)
+    def test_two_agents_never_share_an_answered_challenge(
+        self, agent: str, other: str, challenge: str
+    ) -> None:
+        # `#` is in no id, so `a` with the challenge `b#c` is not `a#b` with the challenge `c`.
+        row, others = f"{agent}#{challenge}", f"{other}#{challenge}"
+
+        assert (row == others) == (agent == other)
+        assert row.split("#", 1) == [agent, challenge]
+
+    @given(process=IDS, other=IDS, number=st.integers(0, 30))
+    def test_the_rows_of_one_process_are_not_in_anothers_list(
+        self, process: str, other: str, number: int
+    ) -> None:
+        assert f"{at.online(other)}{number}".startswith(at.online(process)) == (process == other)
+
+
+class TestMemberships:
+    def test_a_membership_names_its_tenant_whole(self) -> None:
+        rows = [at.membership(tenant) for tenant in TENANTS]
+
+        assert len(set(rows)) == len(TENANTS)
+        assert all(row.removeprefix(at.MEMBERSHIPS) == of for row, of in zip(rows, TENANTS, strict=True))

@@ -1,0 +1,185 @@
+"""Typed records over an ItemStore: what is tried again, and which words its errors become."""
+
+import asyncio
+
+import pytest
+from msgspec import Struct
+
+from artcafe.server.store.item import (
+    ABSENT,
+    EXISTS,
+    Check,
+    Conflict,
+    Delete,
+    Op,
+    Put,
+    Rev,
+    StoreUnavailable,
+)
+from artcafe.server.store.rules import encode_cursor
+from artcafe.server.store.table import TRIES, Stored, Table, data, translated
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+from tests.kit.outcomes import refused
+from tests.kit.unreliable_store import UnreliableStore
+
+
+class Note(Struct, frozen=True):
+    text: str
+    number: int = 0
+
+
+def put(note: Note, stored: Stored[Note]) -> tuple[Note, list[Op]]:
+    return note, [Put("p", "s", data(note), Rev(stored.rev))]
+
+
+async def test_what_is_written_is_read_as_it_was(table: Table) -> None:
+    await table.write(Put("p", "s", data(Note("é", 7))))
+
+    stored = await table.read("p", "s", Note)
+
+    assert stored is not None
+    assert stored.record == Note("é", 7)
+
+
+async def test_what_is_not_there_is_none(table: Table) -> None:
+    assert await table.read("p", "s", Note) is None
+
+
+async def test_a_conflict_is_the_callers_and_changes_nothing(table: Table) -> None:
+    with pytest.raises(Conflict) as caught:
+        await table.write(Put("p", "a", {}), Check("p", "missing", EXISTS))
+
+    assert caught.value.index == 1
+    assert await table.read("p", "a", Note) is None
+
+
+class TestChange:
+    async def test_it_makes_a_new_record_of_the_current_one(self, table: Table) -> None:
+        await table.write(Put("p", "s", data(Note("a", 1))))
+
+        changed = await table.change(
+            "p", "s", Note, lambda stored: put(Note("b", stored.record.number + 1), stored)
+        )
+
+        stored = await table.read("p", "s", Note)
+        assert stored is not None
+        assert changed == stored.record == Note("b", 2)
+
+    async def test_nothing_to_change_is_not_found(self, table: Table) -> None:
+        with refused(Code.not_found):
+            await table.change("p", "s", Note, lambda stored: put(stored.record, stored))
+
+    async def test_no_change_is_lost_when_many_come_at_once(self, table: Table) -> None:
+        await table.write(Put("p", "s", data(Note("", 0))))
+
+        await asyncio.gather(
+            *(
+                table.change("p", "s", Note, lambda stored: put(Note("", stored.record.number + 1), stored))
+                for _ in range(20)
+            )
+        )
+
+        stored = await table.read("p", "s", Note)
+        assert stored is not None
+        assert stored.record.number == 20
+
+    async def test_somebody_who_is_always_faster_ends_in_try_again(
+        self, table: Table, unreliable: UnreliableStore
+    ) -> None:
+        await table.write(Put("p", "s", data(Note("", 0))))
+        tries = 0
+
+        def too_late(stored: Stored[Note]) -> tuple[Note, list[Op]]:
+            nonlocal tries
+            tries += 1
+            return stored.record, [Put("p", "s", data(stored.record), Rev("of somebody else"))]
+
+        with refused(Code.unavailable):
+            await table.change("p", "s", Note, too_late)
+
+        assert tries == TRIES
+
+    async def test_a_conflict_beside_the_record_is_not_tried_again(self, table: Table) -> None:
+        await table.write(Put("p", "s", data(Note("", 0))), Put("p", "claimed", {}))
+        tries = 0
+
+        def claim(stored: Stored[Note]) -> tuple[Note, list[Op]]:
+            nonlocal tries
+            tries += 1
+            record, ops = put(stored.record, stored)
+            return record, [*ops, Put("p", "claimed", {}, ABSENT)]
+
+        with pytest.raises(Conflict) as caught:
+            await table.change("p", "s", Note, claim)
+
+        assert (caught.value.index, tries) == (1, 1)
+
+
+class TestLists:
+    async def test_pages_follow_each_other_and_keep_to_the_prefix(self, table: Table) -> None:
+        for name in ("a1", "a2", "a3", "b1"):
+            await table.write(Put("p", name, data(Note(name))))
+
+        first = await table.page("p", "a", Note, 2, None)
+        second = await table.page("p", "a", Note, 2, first.cursor)
+
+        assert [note.text for note in first.items] == ["a1", "a2"]
+        assert [note.text for note in second.items] == ["a3"]
+        assert second.cursor is None
+
+    async def test_all_reads_more_than_one_page(self, table: Table) -> None:
+        for start in range(0, 1050, 25):
+            rows = [Put("p", f"n{n:05}", data(Note("", n))) for n in range(start, start + 25)]
+            await table.write(*rows)
+
+        assert [note.number for note in await table.all("p", "n", Note)] == list(range(1050))
+
+    @pytest.mark.parametrize("cursor", ["", "garbage", "é", "%%%", encode_cursor("b1"), "A" * 900])
+    async def test_a_cursor_that_no_page_gave_is_a_bad_request(self, table: Table, cursor: str) -> None:
+        await table.write(Put("p", "a1", data(Note(""))))
+
+        with refused(Code.bad_request) as refusal:
+            await table.page("p", "a", Note, 2, cursor)
+
+        assert "page token" in refusal.message
+
+
+class TestErrors:
+    async def test_a_store_that_is_away_is_unavailable(
+        self, table: Table, unreliable: UnreliableStore
+    ) -> None:
+        unreliable.away = True
+
+        with refused(Code.unavailable):
+            await table.read("p", "s", Note)
+        with refused(Code.unavailable):
+            await table.write(Delete("p", "s"))
+        with refused(Code.unavailable):
+            await table.page("p", "s", Note, 1, None)
+        with refused(Code.unavailable):
+            await table.all("p", "s", Note)
+
+    async def test_the_cause_is_kept_for_the_log(self) -> None:
+        fault = StoreUnavailable("the disk is gone")
+
+        with pytest.raises(ArtcafeError) as caught, translated():
+            raise fault
+
+        assert caught.value.__cause__ is fault
+        assert "disk" not in caught.value.message
+
+    @pytest.mark.parametrize("key", ["a\0b", "a\nb", "\ud800", "x" * 513])
+    async def test_an_impossible_key_is_a_bad_request_without_the_key(self, table: Table, key: str) -> None:
+        with refused(Code.bad_request) as refusal:
+            await table.read("p", key, Note)
+
+        assert key not in refusal.message
+
+    async def test_a_record_over_the_limit_is_too_large(self, table: Table) -> None:
+        with refused(Code.too_large):
+            await table.write(Put("p", "s", data(Note("x" * 300_000))))
+
+    async def test_text_that_json_cannot_carry_is_refused(self, table: Table) -> None:
+        with refused(Code.validation_failed):
+            await table.write(Put("p", "s", data(Note("\ud800"))))

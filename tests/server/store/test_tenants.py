@@ -1,0 +1,285 @@
+"""Tenants and members in the store, on every backend."""
+
+import pytest
+from msgspec.structs import replace
+
+from artcafe.server.domain.ids import AgentId, UserId
+from artcafe.server.domain.tenant import Member, Role, Tenant
+from artcafe.server.store.agents import AgentTable
+from artcafe.server.store.channels import ChannelTable
+from artcafe.server.store.item import ItemStore
+from artcafe.server.store.login import ChallengeTable
+from artcafe.server.store.presence import SightingTable
+from artcafe.server.store.table import Table
+from artcafe.server.store.tenants import LAST_OWNERS, MemberTable, TenantTable
+from artcafe.server.store.usage import UsageTable
+from artcafe.wire.codes import Code
+from tests.kit.contents import Row, contents
+from tests.kit.outcomes import outcome, race, refused
+from tests.kit.records import ACME, ALIKE, AT, LATER, a_channel, a_member, a_tenant, an_agent
+from tests.kit.unreliable_store import UnreliableStore
+
+OLIVIA, PAUL = UserId("olivia"), UserId("paul")
+
+
+@pytest.fixture
+def tenants(table: Table) -> TenantTable:
+    return TenantTable(table)
+
+
+@pytest.fixture
+def members(table: Table) -> MemberTable:
+    return MemberTable(table)
+
+
+async def furnish(table: Table, tenant: str, extra_members: int = 0) -> None:
+    """A tenant with something in every room."""
+    name = a_tenant(tenant).id
+    await TenantTable(table).create(a_tenant(tenant), a_member("olivia", tenant))
+    await MemberTable(table).put(a_member("auth0|paul", tenant, Role.viewer))
+    for number in range(extra_members):
+        await MemberTable(table).put(a_member(f"owner-{number:02}", tenant))
+    for agent in ("a1", "a2"):
+        await AgentTable(table).create(an_agent(agent, f"SHA256:{agent}", tenant=tenant))
+    await ChannelTable(table).create(a_channel("tasks.new", tenant))
+    sightings = SightingTable(table)
+    a1 = AgentId("a1")
+    await sightings.used(name, a1, "SHA256:a1", AT)
+    await sightings.announce(name, "p1", {a1: 1}, {AgentId("a2"): AT}, 2_000_000_000)
+    await ChallengeTable(table).spend(name, a1, "for ever", None)
+    await ChallengeTable(table).spend(name, a1, "for a while", 2_000_000_000)
+    await UsageTable(table).add({(name, "2025-11-24", "messages"): 3, (name, "2025-11-25", "bytes"): 4})
+
+
+def rows_of(tenant: str, rows: set[Row]) -> set[Row]:
+    """The rows that tell of a tenant: its partitions, and its name elsewhere."""
+    return {row for row in rows if tenant in {row[1].partition("#")[2], row[2].rpartition("#")[2]}}
+
+
+class TestTenants:
+    async def test_what_is_created_is_read(self, tenants: TenantTable) -> None:
+        tenant = a_tenant(
+            description="é",
+            metadata={"deep": [{"n": 1.5}, None, True]},
+            allow_client_challenge=True,
+            subscription_tier="starter",
+        )
+        await tenants.create(tenant, a_member())
+
+        assert await tenants.get(ACME) == tenant
+
+    async def test_a_tenant_that_never_was_is_none(self, tenants: TenantTable) -> None:
+        await tenants.create(a_tenant("acme-2"), a_member(tenant="acme-2"))
+
+        assert await tenants.get(ACME) is None
+
+    async def test_a_taken_id_is_a_conflict_and_leaves_the_first_as_it_was(
+        self, tenants: TenantTable, members: MemberTable
+    ) -> None:
+        await tenants.create(a_tenant(name="first"), a_member("olivia"))
+
+        with refused(Code.conflict):
+            await tenants.create(a_tenant(name="second"), a_member("paul"))
+
+        tenant = await tenants.get(ACME)
+        assert tenant is not None
+        assert tenant.name == "first"
+        assert await members.of_user(PAUL) == []
+        assert [member.user for member in await members.of_tenant(ACME)] == ["olivia"]
+
+    async def test_of_many_who_create_one_id_at_once_exactly_one_wins(
+        self, tenants: TenantTable, members: MemberTable
+    ) -> None:
+        users = [f"user-{number}" for number in range(8)]
+
+        outcomes = await race(*(tenants.create(a_tenant(name=user), a_member(user)) for user in users))
+
+        assert outcomes.count(Code.conflict) == len(users) - 1
+        winner = users[outcomes.index(None)]
+        tenant = await tenants.get(ACME)
+        assert tenant is not None
+        assert tenant.name == winner
+        assert await members.of_tenant(ACME) == [a_member(winner)]
+        assert [user for user in users if await members.of_user(UserId(user))] == [winner]
+
+    async def test_change_applies_to_the_current_record(self, tenants: TenantTable) -> None:
+        await tenants.create(a_tenant(), a_member())
+
+        def edit(tenant: Tenant) -> Tenant:
+            return replace(tenant, version=tenant.version + 1, name=tenant.name + "!")
+
+        await race(*(tenants.change(ACME, edit) for _ in range(5)))
+
+        tenant = await tenants.get(ACME)
+        assert tenant is not None
+        assert (tenant.version, tenant.name) == (6, "acme!!!!!")
+
+    async def test_changing_what_is_not_there_is_not_found(self, tenants: TenantTable) -> None:
+        with refused(Code.not_found):
+            await tenants.change(ACME, lambda tenant: tenant)
+
+    async def test_every_lists_each_tenant_once(self, tenants: TenantTable) -> None:
+        for name in (ACME, *ALIKE):
+            await tenants.create(a_tenant(name), a_member(tenant=name))
+        await tenants.delete(ALIKE[0])
+
+        assert sorted([tenant.id async for tenant in tenants.every()]) == sorted({ACME, *ALIKE[1:]})
+
+
+class TestMembers:
+    async def test_both_directions_are_told_alike(self, tenants: TenantTable, members: MemberTable) -> None:
+        await tenants.create(a_tenant(), a_member("olivia"))
+        await tenants.create(a_tenant("acme-2"), a_member("olivia", "acme-2", Role.viewer))
+        await members.put(a_member("paul", role=Role.admin))
+
+        assert await members.get(ACME, PAUL) == a_member("paul", role=Role.admin)
+        assert [m.user for m in await members.of_tenant(ACME)] == ["olivia", "paul"]
+        assert {m.tenant: m.role for m in await members.of_user(OLIVIA)} == {
+            "acme": Role.owner,
+            "acme-2": Role.viewer,
+        }
+
+    async def test_a_changed_role_is_changed_in_both_directions(
+        self, tenants: TenantTable, members: MemberTable
+    ) -> None:
+        await tenants.create(a_tenant(), a_member("olivia"))
+
+        await members.put(a_member("olivia", role=Role.viewer))
+
+        changed = a_member("olivia", role=Role.viewer)
+        assert await members.of_tenant(ACME) == await members.of_user(OLIVIA) == [changed]
+
+    async def test_nobody_becomes_a_member_of_nothing(self, members: MemberTable, backend: ItemStore) -> None:
+        with refused(Code.not_found):
+            await members.put(a_member())
+
+        assert contents(backend) == set()
+
+    async def test_removing_removes_both_directions(self, tenants: TenantTable, members: MemberTable) -> None:
+        await tenants.create(a_tenant(), a_member("olivia"))
+        await members.put(a_member("paul"))
+
+        await members.delete(ACME, PAUL)
+
+        assert await members.get(ACME, PAUL) is None
+        assert await members.of_user(PAUL) == []
+        with refused(Code.not_found):
+            await members.delete(ACME, PAUL)
+
+    @pytest.mark.parametrize("user", ["a#b", "auth0|x", "é", "T#acme", "MEMBER#olivia"])
+    async def test_a_user_of_any_name_is_itself(
+        self, tenants: TenantTable, members: MemberTable, user: str
+    ) -> None:
+        await tenants.create(a_tenant(), a_member("olivia"))
+        await members.put(a_member(user, role=Role.member))
+
+        assert await members.get(ACME, UserId(user)) == a_member(user, role=Role.member)
+        assert await members.of_user(UserId(user)) == [a_member(user, role=Role.member)]
+
+
+class TestDeletion:
+    async def test_nothing_of_the_tenant_is_left_anywhere(
+        self, table: Table, tenants: TenantTable, backend: ItemStore
+    ) -> None:
+        await furnish(table, "acme")
+        before = contents(backend)
+        assert {row[1] for row in before} == {
+            "TENANTS", "T#acme", "U#olivia", "U#auth0|paul", "CH#acme", "USE#acme"
+        }  # fmt: skip
+
+        await tenants.delete(ACME)
+
+        assert contents(backend) == set()
+
+    async def test_nothing_of_a_tenant_of_similar_name_is_touched(
+        self, table: Table, tenants: TenantTable, backend: ItemStore
+    ) -> None:
+        for name in ALIKE:
+            await furnish(table, name)
+        others = contents(backend)
+        await furnish(table, "acme")
+
+        await tenants.delete(ACME)
+
+        assert contents(backend) == others
+
+    async def test_deleting_what_is_gone_does_nothing(self, table: Table, tenants: TenantTable) -> None:
+        await furnish(table, "acme")
+
+        await tenants.delete(ACME)
+        await tenants.delete(ACME)
+
+        assert await tenants.get(ACME) is None
+
+    @pytest.mark.parametrize("lies", [False, True])
+    async def test_a_deletion_that_was_cut_off_anywhere_is_finished_by_the_next(
+        self, table: Table, unreliable: UnreliableStore, backend: ItemStore, lies: bool
+    ) -> None:
+        """Whatever write fails: until all is gone the tenant is there, and has an owner to ask again."""
+        tenants, members = TenantTable(table), MemberTable(table)
+        cuts = 0
+        while True:
+            await furnish(table, "acme", extra_members=LAST_OWNERS + 2)
+            unreliable.writes_left, unreliable.lies = cuts, lies
+            done = await outcome(tenants.delete(ACME))
+            unreliable.heal()
+            left = rows_of("acme", contents(backend))
+            if await tenants.get(ACME) is not None:
+                roles = {member.role for member in await members.of_tenant(ACME)}
+                assert Role.owner in roles
+                assert await self.owners_seen_from_themselves(members)
+            else:
+                # The transaction that ends the tenant takes its last members with it.
+                assert not {row for row in left if row[1] != "CH#acme"}
+            await tenants.delete(ACME)
+            assert contents(backend) == set()
+            if done is None:
+                break
+            assert done is Code.unavailable
+            cuts += 1
+        assert cuts > 10
+
+    async def owners_seen_from_themselves(self, members: MemberTable) -> list[Member]:
+        owners = [m for m in await members.of_tenant(ACME) if m.role is Role.owner]
+        return [m for owner in owners for m in await members.of_user(owner.user)]
+
+    async def test_a_tenant_made_again_has_nothing_of_the_first(
+        self, table: Table, tenants: TenantTable, members: MemberTable
+    ) -> None:
+        await furnish(table, "acme")
+        await tenants.delete(ACME)
+
+        await tenants.create(a_tenant(), a_member("nina"))
+
+        assert [member.user for member in await members.of_tenant(ACME)] == ["nina"]
+        assert await AgentTable(table).count(ACME) == 0
+        assert await ChannelTable(table).count(ACME) == 0
+        assert await SightingTable(table).last_seen(ACME, [AgentId("a2")]) == {}
+        assert await SightingTable(table).online(ACME, "p2") == {}
+        assert await UsageTable(table).days(ACME, "2025-11-24", "2025-11-25") == {}
+        assert await ChallengeTable(table).spend(ACME, AgentId("a1"), "for ever", None)
+
+    async def test_what_a_server_process_still_tells_afterwards_is_not_written(
+        self, table: Table, tenants: TenantTable, backend: ItemStore
+    ) -> None:
+        """The connections of a deleted tenant end after it is gone, and are announced as ended."""
+        await furnish(table, "acme")
+        await tenants.delete(ACME)
+        sightings = SightingTable(table)
+
+        await sightings.announce(ACME, "p1", {AgentId("a2"): 1}, {AgentId("a1"): LATER}, 2_000_000_000)
+        await sightings.used(ACME, AgentId("a1"), "SHA256:a1", LATER)
+
+        assert contents(backend) == set()
+
+    async def test_members_who_are_added_while_it_runs_go_too(
+        self, table: Table, members: MemberTable, backend: ItemStore
+    ) -> None:
+        await furnish(table, "acme")
+
+        await race(
+            TenantTable(table).delete(ACME),
+            *(members.put(a_member(f"late-{number}", role=Role.member)) for number in range(20)),
+        )
+
+        assert contents(backend) == set()
