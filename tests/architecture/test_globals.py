@@ -78,7 +78,7 @@ class AtImport(ast.NodeVisitor):
             if default is not None:
                 self.visit(default)
 
-    visit_AsyncFunctionDef = visit_FunctionDef
+    visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815  # the name is ast.NodeVisitor's
 
     def visit_Lambda(self, node: ast.Lambda) -> None:
         """Its body runs when it is called."""
@@ -156,8 +156,8 @@ def changes(tree: ast.Module) -> Iterator[int]:
                 yield node.lineno
             case ast.Subscript(ctx=ast.Store() | ast.Del()) if ast.unparse(node.value) in tables:
                 yield node.lineno
-            case ast.Call(func=ast.Attribute(attr=method)) if method in MUTATORS:
-                if ast.unparse(node.func.value) in tables:
+            case ast.Call(func=ast.Attribute(attr=method, value=table)) if method in MUTATORS:
+                if ast.unparse(table) in tables:
                     yield node.lineno
 
 

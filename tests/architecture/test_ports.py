@@ -2,14 +2,12 @@
 
 import ast
 import re
-from collections.abc import Iterator
 
 import pytest
 
 from tests.kit.tree import syntax
 
-PORTS = "server/ports.py"
-ITEM_STORE = "server/store/item.py"
+MODULES = ["server/ports.py", "server/store/item.py"]
 
 MOST_METHODS = {"ItemStore": 8}  # a whole key-value store behind one port
 MOST_METHODS_OTHERWISE = 7
@@ -21,11 +19,12 @@ NOT_TENANT_FIRST = {
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def ports() -> Iterator[ast.ClassDef]:
-    for module in (PORTS, ITEM_STORE):
-        for node in syntax(module).body:
-            if isinstance(node, ast.ClassDef) and "Protocol" in {ast.unparse(base) for base in node.bases}:
-                yield node
+PORTS = [
+    node
+    for module in MODULES
+    for node in syntax(module).body
+    if isinstance(node, ast.ClassDef) and "Protocol" in {ast.unparse(base) for base in node.bases}
+]
 
 
 def methods(port: ast.ClassDef) -> list[Function]:
@@ -34,16 +33,16 @@ def methods(port: ast.ClassDef) -> list[Function]:
 
 EVERY_METHOD = [
     pytest.param(port.name, method, id=f"{port.name}.{method.name}")
-    for port in ports()
+    for port in PORTS
     for method in methods(port)
 ]
 
 
 def test_there_are_ports() -> None:
-    assert {"AgentRecords", "Bus", "Clock", "ItemStore"} <= {port.name for port in ports()}
+    assert {"AgentRecords", "Bus", "Clock", "ItemStore"} <= {port.name for port in PORTS}
 
 
-@pytest.mark.parametrize("port", ports(), ids=lambda port: port.name)
+@pytest.mark.parametrize("port", PORTS, ids=lambda port: port.name)
 def test_a_port_is_small_and_says_what_it_is(port: ast.ClassDef) -> None:
     assert 1 <= len(methods(port)) <= MOST_METHODS.get(port.name, MOST_METHODS_OTHERWISE)
     assert ast.get_docstring(port)

@@ -185,7 +185,18 @@ async def test_after_close_nothing_is_delivered(buses: Buses) -> None:
     await subscription.close()
 
 
-async def test_a_receiver_may_close_its_subscription_and_open_others(buses: Buses) -> None:
+async def test_closing_overtakes_what_is_on_its_way(buses: Buses) -> None:
+    link = await buses.bus.link(await buses.tenant())
+    got: Got = []
+    subscription = await link.subscribe("m.*.x", collect(got))
+    link.publish("m.a.x", b"")
+    await subscription.close()
+    seen = len(got)
+    await everything_sent(link)
+    assert len(got) == seen
+
+
+async def test_subscribing_again_and_again(buses: Buses) -> None:
     link, _ = await buses.links(await buses.tenant())
     got: Got = []
     for number in range(20):

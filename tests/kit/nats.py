@@ -18,8 +18,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+
 from artcafe.server.bus.authority import Authority
-from artcafe.server.bus.operator import Operator
+from artcafe.server.bus.operator import Credentials, Operator
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.tenant import Tenant
 from artcafe.server.embedded.nats_server import NatsServer
@@ -59,6 +62,16 @@ class Nats:
         """An authority to open. It spares no orphan, however young."""
         return Authority(self.url, self.operator, spare_seconds=0)
 
+    async def admits(self, tenant: Tenant) -> bool:
+        """Whether the tenant's user may connect."""
+        try:
+            async with connected(self.url, self.operator.credentials(tenant)):
+                return True
+        except NatsError as error:
+            if "Authorization Violation" in str(error) or "maximum account active" in str(error):
+                return False
+            raise
+
 
 @asynccontextmanager
 async def running_nats(
@@ -75,6 +88,33 @@ async def running_nats(
         yield Nats(server, seed, operator, clock)
     finally:
         await server.stop()
+
+
+@asynccontextmanager
+async def connected(
+    url: str, credentials: Credentials, complaints: list[str] | None = None
+) -> AsyncIterator[Client]:
+    """A plain nats-py connection that does not come back. Raises NatsError when the server refuses.
+
+    What the server says against it later is appended to `complaints`.
+    """
+
+    async def complain(error: Exception) -> None:
+        if complaints is not None:
+            complaints.append(str(error).lower())
+
+    client = Client()
+    try:
+        await client.connect(
+            url,
+            user_jwt_cb=credentials.jwt,
+            signature_cb=credentials.sign,
+            error_cb=complain,
+            allow_reconnect=False,
+        )
+        yield client
+    finally:
+        await client.close()
 
 
 def make_tenant(name: str, account: str = "") -> Tenant:

@@ -3,7 +3,8 @@
 python -m tests.kit.store_process claim PATH NAME COUNT    claims numbers, prints those it won
 python -m tests.kit.store_process write PATH               writes pairs for ever, prints each that is done
 
-`claim` says "ready" first and begins when it is sent a line, so that several begin together.
+`claim` goes upwards, or downwards when its NAME is "down". It claims the number at its own end, says
+"ready" and goes on when it is sent a line: so two of them are sure to be in the middle of it together.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import count
 from pathlib import Path
 from uuid import uuid4
@@ -35,26 +36,28 @@ async def opened(path: Path) -> AsyncIterator[SqliteStore]:
 
 async def claim(path: Path, name: str, numbers: int) -> None:
     """Try to claim every number, several at a time, and count each attempt."""
-    todo = iter(range(numbers))
+    todo = iter(range(numbers) if name != "down" else reversed(range(numbers)))
     won: list[int] = []
+
+    async def attempt(store: SqliteStore, n: int) -> None:
+        await store.incr([Delta("c", "attempts", 1), Delta("c", name, 1)])
+        pair = [Put("p", f"{kind}#{n:05}", {"by": name}, ABSENT) for kind in ("CLAIM", "PAIR")]
+        with suppress(Conflict):
+            await store.transact(pair)
+            won.append(n)
 
     async def work(store: SqliteStore) -> None:
         for n in todo:
-            await store.incr([Delta("c", "attempts", 1), Delta("c", name, 1)])
-            try:
-                await store.transact(
-                    [
-                        Put("p", f"CLAIM#{n:05}", {"by": name}, ABSENT),
-                        Put("p", f"PAIR#{n:05}", {"by": name}, ABSENT),
-                    ]
-                )
-            except Conflict:
-                continue
-            won.append(n)
+            await attempt(store, n)
 
-    async with opened(path) as store, asyncio.TaskGroup() as group:
-        for _ in range(TASKS):
-            group.create_task(work(store))
+    async with opened(path) as store:
+        await attempt(store, next(todo))
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        sys.stdin.readline()
+        async with asyncio.TaskGroup() as group:
+            for _ in range(TASKS):
+                group.create_task(work(store))
     sys.stdout.write("".join(f"{n}\n" for n in sorted(won)))
 
 
@@ -78,9 +81,6 @@ async def write(path: Path) -> None:
 def main(command: str, path: str, *rest: str) -> None:
     """Run one command."""
     if command == "claim":
-        sys.stdout.write("ready\n")
-        sys.stdout.flush()
-        sys.stdin.readline()
         asyncio.run(claim(Path(path), rest[0], int(rest[1])))
     else:
         asyncio.run(write(Path(path)))

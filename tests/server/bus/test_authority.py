@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from nats.aio.client import Client
-from nats.errors import Error as NatsError
 
 from artcafe.server.bus.authority import Authority, BusRefusedError
 from artcafe.server.bus.nkeys import KeyPair, Kind, read_token, write_token
@@ -20,7 +18,7 @@ from artcafe.server.domain.tenant import Tenant
 from artcafe.server.embedded.nats_server import NatsServer
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
-from tests.kit.nats import Nats, WallClock, make_tenant, running_nats
+from tests.kit.nats import Nats, WallClock, connected, make_tenant, running_nats
 
 SEED = b"s" * 32
 
@@ -39,38 +37,6 @@ async def authority(shared: Nats) -> AsyncIterator[Authority]:
         yield opened
 
 
-async def quiet(error: Exception) -> None:
-    """Nothing: the test looks at what matters itself."""
-
-
-@asynccontextmanager
-async def entered(url: str, credentials: Credentials) -> AsyncIterator[Client]:
-    """A connection as this user. Raises NatsError when the server refuses."""
-    client = Client()
-    try:
-        await client.connect(
-            url,
-            user_jwt_cb=credentials.jwt,
-            signature_cb=credentials.sign,
-            error_cb=quiet,
-            allow_reconnect=False,
-        )
-        yield client
-    finally:
-        await client.close()
-
-
-async def admitted(nats: Nats, tenant: Tenant) -> bool:
-    """Whether the tenant's user may connect."""
-    try:
-        async with entered(nats.url, nats.operator.credentials(tenant)):
-            return True
-    except NatsError as error:
-        if "Authorization Violation" in str(error) or "maximum account active connections" in str(error):
-            return False
-        raise
-
-
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for something that is about to happen, for ten seconds at most."""
     async with asyncio.timeout(10):
@@ -80,15 +46,15 @@ async def until(condition: Callable[[], bool]) -> None:
 
 async def ask(nats: Nats, subject: str, payload: bytes = b"") -> bytes:
     """Ask with system credentials, past the authority."""
-    async with entered(nats.url, nats.operator.system_credentials()) as client:
+    async with connected(nats.url, nats.operator.system_credentials()) as client:
         return (await client.request(subject, payload, timeout=5)).data
 
 
 async def test_a_pushed_account_lets_its_tenant_in(shared: Nats, authority: Authority) -> None:
     tenant = make_tenant("acme")
-    assert not await admitted(shared, tenant)
+    assert not await shared.admits(tenant)
     await authority.push(tenant)
-    assert await admitted(shared, tenant)
+    assert await shared.admits(tenant)
 
 
 async def test_pushing_again_disturbs_nobody(shared: Nats, authority: Authority) -> None:
@@ -96,7 +62,7 @@ async def test_pushing_again_disturbs_nobody(shared: Nats, authority: Authority)
     await authority.push(tenant)
     lookup = f"$SYS.REQ.ACCOUNT.{shared.operator.account_id(tenant)}.CLAIMS.LOOKUP"
     before = await ask(shared, lookup)
-    async with entered(shared.url, shared.operator.credentials(tenant)) as client:
+    async with connected(shared.url, shared.operator.credentials(tenant)) as client:
         await authority.push(tenant)
         await client.flush()
         assert client.is_connected
@@ -108,14 +74,14 @@ async def test_removal_ends_live_connections_and_shuts_the_door(shared: Nats, au
     await authority.push(gone)
     await authority.push(stays)
     async with (
-        entered(shared.url, shared.operator.credentials(gone)) as theirs,
-        entered(shared.url, shared.operator.credentials(stays)) as others,
+        connected(shared.url, shared.operator.credentials(gone)) as theirs,
+        connected(shared.url, shared.operator.credentials(stays)) as others,
     ):
         await authority.remove(gone)
         await until(lambda: not theirs.is_connected)
         await others.flush()
         assert others.is_connected
-    assert not await admitted(shared, gone)
+    assert not await shared.admits(gone)
     await authority.remove(gone)
 
 
@@ -126,9 +92,9 @@ async def test_an_account_comes_back_in_the_second_in_which_it_was_removed(
     tenant = make_tenant("acme")
     for _ in range(3):
         await authority.push(tenant)
-        assert await admitted(shared, tenant)
+        assert await shared.admits(tenant)
         await authority.remove(tenant)
-        assert not await admitted(shared, tenant)
+        assert not await shared.admits(tenant)
 
 
 async def test_a_tenant_made_again_has_another_account(shared: Nats, authority: Authority) -> None:
@@ -136,15 +102,15 @@ async def test_a_tenant_made_again_has_another_account(shared: Nats, authority: 
     await authority.push(first)
     await authority.remove(first)
     await authority.push(second)
-    assert not await admitted(shared, first)
-    assert await admitted(shared, second)
+    assert not await shared.admits(first)
+    assert await shared.admits(second)
 
 
 async def test_streams_go_with_their_account(shared: Nats, authority: Authority, tmp_path: Path) -> None:
     tenant = make_tenant("acme")
     account = shared.operator.account_id(tenant)
     await authority.push(tenant)
-    async with entered(shared.url, streaming(shared, tenant)) as client:
+    async with connected(shared.url, streaming(shared, tenant)) as client:
         await client.jetstream().add_stream(name="S", subjects=["m.>"])
         await client.jetstream().publish("m.a.x", b"kept")
     folder = shared.server.data / "streams" / "jetstream" / account
@@ -166,17 +132,17 @@ async def test_reconcile_makes_nats_agree_with_the_store(shared: Nats, authority
     await authority.push(kept)
     await authority.push(orphan)
     async with (
-        entered(shared.url, shared.operator.credentials(kept)) as undisturbed,
-        entered(shared.url, shared.operator.control_credentials()) as control,
-        entered(shared.url, shared.operator.credentials(orphan)) as ended,
+        connected(shared.url, shared.operator.credentials(kept)) as undisturbed,
+        connected(shared.url, shared.operator.control_credentials()) as control,
+        connected(shared.url, shared.operator.credentials(orphan)) as ended,
     ):
         assert await authority.reconcile([kept, lacking]) == 2
         await until(lambda: not ended.is_connected)
         for client in (undisturbed, control):
             await client.flush()
             assert client.is_connected
-    assert await admitted(shared, lacking)
-    assert not await admitted(shared, orphan)
+    assert await shared.admits(lacking)
+    assert not await shared.admits(orphan)
     assert await authority.reconcile([kept, lacking]) == 0
 
 
@@ -198,9 +164,9 @@ async def test_reconcile_mends_an_account_that_differs_even_if_it_looks_newer(
     claims["iat"] = future
     claims["nats"]["limits"]["conn"] = 0
     await ask(shared, "$SYS.REQ.CLAIMS.UPDATE", write_token(signer, claims).encode())
-    assert not await admitted(shared, tenant)
+    assert not await shared.admits(tenant)
     assert await authority.reconcile([tenant]) == 1
-    assert await admitted(shared, tenant)
+    assert await shared.admits(tenant)
     lookup = f"$SYS.REQ.ACCOUNT.{shared.operator.account_id(tenant)}.CLAIMS.LOOKUP"
     assert read_token((await ask(shared, lookup)).decode())["iat"] == future + 1
     assert await authority.reconcile([tenant]) == 0
@@ -213,9 +179,9 @@ async def test_reconcile_replaces_an_account_that_a_stranger_signed(
     claims = read_token(shared.operator.account_jwt(tenant))
     forged = write_token(KeyPair.random(Kind.operator), claims)
     await ask(shared, "$SYS.REQ.CLAIMS.UPDATE", forged.encode())
-    assert not await admitted(shared, tenant)
+    assert not await shared.admits(tenant)
     assert await authority.reconcile([tenant]) == 1
-    assert await admitted(shared, tenant)
+    assert await shared.admits(tenant)
 
 
 async def test_reconcile_spares_an_account_that_another_process_has_just_made(
@@ -226,13 +192,13 @@ async def test_reconcile_spares_an_account_that_another_process_has_just_made(
     await authority.push(tenant)
     async with Authority(shared.url, shared.operator) as careful:
         assert await careful.reconcile([]) == 0
-        assert await admitted(shared, tenant)
+        assert await shared.admits(tenant)
         shared.clock.offset += 120
         try:
             assert await careful.reconcile([]) == 1
         finally:
             shared.clock.offset -= 120
-    assert not await admitted(shared, tenant)
+    assert not await shared.admits(tenant)
 
 
 async def test_reconcile_takes_many_accounts(shared: Nats, authority: Authority) -> None:
@@ -246,13 +212,13 @@ async def test_accounts_are_found_again_after_a_restart_and_the_authority_comes_
     tenant = make_tenant("acme")
     async with running_nats(tmp_path, seed=SEED) as first:
         listen = first.url.removeprefix("nats://")
-        async with entered(first.url, first.operator.system_credentials()) as watching:
+        async with connected(first.url, first.operator.system_credentials()) as watching:
             authority = first.authority()
             await authority.open()
             await authority.push(tenant)
     await until(lambda: not watching.is_connected)
     async with running_nats(tmp_path, seed=SEED, listen=listen) as second:
-        assert await admitted(second, tenant)
+        assert await second.admits(tenant)
         assert await authority.reconcile([tenant]) == 0
         await authority.close()
 
@@ -273,6 +239,19 @@ async def test_while_nats_is_away_everything_is_unavailable(tmp_path: Path) -> N
     await authority.close()
 
 
+async def test_closing_while_nats_is_away_raises_nothing(tmp_path: Path) -> None:
+    """nats-py sends what is left in its buffer when it closes, and raises when there is nobody to send to."""
+    async with running_nats(tmp_path) as nats:
+        authority = nats.authority()
+        await authority.open()
+        client = authority._client
+        assert client is not None
+    await until(lambda: not client.is_connected)
+    await client.publish("$SYS.REQ.SERVER.PING.STATSZ", b"left")
+    await authority.close()
+    assert client.is_closed
+
+
 async def test_the_authority_outlives_its_jwt(tmp_path: Path) -> None:
     """nats-py closes for good when the server says that the JWT has expired."""
     async with running_nats(tmp_path) as nats:
@@ -283,7 +262,7 @@ async def test_the_authority_outlives_its_jwt(tmp_path: Path) -> None:
             await until(lambda: client.is_closed)
             tenant = make_tenant("acme")
             await authority.push(tenant)
-            assert await admitted(nats, tenant)
+            assert await nats.admits(tenant)
 
 
 @asynccontextmanager

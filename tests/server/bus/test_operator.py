@@ -4,6 +4,7 @@ import base64
 import subprocess
 import sysconfig
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from nats.errors import Error as NatsError
 from artcafe.server.bus.nkeys import KeyPair, Kind, read_token, verify, write_token
 from artcafe.server.bus.operator import CONTROL, USER_SECONDS, Credentials, Operator
 from artcafe.wire.subjects import to_bus
-from tests.kit.nats import Nats, WallClock, make_tenant, running_nats
+from tests.kit.nats import Nats, WallClock, connected, make_tenant, running_nats
 
 SEED = bytes(range(32))
 
@@ -216,59 +217,43 @@ class Guest:
         # Twice: the PING of nats-py's first flush goes out before the commands that wait in its buffer.
         await self.client.flush()
         await self.client.flush()
-        return any("permissions violation" in complaint.lower() for complaint in self.complaints)
+        return any("permissions violation" in complaint for complaint in self.complaints)
 
 
-async def enter(url: str, credentials: Credentials) -> Guest:
-    """Connect as this user, once. Raises NatsError when the server refuses."""
+@asynccontextmanager
+async def guest_of(url: str, credentials: Credentials) -> AsyncIterator[Guest]:
+    """A connection as this user. Raises NatsError when the server refuses."""
     complaints: list[str] = []
-
-    async def complain(error: Exception) -> None:
-        complaints.append(str(error))
-
-    client = Client()
-    try:
-        await client.connect(
-            url,
-            user_jwt_cb=credentials.jwt,
-            signature_cb=credentials.sign,
-            error_cb=complain,
-            allow_reconnect=False,
-        )
-    except BaseException:
-        await client.close()
-        raise
-    return Guest(client, complaints)
+    async with connected(url, credentials, complaints) as client:
+        yield Guest(client, complaints)
 
 
 async def test_a_tenants_user_speaks_its_messages_only(server: Nats) -> None:
     tenant = make_tenant("acme")
     async with server.authority() as authority:
         await authority.push(tenant)
-    guest = await enter(server.url, server.operator.credentials(tenant))
-    allowed = [
-        to_bus("a1", "tasks.new"),
-        to_bus("a1", "agents.a2.hello"),
-        to_bus("a1", "inbox.a2.t1"),
-        to_bus("sys", "presence.a1"),
-    ]
-    assert [subject for subject in allowed if await guest.refused(subject)] == []
-    denied = ["x", "m", "control.x", "$SYS.REQ.USER.INFO", "$JS.API.INFO", "$JS.API.STREAM.CREATE.S"]
-    assert [subject for subject in denied if not await guest.refused(subject)] == []
-    heard = ["m.>", "d.>", "i.>", "r.>", "m.*.a"]
-    assert [pattern for pattern in heard if await guest.deaf(pattern)] == []
-    hidden = [">", "*.>", "$SYS.>", "$JS.>", "control.>"]
-    assert [pattern for pattern in hidden if not await guest.deaf(pattern)] == []
-    await guest.client.close()
+    async with guest_of(server.url, server.operator.credentials(tenant)) as guest:
+        allowed = [
+            to_bus("a1", "tasks.new"),
+            to_bus("a1", "agents.a2.hello"),
+            to_bus("a1", "inbox.a2.t1"),
+            to_bus("sys", "presence.a1"),
+        ]
+        assert [subject for subject in allowed if await guest.refused(subject)] == []
+        denied = ["x", "m", "control.x", "$SYS.REQ.USER.INFO", "$JS.API.INFO", "$JS.API.STREAM.CREATE.S"]
+        assert [subject for subject in denied if not await guest.refused(subject)] == []
+        heard = ["m.>", "d.>", "i.>", "r.>", "m.*.a"]
+        assert [pattern for pattern in heard if await guest.deaf(pattern)] == []
+        hidden = [">", "*.>", "$SYS.>", "$JS.>", "control.>"]
+        assert [pattern for pattern in hidden if not await guest.deaf(pattern)] == []
 
 
 async def test_a_process_hears_the_control_account_and_no_tenant(server: Nats) -> None:
-    guest = await enter(server.url, server.operator.control_credentials())
-    assert not await guest.refused("control.agents")
-    assert not await guest.deaf("control.>")
-    assert await guest.refused("m.a.x")
-    assert await guest.deaf("$SYS.>")
-    await guest.client.close()
+    async with guest_of(server.url, server.operator.control_credentials()) as guest:
+        assert not await guest.refused("control.agents")
+        assert not await guest.deaf("control.>")
+        assert await guest.refused("m.a.x")
+        assert await guest.deaf("$SYS.>")
 
 
 async def test_users_that_this_installation_did_not_make_are_refused(server: Nats) -> None:
@@ -278,7 +263,7 @@ async def test_users_that_this_installation_did_not_make_are_refused(server: Nat
     stranger = Operator(SEED, WallClock())
     late = WallClock(offset=-2 * USER_SECONDS)
     expired = Operator(server.seed, late)
-    await (await enter(server.url, server.operator.credentials(tenant))).client.close()
+    assert await server.admits(tenant)
     strangers = [
         stranger.credentials(tenant),
         expired.system_credentials(),
@@ -286,7 +271,8 @@ async def test_users_that_this_installation_did_not_make_are_refused(server: Nat
     ]
     for credentials in strangers:
         with pytest.raises(NatsError, match="Authorization Violation"):
-            await enter(server.url, credentials)
+            async with connected(server.url, credentials):
+                pass
 
 
 class Forged(Credentials):

@@ -394,7 +394,9 @@ async def test_what_was_on_its_way_is_lost_and_every_flush_that_waits_is_told(
     await asyncio.sleep(0.05)
     proxy.refusing = True
     proxy.cut()
-    outcomes = [*await first, *await second]
+    async with asyncio.timeout(1.5):
+        # At once, not when their patience ends.
+        outcomes = [*await first, *await second]
     assert [outcome.code for outcome in outcomes if isinstance(outcome, ArtcafeError)] == [
         Code.unavailable
     ] * 4
@@ -431,6 +433,23 @@ async def test_a_loss_that_nobody_waited_for_is_told_to_the_next_who_asks(
     await eventually(lambda: heard.got == ["kept"])
 
 
+async def test_a_loss_that_was_told_while_away_is_not_told_again(
+    links: TenantLinks, proxy: Proxy, tenant: Tenant
+) -> None:
+    link = await links.link(tenant)
+    publish(link, "perhaps")
+    await asyncio.sleep(0.05)
+    proxy.refusing = True
+    proxy.cut()
+    await is_down(link, proxy)
+    async with asyncio.timeout(1.5):
+        await unavailable(link.flush())
+        await unavailable(link.flush())
+    proxy.refusing = False
+    await links.link(tenant)
+    await link.flush()
+
+
 async def test_subscribing_survives_a_break(
     links: TenantLinks, proxy: Proxy, tenant: Tenant, peer: Link
 ) -> None:
@@ -445,6 +464,16 @@ async def test_subscribing_survives_a_break(
     await subscribing
     publish(peer, "heard")
     await eventually(lambda: heard.got == ["heard"])
+
+
+async def test_what_arrives_after_closing_is_not_delivered(links: TenantLinks, tenant: Tenant) -> None:
+    link = await links.link(tenant)
+    heard = Inbox()
+    subscription = await link.subscribe("m.>", heard)
+    await subscription.close()
+    # As the event loop does with what was read before, but not yet delivered.
+    subscription.take("m.a.x", b"late")
+    assert heard.got == []
 
 
 async def test_subscribing_in_vain_leaves_nothing(
@@ -506,7 +535,7 @@ async def test_retries_are_spread_and_grow(nats: Nats, proxy: Proxy, tenant: Ten
         started = asyncio.get_running_loop().time()
         # Half of 20, 40, 80, 160 and 320 ms.
         await eventually(lambda: len(drawn) == 6)
-        assert 0.3 <= asyncio.get_running_loop().time() - started < 2
+        assert asyncio.get_running_loop().time() - started >= 0.3
 
 
 # The server itself.

@@ -109,7 +109,9 @@ async def test_a_second_one_in_the_same_directory_is_refused_before_it_touches_a
     tmp_path: Path,
 ) -> None:
     async with started(tmp_path) as server:
-        message = await failure(NatsServer("another configuration", tmp_path))
+        async with asyncio.timeout(10):
+            # At once: the process that holds it lives.
+            message = await failure(NatsServer("another configuration", tmp_path, lock_seconds=60))
         assert str(tmp_path) in message
         assert f"process {os.getpid()}" in message
         assert (tmp_path / "nats.conf").read_text() == CONFIG

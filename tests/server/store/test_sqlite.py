@@ -196,9 +196,9 @@ class TestBackup:
 
 class TestSeveralProcesses:
     def test_claims_are_unique_and_counts_exact(self, path: Path) -> None:
-        """Both begin with a file that does not exist yet."""
-        numbers = 1000
-        names = ["one", "two"]
+        """Two that meet in the middle, on a file that neither found there when it began."""
+        numbers = 600
+        names = ["up", "down"]
         running = [process("claim", str(path), name, str(numbers)) for name in names]
         for child in running:
             assert child.stdout is not None and child.stdout.readline() == b"ready\n"
@@ -212,9 +212,9 @@ class TestSeveralProcesses:
         }
 
         assert [child.returncode for child in running] == [0, 0]
-        assert won["one"] and won["two"]  # they did run at the same time
-        assert won["one"].isdisjoint(won["two"])
-        assert won["one"] | won["two"] == set(range(numbers))
+        assert 0 in won["up"] and numbers - 1 in won["down"]
+        assert won["up"].isdisjoint(won["down"])
+        assert won["up"] | won["down"] == set(range(numbers))
         stored = rows(path, "SELECT sk, data FROM items")
         assert set(stored) == {
             (f"{kind}#{n:05}", f'{{"by":"{name}"}}')
@@ -223,7 +223,7 @@ class TestSeveralProcesses:
             for n in won[name]
         }
         counted = rows(path, "SELECT sk, n FROM counters")
-        assert set(counted) == {("attempts", 2 * numbers), ("one", numbers), ("two", numbers)}
+        assert set(counted) == {("attempts", 2 * numbers), ("up", numbers), ("down", numbers)}
 
     async def test_a_write_of_one_is_seen_by_the_next_read_of_another(
         self, store: SqliteStore, path: Path, clock: SetClock

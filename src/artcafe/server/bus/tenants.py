@@ -89,12 +89,13 @@ class TenantLinks:
         timer = self._idle.pop(tenant.id, None)
         if timer is not None:
             timer.cancel()
+        key = (tenant.id, tenant.account)
         try:
-            key = (tenant.id, tenant.account)
             active = await self._start(key, lambda: self._operator.credentials(tenant))
             await active.link.ready()
         except BaseException:
             self.release(tenant.id)
+            self._abandon(key)
             raise
         return active.link
 
@@ -148,6 +149,13 @@ class TenantLinks:
 
     def _of(self, tenant: TenantId) -> list[_Active]:
         return [active for key, active in self._active.items() if key[0] == tenant]
+
+    def _abandon(self, key: _Key) -> None:
+        """End a first attempt that nobody waits for: who asks next is not to share its failure."""
+        active = self._active.get(key)
+        if active is not None and not active.link.stood and key[0] not in self._holders:
+            active.closing = True
+            active.task.cancel()
 
     def _retire(self, tenant: TenantId) -> None:
         del self._idle[tenant]

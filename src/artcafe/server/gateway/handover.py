@@ -49,10 +49,12 @@ class Handover(asyncio.Protocol):
         self._abort: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """asyncio.Protocol: uvicorn hands over a socket whose next bytes are an upgrade request."""
         self._transport = cast("asyncio.Transport", transport)
         self._state.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
+        """asyncio.Protocol: the request, whole, as uvicorn rebuilt it; then whatever came too early."""
         if self._early is not None:
             # The client did not wait for the answer, which RFC 6455 section 4.1 forbids. One read of
             # this is kept; only a client that does wait is noticed when it leaves.
@@ -71,6 +73,7 @@ class Handover(asyncio.Protocol):
         self._task.add_done_callback(self._state.tasks.discard)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """asyncio.Protocol: the client left before it was answered, or was refused."""
         self._state.connections.discard(self)
         self._cancel()
 

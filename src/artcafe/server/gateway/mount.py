@@ -12,14 +12,14 @@ about picows 2.3.1. It writes two INFO lines a connection, and an ERROR for a cl
 Its `send` of more than 8 KiB queues a view of a buffer that the next `send` overwrites, if the
 transport is uvloop's and the client slow: so frames are made by `frame`. It parses one frame ahead,
 so that its own CLOSE (bad opcode, frame too large, a second CLOSE) may overtake the answer to the
-frame before. And its read buffer grows to the largest frame seen, and stays so.
+frame before. And its read buffer grows with the largest frame and never shrinks.
 """
 
 import asyncio
 import logging
 import socket
 from collections.abc import Callable
-from typing import Any, ParamSpec, cast
+from typing import ParamSpec, cast
 
 from picows import (
     WSAutoPingStrategy,
@@ -37,6 +37,7 @@ from artcafe.server.gateway.framing import Fragments, close_reason, frame, may_c
 from artcafe.server.gateway.handover import Handover, ServerState
 from artcafe.server.gateway.handshake import Accept, Endpoint, Networks, Refuse, Upgrade
 from artcafe.server.gateway.peer import Handler, Limits, Peer
+from artcafe.server.gateway.transport import Drain, Faults, Wire
 from artcafe.wire.codes import NORMAL_CLOSURE, Code
 from artcafe.wire.errors import ArtcafeError
 
@@ -58,6 +59,9 @@ P = ParamSpec("P")
 
 _CLOSED_WITHOUT_CODE = 1005
 _BROKEN = 1006
+
+_LARGE = 65_536
+_ANY_KEY = "AAAAAAAAAAAAAAAAAAAAAA=="
 
 
 def websocket_protocol(
@@ -131,23 +135,28 @@ class _Socket(WSListener):
         self._abort: asyncio.TimerHandle | None = None
 
     def start(self, key: str, protocol: str | None, early: bytes) -> None:
-        """Answer 101 and open the handler.
+        """Answer 101 and open the handler."""
+        kernel: socket.socket = self._wire.get_extra_info("socket")
+        kernel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._limits.kernel_bytes)
+        self._wire.set_write_buffer_limits(self._limits.queued_bytes)
+        self._state.connections.add(self)
+        self._parse(key, {} if protocol is None else {"Sec-WebSocket-Protocol": protocol})
+        self._call(self._handler.opened, self)
+        self._feed(early)
+
+    def _parse(self, key: str, headers: dict[str, str], *, quiet: bool = False) -> None:
+        """Put a new parser on the transport.
 
         picows insists on reading a request and keeps it while the connection lives, so it gets a
         short one; it would not understand Firefox's `Connection: keep-alive, Upgrade` either.
         """
-        kernel: socket.socket = self._wire.get_extra_info("socket")
-        kernel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._limits.kernel_bytes)
-        self._wire.set_write_buffer_limits(self._limits.queued_bytes)
-        response = WSUpgradeResponse.create_101_response(
-            extra_headers={} if protocol is None else {"Sec-WebSocket-Protocol": protocol}
-        )
+        response = WSUpgradeResponse.create_101_response(headers)
         self._ws = WSProtocol(
             host_port=None,
             ws_path=None,
             is_client_side=False,
             ws_listener_factory=lambda _: WSUpgradeResponseWithListener(response, self),
-            logger=_Faults(LOG),
+            logger=Faults(LOG),
             disconnect_on_exception=True,
             websocket_handshake_timeout=None,
             enable_auto_ping=False,
@@ -159,14 +168,19 @@ class _Socket(WSListener):
             extra_headers=None,
             read_buffer_init_size=2048,
         )
-        self._ws.connection_made(_Wire(self._wire, self._leave))
+        wire = Wire(self._wire, self._leave, quiet=quiet)
+        self._ws.connection_made(wire)
         self._wire.set_protocol(self._ws)
-        self._state.connections.add(self)
         self._feed(
             b"GET / HTTP/1.1\r\nupgrade: websocket\r\nconnection: Upgrade\r\n"
             b"sec-websocket-version: 13\r\nsec-websocket-key: %b\r\n\r\n" % key.encode()
         )
-        self._feed(early)
+        wire.quiet = False
+
+    def _shrink(self, frame: WSFrame) -> None:
+        """After a large frame, and if no other has begun to come, change to a parser with a small buffer."""
+        if not frame.tail_size and not self._over:
+            self._parse(_ANY_KEY, {}, quiet=True)
 
     def _feed(self, data: bytes) -> None:
         rest = memoryview(data)
@@ -181,7 +195,6 @@ class _Socket(WSListener):
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
-        self._call(self._handler.opened, self)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if self._over or transport.is_close_frame_sent:
@@ -202,6 +215,8 @@ class _Socket(WSListener):
             except Exception:
                 LOG.exception("a connection's handler failed")
                 self.close(Code.internal.close)
+            if len(message) > _LARGE:
+                self._shrink(frame)
         else:
             self._call(self._take, frame)
 
@@ -295,6 +310,8 @@ class _Socket(WSListener):
             self._answer_close(payload)
         elif kind is not WSMsgType.PONG:
             self._gather(kind, payload, final=bool(frame.fin))
+            if len(payload) > _LARGE:
+                self._shrink(frame)
 
     def _gather(self, kind: WSMsgType, payload: bytes, *, final: bool) -> None:
         fragments = self._fragments
@@ -330,7 +347,7 @@ class _Socket(WSListener):
         self._abort_later()
         if self._wire.is_closing():
             return
-        self._wire.set_protocol(_Drain(self._ws))
+        self._wire.set_protocol(Drain(self._ws))
         self._wire.resume_reading()
         try:
             if self._wire.can_write_eof():
@@ -361,37 +378,3 @@ class _Socket(WSListener):
         if error.code.value.close is None:
             LOG.error("a connection's handler let an error pass that closes nothing", exc_info=error)
         self.close(error.code.close, error.message)
-
-
-class _Drain(asyncio.Protocol):
-    """Reads and forgets, so that a client which is still sending gets our CLOSE and not a reset."""
-
-    def __init__(self, ws: asyncio.BaseProtocol) -> None:
-        self._ws = ws
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._ws.connection_lost(exc)
-
-
-class _Wire:
-    """The transport as picows gets it: closing it, which picows does on its own after errors, is ours."""
-
-    __slots__ = ("_wire", "close")
-
-    def __init__(self, wire: asyncio.Transport, close: Callable[[], None]) -> None:
-        self._wire = wire
-        self.close = close
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._wire, name)
-
-
-class _Faults(logging.LoggerAdapter[logging.Logger]):
-    """What picows logs with a traceback, which is its own faults, and nothing else."""
-
-    def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - the name is logging's
-        return False
-
-    def log(self, level: int, msg: object, *args: object, **details: Any) -> None:
-        if details.get("exc_info"):
-            self.logger.log(level, msg, *args, **details)

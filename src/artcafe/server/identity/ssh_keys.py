@@ -83,6 +83,7 @@ class Reader:
         self._at = 0
 
     def take(self, count: int) -> bytes:
+        """The next bytes, exactly so many. Raises MalformedError, as every method here does."""
         taken = self._data[self._at : self._at + count]
         if len(taken) != count:
             raise MalformedError("bytes are missing")
@@ -90,9 +91,11 @@ class Reader:
         return taken
 
     def uint32(self) -> int:
+        """Four bytes, the highest first."""
         return int.from_bytes(self.take(4), "big")
 
     def string(self) -> bytes:
+        """A length and so many bytes, text or not."""
         return self.take(self.uint32())
 
     def mpint(self) -> int:
@@ -105,6 +108,7 @@ class Reader:
         return int.from_bytes(digits, "big")
 
     def end(self) -> None:
+        """Nothing may be left."""
         if self._at != len(self._data):
             raise MalformedError("bytes are left over")
 

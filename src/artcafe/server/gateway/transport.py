@@ -1,0 +1,53 @@
+"""What stands between a connection's transport and the frame parser on it."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+
+class Wire:
+    """The transport as the parser gets it: itself, but for how it closes and what it writes.
+
+    The parser closes on its own after errors; how that is done is not its to decide. While `quiet`,
+    what it writes goes nowhere.
+    """
+
+    __slots__ = ("_transport", "close", "quiet")
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None], *, quiet: bool) -> None:
+        self._transport = transport
+        self.close = close
+        self.quiet = quiet
+
+    def write(self, data: bytes) -> None:
+        """As asyncio.Transport.write, unless quiet."""
+        if not self.quiet:
+            self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+class Drain(asyncio.Protocol):
+    """Reads and forgets, so that a client which is still sending gets our CLOSE and not a reset."""
+
+    def __init__(self, last: asyncio.BaseProtocol) -> None:
+        self._last = last
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the protocol that was there before."""
+        self._last.connection_lost(exc)
+
+
+class Faults(logging.LoggerAdapter[logging.Logger]):
+    """What the parser logs with a traceback, which is its own faults, and nothing else."""
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - the name is logging's
+        """Spare it the trouble."""
+        return False
+
+    def log(self, level: int, msg: object, *args: object, **details: Any) -> None:
+        """Pass on what has a traceback."""
+        if details.get("exc_info"):
+            self.logger.log(level, msg, *args, **details)

@@ -1,0 +1,155 @@
+"""Who is connected where, and who was last seen when, in the store, on every backend."""
+
+import pytest
+
+from artcafe.server.domain.ids import AgentId
+from artcafe.server.store.agents import AgentTable
+from artcafe.server.store.item import ItemStore
+from artcafe.server.store.presence import ROW_AGENTS, SightingTable
+from artcafe.server.store.table import Table
+from artcafe.server.store.tenants import TenantTable
+from artcafe.wire.codes import Code
+from tests.kit.contents import contents
+from tests.kit.outcomes import refused
+from tests.kit.records import ACME, ALIKE, AT, LATER, a_member, a_tenant, an_agent
+from tests.kit.stores import SetClock
+from tests.kit.unreliable_store import UnreliableStore
+
+A1, A2, A3 = AgentId("a1"), AgentId("a2"), AgentId("a3")
+NOBODY = "no process"
+
+
+@pytest.fixture
+async def sightings(table: Table) -> SightingTable:
+    for tenant in (ACME, ALIKE[0]):
+        await TenantTable(table).create(a_tenant(tenant), a_member(tenant=tenant))
+        for agent in (A1, A2, A3):
+            await AgentTable(table).create(an_agent(agent, tenant=tenant))
+    return SightingTable(table)
+
+
+@pytest.fixture
+def soon(clock: SetClock) -> int:
+    return int(clock.now) + 90
+
+
+class TestOnline:
+    async def test_connections_are_summed_over_processes(self, sightings: SightingTable, soon: int) -> None:
+        await sightings.announce(ACME, "p1", {A1: 2, A2: 1}, {}, soon)
+        await sightings.announce(ACME, "p2", {A1: 3, A3: 1}, {}, soon)
+
+        assert await sightings.online(ACME, NOBODY) == {A1: 5, A2: 1, A3: 1}
+
+    async def test_a_process_leaves_out_what_it_said_itself(
+        self, sightings: SightingTable, soon: int
+    ) -> None:
+        await sightings.announce(ACME, "p1", {A1: 2}, {}, soon)
+        await sightings.announce(ACME, "p10", {A2: 1}, {}, soon)
+
+        assert await sightings.online(ACME, "p1") == {A2: 1}
+        assert await sightings.online(ACME, "p10") == {A1: 2}
+
+    async def test_what_a_process_says_replaces_what_it_said(
+        self, sightings: SightingTable, soon: int
+    ) -> None:
+        await sightings.announce(ACME, "p1", {A1: 2, A2: 1}, {}, soon)
+        await sightings.announce(ACME, "p1", {A2: 4}, {}, soon)
+
+        assert await sightings.online(ACME, NOBODY) == {A2: 4}
+
+        await sightings.announce(ACME, "p1", {}, {}, soon)
+
+        assert await sightings.online(ACME, NOBODY) == {}
+
+    async def test_a_process_that_stops_telling_is_believed_until_then(
+        self, sightings: SightingTable, clock: SetClock, soon: int
+    ) -> None:
+        await sightings.announce(ACME, "p1", {A1: 1}, {}, soon)
+        await sightings.announce(ACME, "p2", {A2: 1}, {}, soon + 30)
+
+        clock.now = soon - 0.5
+        assert await sightings.online(ACME, NOBODY) == {A1: 1, A2: 1}
+        clock.now = soon
+        assert await sightings.online(ACME, NOBODY) == {A2: 1}
+
+    async def test_it_is_told_of_one_tenant(self, sightings: SightingTable, soon: int) -> None:
+        await sightings.announce(ALIKE[0], "p1", {A1: 1}, {A2: AT}, soon)
+
+        assert await sightings.online(ACME, NOBODY) == {}
+        assert await sightings.last_seen(ACME, [A2]) == {}
+
+    async def test_more_agents_than_a_row_takes_and_fewer_later(
+        self, sightings: SightingTable, backend: ItemStore, soon: int
+    ) -> None:
+        many = {AgentId(f"{number:063}"): 1 for number in range(2 * ROW_AGENTS + 1)}
+        before = contents(backend)
+
+        await sightings.announce(ACME, "p1", many, {}, soon)
+        assert await sightings.online(ACME, NOBODY) == many
+        assert len(contents(backend) - before) == 3
+
+        few = dict(list(many.items())[:5])
+        await sightings.announce(ACME, "p1", few, {}, soon)
+        assert await sightings.online(ACME, NOBODY) == few
+        assert len(contents(backend) - before) == 1
+
+
+class TestLastSeen:
+    async def test_who_left_is_noted_and_the_last_time_counts(
+        self, sightings: SightingTable, soon: int
+    ) -> None:
+        await sightings.announce(ACME, "p1", {}, {A1: AT, A2: AT}, soon)
+        await sightings.announce(ACME, "p2", {}, {A1: LATER}, soon)
+
+        assert await sightings.last_seen(ACME, [A1, A2, A3]) == {A1: LATER, A2: AT}
+        assert await sightings.last_seen(ACME, []) == {}
+
+    async def test_many_who_leave_at_once_are_all_noted_but_for_those_who_are_gone(
+        self, table: Table, sightings: SightingTable, soon: int
+    ) -> None:
+        names = [AgentId(f"many-{number:02}") for number in range(30)]
+        for name in names:
+            await AgentTable(table).create(an_agent(name))
+        gone = names[17]
+        await AgentTable(table).delete(ACME, gone)
+
+        await sightings.announce(ACME, "p1", {}, dict.fromkeys(names, AT), soon)
+
+        assert set(await sightings.last_seen(ACME, names)) == set(names) - {gone}
+
+    async def test_an_agent_that_was_deleted_is_not_noted(
+        self, table: Table, sightings: SightingTable, backend: ItemStore, soon: int
+    ) -> None:
+        """Its connections end after it is gone, and are announced as ended."""
+        await AgentTable(table).delete(ACME, A1)
+        before = contents(backend)
+
+        await sightings.announce(ACME, "p1", {}, {A1: LATER}, soon)
+        await sightings.used(ACME, A1, "SHA256:x", LATER)
+
+        assert contents(backend) == before
+
+    @pytest.mark.parametrize("writes", [0, 1])
+    async def test_who_left_is_noted_before_the_rows_forget_it(
+        self, sightings: SightingTable, unreliable: UnreliableStore, soon: int, writes: int
+    ) -> None:
+        await sightings.announce(ACME, "p1", {A1: 1}, {}, soon)
+        unreliable.writes_left = writes
+
+        with refused(Code.unavailable):
+            await sightings.announce(ACME, "p1", {}, {A1: AT}, soon)
+
+        assert await sightings.online(ACME, NOBODY) == {A1: 1}
+        assert bool(await sightings.last_seen(ACME, [A1])) == (writes == 1)
+
+
+class TestUses:
+    async def test_the_last_use_of_each_key_counts(self, sightings: SightingTable) -> None:
+        await sightings.used(ACME, A1, "SHA256:x+/", AT)
+        await sightings.used(ACME, A1, "SHA256:y", AT)
+        await sightings.used(ACME, A1, "SHA256:y", LATER)
+        await sightings.used(ACME, A2, "SHA256:x", AT)
+        await sightings.used(ALIKE[0], A1, "SHA256:z", AT)
+
+        assert await sightings.uses(ACME, A1) == {"SHA256:x+/": AT, "SHA256:y": LATER}
+        assert await sightings.uses(ACME, A3) == {}
