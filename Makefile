@@ -36,7 +36,7 @@ tools:
 	  || { echo "the tests need ssh-keygen: install your system's OpenSSH client" >&2; exit 1; }
 
 test: check tools  ## check, then every test, on real components
-	$(BIN)/pytest -q -n $(JOBS) --ignore=tests/architecture
+	$(BIN)/pytest -q -n $(JOBS) --dist loadfile --ignore=tests/architecture
 
 up: .venv/.ready  ## run the platform on this machine (Ctrl-C stops it)
 	@exec $(BIN)/artcafe up

@@ -18,6 +18,9 @@ Headers = Annotated[
     Meta(max_length=32),
 ]
 
+Queue = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")]
+"""The name of a queue group. msgspec searches, and `$` would let a newline pass at the end."""
+
 
 # What a client sends.
 
@@ -37,7 +40,7 @@ class Subscribe(Struct, tag_field="type", tag="subscribe", omit_defaults=True, k
 
     subject: str
     id: Id | None = None
-    queue: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = None
+    queue: Queue | None = None
 
 
 class Unsubscribe(Struct, tag_field="type", tag="unsubscribe", omit_defaults=True, kw_only=True):
@@ -45,7 +48,7 @@ class Unsubscribe(Struct, tag_field="type", tag="unsubscribe", omit_defaults=Tru
 
     subject: str
     id: Id | None = None
-    queue: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = None
+    queue: Queue | None = None
 
 
 class Presence(Struct, tag_field="type", tag="presence", omit_defaults=True, kw_only=True):

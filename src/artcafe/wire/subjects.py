@@ -72,6 +72,9 @@ def parse_pattern(text: str, tenant: str) -> Address:
 def _address(text: str, tenant: str) -> Address:
     form = _legacy_form(text, tenant)
     subject = text[len(form) :]
+    if form and _legacy_form(subject, tenant):
+        # So a short form means the same when it is read again: a reply_to, a channel's id.
+        raise _invalid("A subject names its tenant once at most.")
     tokens = subject.split(".")
     if len(tokens) > MAX_TOKENS:
         raise _invalid("A subject has 16 tokens at most.")
@@ -101,7 +104,7 @@ def _legacy_form(text: str, tenant: str) -> str:
         if first == "tenant" and len(tokens) > 3 and tokens[2] == "channel":
             return f"tenant.{tenant}.channel."
         return f"{first}.{tenant}."
-    if first == "agents" and second == tenant and len(tokens) > 2:
+    if first == "agents" and second == tenant and second not in SHARED_AGENT_TOKENS and len(tokens) > 2:
         return f"agents.{tenant}."
     return ""
 
@@ -135,14 +138,15 @@ def _on_bus(sender: str, subject: str) -> str:
 def from_bus(bus_subject: str) -> tuple[str, str]:
     """The (sender, subject) of a bus subject. Raises ValueError for one that `to_bus` never makes."""
     space, _, rest = bus_subject.partition(".")
-    first, _, tail = rest.partition(".")
-    if space in {SHARED, RESERVED} and tail:
-        return first, tail
+    sender, _, subject = rest.partition(".")
     if space in _OWNED_NAME:
-        sender, _, tail = tail.partition(".")
-        if tail:
-            return sender, f"{_OWNED_NAME[space]}.{first}.{tail}"
-    raise ValueError("not a subject of this platform")
+        owner = sender
+        sender, _, tail = subject.partition(".")
+        subject = f"{_OWNED_NAME[space]}.{owner}.{tail}"
+    # Somebody else on the bus may have written anything: what comes out here is spliced into frames.
+    if _SUBJECT.fullmatch(bus_subject) is None or _on_bus(sender, subject) != bus_subject:
+        raise ValueError("not a subject of this platform")
+    return sender, subject
 
 
 def matches(pattern: str, subject: str) -> bool:

@@ -145,7 +145,7 @@ class TestChange:
         keys = [f"SHA256:{number:02}" for number in range(MAX_KEYS)]
         await agents.create(an_agent("a1", *keys))
 
-        await agents.change(ACME, A1, lambda agent: with_keys(agent))
+        await agents.change(ACME, A1, with_keys)
 
         await agents.create(an_agent("a2", *keys))
         assert await agents.count(ACME) == 2

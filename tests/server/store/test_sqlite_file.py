@@ -144,16 +144,37 @@ class TestRefusals:
 class TestTables:
     def test_of_two_that_find_an_empty_file_one_makes_the_tables(self, path: Path) -> None:
         path.touch()
+        overtaken: list[str] = []
 
         def overtake(statement: str) -> None:
-            if statement == "BEGIN IMMEDIATE":
+            if statement.startswith("BEGIN"):
                 connect(path, 1).db.close()
+                overtaken.append(statement)
 
         with closing(sqlite3.connect(path, isolation_level=None)) as db:
             db.execute("PRAGMA journal_mode = WAL")
             db.set_trace_callback(overtake)
             sqlite_file._migrate(db)
+            assert overtaken
             assert db.execute("SELECT version FROM artcafe_schema").fetchall() == [(len(MIGRATIONS),)]
+
+    def test_nobody_else_writes_while_the_tables_are_made(self, path: Path) -> None:
+        path.touch()
+        refused: list[str] = []
+
+        def disturb(statement: str) -> None:
+            if statement.startswith("CREATE TABLE artcafe_schema"):
+                with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as other:
+                    try:
+                        other.execute("BEGIN IMMEDIATE")
+                    except sqlite3.OperationalError as error:
+                        refused.append(error.sqlite_errorname)
+
+        with closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.set_trace_callback(disturb)
+            sqlite_file._migrate(db)
+            assert refused == ["SQLITE_BUSY"]
 
     def test_a_file_begun_by_an_opening_that_failed_is_finished(self, path: Path) -> None:
         path.touch()

@@ -40,6 +40,7 @@ class ControlLink:
         try:
             await self._link.ready()
         except BaseException:
+            self._link.close()
             self._running.cancel()
             await self._tasks.__aexit__(None, None, None)
             raise

@@ -191,7 +191,7 @@ class NatsLink:
             await self._connection.leave(subscription.subscribed)
 
     def close(self) -> None:
-        """Take nothing more, whoever holds it; `run` is cancelled by the one who started it."""
+        """Take nothing more, whoever holds it. The one who started `run` cancels it then."""
         self.over = True
         self._settled.set()
         for subscription in self._subscriptions:
@@ -200,10 +200,13 @@ class NatsLink:
         self._give_up_waiting()
 
     async def run(self) -> None:
-        """Keep connected until cancelled; return when the very first attempt fails."""
+        """Keep connected until closed and cancelled; return when the very first attempt fails.
+
+        nats-py, and wait_for of Python 3.11 within it, may swallow a cancellation, so both are needed.
+        """
         attempt = 0
         try:
-            while True:
+            while not self.over:
                 connection = Connection(self._hand_over)
                 try:
                     await connection.open(self._servers, self._credentials, self._name)
@@ -215,12 +218,15 @@ class NatsLink:
                 else:
                     started = self._loop.time()
                     try:
-                        await self._begin(connection)
-                        await connection.ended.wait()
+                        if not self.over:
+                            await self._begin(connection)
+                            await connection.ended.wait()
                     finally:
                         await self._end(connection)
                     if self._loop.time() - started >= _STEADY_SECONDS:
                         attempt = 0
+                if self.over:
+                    return
                 pause = min(_PAUSE_SECONDS * 2**attempt, _LONGEST_PAUSE_SECONDS)
                 attempt = min(attempt + 1, 10)
                 await asyncio.sleep(pause * (0.5 + self._jitter()))

@@ -154,7 +154,7 @@ class TenantLinks:
         """End a first attempt that nobody waits for: who asks next is not to share its failure."""
         active = self._active.get(key)
         if active is not None and not active.link.stood and key[0] not in self._holders:
-            active.closing = True
+            active.link.close()
             active.task.cancel()
 
     def _retire(self, tenant: TenantId) -> None:

@@ -1,0 +1,138 @@
+"""Channels: what may be one, who may make one, how many there may be."""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+from msgspec.structs import replace
+
+from artcafe.server.domain.channel import Channel
+from artcafe.server.domain.ids import ChannelId
+from artcafe.server.domain.principal import Human
+from artcafe.server.domain.tenant import Role
+from artcafe.wire.codes import Code
+from tests.kit.installation import ACME, OTHER, Installation, acting
+from tests.kit.outcomes import race, refused
+
+TASKS = ChannelId("tasks")
+
+
+async def make(installation: Installation, human: Human, wanted: str | None = "tasks") -> Channel:
+    return await installation.process.channels.create(human, wanted, {"name": "Tasks to do"})
+
+
+async def test_a_channel_is_made_read_changed_and_deleted(installation: Installation, olivia: Human) -> None:
+    channels = installation.process.channels
+    made = await channels.create(olivia, "tasks.new", {"name": "New tasks", "description": "é"})
+    assert (made.id, made.tenant, made.status, made.version) == ("tasks.new", ACME, "active", 1)
+    assert await channels.get(olivia, made.id) == made
+
+    installation.clock.advance(60)
+    changed = await channels.change(olivia, made.id, {"metadata": {"n": 1}})
+    assert changed == replace(made, metadata={"n": 1}, version=2, updated_at="2025-11-24T16:01:00.000Z")
+    assert (await channels.list(olivia, 10, None)).items == [changed]
+
+    await channels.delete(olivia, made.id)
+    for gone in (channels.get(olivia, made.id), channels.delete(olivia, made.id)):
+        with refused(Code.not_found):
+            await gone
+
+
+async def test_without_an_id_it_is_made_from_the_name_and_made_another_when_taken(
+    installation: Installation, olivia: Human
+) -> None:
+    ids = [(await make(installation, olivia, None)).id for _ in range(3)]
+
+    assert ids[0] == "tasks-to-do"
+    assert len(set(ids)) == 3
+    assert all(name.startswith("tasks-to-do") for name in ids)
+
+
+@pytest.mark.parametrize("old", ["tenant.acme.channel.tasks", "channels.acme.tasks", "agents.acme.tasks"])
+async def test_an_old_spelling_of_a_subject_is_the_same_channel(
+    installation: Installation, olivia: Human, old: str
+) -> None:
+    assert (await make(installation, olivia, old)).id == TASKS
+
+    with refused(Code.conflict):
+        await make(installation, olivia, "tasks")
+
+
+@pytest.mark.parametrize(
+    "wanted", ["*", "a.*", ">", "a b", "a..b", "é", "sys.x", "presence", "dlq", "agents.a1.x", "inbox.a1.x", "a" * 256]
+)  # fmt: skip
+async def test_what_is_no_shared_subject_is_no_channel(
+    installation: Installation, olivia: Human, wanted: str
+) -> None:
+    with refused(Code.invalid_subject):
+        await make(installation, olivia, wanted)
+
+
+@pytest.mark.parametrize("wanted", ["tenant.acme-2.channel.tasks", "channels.acme-2.tasks"])
+async def test_another_tenants_subject_is_forbidden(
+    installation: Installation, olivia: Human, wanted: str
+) -> None:
+    with refused(Code.forbidden):
+        await make(installation, olivia, wanted)
+
+
+async def test_of_many_who_create_one_id_at_once_exactly_one_wins(
+    installation: Installation, olivia: Human
+) -> None:
+    outcomes = await race(*(make(installation, olivia) for _ in range(6)))
+
+    assert sum(isinstance(won, Channel) for won in outcomes) == 1
+    assert outcomes.count(Code.conflict) == 5
+
+
+async def test_the_plan_limits_how_many(installation: Installation) -> None:
+    olivia = await installation.make_tenant(subscription_tier="starter")
+    for number in range(10):
+        await make(installation, olivia, f"c{number}")
+
+    with refused(Code.quota_exceeded):
+        await make(installation, olivia, "c10")
+
+
+async def test_a_tenant_that_was_deleted_meanwhile_is_not_found(
+    installation: Installation, olivia: Human
+) -> None:
+    await installation.process.tenants.delete(olivia)
+
+    with refused(Code.not_found):
+        await make(installation, olivia)
+
+
+Act = Callable[[Installation, Human], Awaitable[object]]
+
+WRITES: dict[str, Act] = {
+    "create": lambda i, h: make(i, h, "more"),
+    "change": lambda i, h: i.process.channels.change(h, TASKS, {"name": "x"}),
+    "delete": lambda i, h: i.process.channels.delete(h, TASKS),
+}
+
+
+@pytest.mark.parametrize("act", WRITES.values(), ids=WRITES)
+async def test_a_viewer_changes_nothing_and_reads(
+    installation: Installation, olivia: Human, act: Act
+) -> None:
+    channel = await make(installation, olivia)
+    viewer = acting(olivia, Role.viewer)
+
+    with refused(Code.forbidden):
+        await act(installation, viewer)
+
+    assert (await installation.process.channels.list(viewer, 10, None)).items == [channel]
+    assert await installation.process.channels.get(viewer, TASKS) == channel
+
+
+@pytest.mark.parametrize("act", [WRITES["change"], WRITES["delete"]])
+async def test_nothing_reaches_into_another_tenant(
+    installation: Installation, olivia: Human, act: Act
+) -> None:
+    channel = await make(installation, olivia)
+    nina = await installation.make_tenant(OTHER, "nina")
+
+    with refused(Code.not_found):
+        await act(installation, nina)
+
+    assert await installation.process.channels.get(olivia, TASKS) == channel

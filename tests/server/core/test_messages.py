@@ -1,0 +1,138 @@
+"""Publishing as a human: the proven sender, the tenant's own bus, and one count."""
+
+import json
+from typing import Any
+
+import pytest
+
+from artcafe.server.domain.principal import Human
+from artcafe.server.domain.tenant import Role
+from artcafe.wire.codes import Code
+from tests.kit.deadlines import eventually
+from tests.kit.installation import ACME, OTHER, Installation, acting
+from tests.kit.outcomes import refused
+
+Heard = list[tuple[str, dict[str, Any]]]
+
+
+async def listen(installation: Installation, human: Human) -> Heard:
+    """Everything that arrives in a tenant from now on."""
+    heard: Heard = []
+    link = await installation.bus.link(await installation.process.tenants.get(human))
+    await link.subscribe(">", lambda subject, payload: heard.append((subject, json.loads(payload))))
+    return heard
+
+
+async def test_a_message_arrives_in_the_tenant_under_the_humans_name(
+    installation: Installation, olivia: Human
+) -> None:
+    heard = await listen(installation, olivia)
+
+    published = await installation.process.messages.publish(olivia, "tasks.new", b'{"city": "Rome"}')
+
+    await eventually(lambda: heard)
+    assert heard == [
+        (
+            "m.u-olivia.tasks.new",
+            {"id": published.message_id, "timestamp": "2025-11-24T16:00:00.000Z", "data": {"city": "Rome"}},
+        )
+    ]
+    assert published.timestamp == "2025-11-24T16:00:00.000Z"
+
+
+async def test_each_message_has_an_id_of_its_own(installation: Installation, olivia: Human) -> None:
+    ids = {(await installation.process.messages.publish(olivia, "tasks", b"{}")).message_id for _ in range(5)}
+
+    assert len(ids) == 5
+
+
+async def test_no_other_tenant_hears_it(installation: Installation, olivia: Human) -> None:
+    """Bug of the original: presence subjects, and any subject in full form, crossed tenants."""
+    nina = await installation.make_tenant(OTHER, "nina")
+    ours, theirs = await listen(installation, olivia), await listen(installation, nina)
+
+    for subject in ("tasks", "agents.presence.online", "agents.a1.x", "channels.acme.x"):
+        await installation.process.messages.publish(olivia, subject, b"{}")
+
+    await eventually(lambda: len(ours) == 4)
+    assert theirs == []
+
+
+@pytest.mark.parametrize("old", ["tenant.acme.channel.tasks", "channels.acme.tasks", "agents.acme.tasks"])
+async def test_an_old_spelling_is_the_same_subject(
+    installation: Installation, olivia: Human, old: str
+) -> None:
+    heard = await listen(installation, olivia)
+
+    await installation.process.messages.publish(olivia, old, b"{}")
+
+    await eventually(lambda: heard)
+    assert heard[0][0] == "m.u-olivia.tasks"
+
+
+async def test_another_tenants_subject_is_forbidden(installation: Installation, olivia: Human) -> None:
+    await installation.make_tenant(OTHER, "nina")
+
+    with refused(Code.forbidden):
+        await installation.process.messages.publish(olivia, "tenant.acme-2.channel.tasks", b"{}")
+
+
+@pytest.mark.parametrize("subject", ["a.*", ">", "a b", "", "a\r\nPUB x"])
+async def test_what_is_no_subject_is_refused(installation: Installation, olivia: Human, subject: str) -> None:
+    with refused(Code.invalid_subject):
+        await installation.process.messages.publish(olivia, subject, b"{}")
+
+
+async def test_the_platforms_subjects_are_forbidden(installation: Installation, olivia: Human) -> None:
+    with refused(Code.forbidden):
+        await installation.process.messages.publish(olivia, "sys.agents", b"{}")
+
+
+async def test_a_viewer_publishes_nothing(installation: Installation, olivia: Human) -> None:
+    heard = await listen(installation, olivia)
+
+    with refused(Code.forbidden):
+        await installation.process.messages.publish(acting(olivia, Role.viewer), "tasks", b"{}")
+    await installation.process.messages.publish(olivia, "last", b"{}")
+
+    await eventually(lambda: heard)
+    assert [subject for subject, _ in heard] == ["m.u-olivia.last"]
+
+
+async def test_what_the_bus_took_is_counted_once_and_nothing_else_is(
+    installation: Installation, olivia: Human
+) -> None:
+    process = installation.process
+    await process.messages.publish(olivia, "channels.acme.tasks", b'{"n": 1}')
+    with refused(Code.forbidden):
+        await process.messages.publish(acting(olivia, Role.viewer), "tasks", b"{}")
+    await installation.bus.remove(await process.tenants.get(olivia))
+    with refused(Code.unavailable):
+        await process.messages.publish(olivia, "tasks", b"{}")
+
+    await process.meter.flush()
+
+    assert await installation.memory.counters("USE#acme") == {
+        "2025-11-24#bytes": 8,
+        "2025-11-24#messages": 1,
+        "2025-11-24#subject:tasks": 1,
+    }
+
+
+async def test_the_link_is_given_back_however_it_ends(installation: Installation, olivia: Human) -> None:
+    await installation.process.messages.publish(olivia, "tasks", b"{}")
+    with refused(Code.too_large):
+        await installation.process.messages.publish(olivia, "tasks", b'"' + b"x" * 3_000_000 + b'"')
+
+    # `release` of a link that nobody holds is a fault.
+    with pytest.raises(ValueError, match="released"):
+        installation.bus.release(ACME)
+
+
+async def test_a_tenant_that_was_deleted_meanwhile_is_not_found(
+    installation: Installation, olivia: Human
+) -> None:
+    await installation.process.tenants.delete(olivia)
+
+    with refused(Code.not_found):
+        await installation.process.messages.publish(olivia, "tasks", b"{}")

@@ -1,0 +1,383 @@
+"""Tenants and members: who gets in, who may change what, and that the bus agrees with the store."""
+
+import pytest
+from msgspec.structs import replace
+
+from artcafe.server.bus.memory import MemoryBus
+from artcafe.server.domain.ids import TenantId, UserId
+from artcafe.server.domain.principal import Human, User
+from artcafe.server.domain.revocation import Revocation
+from artcafe.server.domain.tenant import Member, Role, Tenant
+from artcafe.server.store.table import Table
+from artcafe.server.store.tenants import MemberTable, TenantTable
+from artcafe.wire.codes import Code
+from tests.kit.contents import contents
+from tests.kit.deadlines import eventually
+from tests.kit.installation import ACME, OTHER, Installation, acting
+from tests.kit.outcomes import outcome, race, refused
+
+OLIVIA = User(UserId("olivia"), "olivia@example.com")
+PAUL = User(UserId("paul"), "paul@example.com")
+
+BELOW_ADMIN = [Role.viewer, Role.member]
+BELOW_OWNER = [*BELOW_ADMIN, Role.admin]
+
+
+async def has_account(bus: MemoryBus, tenant: Tenant) -> bool:
+    """Whether one can be connected as this tenant."""
+    if await outcome(bus.link(tenant)) is Code.unavailable:
+        return False
+    bus.release(tenant.id)
+    return True
+
+
+async def stored(installation: Installation, tenant: TenantId = ACME) -> Tenant | None:
+    return await TenantTable(Table(installation.store)).get(tenant)
+
+
+class TestEnter:
+    async def test_the_only_tenant_needs_no_name(self, installation: Installation, olivia: Human) -> None:
+        entered = await installation.process.tenants.enter(OLIVIA, None)
+
+        assert entered == Human(ACME, OLIVIA.id, Role.owner, OLIVIA.email)
+
+    async def test_the_wanted_one_is_entered_in_the_role_one_has_there(
+        self, installation: Installation, olivia: Human
+    ) -> None:
+        other = await installation.make_tenant(OTHER, "nina")
+        await installation.process.tenants.put_member(other, OLIVIA.id, Role.viewer, "")
+
+        assert (await installation.process.tenants.enter(OLIVIA, OTHER)).role is Role.viewer
+        assert (await installation.process.tenants.enter(OLIVIA, ACME)).role is Role.owner
+
+    async def test_several_and_none_named_is_a_bad_request(
+        self, installation: Installation, olivia: Human
+    ) -> None:
+        await installation.make_tenant(OTHER)
+
+        with refused(Code.bad_request):
+            await installation.process.tenants.enter(OLIVIA, None)
+
+    async def test_the_tokens_hint_picks_and_the_wanted_one_goes_before_it(
+        self, installation: Installation, olivia: Human
+    ) -> None:
+        await installation.make_tenant(OTHER)
+        hinted = User(OLIVIA.id, "", OTHER)
+
+        assert (await installation.process.tenants.enter(hinted, None)).tenant == OTHER
+        assert (await installation.process.tenants.enter(hinted, ACME)).tenant == ACME
+
+    async def test_a_hint_makes_no_membership(self, installation: Installation, olivia: Human) -> None:
+        """Whatever claim an issuer writes into a token: the store says who belongs where."""
+        with refused(Code.forbidden):
+            await installation.process.tenants.enter(User(PAUL.id, "", ACME), None)
+        with refused(Code.forbidden):
+            await installation.process.tenants.enter(User(OLIVIA.id, "", "nowhere"), None)
+
+    async def test_a_foreign_tenant_and_one_that_is_not_are_refused_in_the_same_words(
+        self, installation: Installation, olivia: Human
+    ) -> None:
+        enter = installation.process.tenants.enter
+        with refused(Code.forbidden) as foreign:
+            await enter(PAUL, ACME)
+        with refused(Code.forbidden) as nowhere:
+            await enter(PAUL, "nowhere")
+        with refused(Code.forbidden) as none:
+            await enter(PAUL, None)
+
+        assert foreign.message == nowhere.message == none.message
+
+    async def test_a_member_that_is_not_active_stays_outside(
+        self, installation: Installation, olivia: Human
+    ) -> None:
+        members = MemberTable(Table(installation.store))
+        known = await members.get(ACME, OLIVIA.id)
+        assert known is not None
+        await members.put(replace(known, active=False))
+
+        with refused(Code.forbidden):
+            await installation.process.tenants.enter(OLIVIA, ACME)
+        with refused(Code.forbidden):
+            await installation.process.tenants.enter(OLIVIA, None)
+
+
+class TestCreate:
+    async def test_the_tenant_is_there_with_its_owner_and_its_account(
+        self, installation: Installation
+    ) -> None:
+        tenant = await installation.process.tenants.create(OLIVIA, None, {"name": "Acme & Sons!"})
+
+        assert tenant.id == "acme-sons"
+        assert tenant.subscription_tier == "enterprise"
+        assert tenant.created_at == tenant.updated_at == "2025-11-24T16:00:00.000Z"
+        assert await stored(installation, tenant.id) == tenant
+        assert await has_account(installation.bus, tenant)
+        assert await installation.process.tenants.enter(OLIVIA, "acme-sons") == Human(
+            tenant.id, OLIVIA.id, Role.owner, OLIVIA.email
+        )
+
+    async def test_a_name_that_is_taken_gets_another_id(
+        self, installation: Installation, olivia: Human
+    ) -> None:
+        tenant = await installation.process.tenants.create(PAUL, None, {"name": "acme"})
+
+        assert tenant.id.startswith("acme-")
+        assert tenant.id != ACME
+
+    async def test_a_name_without_a_letter_gets_an_id_all_the_same(self, installation: Installation) -> None:
+        tenant = await installation.process.tenants.create(PAUL, None, {"name": "日本"})
+
+        assert tenant.id.startswith("id")
+        assert tenant.name == "日本"
+
+    async def test_a_wanted_id_that_is_taken_is_a_conflict_and_leaves_no_account(
+        self, installation: Installation, olivia: Human
+    ) -> None:
+        before = await stored(installation)
+        accounts = set(installation.bus._accounts)
+
+        with refused(Code.conflict):
+            await installation.process.tenants.create(PAUL, "acme", {"name": "mine"})
+
+        assert await stored(installation) == before
+        assert installation.bus._accounts == accounts
+
+    @pytest.mark.parametrize("wanted", ["a.b", "a b", "-a", "é", "a" * 64, "a#b", "a/b"])
+    async def test_an_id_outside_the_rules_is_refused(self, installation: Installation, wanted: str) -> None:
+        with refused(Code.validation_failed):
+            await installation.process.tenants.create(PAUL, wanted, {"name": "x"})
+
+        assert contents(installation.memory) == set()
+
+    async def test_an_unknown_tier_is_refused(self, installation: Installation, olivia: Human) -> None:
+        with refused(Code.validation_failed):
+            await installation.process.tenants.create(
+                PAUL, None, {"name": "x", "subscription_tier": "platinum"}
+            )
+        with refused(Code.validation_failed):
+            await installation.process.tenants.change(olivia, {"subscription_tier": "platinum"})
+
+    async def test_of_many_who_create_one_id_at_once_exactly_one_wins(
+        self, installation: Installation
+    ) -> None:
+        users = [User(UserId(f"user-{number}")) for number in range(6)]
+
+        outcomes = await race(
+            *(installation.process.tenants.create(user, "acme", {"name": "x"}) for user in users)
+        )
+
+        winners = [won for won in outcomes if isinstance(won, Tenant)]
+        assert len(winners) == 1
+        assert outcomes.count(Code.conflict) == len(users) - 1
+        assert await stored(installation) == winners[0]
+        assert installation.bus._accounts == {(winners[0].id, winners[0].account)}
+
+    async def test_without_an_answer_of_the_store_the_account_stays_until_the_next_start(
+        self, installation: Installation
+    ) -> None:
+        """The record may be there: then it can be connected to. If not, reconciling removes the account."""
+        installation.store.writes_left = 0
+        with refused(Code.unavailable):
+            await installation.process.tenants.create(OLIVIA, "acme", {"name": "x"})
+        installation.store.heal()
+        assert len(installation.bus._accounts) == 1
+
+        assert await installation.process.tenants.reconcile() == 1
+
+        assert installation.bus._accounts == set()
+
+
+class TestChange:
+    async def test_it_sets_what_is_given_and_nothing_else(
+        self, installation: Installation, olivia: Human
+    ) -> None:
+        before = await stored(installation)
+        assert before is not None
+        installation.clock.advance(60)
+
+        changed = await installation.process.tenants.change(
+            olivia, {"name": "New", "description": "what it is"}
+        )
+
+        assert changed == replace(
+            before,
+            name="New",
+            description="what it is",
+            version=2,
+            updated_at="2025-11-24T16:01:00.000Z",
+        )
+        assert await installation.process.tenants.get(olivia) == changed
+
+    @pytest.mark.parametrize("role", BELOW_ADMIN)
+    async def test_only_admins_and_owners_may(
+        self, installation: Installation, olivia: Human, role: Role
+    ) -> None:
+        with refused(Code.forbidden):
+            await installation.process.tenants.change(acting(olivia, role), {"name": "New"})
+
+        tenant = await stored(installation)
+        assert tenant is not None
+        assert tenant.name == "acme"
+
+
+class TestDelete:
+    async def test_the_record_the_account_and_the_connections_go(
+        self, installation: Installation, olivia: Human
+    ) -> None:
+        tenant = await installation.process.tenants.get(olivia)
+        await installation.make_agent(olivia)
+        heard = await installation.revocations()
+
+        await installation.process.tenants.delete(olivia)
+
+        assert contents(installation.memory) == set()
+        assert not await has_account(installation.bus, tenant)
+        await eventually(lambda: heard)
+        assert heard == [Revocation(ACME)]
+        with refused(Code.forbidden):
+            await installation.process.tenants.enter(OLIVIA, ACME)
+
+    async def test_nothing_of_another_tenant_is_touched(self, installation: Installation) -> None:
+        nina = await installation.make_tenant(OTHER, "nina")
+        await installation.make_agent(nina)
+        before = contents(installation.memory)
+        olivia = await installation.make_tenant()
+        await installation.make_agent(olivia)
+
+        await installation.process.tenants.delete(olivia)
+
+        assert contents(installation.memory) == before
+        assert await has_account(installation.bus, await installation.process.tenants.get(nina))
+
+    @pytest.mark.parametrize("role", BELOW_OWNER)
+    async def test_only_an_owner_may(self, installation: Installation, olivia: Human, role: Role) -> None:
+        with refused(Code.forbidden):
+            await installation.process.tenants.delete(acting(olivia, role))
+
+        assert await stored(installation) is not None
+
+    @pytest.mark.parametrize("lies", [False, True])
+    async def test_one_that_was_cut_off_can_be_asked_for_again_by_its_owner(
+        self, installation: Installation, lies: bool
+    ) -> None:
+        cuts, done = 0, False
+        while not done:
+            olivia = await installation.make_tenant()
+            await installation.process.tenants.put_member(olivia, PAUL.id, Role.admin, "")
+            await installation.make_agent(olivia)
+            installation.store.writes_left, installation.store.lies = cuts, lies
+            done = await outcome(installation.process.tenants.delete(olivia)) is None
+            installation.store.heal()
+            if await stored(installation) is not None:
+                again = await installation.process.tenants.enter(OLIVIA, None)
+                await installation.process.tenants.delete(again)
+            assert contents(installation.memory) == set()
+            cuts += 1
+        assert cuts > 5
+
+
+class TestReconcile:
+    async def test_accounts_that_are_missing_are_pushed_and_orphans_removed(
+        self, installation: Installation, olivia: Human
+    ) -> None:
+        tenant = await installation.process.tenants.get(olivia)
+        orphan = replace(tenant, id=TenantId("orphan"))
+        await installation.bus.remove(tenant)
+        await installation.bus.push(orphan)
+
+        assert await installation.process.tenants.reconcile() == 2
+
+        assert await has_account(installation.bus, tenant)
+        assert not await has_account(installation.bus, orphan)
+        assert await installation.process.tenants.reconcile() == 0
+
+
+class TestMembers:
+    async def test_a_member_is_added_listed_changed_and_removed(
+        self, installation: Installation, olivia: Human
+    ) -> None:
+        tenants = installation.process.tenants
+
+        added = await tenants.put_member(olivia, PAUL.id, Role.member, PAUL.email)
+        installation.clock.advance(60)
+        changed = await tenants.put_member(olivia, PAUL.id, Role.viewer, "")
+
+        assert added == Member(
+            tenant=ACME,
+            user=PAUL.id,
+            role=Role.member,
+            email=PAUL.email,
+            joined_at="2025-11-24T16:00:00.000Z",
+        )
+        assert changed == replace(added, role=Role.viewer)
+        assert {member.user for member in await tenants.members(olivia)} == {OLIVIA.id, PAUL.id}
+
+        await tenants.remove_member(olivia, PAUL.id)
+
+        with refused(Code.forbidden):
+            await tenants.enter(PAUL, ACME)
+        with refused(Code.not_found):
+            await tenants.remove_member(olivia, PAUL.id)
+
+    @pytest.mark.parametrize("role", BELOW_ADMIN)
+    async def test_only_admins_and_owners_manage_members(
+        self, installation: Installation, olivia: Human, role: Role
+    ) -> None:
+        with refused(Code.forbidden):
+            await installation.process.tenants.put_member(acting(olivia, role), PAUL.id, Role.viewer, "")
+        with refused(Code.forbidden):
+            await installation.process.tenants.remove_member(acting(olivia, role), OLIVIA.id)
+
+    async def test_an_admin_makes_changes_and_removes_no_owner(
+        self, installation: Installation, olivia: Human
+    ) -> None:
+        tenants = installation.process.tenants
+        admin = acting(olivia, Role.admin)
+        await tenants.put_member(olivia, PAUL.id, Role.owner, "")
+
+        with refused(Code.forbidden):
+            await tenants.put_member(admin, UserId("nina"), Role.owner, "")
+        with refused(Code.forbidden):
+            await tenants.put_member(admin, PAUL.id, Role.viewer, "")
+        with refused(Code.forbidden):
+            await tenants.remove_member(admin, PAUL.id)
+
+        roles = {member.user: member.role for member in await tenants.members(olivia)}
+        assert roles == {OLIVIA.id: Role.owner, PAUL.id: Role.owner}
+
+    async def test_the_last_owner_stays(self, installation: Installation, olivia: Human) -> None:
+        tenants = installation.process.tenants
+        await tenants.put_member(olivia, PAUL.id, Role.admin, "")
+
+        with refused(Code.conflict):
+            await tenants.remove_member(olivia, OLIVIA.id)
+        with refused(Code.conflict):
+            await tenants.put_member(olivia, OLIVIA.id, Role.admin, "")
+
+        await tenants.put_member(olivia, PAUL.id, Role.owner, "")
+        await tenants.remove_member(olivia, OLIVIA.id)
+        assert [member.user for member in await tenants.members(olivia)] == [PAUL.id]
+
+    async def test_the_operator_admits_anybody_in_exactly_one_role(
+        self, installation: Installation, olivia: Human
+    ) -> None:
+        tenants = installation.process.tenants
+
+        await tenants.admit(ACME, PAUL, Role.viewer)
+        assert (await tenants.enter(PAUL, ACME)).role is Role.viewer
+        await tenants.admit(ACME, PAUL, Role.owner)
+        assert (await tenants.enter(PAUL, ACME)).role is Role.owner
+        with refused(Code.not_found):
+            await tenants.admit(TenantId("nowhere"), PAUL, Role.owner)
+
+    async def test_the_tenants_of_a_user_are_those_it_belongs_to(
+        self, installation: Installation, olivia: Human
+    ) -> None:
+        await installation.make_tenant(OTHER, "nina")
+        third = await installation.make_tenant(TenantId("third"))
+
+        assert [tenant.id for tenant in await installation.process.tenants.of_user(OLIVIA)] == [
+            ACME,
+            third.tenant,
+        ]
+        assert await installation.process.tenants.of_user(PAUL) == []

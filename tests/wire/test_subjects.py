@@ -1,0 +1,422 @@
+"""The grammar of subjects, held against an independent model of it and against what NATS does."""
+
+import itertools
+import re
+import string
+
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.subjects import (
+    MAX_BYTES,
+    MAX_TOKENS,
+    Address,
+    from_bus,
+    matches,
+    parse_pattern,
+    parse_subject,
+    pattern_to_bus,
+    to_bus,
+)
+
+TENANT = "acme"
+WORD = string.ascii_letters + string.digits + "_-"
+MEANINGFUL = [
+    "agents", "inbox", "sys", "presence", "control", "dlq", "tenant", "channels", "channel", "acme", "a", "b", "x",
+]  # fmt: skip
+
+tokens = st.sampled_from(MEANINGFUL) | st.text(WORD, min_size=1, max_size=6)
+texts = st.lists(tokens, min_size=1, max_size=7).map(".".join)
+names = st.text(WORD, min_size=1, max_size=63)
+
+
+@st.composite
+def patterns_near(draw: st.DrawFn, subject: str) -> str:
+    """A pattern that often receives the subject: wildcards put into it, and sometimes a change."""
+    parts = [draw(st.sampled_from([token, token, "*"]) | tokens) for token in subject.split(".")]
+    cut = draw(st.integers(0, len(parts)))
+    if cut < len(parts) and draw(st.booleans()):
+        parts[cut:] = [">"]
+    return ".".join(parts)
+
+
+patterns = texts.flatmap(patterns_near)
+
+
+def subject_or_none(text: str, tenant: str = TENANT) -> Address | None:
+    try:
+        return parse_subject(text, tenant)
+    except ArtcafeError:
+        return None
+
+
+def pattern_or_none(text: str, tenant: str = TENANT) -> Address | None:
+    try:
+        return parse_pattern(text, tenant)
+    except ArtcafeError:
+        return None
+
+
+# Two models that share no code with the module.
+
+
+def nats_receives(pattern: str, subject: str) -> bool:
+    """Docs.nats.io, "Subject-Based Messaging": `*` is one token, `>` is one or more at the end."""
+    wanted, _, more_wanted = pattern.partition(".")
+    given_, _, more_given = subject.partition(".")
+    if wanted == ">":
+        return True
+    if wanted not in {"*", given_}:
+        return False
+    if not more_wanted or not more_given:
+        return more_wanted == more_given
+    return nats_receives(more_wanted, more_given)
+
+
+def kind(subject: str) -> str:
+    """Shared, direct, inbox or platform: what is received together."""
+    first, *rest = subject.split(".")
+    if first in {"sys", "presence", "dlq"}:
+        return "platform"
+    if first == "agents" and len(rest) >= 2 and rest[0] not in {"presence", "control"}:
+        return "direct"
+    if first == "inbox" and len(rest) >= 2:
+        return "inbox"
+    return "shared"
+
+
+# Parsing.
+
+
+@given(texts)
+@example("tasks.new")
+@example("tenant.acme")
+@example("agents.a")
+def test_a_subject_is_read_as_written_or_without_its_old_prefix(text: str) -> None:
+    address = subject_or_none(text)
+    assume(address is not None)
+    assert address is not None
+    assert address.form + address.subject == text
+    assert address.platform == (kind(address.subject) == "platform")
+    assert (address.owner is not None) == (kind(address.subject) in {"direct", "inbox"})
+    if address.owner is not None:
+        assert address.subject.split(".")[1] == address.owner
+
+
+@given(texts | patterns)
+@example("tenant.acme.tenant.other.x")
+@example("agents.acme.agents.acme.x")
+def test_a_short_form_means_the_same_when_it_is_read_again(text: str) -> None:
+    """A reply_to and a channel's id are kept in their short form and parsed again later."""
+    address = pattern_or_none(text)
+    assume(address is not None)
+    assert address is not None
+    again = parse_pattern(address.subject, TENANT)
+    assert again == Address(address.subject, "", address.owner, platform=address.platform)
+
+
+@given(texts)
+def test_a_subject_is_also_a_pattern_of_its_own(text: str) -> None:
+    assert pattern_or_none(text) == subject_or_none(text)
+
+
+BAD_CHARACTERS = [
+    " ",
+    "\n",
+    "\r",
+    "\r\n",
+    "\t",
+    "\0",
+    "\x7f",
+    "\x1b",
+    "\x85",
+    "\u2028",
+    "é",
+    "١",
+    '"',
+    "\\",
+    "$",
+    ":",
+    "/",
+]
+
+
+@given(texts, st.sampled_from(BAD_CHARACTERS), st.integers(0, 60))
+@example("tasks", "\n", 5)
+@example("tasks", "\r\n", 5)
+def test_one_bad_character_anywhere_is_refused(text: str, bad: str, position: int) -> None:
+    spoilt = text[:position] + bad + text[position:]
+    for parse in (parse_subject, parse_pattern):
+        with pytest.raises(ArtcafeError) as refused:
+            parse(spoilt, TENANT)
+        assert refused.value.code is Code.invalid_subject
+        assert spoilt not in refused.value.message
+
+
+@given(st.text(max_size=12) | st.text(WORD + ".*>", max_size=12), names)
+def test_nothing_accepted_could_end_a_line_of_the_nats_protocol(text: str, sender: str) -> None:
+    if (pattern := pattern_or_none(text)) is not None:
+        assert re.fullmatch(r"[A-Za-z0-9_.*>-]+", pattern_to_bus(pattern.subject))
+    if (subject := subject_or_none(text)) is not None:
+        assert re.fullmatch(r"[A-Za-z0-9_.-]+", to_bus(sender, subject.subject))
+
+
+@pytest.mark.parametrize("text", ["", ".", "a.", ".a", "a..b", "a b", "a.*", "*", ">", "a.>", "a*"])
+def test_what_is_no_subject(text: str) -> None:
+    with pytest.raises(ArtcafeError) as refused:
+        parse_subject(text, TENANT)
+    assert refused.value.code is Code.invalid_subject
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a.", ".>", ">.a", "a.>.b", ">>", "**", "a*", "*a", "a>", "a.**", "*>", "a..*", ">.", ">\n"]
+)
+def test_what_is_no_pattern(text: str) -> None:
+    with pytest.raises(ArtcafeError) as refused:
+        parse_pattern(text, TENANT)
+    assert refused.value.code is Code.invalid_subject
+
+
+@pytest.mark.parametrize(
+    "text", [">", "*", "*.*", "a.>", "a.*", "a.*.b", "*.>", "a.*.>", "agents.*", "agents.*.x"]
+)
+def test_what_is_a_pattern(text: str) -> None:
+    assert parse_pattern(text, TENANT).subject == text
+
+
+@pytest.mark.parametrize("parse", [parse_subject, parse_pattern])
+def test_the_limits_are_sixteen_tokens_and_255_bytes(parse: object) -> None:
+    assert (MAX_TOKENS, MAX_BYTES) == (16, 255)
+    assert callable(parse)
+    for most in (
+        ".".join(["a"] * 16),
+        "a" * 255,
+        "a" * 127 + "." + "b" * 127,
+        "tenant.acme.channel." + ".".join("a" * 16),
+    ):
+        parse(most, TENANT)
+    for too_much in (
+        ".".join(["a"] * 17),
+        "a" * 256,
+        "a" * 127 + "." + "b" * 128,
+        "tenant.acme." + ".".join("a" * 17),
+    ):
+        with pytest.raises(ArtcafeError) as refused:
+            parse(too_much, TENANT)
+        assert refused.value.code is Code.invalid_subject
+
+
+# Old forms.
+
+FORMS = ["tenant.acme.channel.", "tenant.acme.", "channels.acme.", "agents.acme."]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    "short", ["tasks.new", "tasks", "agents.b.go", "agents.presence.online", "inbox.b.t1", "sys.x"]
+)
+def test_an_old_form_is_the_short_subject_and_comes_back_out(form: str, short: str) -> None:
+    plain = parse_subject(short, TENANT)
+    assert parse_subject(form + short, TENANT) == Address(short, form, plain.owner, platform=plain.platform)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    "short", [">", "*", "tasks.*", "*.new", "tasks.>", "agents.b.>", "agents.presence.*"]
+)
+def test_an_old_form_of_a_pattern(form: str, short: str) -> None:
+    plain = parse_pattern(short, TENANT)
+    assert parse_pattern(form + short, TENANT) == Address(short, form, plain.owner, platform=plain.platform)
+
+
+@given(st.sampled_from(["tenant.{}.", "tenant.{}.channel.", "channels.{}."]), names, names, texts)
+def test_another_tenants_form_is_refused(form: str, tenant: str, other: str, text: str) -> None:
+    assume(tenant != other)
+    for parse in (parse_subject, parse_pattern):
+        with pytest.raises(ArtcafeError) as refused:
+            parse((form.format(other) + text)[:MAX_BYTES].rstrip("."), tenant)
+        assert refused.value.code is Code.forbidden
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tenant.>",
+        "channels.>",
+        "tenant.*.x",
+        "channels.*.x",
+        "tenant.*.>",
+        "tenant.*.channel.x",
+        "channels.*.*",
+    ],
+)
+def test_a_pattern_over_all_tenants_forms_is_refused(text: str) -> None:
+    with pytest.raises(ArtcafeError) as refused:
+        parse_pattern(text, TENANT)
+    assert refused.value.code is Code.forbidden
+
+
+@pytest.mark.parametrize("text", ["tenant", "channels", "tenant.acme", "tenant.other", "channels.other"])
+def test_a_short_one_is_an_ordinary_subject(text: str) -> None:
+    assert parse_subject(text, TENANT) == Address(text, "", None, platform=False)
+
+
+def test_another_tenant_in_the_form_for_agents_is_an_agent_of_this_one() -> None:
+    """`agents.other.x` cannot be told from a direct message; it stays in this tenant either way."""
+    assert parse_subject("agents.other.x", TENANT).owner == "other"
+
+
+def test_a_form_within_a_form_is_refused() -> None:
+    for text in (
+        "tenant.acme.channels.acme.x",
+        "agents.acme.agents.acme.x",
+        "channels.acme.tenant.acme.channel.x",
+    ):
+        with pytest.raises(ArtcafeError) as refused:
+            parse_subject(text, TENANT)
+        assert refused.value.code is Code.invalid_subject
+
+
+@pytest.mark.parametrize("shared", ["presence", "control"])
+@pytest.mark.parametrize("rest", ["online", "a.stop"])
+def test_presence_and_control_are_shared(shared: str, rest: str) -> None:
+    """In every tenant, also in one that has such a name itself."""
+    text = f"agents.{shared}.{rest}"
+    for tenant in (TENANT, shared):
+        assert parse_subject(text, tenant) == Address(text, "", None, platform=False)
+    assert to_bus("a", text) == f"m.a.{text}"
+    assert parse_pattern(f"agents.{shared}.>", TENANT).owner is None
+
+
+@pytest.mark.parametrize("first", ["sys", "presence", "dlq"])
+def test_the_platforms_own_subjects_are_marked(first: str) -> None:
+    for text in (first, f"{first}.x", f"{first}.x.y"):
+        assert parse_subject(text, TENANT).platform
+        assert to_bus("sys", text) == f"r.sys.{text}"
+    assert parse_pattern(f"{first}.>", TENANT).platform
+    assert not parse_subject(f"{first}x", TENANT).platform
+    assert not parse_subject(f"x.{first}", TENANT).platform
+
+
+@pytest.mark.parametrize("text", ["inbox", "inbox.a", "inbox.*", "inbox.>", "agents.>"])
+def test_an_agents_own_space_is_named_in_full(text: str) -> None:
+    with pytest.raises(ArtcafeError) as refused:
+        parse_pattern(text, TENANT)
+    assert refused.value.code is Code.invalid_subject
+
+
+# On the bus.
+
+
+@given(names, names, texts)
+def test_what_goes_onto_the_bus_comes_back(tenant: str, sender: str, text: str) -> None:
+    address = subject_or_none(text, tenant)
+    assume(address is not None)
+    assert address is not None
+    assert from_bus(to_bus(sender, address.subject)) == (sender, address.subject)
+
+
+@given(
+    st.lists(st.sampled_from(["m", "d", "i", "r", *MEANINGFUL]) | st.text(max_size=3), max_size=6).map(
+        ".".join
+    )
+)
+@example("m.a.agents.b.x")
+@example("m.a.sys.x")
+@example("r.a.tasks")
+@example("d.presence.a.x")
+@example("d.b.a")
+@example('m.a.x","data":1,"y":"')
+@example("m.a.x\n")
+def test_only_what_this_module_puts_there_is_taken_from_the_bus(text: str) -> None:
+    """Whoever else can publish there, later, cannot make a message look like one from the platform,
+    nor like a direct one, nor write JSON into the frames that others get."""
+    try:
+        sender, subject = from_bus(text)
+    except ValueError:
+        return
+    assert to_bus(sender, subject) == text
+    assert re.fullmatch(r"[A-Za-z0-9_-]+", sender)
+    assert re.fullmatch(r"[A-Za-z0-9_.-]+", subject)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "m", "m.a", "x.a.b", "d.b.a", "i.b.a", "m..x", "r.a.tasks", "m.a.sys.x", "m.a.agents.b.x", "m.a.é"],
+)
+def test_what_was_never_put_on_the_bus(text: str) -> None:
+    with pytest.raises(ValueError, match="not a subject"):
+        from_bus(text)
+
+
+@given(texts.flatmap(lambda text: st.tuples(patterns_near(text), st.just(text))), names)
+@example((">", "a"), "s")
+@example(("*.b.x", "agents.b.x"), "s")
+@example(("agents.*.x", "agents.presence.x"), "s")
+@example(("agents.*", "agents.b"), "s")
+@example(("tasks.>", "tasks"), "s")
+def test_a_pattern_receives_what_the_model_and_the_bus_say(pair: tuple[str, str], sender: str) -> None:
+    pattern, subject = pattern_or_none(pair[0]), subject_or_none(pair[1])
+    assume(pattern is not None and subject is not None)
+    assert pattern is not None
+    assert subject is not None
+    received = matches(pattern.subject, subject.subject)
+    assert received == nats_receives(pattern_to_bus(pattern.subject), to_bus(sender, subject.subject))
+    assert received == (
+        kind(pattern.subject) == kind(subject.subject) and nats_receives(pattern.subject, subject.subject)
+    )
+
+
+def reaches(agent: str, text: str, subject: str) -> bool:
+    """Whether a pattern that `agent` may subscribe to receives a subject, as the bus decides it."""
+    pattern = pattern_or_none(text)
+    if pattern is None or pattern.owner not in {None, agent}:
+        return False
+    return nats_receives(pattern_to_bus(pattern.subject), to_bus("s", parse_subject(subject, TENANT).subject))
+
+
+@given(st.sampled_from(["agents.b", "inbox.b"]), st.lists(tokens, min_size=1, max_size=4), st.data())
+def test_no_pattern_reaches_into_another_agents_own_subjects(
+    own: str, rest: list[str], data: st.DataObject
+) -> None:
+    subject = ".".join([own, *rest])
+    prefix = data.draw(st.sampled_from(["", *FORMS]))
+    assert not reaches("a", prefix + data.draw(patterns_near(subject)), subject)
+
+
+def test_no_pattern_at_all_reaches_into_another_agents_own_subjects() -> None:
+    """Every pattern up to four tokens, over the words that mean something and both wildcards."""
+    words = ["a", "b", "agents", "inbox", "presence", "acme", "tenant", "*", ">"]
+    private = [
+        "agents.b.x",
+        "agents.b.a",
+        "agents.b.x.y",
+        "inbox.b.t",
+        "inbox.b.t.a",
+        "agents.acme.agents.b.x",
+    ]
+    everything = [
+        ".".join(parts) for length in range(1, 5) for parts in itertools.product(words, repeat=length)
+    ]
+    allowed = [
+        pattern_to_bus(address.subject)
+        for text in everything
+        if (address := pattern_or_none(text)) is not None and address.owner in {None, "a"}
+    ]
+    published = [to_bus("s", parse_subject(text, TENANT).subject) for text in private]
+    assert len(allowed) > 1000
+    assert not [
+        (pattern, subject) for pattern in allowed for subject in published if nats_receives(pattern, subject)
+    ]
+
+
+def test_an_agent_does_reach_its_own() -> None:
+    """The two tests above would pass if nothing reached anything."""
+    assert reaches("b", "agents.b.>", "agents.b.x")
+    assert reaches("b", "agents.acme.agents.b.*", "agents.b.x")
+    assert reaches("b", "inbox.b.*", "inbox.b.t")
+    assert not reaches("b", "agents.*.x", "agents.b.x")
+    assert reaches("a", ">", "agents.b")
