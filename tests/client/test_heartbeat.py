@@ -57,7 +57,7 @@ async def test_an_idle_client_pings_once_an_interval() -> None:
     pings: list[frames.ClientFrame] = []
 
     async def script(peer: Peer) -> None:
-        await peer.log_in(heartbeat=0.03)
+        await peer.log_in(heartbeat=0.15)
         while len(pings) < 3:
             pings.append(await peer.expect(frames.Ping))
             await peer.send(frames.Pong(timestamp="2026-11-23T03:40:00.000Z"))

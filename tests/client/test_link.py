@@ -172,6 +172,13 @@ async def test_goaway_is_left_at_once_and_its_delay_kept_whatever_the_backoff_ha
     assert backoff.failures == 3
 
 
+@pytest.mark.parametrize("code", [1001, 1012])
+async def test_a_restart_without_a_hint_is_waited_for_a_little_and_nothing_grows(code: int) -> None:
+    backoff = Backoff(base=0.001, cap=60, failures=40, draw=lambda: 1.0)
+    assert await gap_after(closing(code), stay, backoff=backoff) < 2
+    assert backoff.failures == 40
+
+
 async def test_goaway_waits_for_answers_that_are_due_and_holds_new_calls_for_the_next_connection() -> None:
     states: list[str] = []
 

@@ -26,6 +26,7 @@ async def test_the_login_is_signed_by_the_key_and_openssh_accepts_it(tmp_path: P
     assert asked.path == "/api/v1/ws/agent/planner?tenant_id=acme"
     assert asked.headers["Sec-WebSocket-Protocol"] == "artcafe.v1"
     assert asked.headers["User-Agent"].startswith("artcafe-python/")
+    assert "Sec-WebSocket-Extensions" not in asked.headers
 
 
 async def test_a_tilde_in_the_path_of_the_key_is_the_home(

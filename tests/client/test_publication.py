@@ -195,6 +195,30 @@ async def test_a_message_unacknowledged_at_the_loss_is_reported_and_never_sent_a
     assert taken == ['"once"', '"next"']
 
 
+async def test_a_message_half_written_at_the_loss_is_never_sent_again() -> None:
+    taken: list[int] = []
+    ready = asyncio.Event()
+
+    async def first(peer: Peer) -> None:
+        await peer.log_in(payload=64_000_000)
+        peer.socket.transport.pause_reading()
+        await ready.wait()
+        peer.lose()
+
+    async def second(peer: Peer) -> None:
+        await peer.log_in()
+        taken.extend(len(bytes(frame.data)) for frame in await peer.acknowledge())
+
+    async with scripted(first, second) as server, client_of(server) as client:
+        publishing = asyncio.create_task(client.publish("n", "x" * 32_000_000, ack=False))
+        await asyncio.sleep(0)
+        ready.set()
+        with pytest.raises(OutcomeUnknownError):
+            await publishing
+        await client.publish("n", "next")
+    assert taken == [len('"next"')]
+
+
 async def test_an_answer_that_does_not_come_in_time_leaves_the_outcome_unknown() -> None:
     async with scripted(stay) as server, client_of(server) as client:
         with pytest.raises(OutcomeUnknownError, match="did not acknowledge"):

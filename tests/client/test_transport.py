@@ -241,6 +241,7 @@ async def test_an_upgrade_refused_for_good_is_raised_at_once(
         (503, {"code": "unavailable", "detail": "Starting."}),
         (502, None),
         (500, {"code": "internal", "detail": "A fault."}),
+        (500, {"code": "bad_request", "detail": "A proxy that is confused."}),
         (429, {"code": "too_many_connections", "detail": "Full."}),
         (429, None),
         (408, None),

@@ -1,7 +1,8 @@
 """A store that goes away when told."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 from artcafe.server.store.item import Delete, Delta, Item, ItemStore, Op, Page, Put, StoreUnavailable
 
@@ -11,7 +12,7 @@ class UnreliableStore:
 
     While `writes_left` is a number, that many writes succeed and all later ones fail. With `lies`, a
     write that fails is done all the same, as when the answer is lost on the way. While `away`, reads
-    fail too.
+    fail too. Each call lets others go first, as a store at the other end of a wire does.
     """
 
     def __init__(self, store: ItemStore) -> None:
@@ -26,50 +27,52 @@ class UnreliableStore:
 
     async def get(self, pk: str, sk: str) -> Item | None:
         """See ItemStore."""
-        self._read()
+        await self._read()
         return await self.store.get(pk, sk)
 
     async def put(self, op: Put) -> str:
         """See ItemStore."""
-        with self._write():
+        async with self._write():
             return await self.store.put(op)
 
     async def delete(self, op: Delete) -> None:
         """See ItemStore."""
-        with self._write():
+        async with self._write():
             await self.store.delete(op)
 
     async def transact(self, ops: Sequence[Op]) -> list[str | None]:
         """See ItemStore."""
-        with self._write():
+        async with self._write():
             return await self.store.transact(ops)
 
     async def query(self, pk: str, prefix: str = "", limit: int = 100, cursor: str | None = None) -> Page:
         """See ItemStore."""
-        self._read()
+        await self._read()
         return await self.store.query(pk, prefix, limit, cursor)
 
     async def incr(self, deltas: Sequence[Delta]) -> None:
         """See ItemStore."""
-        with self._write():
+        async with self._write():
             await self.store.incr(deltas)
 
     async def counters(self, pk: str, prefix: str = "") -> dict[str, int]:
         """See ItemStore."""
-        self._read()
+        await self._read()
         return await self.store.counters(pk, prefix)
 
     async def drop_counters(self, pk: str) -> None:
         """See ItemStore."""
-        with self._write():
+        async with self._write():
             await self.store.drop_counters(pk)
 
-    def _read(self) -> None:
+    async def _read(self) -> None:
+        await asyncio.sleep(0)
         if self.away:
             raise _away()
 
-    @contextmanager
-    def _write(self) -> Iterator[None]:
+    @asynccontextmanager
+    async def _write(self) -> AsyncIterator[None]:
+        await asyncio.sleep(0)
         fails = self.away
         if self.writes_left is not None:
             fails = fails or self.writes_left == 0

@@ -24,11 +24,9 @@ from artcafe.wire.subjects import (
 
 TENANT = "acme"
 WORD = string.ascii_letters + string.digits + "_-"
-MEANINGFUL = [
-    "agents", "inbox", "sys", "presence", "control", "dlq", "tenant", "channels", "channel", "acme", "a", "b", "x",
-]  # fmt: skip
+MEANINGFUL = ["agents", "inbox", "sys", "presence", "control", "dlq", "tenant", "channels", "channel"]
 
-tokens = st.sampled_from(MEANINGFUL) | st.text(WORD, min_size=1, max_size=6)
+tokens = st.sampled_from([*MEANINGFUL, TENANT, "a", "b", "x"]) | st.text(WORD, min_size=1, max_size=6)
 texts = st.lists(tokens, min_size=1, max_size=7).map(".".join)
 names = st.text(WORD, min_size=1, max_size=63)
 
@@ -135,7 +133,7 @@ BAD_CHARACTERS = [
     "\x85",
     "\u2028",
     "é",
-    "١",
+    "\u0661",
     '"',
     "\\",
     "$",
@@ -153,7 +151,6 @@ def test_one_bad_character_anywhere_is_refused(text: str, bad: str, position: in
         with pytest.raises(ArtcafeError) as refused:
             parse(spoilt, TENANT)
         assert refused.value.code is Code.invalid_subject
-        assert spoilt not in refused.value.message
 
 
 @given(st.text(max_size=12) | st.text(WORD + ".*>", max_size=12), names)
@@ -162,6 +159,13 @@ def test_nothing_accepted_could_end_a_line_of_the_nats_protocol(text: str, sende
         assert re.fullmatch(r"[A-Za-z0-9_.*>-]+", pattern_to_bus(pattern.subject))
     if (subject := subject_or_none(text)) is not None:
         assert re.fullmatch(r"[A-Za-z0-9_.-]+", to_bus(sender, subject.subject))
+
+
+def test_the_refusal_does_not_repeat_what_was_sent() -> None:
+    for parse in (parse_subject, parse_pattern):
+        with pytest.raises(ArtcafeError) as refused:
+            parse("tasks.<script>", TENANT)
+        assert "script" not in str(refused.value)
 
 
 @pytest.mark.parametrize("text", ["", ".", "a.", ".a", "a..b", "a b", "a.*", "*", ">", "a.>", "a*"])

@@ -60,7 +60,9 @@ def _key_file(path: Path) -> KeyFile:
 
 
 _OPTIONS = (
-    click.option("--agent", "-a", envvar="ARTCAFE_AGENT", show_envvar=True, help="The agent's id."),
+    click.option(
+        "--agent", "-a", metavar="ID", envvar="ARTCAFE_AGENT", show_envvar=True, help="The agent's id."
+    ),
     click.option(
         "--key",
         "-k",

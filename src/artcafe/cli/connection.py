@@ -121,9 +121,12 @@ def running(data_dir: Path) -> str | None:
 
 
 _PLACE = (
-    click.option("--tenant", "-t", envvar="ARTCAFE_TENANT", show_envvar=True, help="The tenant's id."),
+    click.option(
+        "--tenant", "-t", metavar="ID", envvar="ARTCAFE_TENANT", show_envvar=True, help="The tenant's id."
+    ),
     click.option(
         "--url",
+        metavar="URL",
         envvar="ARTCAFE_URL",
         show_envvar=True,
         help=f"The platform's address. [default: the one running here, or {DEFAULT_URL}]",
@@ -131,6 +134,7 @@ _PLACE = (
     click.option(
         "--port",
         type=click.IntRange(0, 65535),
+        metavar="PORT",
         envvar="ARTCAFE_PORT",
         show_envvar=True,
         help="The platform's port on this machine, in place of --url.",
@@ -138,6 +142,7 @@ _PLACE = (
     click.option(
         "--data-dir",
         type=click.Path(file_okay=False, path_type=Path),
+        metavar="DIR",
         default="~/.artcafe",
         show_default=True,
         envvar="ARTCAFE_DATA_DIR",

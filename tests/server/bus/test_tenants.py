@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from artcafe.server.bus.authority import Authority
+from artcafe.server.bus.link import NatsLink
 from artcafe.server.bus.operator import USER_SECONDS, Operator
 from artcafe.server.bus.tenants import TenantLinks
 from artcafe.server.domain.tenant import Tenant
@@ -205,6 +206,27 @@ async def test_asking_can_be_cancelled(links: TenantLinks, proxy: Proxy, tenant:
         links.release(tenant.id)
     proxy.stalled = False
     await (await links.link(tenant)).flush()
+
+
+async def test_closing_does_not_depend_on_a_cancellation(nats: Nats, proxy: Proxy, tenant: Tenant) -> None:
+    # wait_for of Python 3.11 swallows a cancellation that comes together with its result, and nats-py
+    # some others. A link that was dropped while it logged in then stayed, and so did who dropped it.
+    link = NatsLink(
+        [proxy.url],
+        nats.operator.credentials(tenant),
+        "test",
+        buffer_bytes=1000,
+        patience=1,
+        jitter=lambda: 0.0,
+    )
+    proxy.stalled = True
+    running = asyncio.get_running_loop().create_task(link.run())
+    await accepted(proxy, 1)
+    link.close()
+    proxy.stalled = False
+    async with asyncio.timeout(2):
+        await running
+    await eventually(lambda: proxy.open == 0)
 
 
 async def test_leaving_sends_what_was_published_and_ends_every_task(

@@ -2,14 +2,13 @@
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
-from starlette.routing import BaseRoute, Match
+from starlette.routing import Match
 
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -17,6 +16,8 @@ from artcafe.wire.errors import ArtcafeError
 LOG = logging.getLogger("artcafe.api")
 
 MEDIA_TYPE = "application/problem+json"
+
+_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
 _BY_STATUS = {
     400: Code.bad_request,
@@ -84,15 +85,20 @@ async def _on_http(request: Request, error: Exception) -> Response:
     headers = dict(error.headers or {})
     if error.status_code == 405:
         # Starlette names the methods of the first matching route only; RFC 9110 section 10.2.1 wants all.
-        headers["Allow"] = ", ".join(sorted(_methods(request.app.routes, request)))
+        headers["Allow"] = ", ".join(_methods(request))
     return problem(ArtcafeError(code), headers)
 
 
-def _methods(routes: Sequence[BaseRoute], request: Request) -> Iterator[str]:
-    for route in routes:
-        methods = getattr(route, "methods", None)
-        if methods and route.matches(request.scope)[0] is not Match.NONE:
-            yield from methods
+def _methods(request: Request) -> list[str]:
+    """The methods that some route takes for the path of the request."""
+    return [
+        method
+        for method in _METHODS
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    ]
 
 
 async def _on_validation(_: Request, error: Exception) -> Response:

@@ -1,5 +1,6 @@
 """How large a request body may be, before anything reads it."""
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from artcafe.server.api.errors import problem
@@ -26,7 +27,10 @@ class BodyLimit:
         # A body that does not say its length is held until its end or the limit, so that the
         # application never begins on one that turns out too large.
         if b"transfer-encoding" in dict(scope["headers"]):
-            body = await self._whole(receive)
+            try:
+                body = await self._whole(receive)
+            except ClientDisconnect:
+                return  # Nobody is left to answer, and the beginning of a body is not a body.
             if body is None:
                 await self._refuse(scope, receive, send)
                 return
@@ -38,6 +42,8 @@ class BodyLimit:
         size = 0
         while True:
             message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
             part = message.get("body", b"")
             size += len(part)
             if size > self._limit:

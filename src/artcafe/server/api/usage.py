@@ -117,7 +117,7 @@ async def usage_metrics(
 ) -> Usage:
     """What the tenant used, day by day. Agents and channels are counted as there are now."""
     last = end_date or _today(cases)
-    first = start_date or last - timedelta(days=DAYS - 1)
+    first = start_date or last - min(timedelta(days=DAYS - 1), last - date.min)
     tenant = await cases.tenants.get(human)
     days = await cases.meter.days(human.tenant, first, last)
     agents, channels = await _named(cases, human)

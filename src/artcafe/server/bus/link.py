@@ -206,7 +206,7 @@ class NatsLink:
         """
         attempt = 0
         try:
-            while not self.over:
+            while True:
                 connection = Connection(self._hand_over)
                 try:
                     await connection.open(self._servers, self._credentials, self._name)

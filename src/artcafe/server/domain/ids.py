@@ -51,11 +51,15 @@ def _refused(what: str) -> ArtcafeError:
 
 
 def human_sender(user: UserId) -> str:
-    """The sender token of a human on the bus. A subject claim of another alphabet is hashed."""
-    if re.fullmatch(r"[A-Za-z0-9_-]{1,64}", user):
+    """The sender token of a human on the bus. A subject claim of another alphabet is hashed.
+
+    A hash stands behind a second `-`, where no claim stands as it is: a claim that spells somebody
+    else's hash does not become that human.
+    """
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", user):
         return HUMAN_PREFIX + user
     digest = hashlib.sha256(user.encode()).digest()
-    return HUMAN_PREFIX + base64.b32encode(digest)[:26].decode().lower()
+    return f"{HUMAN_PREFIX}-{base64.b32encode(digest)[:26].decode().lower()}"
 
 
 def slug(name: str) -> str:

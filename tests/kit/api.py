@@ -1,0 +1,143 @@
+"""The REST API over an installation in memory, called in this process, and who calls it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+
+from artcafe.server.api.deps import UseCases
+from artcafe.server.app import create_app
+from artcafe.server.domain.ids import UserId
+from artcafe.server.domain.tenant import Role
+from artcafe.server.ports import Issuer
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+from tests.kit.installation import ACME, OTHER, Installation
+
+MAX_BODY = 20_000
+SERVER = "wss://pubsub.example.com"
+
+MEMBERS = {"adam": Role.admin, "mia": Role.member, "vera": Role.viewer}
+"""Who is in `acme` besides its owner `olivia`. `nina` owns `acme-2`, `zoe` is nowhere."""
+
+
+@dataclass(frozen=True)
+class KnownClaims:
+    """ports.Claims."""
+
+    subject: str
+    email: str | None
+    tenant_claim: str | None
+    expires: int = 2_000_000_000
+
+
+class KnownTokens:
+    """ports.TokenVerifier: it knows what it gave out, and nothing else."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, KnownClaims] = {"expired": KnownClaims("olivia", None, None, 0)}
+        self.away = False
+
+    def give(self, subject: str, tenant_claim: str | None = None) -> str:
+        """A token of this user."""
+        token = f"token-of.{subject}.{tenant_claim}"
+        self._known[token] = KnownClaims(subject, f"{subject}@example.com", tenant_claim)
+        return token
+
+    async def verify(self, token: str) -> KnownClaims:
+        """See the port."""
+        if self.away:
+            raise ArtcafeError(Code.unavailable, "The issuer's keys were never had.")
+        claims = self._known.get(token)
+        if claims is None:
+            raise ArtcafeError(Code.unauthorized, "The token is not valid.")
+        if claims.expires == 0:
+            raise ArtcafeError(Code.token_expired)
+        return claims
+
+
+@dataclass
+class Api:
+    """The application, and the installation behind it. `checks` are what health asks."""
+
+    installation: Installation
+    issuer: Issuer | None = None
+    tokens: KnownTokens = field(default_factory=KnownTokens)
+    checks: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
+    hosts: list[str] = field(default_factory=list)
+    app: FastAPI = field(init=False)
+
+    def __post_init__(self) -> None:
+        process = self.installation.process
+        self.checks |= {"bus": self.installation.bus.ping, "store": self.installation.memory.ping}
+        cases = UseCases(
+            tenants=process.tenants,
+            agents=process.agents,
+            channels=process.channels,
+            messages=process.messages,
+            login=process.login,
+            presence=process.presence,
+            meter=process.meter,
+            tokens=self.tokens,
+            issuer=self.issuer,
+            clock=self.installation.clock,
+            server_name=self._server_name,
+            checks=self.checks,
+            version="1.2.3",
+        )
+        self.app = create_app(cases, MAX_BODY)
+
+    def _server_name(self, host: str) -> str:
+        self.hosts.append(host)
+        return SERVER
+
+    def client(self, **headers: str) -> httpx.AsyncClient:
+        """A client with these headers; `_` in a name is written `-`. Faults are answers, as in production."""
+        return httpx.AsyncClient(
+            transport=httpx.ASGITransport(self.app, raise_app_exceptions=False),
+            base_url="http://api.example.com",
+            headers={name.replace("_", "-"): value for name, value in headers.items()},
+        )
+
+    def signed_in(
+        self, user: str, tenant: str | None = "acme", claim: str | None = None
+    ) -> httpx.AsyncClient:
+        """A client with the user's token, in a tenant unless it is None."""
+        headers = {"authorization": f"Bearer {self.tokens.give(user, claim)}"}
+        return self.client(**headers, **({} if tenant is None else {"x_tenant_id": tenant}))
+
+
+async def furnished(issuer: Issuer | None = None) -> Api:
+    """An API with two tenants and the people of MEMBERS."""
+    installation = await Installation.open()
+    olivia = await installation.make_tenant(ACME, "olivia")
+    await installation.make_tenant(OTHER, "nina")
+    for user, role in MEMBERS.items():
+        await installation.process.tenants.put_member(olivia, UserId(user), role, f"{user}@example.com")
+    return Api(installation, issuer)
+
+
+def problem(answer: httpx.Response, code: Code, status: int | None = None) -> dict[str, Any]:
+    """Check that this is a whole problem document of this error (RFC 9457), and give it."""
+    assert answer.status_code == (status or code.http), answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    body: dict[str, Any] = answer.json()
+    assert body["code"] == code.name, body
+    assert body["status"] == answer.status_code
+    assert body["type"] == "about:blank"
+    assert isinstance(body["title"], str)
+    assert body["title"]
+    assert isinstance(body["detail"], str)
+    assert body["detail"]
+    assert set(body) <= {"type", "title", "status", "code", "detail", "retry_after_ms"}
+    assert ("www-authenticate" in answer.headers) == (answer.status_code == 401)
+    return body
+
+
+def good(answer: httpx.Response, status: int = 200) -> Any:
+    """Check the status and give the JSON."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/json"
+    return answer.json()

@@ -1,0 +1,315 @@
+"""The meter: exact whatever fails, bounded whoever counts."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import date, timedelta
+
+import pytest
+
+from artcafe.server.core.usage import API_CALLS, BYTES, MAX_DAYS, MAX_SUBJECTS, MESSAGES, SUBJECT, Meter
+from artcafe.server.domain.ids import TenantId
+from artcafe.server.ports import UsageRecords
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+from tests.kit.installation import ACME, OTHER, Installation
+from tests.kit.issuers import StoppedClock
+from tests.kit.outcomes import refused
+
+TODAY = date(2025, 11, 24)
+Counts = dict[tuple[TenantId, str, str], int]
+
+
+@pytest.fixture
+def meter(installation: Installation) -> Meter:
+    return installation.process.meter
+
+
+async def written(installation: Installation, tenant: TenantId = ACME) -> dict[str, int]:
+    """What the store has, as `{day#metric: n}`."""
+    return await installation.memory.counters(f"USE#{tenant}")
+
+
+class SlowRecords:
+    """ports.UsageRecords that write when told, and not before."""
+
+    def __init__(self, records: UsageRecords) -> None:
+        self._records = records
+        self.asked = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def add(self, counts: Mapping[tuple[TenantId, str, str], int]) -> None:
+        """Wait, then write what there was at the time of the call."""
+        taken = dict(counts)
+        self.asked.set()
+        await self.go_on.wait()
+        await self._records.add(taken)
+
+    async def days(self, tenant: TenantId, first: str, last: str) -> Mapping[str, Mapping[str, int]]:
+        """As there are."""
+        return await self._records.days(tenant, first, last)
+
+
+class KeptRecords:
+    """ports.UsageRecords in a dictionary; they fail as often as told."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.failures = failures
+        self.counts: Counts = {}
+
+    async def add(self, counts: Mapping[tuple[TenantId, str, str], int]) -> None:
+        """Add, or fail."""
+        if self.failures:
+            self.failures -= 1
+            raise ArtcafeError(Code.unavailable)
+        for key, amount in counts.items():
+            self.counts[key] = self.counts.get(key, 0) + amount
+
+    async def days(self, tenant: TenantId, first: str, last: str) -> Mapping[str, Mapping[str, int]]:
+        """Nothing: these tests read `counts`."""
+        return {}
+
+
+class TestCounting:
+    async def test_a_message_counts_itself_its_bytes_and_its_subject(
+        self, installation: Installation, meter: Meter
+    ) -> None:
+        meter.message(ACME, "tasks.new", 10)
+        meter.message(ACME, "tasks.new", 5)
+        meter.message(ACME, "tasks.old", 0)
+        meter.message(OTHER, "tasks.new", 1)
+        meter.count(ACME, API_CALLS)
+        meter.count(ACME, API_CALLS, 4)
+        assert await written(installation) == {}
+
+        await meter.flush()
+
+        assert await written(installation) == {
+            "2025-11-24#api_calls": 5,
+            "2025-11-24#bytes": 15,
+            "2025-11-24#messages": 3,
+            "2025-11-24#subject:tasks.new": 2,
+            "2025-11-24#subject:tasks.old": 1,
+        }
+        assert (await written(installation, OTHER))["2025-11-24#messages"] == 1
+
+    async def test_the_day_is_the_utc_day_on_which_it_was_counted(
+        self, installation: Installation, meter: Meter
+    ) -> None:
+        installation.clock.advance(8 * 3600 - 1)
+        meter.count(ACME, MESSAGES)
+        installation.clock.advance(1)
+        meter.count(ACME, MESSAGES)
+
+        await meter.flush()
+
+        assert await written(installation) == {"2025-11-24#messages": 1, "2025-11-25#messages": 1}
+
+    async def test_several_processes_add_up(self, installation: Installation, meter: Meter) -> None:
+        other = installation.start("p2").meter
+        for _ in range(3):
+            meter.count(ACME, MESSAGES)
+            other.count(ACME, MESSAGES)
+            await asyncio.gather(meter.flush(), other.flush())
+
+        assert await written(installation) == {"2025-11-24#messages": 6}
+
+
+class TestFlush:
+    async def test_nothing_counted_is_nothing_written(self, installation: Installation, meter: Meter) -> None:
+        installation.store.away = True
+
+        await meter.flush()
+
+    async def test_what_was_written_is_not_written_again(
+        self, installation: Installation, meter: Meter
+    ) -> None:
+        meter.count(ACME, MESSAGES)
+
+        await meter.flush()
+        await meter.flush()
+
+        assert await written(installation) == {"2025-11-24#messages": 1}
+
+    async def test_one_that_fails_loses_nothing(self, installation: Installation, meter: Meter) -> None:
+        meter.message(ACME, "a", 1)
+        for _ in range(3):
+            installation.store.away = True
+            with refused(Code.unavailable):
+                await meter.flush()
+            installation.store.heal()
+            meter.message(ACME, "a", 1)
+
+        await meter.flush()
+
+        assert await written(installation) == {
+            "2025-11-24#bytes": 4,
+            "2025-11-24#messages": 4,
+            "2025-11-24#subject:a": 4,
+        }
+
+    async def test_one_that_fails_unknowingly_counts_again_and_never_less(
+        self, installation: Installation, meter: Meter
+    ) -> None:
+        meter.count(ACME, MESSAGES)
+        installation.store.writes_left, installation.store.lies = 0, True
+        with refused(Code.unavailable):
+            await meter.flush()
+        installation.store.heal()
+
+        await meter.flush()
+
+        assert await written(installation) == {"2025-11-24#messages": 2}
+
+    async def test_one_that_is_cancelled_before_it_wrote_loses_nothing(
+        self, installation: Installation, meter: Meter
+    ) -> None:
+        meter.count(ACME, MESSAGES, 3)
+        flush = asyncio.create_task(meter.flush())
+        await asyncio.sleep(0)
+        meter.count(ACME, MESSAGES)
+        flush.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await flush
+        assert await written(installation) == {}
+
+        await meter.flush()
+
+        assert await written(installation) == {"2025-11-24#messages": 4}
+
+    async def test_what_is_counted_meanwhile_goes_with_the_next(self, clock: StoppedClock) -> None:
+        kept = KeptRecords()
+        slow = SlowRecords(kept)
+        meter = Meter(slow, clock)
+        meter.count(ACME, MESSAGES)
+        flush = asyncio.create_task(meter.flush())
+        await slow.asked.wait()
+        meter.count(ACME, MESSAGES, 10)
+        # A second flush at the same time leaves everything to the next one.
+        await meter.flush()
+        assert kept.counts == {}
+        slow.go_on.set()
+        await flush
+        assert kept.counts == {(ACME, "2025-11-24", MESSAGES): 1}
+
+        await meter.flush()
+
+        assert kept.counts == {(ACME, "2025-11-24", MESSAGES): 11}
+
+    async def test_a_deleted_tenants_counts_are_forgotten_also_those_on_their_way(
+        self, clock: StoppedClock
+    ) -> None:
+        kept = KeptRecords(failures=1)
+        slow = SlowRecords(kept)
+        meter = Meter(slow, clock)
+        for tenant in (ACME, OTHER):
+            meter.count(tenant, MESSAGES)
+        flush = asyncio.create_task(meter.flush())
+        await slow.asked.wait()
+        meter.count(ACME, MESSAGES)
+        meter.forget(ACME)
+        slow.go_on.set()
+        with refused(Code.unavailable):
+            await flush
+
+        await meter.flush()
+
+        assert kept.counts == {(OTHER, "2025-11-24", MESSAGES): 1}
+
+
+@pytest.fixture
+def clock() -> StoppedClock:
+    return StoppedClock()
+
+
+class TestSubjects:
+    async def test_so_many_are_counted_by_name_and_the_rest_together(self, clock: StoppedClock) -> None:
+        kept = KeptRecords()
+        meter = Meter(kept, clock)
+        for number in range(MAX_SUBJECTS + 50):
+            meter.message(ACME, f"s.{number}", 1)
+        meter.message(ACME, "s.0", 1)
+
+        await meter.flush()
+
+        metrics = {metric: amount for (_, _, metric), amount in kept.counts.items()}
+        assert metrics.pop(SUBJECT + "*") == 50
+        assert metrics.pop(SUBJECT + "s.0") == 2
+        assert metrics.pop(MESSAGES) == metrics.pop(BYTES) == MAX_SUBJECTS + 51
+        assert set(metrics) == {f"{SUBJECT}s.{number}" for number in range(1, MAX_SUBJECTS)}
+
+    async def test_after_a_flush_names_are_counted_again(self, clock: StoppedClock) -> None:
+        kept = KeptRecords()
+        meter = Meter(kept, clock)
+        for number in range(MAX_SUBJECTS):
+            meter.message(ACME, f"s.{number}", 1)
+        await meter.flush()
+        kept.counts.clear()
+
+        meter.message(ACME, "new", 1)
+        await meter.flush()
+
+        assert kept.counts[ACME, "2025-11-24", SUBJECT + "new"] == 1
+
+    async def test_a_store_that_stays_away_does_not_let_them_pile_up(self, clock: StoppedClock) -> None:
+        kept = KeptRecords(failures=5)
+        meter = Meter(kept, clock)
+        for flush in range(5):
+            for number in range(MAX_SUBJECTS):
+                meter.message(ACME, f"s.{flush}.{number}", 1)
+            with refused(Code.unavailable):
+                await meter.flush()
+
+        await meter.flush()
+
+        names = [metric for _, _, metric in kept.counts if metric.startswith(SUBJECT)]
+        assert len(names) == MAX_SUBJECTS + 1
+        assert kept.counts[ACME, "2025-11-24", SUBJECT + "*"] == 4 * MAX_SUBJECTS
+        assert kept.counts[ACME, "2025-11-24", MESSAGES] == 5 * MAX_SUBJECTS
+
+
+class TestDays:
+    async def test_every_day_is_there_with_what_is_not_written_yet(
+        self, installation: Installation, meter: Meter
+    ) -> None:
+        meter.count(ACME, MESSAGES, 2)
+        await meter.flush()
+        meter.count(ACME, MESSAGES, 3)
+        meter.count(OTHER, MESSAGES, 100)
+        installation.clock.advance(86_400)
+        meter.count(ACME, MESSAGES, 5)
+
+        assert await meter.days(ACME, TODAY - timedelta(1), TODAY + timedelta(1)) == {
+            "2025-11-23": {},
+            "2025-11-24": {MESSAGES: 5},
+            "2025-11-25": {MESSAGES: 5},
+        }
+        assert await meter.days(ACME, TODAY, TODAY) == {"2025-11-24": {MESSAGES: 5}}
+
+    async def test_what_is_on_its_way_is_counted_too(self, clock: StoppedClock) -> None:
+        slow = SlowRecords(KeptRecords())
+        meter = Meter(slow, clock)
+        meter.count(ACME, MESSAGES)
+        flush = asyncio.create_task(meter.flush())
+        await slow.asked.wait()
+        meter.count(ACME, MESSAGES, 10)
+
+        assert await meter.days(ACME, TODAY, TODAY) == {"2025-11-24": {MESSAGES: 11}}
+        slow.go_on.set()
+        await flush
+
+    async def test_a_span_that_ends_before_it_begins_or_is_too_long_is_refused(self, meter: Meter) -> None:
+        with refused(Code.validation_failed):
+            await meter.days(ACME, TODAY, TODAY - timedelta(1))
+        with refused(Code.validation_failed):
+            await meter.days(ACME, TODAY - timedelta(MAX_DAYS), TODAY)
+
+        assert len(await meter.days(ACME, TODAY - timedelta(MAX_DAYS - 1), TODAY)) == MAX_DAYS
+
+    async def test_a_report_changes_nothing(self, installation: Installation, meter: Meter) -> None:
+        meter.count(ACME, MESSAGES)
+        report = await meter.days(ACME, TODAY, TODAY)
+        report["2025-11-24"][MESSAGES] = 99
+
+        await meter.flush()
+
+        assert await written(installation) == {"2025-11-24#messages": 1}
