@@ -9,15 +9,19 @@ async with Client("ws://127.0.0.1:8000", tenant="acme", agent="planner", key="~/
             print(message.subject, message.sender, message.data)
 """
 
-from artcafe.client.backoff import Backoff
-from artcafe.client.client import Client
-from artcafe.client.errors import OutcomeUnknownError, SlowSubscriptionError
-from artcafe.client.link import State
-from artcafe.client.message import Message
-from artcafe.client.signer import KeyFile, Signer, SignerError, SshAgent
-from artcafe.client.subscription import Subscription
-from artcafe.wire.codes import Code
-from artcafe.wire.errors import ArtcafeError
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from artcafe.client.backoff import Backoff
+    from artcafe.client.client import Client
+    from artcafe.client.errors import OutcomeUnknownError, SlowSubscriptionError
+    from artcafe.client.link import State
+    from artcafe.client.message import Message
+    from artcafe.client.signer import KeyFile, Signer, SignerError, SshAgent
+    from artcafe.client.subscription import Subscription
+    from artcafe.wire.codes import Code
+    from artcafe.wire.errors import ArtcafeError
 
 __all__ = [
     "ArtcafeError",
@@ -34,3 +38,32 @@ __all__ = [
     "State",
     "Subscription",
 ]
+
+# Loaded when first asked for (PEP 562): whatever imports a part of this package imports this file, and
+# neither a server nor `artcafe --help` should wait for the SDK's WebSockets and cryptography.
+_HOMES = {
+    "ArtcafeError": "artcafe.wire.errors",
+    "Backoff": "artcafe.client.backoff",
+    "Client": "artcafe.client.client",
+    "Code": "artcafe.wire.codes",
+    "KeyFile": "artcafe.client.signer",
+    "Message": "artcafe.client.message",
+    "OutcomeUnknownError": "artcafe.client.errors",
+    "Signer": "artcafe.client.signer",
+    "SignerError": "artcafe.client.signer",
+    "SlowSubscriptionError": "artcafe.client.errors",
+    "SshAgent": "artcafe.client.signer",
+    "State": "artcafe.client.link",
+    "Subscription": "artcafe.client.subscription",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

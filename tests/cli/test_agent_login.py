@@ -1,5 +1,7 @@
 """Logging in as an agent: what has to be said, and which key signs."""
 
+import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,15 @@ from tests.kit.ssh_keys import fingerprint, make_key, public_line, ssh_keygen_ac
 @pytest.fixture
 def key(tmp_path: Path) -> Path:
     return make_key(tmp_path)
+
+
+def wait_for(path: Path) -> None:
+    """Wait until an ssh-agent takes connections: its socket is there a moment before."""
+    deadline = time.monotonic() + 10
+    with socket.socket(socket.AF_UNIX) as probe:
+        while probe.connect_ex(str(path)) != 0:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
 
 
 def signed_with(stub: RestStub, folder: Path, key: Path) -> bool:
@@ -61,10 +72,11 @@ def test_an_ssh_agent_signs(
 ) -> None:
     which = ["--key", fingerprint(key)] if named else []
     words = ["pub", "tasks.new", "1", "-t", "acme", "-a", "planner", "--ssh-agent", *which]
-    with running_ssh_agent(tmp_path / "agent") as socket:
-        add_key(socket, make_key(tmp_path, "rsa-2048") if named else key)
-        add_key(socket, key)
-        result = artcafe(*words, SSH_AUTH_SOCK=str(socket))
+    with running_ssh_agent(tmp_path / "agent") as path:
+        wait_for(path)
+        add_key(path, make_key(tmp_path, "rsa-2048") if named else key)
+        add_key(path, key)
+        result = artcafe(*words, SSH_AUTH_SOCK=str(path))
 
     assert result.exit_code == 0, result.stderr
     assert signed_with(stub, tmp_path, key)

@@ -60,9 +60,14 @@ class KnownTokens:
 
 @dataclass
 class Api:
-    """The application, and the installation behind it. `checks` are what health asks."""
+    """The application, and the installation behind it. `checks` are what health asks.
+
+    To make an application takes FastAPI longer than most tests take: one may be given, and is put
+    before this installation until it is given to another Api.
+    """
 
     installation: Installation
+    application: FastAPI | None = None
     issuer: Issuer | None = None
     tokens: KnownTokens = field(default_factory=KnownTokens)
     checks: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
@@ -87,7 +92,8 @@ class Api:
             checks=self.checks,
             version="1.2.3",
         )
-        self.app = create_app(cases, MAX_BODY)
+        self.app = self.application or create_app(cases, MAX_BODY)
+        self.app.state.use_cases = cases
 
     def _server_name(self, host: str) -> str:
         self.hosts.append(host)
@@ -109,14 +115,14 @@ class Api:
         return self.client(**headers, **({} if tenant is None else {"x_tenant_id": tenant}))
 
 
-async def furnished(issuer: Issuer | None = None) -> Api:
+async def furnished(application: FastAPI | None = None, issuer: Issuer | None = None) -> Api:
     """An API with two tenants and the people of MEMBERS."""
     installation = await Installation.open()
     olivia = await installation.make_tenant(ACME, "olivia")
     await installation.make_tenant(OTHER, "nina")
     for user, role in MEMBERS.items():
         await installation.process.tenants.put_member(olivia, UserId(user), role, f"{user}@example.com")
-    return Api(installation, issuer)
+    return Api(installation, application, issuer)
 
 
 def problem(answer: httpx.Response, code: Code, status: int | None = None) -> dict[str, Any]:

@@ -4,6 +4,8 @@ import asyncio
 from types import TracebackType
 from urllib.parse import urlsplit
 
+from tests.kit.deadlines import eventually
+
 
 class Proxy:
     """Forwards to one address. Enter it before use.
@@ -108,3 +110,8 @@ class Proxy:
             writer.write(data)
             await writer.drain()
         writer.transport.abort()
+
+
+async def accepted(proxy: Proxy, number: int) -> None:
+    """Wait until this many connections were made."""
+    await eventually(lambda: proxy.accepted == number)

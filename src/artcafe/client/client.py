@@ -47,6 +47,7 @@ class Client:
     is called with each new `State`, `on_error` with each error that belongs to no call (they are
     logged too): plain functions, called soon, in the client's event loop. `tls` replaces the system's
     certificate authorities; `backoff` the delays between attempts; `clock` is in seconds, monotonic.
+    A frame of more than `max_frame_bytes` ends the client with too_large.
 
     A client belongs to one event loop and connects once. Its calls may be made from many tasks and may
     be cancelled. Every failure is an ArtcafeError that says what happened, whatever made it; `key`

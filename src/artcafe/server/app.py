@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from urllib.parse import urlsplit
 
 import httpx
 from fastapi import FastAPI
 
-from artcafe.server.api import agents, channels, errors, health, local, login, tenants, usage
+from artcafe.server.api import agents, channels, errors, health, local, login, openapi, tenants, usage
 from artcafe.server.api.deps import UseCases
 from artcafe.server.api.limits import BodyLimit
 from artcafe.server.bus.authority import Authority
@@ -165,7 +164,7 @@ async def platform(
             bus=links,
             clock=clock,
             limits=_gateway_limits(settings),
-            server_name=_server_name(settings, place),
+            server_name=server_name(settings, place),
             new_connection_id=new_id,
             new_message_id=next_message_id,
             jitter=random.random,
@@ -199,7 +198,7 @@ async def platform(
             tokens=await _verifier(settings, place, http, clock, embedded=embedded),
             issuer=issuer,
             clock=clock,
-            server_name=_server_name(settings, place),
+            server_name=server_name(settings, place),
             checks={"bus": links.ping, "store": _store_check(store)},
             version=VERSION,
         )
@@ -222,6 +221,7 @@ def create_app(cases: UseCases, max_body_bytes: int) -> FastAPI:
     """The REST API over some use cases."""
     app = FastAPI(
         title="ArtCafe PubSub",
+        description="Humans manage tenants, agents and channels. Agents talk over WebSockets.",
         version=cases.version,
         docs_url=None,
         redoc_url=None,
@@ -232,6 +232,7 @@ def create_app(cases: UseCases, max_body_bytes: int) -> FastAPI:
     app.add_middleware(BodyLimit, limit=max_body_bytes)
     for room in (health, tenants, login, agents, channels, usage, local):
         app.include_router(room.router)
+    openapi.install(app)
     return app
 
 
@@ -280,14 +281,18 @@ def _secret(settings: Settings, seed: bytes) -> bytes:
     return sha256(b"artcafe challenge secret\n" + given).digest()
 
 
-def _server_name(settings: Settings, place: Place) -> Callable[[str], str]:
-    """What agents sign as the server: never what a client made up, so a login cannot be relayed."""
+def server_name(settings: Settings, place: Place) -> Callable[[str], str]:
+    """What agents sign as the server: never what a client made up, so a login cannot be relayed.
+
+    Without a public address, a loopback name with the right port is as good as the place itself.
+    """
+
+    ours = {f"{name}:{place.port}" for name in LOOPBACK}
 
     def name(host: str) -> str:
         if settings.public_url is not None:
             return settings.public_url
-        parts = urlsplit(f"ws://{host}")
-        if parts.hostname in LOOPBACK and parts.port == place.port and parts.netloc == host:
+        if host in ours:
             return f"ws://{host}"
         return place.url.replace("http://", "ws://", 1)
 

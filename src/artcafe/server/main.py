@@ -56,7 +56,7 @@ def run(settings: Settings, *, embedded: bool, ready: Callable[[Running], None])
     With `embedded` a nats-server of our own is started and ends with this process, whatever happens
     to it; without, the NATS at `nats_url` is used.
     """
-    _log(settings)
+    log_to_stderr(settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             runner.run(_run(settings, embedded=embedded, ready=ready))
@@ -259,7 +259,8 @@ class _JsonLines(logging.Formatter):
         return json.dumps(line)
 
 
-def _log(settings: Settings) -> None:
+def log_to_stderr(settings: Settings) -> None:
+    """Send every log record to standard error, in the format and from the level that are set."""
     handler = logging.StreamHandler(sys.stderr)
     if settings.log_format == "json":
         handler.setFormatter(_JsonLines())

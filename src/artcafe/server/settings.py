@@ -4,16 +4,23 @@ The names below are prefixed with `ARTCAFE_` in the environment; some have a sec
 earlier deployments used. docs/settings.md is generated from this file.
 """
 
+import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from artcafe.server.domain.plan import TIERS
 
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
+"""This machine's own names, as they stand in a URL."""
+
+MIN_SECRET = 32
+"""Characters of a secret that signs."""
+
+_ADDRESS = re.compile(r"wss?://([A-Za-z0-9._-]{1,200}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?/?")
 
 
 class SettingsError(ValueError):
@@ -27,7 +34,7 @@ def _named(name: str, *older: str) -> AliasChoices:
 class Settings(BaseSettings):
     """The server's settings."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_ignore_empty=True)
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_ignore_empty=True, allow_inf_nan=False)
 
     host: str = Field("127.0.0.1", validation_alias=_named("host"), description="Address to listen on.")
     port: int = Field(
@@ -81,7 +88,6 @@ class Settings(BaseSettings):
     )
     secret_key: SecretStr | None = Field(
         None,
-        min_length=32,
         validation_alias=_named("secret_key", "JWT_SECRET_KEY"),
         description=(
             "Signs the challenges agents answer; 32 characters at least. "
@@ -215,10 +221,34 @@ class Settings(BaseSettings):
     def _address_only(cls, url: str | None) -> str | None:
         if url is None:
             return None
-        parts = urlsplit(url)
-        if parts.scheme not in {"ws", "wss"} or not parts.hostname or parts.path not in {"", "/"}:
+        # It becomes a line of what agents sign, so it holds what such a line may hold and nothing else.
+        if _ADDRESS.fullmatch(url) is None:
             raise ValueError("must be ws://host[:port] or wss://host[:port]")
-        return f"{parts.scheme}://{parts.netloc}"
+        return url.removesuffix("/")
+
+    @field_validator("nats_url", "oidc_issuer", "oidc_jwks_url")
+    @classmethod
+    def _without_a_password(cls, url: str | None) -> str | None:
+        if url is not None and "@" in url:
+            raise ValueError("must not hold a user or a password: it is shown and logged")
+        return url
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, networks: str) -> str:
+        try:
+            for word in _words(networks):
+                ip_network(word)
+        except ValueError:
+            raise ValueError("must be networks like 10.0.0.0/8, separated by commas") from None
+        return networks
+
+    @field_validator("secret_key")
+    @classmethod
+    def _long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and len(secret.get_secret_value().strip()) < MIN_SECRET:
+            raise ValueError(f"must have {MIN_SECRET} characters at least")
+        return secret
 
     @field_validator("operator_seed")
     @classmethod
@@ -235,10 +265,11 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _cognito_whole(self) -> "Settings":
         if self.cognito_user_pool_id and not self.aws_region and not self.oidc_issuer:
-            raise ValueError("cognito_user_pool_id needs aws_region (AWS_REGION)")
+            raise ValueError("ARTCAFE_COGNITO_USER_POOL_ID: needs ARTCAFE_AWS_REGION, or AWS_REGION")
         if self.issuer and not self.client_ids and not self.audiences:
             raise ValueError(
-                "an OIDC issuer needs oidc_client_ids or oidc_audiences: else any of its tokens would count"
+                "ARTCAFE_OIDC_ISSUER: needs ARTCAFE_OIDC_CLIENT_IDS or ARTCAFE_OIDC_AUDIENCES, "
+                "else any token of the issuer would count"
             )
         return self
 
@@ -277,8 +308,25 @@ def load(**given: Any) -> Settings:
             **{f"ARTCAFE_{name.upper()}": value for name, value in given.items() if value is not None}
         )
     except ValidationError as error:
-        faults = (
-            f"{'.'.join(str(step) for step in fault['loc']) or 'settings'}: {fault['msg']}"
-            for fault in error.errors(include_input=False)
-        )
+        faults = (_line(fault["loc"], fault["msg"]) for fault in error.errors(include_input=False))
         raise SettingsError("\n".join(faults)) from None
+
+
+def variables() -> dict[str, list[str]]:
+    """The variables of the environment that each setting is read from, in order; the first is its name."""
+    return {name: _choices(field.validation_alias) for name, field in Settings.model_fields.items()}
+
+
+def _choices(alias: object) -> list[str]:
+    assert isinstance(alias, AliasChoices)
+    return [f"{choice}" for choice in alias.choices]
+
+
+def _line(place: tuple[int | str, ...], message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    if not place:  # A fault of several settings together: its message names them.
+        return message
+    for names in variables().values():
+        if place[0] in names:
+            return f"{' or '.join(names)}: {message}"
+    return f"{place[0]}: {message}"

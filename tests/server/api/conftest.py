@@ -1,14 +1,23 @@
 """The REST API over an installation in memory."""
 
+import asyncio
+
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from tests.kit.api import Api, furnished
 
 
+@pytest.fixture(scope="session")
+def application() -> FastAPI:
+    """One for all tests: nothing in it outlives a request but the use cases, which each test brings."""
+    return asyncio.run(furnished()).app
+
+
 @pytest.fixture
-async def api() -> Api:
-    return await furnished()
+async def api(application: FastAPI) -> Api:
+    return await furnished(application)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
-from tests.kit.api import Api, good, problem
+from tests.kit.api import Api, furnished, good, problem
 
 SECRET = "hunter2-do-not-repeat"
 JSON = {"content-type": "application/json"}
@@ -309,7 +309,8 @@ class TestFaults:
             problem(answer, Code.unavailable)
             assert answer.headers["retry-after"] == "1"
 
-    async def test_a_wait_is_told_twice(self, api: Api, olivia: httpx.AsyncClient) -> None:
+    async def test_a_wait_is_told_twice(self) -> None:
+        api = await furnished()
         router = APIRouter()
 
         @router.get("/limited")
@@ -318,14 +319,13 @@ class TestFaults:
 
         api.app.include_router(router)
 
-        answer = await olivia.get("/limited")
+        answer = await api.client().get("/limited")
 
         assert problem(answer, Code.rate_limited)["retry_after_ms"] == 1200
         assert answer.headers["retry-after"] == "2"
 
-    async def test_a_fault_is_logged_and_says_nothing(
-        self, api: Api, olivia: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
-    ) -> None:
+    async def test_a_fault_is_logged_and_says_nothing(self, caplog: pytest.LogCaptureFixture) -> None:
+        api = await furnished()
         router = APIRouter()
 
         @router.get("/fault")
@@ -334,16 +334,15 @@ class TestFaults:
 
         api.app.include_router(router)
 
-        answer = await olivia.get("/fault")
+        answer = await api.client().get("/fault")
 
         problem(answer, Code.internal)
         assert SECRET not in answer.text
         assert "ZeroDivisionError" not in answer.text
         assert SECRET in caplog.text
 
-    async def test_an_error_without_an_http_form_is_a_fault_here(
-        self, api: Api, olivia: httpx.AsyncClient
-    ) -> None:
+    async def test_an_error_without_an_http_form_is_a_fault_here(self) -> None:
+        api = await furnished()
         router = APIRouter()
 
         @router.get("/slow")
@@ -352,4 +351,4 @@ class TestFaults:
 
         api.app.include_router(router)
 
-        problem(await olivia.get("/slow"), Code.slow_consumer, 500)
+        problem(await api.client().get("/slow"), Code.slow_consumer, 500)

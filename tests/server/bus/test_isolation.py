@@ -5,16 +5,12 @@ Each refusal has its counterpart beside it: the same thing works where it should
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 import pytest_asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nats.aio.client import Client
-from nats.errors import Error as NatsError
 
 from artcafe.server.bus.control import ControlLink
 from artcafe.server.bus.operator import Credentials, Operator
@@ -25,18 +21,12 @@ from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.subjects import matches, pattern_to_bus, to_bus
 from tests.kit.buses import tenant_links
 from tests.kit.deadlines import eventually
-from tests.kit.nats import Nats, WallClock, make_tenant, running_nats
+from tests.kit.nats import Nats, WallClock, make_tenant
+from tests.kit.nats_client import raw, refused
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 Got = list[tuple[str, str]]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def nats(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Nats]:
-    """One nats-server for all."""
-    async with running_nats(tmp_path_factory.mktemp("nats")) as nats:
-        yield nats
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,73 +81,6 @@ async def everything_arrived(world: World) -> None:
     for link in world.receiving:
         link.publish("m.test.mark", b"")
     await eventually(lambda: len(world.marks) == len(world.receiving))
-
-
-class Raw:
-    """Any NATS client with some credentials, and what it was told."""
-
-    def __init__(self, client: Client) -> None:
-        self.client = client
-        self.errors: list[str] = []
-        self.got: Got = []
-
-    async def note(self, error: Exception) -> None:
-        """Remember an error."""
-        self.errors.append(str(error))
-
-    async def hear(self, pattern: str) -> None:
-        """Subscribe, and return when the server knows, or has refused."""
-
-        async def take(message: Any) -> None:
-            self.got.append((message.subject, message.data.decode(errors="replace")))
-
-        await self.client.subscribe(pattern, cb=take)
-        await self.settle()
-
-    async def refuses(self, pattern: str) -> None:
-        """Assert that the server refuses this subscription."""
-        before = len(self.errors)
-        await self.hear(pattern)
-        await eventually(lambda: len(self.errors) > before, pattern)
-        assert "permissions violation for subscription" in self.errors[-1]
-
-    async def settle(self) -> None:
-        """Return when the server has done everything asked for, and its errors are here."""
-        await self.client.flush()
-        await self.client.flush()
-
-    async def ask(self, subject: str, seconds: float = 0.1) -> bytes | None:
-        """The answer, or None when there is none."""
-        try:
-            return bytes((await self.client.request(subject, b"", timeout=seconds)).data)
-        except NatsError:
-            return None
-
-
-@asynccontextmanager
-async def raw(nats: Nats, credentials: Credentials) -> AsyncIterator[Raw]:
-    """A connection with these credentials."""
-    raw = Raw(Client())
-    try:
-        await raw.client.connect(
-            nats.url,
-            user_jwt_cb=credentials.jwt,
-            signature_cb=credentials.sign,
-            error_cb=raw.note,
-            allow_reconnect=False,
-            max_reconnect_attempts=1,
-            reconnect_time_wait=0,
-        )
-        yield raw
-    finally:
-        await raw.client.close()
-
-
-async def refused(nats: Nats, credentials: Credentials) -> None:
-    """Assert that nobody gets in with these credentials."""
-    with pytest.raises(NatsError, match="Authorization Violation"):
-        async with raw(nats, credentials):
-            pass
 
 
 def unlimited(operator: Operator, tenant: Tenant, signer: Tenant | None = None) -> Credentials:

@@ -10,11 +10,11 @@ from artcafe.server.domain.rate import TokenBucket
 
 rates = st.floats(0.1, 10_000)
 bursts = st.integers(1, 1_000).map(float)
-gaps = st.lists(st.floats(0, 5) | st.just(0.0) | st.floats(0, 0.01), max_size=200)
+gaps = st.lists(st.floats(0, 5) | st.just(0.0) | st.floats(0, 0.01), max_size=30)
 starts = st.floats(0, 1e9)
 
 
-@given(rates, bursts, starts, gaps)
+@given(rates, st.integers(1, 20).map(float), starts, gaps)
 def test_in_any_stretch_of_time_at_most_the_burst_and_the_rate(
     rate: float, burst: float, start: float, gaps: list[float]
 ) -> None:
@@ -23,12 +23,9 @@ def test_in_any_stretch_of_time_at_most_the_burst_and_the_rate(
     taken: list[float] = []
     for gap in gaps:
         now += gap
-        if bucket.spend(now) == 0.0:
-            taken.append(now)
+        taken += [now for _ in range(30) if bucket.spend(now) == 0.0]
     for first, begin in enumerate(taken):
-        stretch = taken[-1] - begin
-        # What floats lose at a clock that reads 1e9 seconds is far below one token.
-        assert len(taken) - first <= burst + rate * stretch + 1e-3 * (1 + rate / 1000)
+        assert len(taken) - first <= burst + rate * (taken[-1] - begin) + 1e-6
 
 
 @given(rates, bursts, starts)

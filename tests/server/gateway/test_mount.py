@@ -1,5 +1,7 @@
 """WebSockets on a real uvicorn: the way in, messages, and what handlers do with their peers."""
 
+import asyncio
+import contextlib
 import json
 import tracemalloc
 from dataclasses import replace
@@ -183,6 +185,23 @@ async def test_a_client_that_leaves_before_the_decision(
     assert not server.core.server_state.tasks
 
 
+async def test_a_decision_that_comes_too_late(server: Server, doorman: Doorman) -> None:
+    async def stubborn(upgrade: Upgrade) -> Accept:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return Accept(doorman.hire())
+
+    doorman.decide = stubborn
+    async with raw_client(server.port) as client:
+        client.write(UPGRADE.format(target="/").encode())
+        await eventually(lambda: doorman.asked)
+        client.reset()
+        await eventually(lambda: doorman.recorders)
+    await eventually(lambda: not server.core.server_state.tasks)
+    assert doorman.last.opens == 0
+    assert not server.core.server_state.connections
+
+
 async def test_a_client_that_does_not_wait_for_the_decision(server: Server, doorman: Doorman) -> None:
     doorman.gate.clear()
     async with raw_client(server.port) as client:
@@ -195,6 +214,20 @@ async def test_a_client_that_does_not_wait_for_the_decision(server: Server, door
         assert (await client.answer())[0] == 101
         client.write(masked(b"three"))
         assert [await client.frame() for _ in range(3)] == [(TEXT, b"one"), (TEXT, b"two"), (TEXT, b"three")]
+
+
+async def test_bytes_that_come_too_early_are_not_piled_up(server: Server, doorman: Doorman) -> None:
+    doorman.gate.clear()
+    async with raw_client(server.port) as client, httpx.AsyncClient() as rest:
+        client.write(UPGRADE.format(target="/").encode())
+        await eventually(lambda: doorman.asked)
+        client.write(bytes(40_000_000))
+        for _ in range(3):
+            await rest.get(f"{server.http}/health")
+        assert client.writer.transport.get_write_buffer_size() > 20_000_000
+        doorman.gate.set()
+        assert (await client.answer())[0] == 101
+        assert await client.close_code() == 1002
 
 
 async def test_rest_on_the_same_port(server: Server) -> None:
@@ -307,13 +340,13 @@ async def test_a_large_message_leaves_no_large_buffer(server: Server, doorman: D
         pieces = masked(b"x", fin=False) + masked(b"y" * 99_999, CONTINUATION)
         tracemalloc.start()
         try:
-            for large in (whole, pieces):
+            for large, small in ((whole, half), (pieces, masked(b"", PONG) + half)):
                 client.write(large + half[:7])
                 assert len((await client.frame())[1]) == 100_000
-                client.write(half[7:])
+                client.write(half[7:] + large + small)
                 assert await client.frame() == (TEXT, b"half")
-                client.write(large)
                 assert len((await client.frame())[1]) == 100_000
+                assert await client.frame() == (TEXT, b"half")
                 doorman.last.texts.clear()
                 assert tracemalloc.get_traced_memory()[0] < 50_000
         finally:

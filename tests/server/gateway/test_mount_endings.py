@@ -8,7 +8,7 @@ import weakref
 from dataclasses import replace
 
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
@@ -83,8 +83,14 @@ async def test_a_flooding_client_hears_why(server: Server, doorman: Doorman) -> 
     """Hanging up on unread bytes makes the kernel send a reset, which discards the CLOSE before it."""
     async with raw_websocket(server.port) as client:
         recorder = doorman.last
-        recorder.on["text"] = lambda: recorder.peer.close(Code.flooding.close)
-        client.write(masked(b"x" * 1000) * 5000)
+
+        def close() -> None:
+            recorder.peer.close(Code.flooding.close)
+            recorder.peer.pause()
+
+        recorder.on["text"] = close
+        client.write(masked(b"x" * 1000) * 20_000)
+        await client.writer.drain()
         assert await client.close_code() == 4005
     await eventually(lambda: recorder.closes == [4005])
 
@@ -270,6 +276,23 @@ async def test_what_ended_is_freed_at_once(server: Server, doorman: Doorman, who
         await eventually(lambda: handler() is None and peer() is None)
     finally:
         gc.enable()
+
+
+async def test_a_refused_client_that_does_not_read(doorman: Doorman) -> None:
+    app = FastAPI()
+
+    @app.get("/large")
+    async def large() -> Response:
+        return Response(bytes(5_000_000))
+
+    async with (
+        serving(app, doorman, HASTY) as server,
+        raw_client(server.port, receive_buffer=4096) as client,
+    ):
+        client.write(b"GET /large HTTP/1.1\r\nHost: test\r\n\r\n")
+        await eventually(lambda: server.core.server_state.total_requests)
+        client.write(UPGRADE.format(target="/").replace("Version: 13", "Version: 8").encode())
+        await eventually(lambda: not server.core.server_state.connections)
 
 
 async def test_the_server_stops() -> None:

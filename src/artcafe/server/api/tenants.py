@@ -107,9 +107,9 @@ class MemberView(BaseModel):
 
 
 class MemberFields(BaseModel):
-    """A member's role."""
+    """A member's role; without an email the one that is known stays."""
 
-    role: Role = Role.member
+    role: Role
     email: Text = ""
 
 
@@ -117,6 +117,7 @@ class NewMember(MemberFields):
     """A user to add, by its subject at the issuer."""
 
     user_id: Annotated[str, Field(min_length=1, max_length=255)]
+    role: Role = Role.member
 
 
 @router.post("", status_code=201)
@@ -161,7 +162,7 @@ async def list_members(cases: Cases, human: NamedHuman) -> list[MemberView]:
     return [MemberView.of(member) for member in await cases.tenants.members(human)]
 
 
-@router.post("/{tenant_id}/members", status_code=201)
+@router.post("/{tenant_id}/members")
 async def add_member(body: NewMember, cases: Cases, human: NamedHuman) -> MemberView:
     """Add a user to the tenant."""
     member = await cases.tenants.put_member(human, UserId(body.user_id), body.role, body.email)

@@ -7,6 +7,7 @@ while it reconnects it does not tell what was lost. One way to come back is easi
 import asyncio
 import logging
 import re
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -45,6 +46,8 @@ class Connection(Client):
         self._fault: Exception | None = None
         self._answered = answered
         self._takers: dict[int, Deliver] = {}
+        # Bounded by one read of the socket and what asyncio buffers for it.
+        self._arrived: deque[tuple[Deliver, str, bytes]] = deque()
         self._sent = self._asked = self._confirmed = 0
 
     async def open(self, servers: list[str], credentials: Credentials, name: str) -> None:
@@ -83,7 +86,9 @@ class Connection(Client):
             await self.close()
         except OSError as error:
             _log.debug("A NATS connection broke while it was closed: %s", error)
-        self._transport.close()  # type: ignore[no-untyped-call]
+        finally:
+            # Also when nats-py did not come to it: it was interrupted, or had begun before and failed.
+            self._transport.close()  # type: ignore[no-untyped-call]
 
     @property
     def fault(self) -> str:
@@ -156,7 +161,19 @@ class Connection(Client):
             await super()._process_msg(sid, subject, reply, data, headers)
         else:
             # Not called from here: an error of the receiver's would end nats-py's reader.
-            asyncio.get_running_loop().call_soon(deliver, subject.decode(), data)
+            if not self._arrived:
+                asyncio.get_running_loop().call_soon(self._deliver)
+            self._arrived.append((deliver, subject.decode(), data))
+
+    def _deliver(self) -> None:
+        """Deliver what one read brought. An error is the event loop's to report; the rest still comes."""
+        try:
+            while self._arrived:
+                deliver, subject, data = self._arrived.popleft()
+                deliver(subject, data)
+        finally:
+            if self._arrived:
+                asyncio.get_running_loop().call_soon(self._deliver)
 
     async def _read_loop(self) -> None:
         try:

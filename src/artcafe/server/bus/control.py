@@ -4,7 +4,7 @@ import asyncio
 import random
 from types import TracebackType
 
-from artcafe.server.bus.link import BUFFER_BYTES, PATIENCE_SECONDS, NatsLink, NatsSubscription
+from artcafe.server.bus.link import BUFFER_BYTES, PATIENCE_SECONDS, NatsLink, NatsSubscription, leave
 from artcafe.server.bus.operator import Operator
 from artcafe.server.ports import Deliver
 
@@ -42,7 +42,7 @@ class ControlLink:
         except BaseException:
             self._link.close()
             self._running.cancel()
-            await self._tasks.__aexit__(None, None, None)
+            await leave(self._tasks, None)
             raise
         return self
 
@@ -51,7 +51,7 @@ class ControlLink:
     ) -> None:
         self._link.close()
         self._running.cancel()
-        await self._tasks.__aexit__(kind, error, trace)
+        await leave(self._tasks, error)
 
     async def tell(self, topic: str, payload: bytes) -> None:
         """To every process that hears the topic, this one included. At most once.

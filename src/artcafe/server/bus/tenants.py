@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 
-from artcafe.server.bus.link import BUFFER_BYTES, PATIENCE_SECONDS, NatsLink
+from artcafe.server.bus.link import BUFFER_BYTES, PATIENCE_SECONDS, NatsLink, leave
 from artcafe.server.bus.operator import Credentials, Operator
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.tenant import Tenant
@@ -78,7 +78,7 @@ class TenantLinks:
                 for active in list(self._active.values()):
                     endings.create_task(self._end(active, flush=True))
         finally:
-            await self._tasks.__aexit__(kind, error, trace)
+            await leave(self._tasks, error)
 
     async def link(self, tenant: Tenant) -> NatsLink:
         """The tenant's link, connected. Each call that returns is matched by one `release`.

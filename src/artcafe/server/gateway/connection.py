@@ -52,8 +52,9 @@ class Connection:
     """The handler of one peer.
 
     Frames are worked off in the order they came: while one waits for the bus, the next ones wait
-    too, and nothing more is read from the socket. `challenge` is what the agent has to answer, or
-    `principal` is who the URL proved already.
+    too, and nothing more is read from the socket. Once the end has begun nothing is worked off any
+    more, whatever still waits. `challenge` is what the agent has to answer, or `principal` is who
+    the URL proved already.
     """
 
     def __init__(
@@ -88,6 +89,8 @@ class Connection:
         """Say the challenge, or let the proven agent in."""
         self.peer = peer
         self._door.opened(self)
+        if self.gone():
+            return
         if self._principal is not None:
             self._wait_for(self._enter(self._principal))
         elif self._challenge is not None:
@@ -120,10 +123,11 @@ class Connection:
         self._gone = True
         self._backlog.clear()
         self._door.closed(self)
+        self.session = None  # It leads back here; without the circle both are freed at once.
 
     def gone(self) -> bool:
-        """Whether the socket is gone."""
-        return self._gone
+        """Whether the end has begun: what comes is not heard, what is sent is dropped."""
+        return self._gone or (self.peer is not None and self.peer.closed)
 
     # The session's side.
 
@@ -139,17 +143,20 @@ class Connection:
 
     def end(self, code: Code, message: str | None = None) -> None:
         """Say why, and close."""
-        if self.peer is None or self.peer.closed:
+        if self.peer is None or self.gone():
             return
         reason = message or code.value.when
         self.send(frames.Error(code=code.name, message=reason))
         self.peer.close(code.close, reason)
 
     def beat(self) -> None:
-        """Once per heartbeat: ask a client that was silent, close one that was silent twice."""
-        if self.peer is None or self.peer.closed:
+        """Once per heartbeat: ask a client that was silent, close one that was silent twice.
+
+        While its frames wait nothing is read from it, so its silence says nothing.
+        """
+        if self.peer is None or self.gone():
             return
-        self._silent = 0 if self.peer.heard() else self._silent + 1
+        self._silent = 0 if self._busy or self.peer.heard() else self._silent + 1
         if self._silent >= 2:
             self.end(Code.heartbeat_lost)
         elif self._silent:
@@ -157,7 +164,7 @@ class Connection:
 
     def go_away(self, reconnect_after_ms: int) -> None:
         """The server stops: say when to come back, and close with 1012."""
-        if self.peer is None or self.peer.closed:
+        if self.peer is None or self.gone():
             return
         if self.session is not None:
             self.send(frames.Goaway(reason="restart", reconnect_after_ms=reconnect_after_ms))
@@ -166,6 +173,8 @@ class Connection:
     # In order.
 
     def _take(self, message: bytes) -> None:
+        if self.gone():
+            return
         work = self.session.take(message) if self.session is not None else self._answer(message)
         if work is not None:
             self._wait_for(work)
@@ -179,13 +188,14 @@ class Connection:
     async def _finish(self, work: Work) -> None:
         try:
             await work
+            self._busy = False
+            while self._backlog and not self._busy:
+                self._take(self._backlog.popleft())
         except Exception:
             # One of the two edges: a fault ends this connection, never the process.
             LOG.exception("fault in connection %s", self.id)
             self.end(Code.internal)
-        self._busy = False
-        while self._backlog and not self._busy:
-            self._take(self._backlog.popleft())
+            self._busy = False
         if not self._busy and self.peer is not None:
             self.peer.resume()
 
@@ -198,7 +208,7 @@ class Connection:
             return None
         try:
             auth = frames.decode_auth(message)
-        except (msgspec.MsgspecError, RecursionError):
+        except (ValueError, RecursionError):
             self.end(Code.unauthorized)
             return None
         return self._login(challenge, auth)

@@ -7,7 +7,7 @@ from msgspec import Raw
 
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.gateway.framing import frame
-from artcafe.wire.frames import Envelope, encode, splice
+from artcafe.wire.frames import Envelope, decode_envelope, encode, splice
 from artcafe.wire.subjects import from_bus
 
 
@@ -57,18 +57,20 @@ class Legacy:
 class Delivery:
     """A message that arrived from the bus.
 
-    Raises ValueError (msgspec's errors are ValueErrors) when the subject or the payload is not what
-    this platform publishes. The envelope is read and made anew, so no field that somebody put into
-    it can stand for `from` or `subject`.
+    Raises ValueError (msgspec's errors are ValueErrors) or RecursionError when the subject or the
+    payload is not what this platform publishes. The envelope is read and made anew, so no field that
+    somebody put into it can stand for `from` or `subject`.
     """
 
     __slots__ = ("_envelope", "_frames", "_tenant", "id", "sender", "subject")
 
-    def __init__(self, tenant: TenantId, bus_subject: str, envelope: Envelope) -> None:
+    def __init__(self, tenant: TenantId, bus_subject: str, payload: bytes) -> None:
         self.sender, self.subject = from_bus(bus_subject)
-        self.id = envelope.id
+        if not payload.isascii():
+            payload.decode()  # `data` is taken as it is, and text that is not UTF-8 ends a WebSocket.
+        self._envelope = decode_envelope(payload)
+        self.id = self._envelope.id
         self._tenant = tenant
-        self._envelope = envelope
         self._frames: dict[tuple[str, str], bytes] = {}
 
     def frame(self, form: str, dialect: Dialect) -> bytes:

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections import Counter, deque
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +17,7 @@ from artcafe.server.domain.ids import AgentId, TenantId, agent_id, tenant_id
 from artcafe.server.domain.plan import Plan, plan_named
 from artcafe.server.domain.principal import AgentPrincipal
 from artcafe.server.domain.revocation import Revocation
+from artcafe.server.gateway.arrivals import Arrivals
 from artcafe.server.gateway.connection import Connection
 from artcafe.server.gateway.delivery import Legacy, Plain
 from artcafe.server.gateway.handshake import Accept, Refuse, Upgrade
@@ -32,15 +33,9 @@ LOG = logging.getLogger("artcafe.gateway")
 
 AGENT_PATH = "/api/v1/ws/agent/"
 
-LOGIN_SECONDS = 30.0
-"""How long a connection may take to prove its agent."""
-
 RECHECK_SECONDS = 60.0
 """How often the store is asked whether who is connected still may be: a revocation told while the bus
 was away reaches nobody."""
-
-REMEMBER_SECONDS = 60.0
-"""How long a revocation is remembered, for logins that began before it."""
 
 _read_revocation = msgspec.json.Decoder(Revocation).decode
 
@@ -87,12 +82,11 @@ class Gateway:
         self._new_message_id = new_message_id
         self._jitter = jitter
         self._tasks = asyncio.TaskGroup()
-        self._pending: dict[Connection, None] = {}
-        self._pending_by_address: Counter[str] = Counter()
+        self._arrivals = Arrivals(limits.max_pending_logins, limits.max_pending_logins_per_address)
         self._inside: dict[tuple[TenantId, AgentId], dict[Connection, AgentPrincipal]] = {}
         self._hubs: dict[TenantId, TenantHub] = {}
-        self._revocations: deque[tuple[float, Revocation]] = deque()
-        self._stopping = False
+        self._next_check = clock.monotonic() + RECHECK_SECONDS
+        self._stopping = self._over = False
         self._empty = asyncio.Event()
 
     async def __aenter__(self) -> "Gateway":
@@ -101,6 +95,8 @@ class Gateway:
         return self
 
     async def __aexit__(self, *error: object) -> None:
+        self._send_away()
+        self._over = True
         self._sweeper.cancel()
         await self._tasks.__aexit__(None, None, None)
 
@@ -121,7 +117,6 @@ class Gateway:
         ours = frames.SUBPROTOCOL in upgrade.protocols
         protocol = frames.SUBPROTOCOL if ours else None
         text, signature = (_one(upgrade, name) for name in ("challenge", "signature"))
-        self._check_pending(upgrade.remote)
         make = partial(
             Connection,
             self,
@@ -131,9 +126,11 @@ class Gateway:
             legacy=not ours,
         )
         if text is not None and signature is not None:
-            principal = await self._login.answer_text(tenant, agent, text, signature)
+            with self._arrivals.counted(upgrade.remote):
+                principal = await self._login.answer_text(tenant, agent, text, signature)
             connection = make(principal=principal)
         elif ours:
+            self._arrivals.require_room(upgrade.remote)
             server = self._server_name(upgrade.host)
             challenge = self._login.challenge(server, tenant, agent, make.keywords["connection_id"])
             connection = make(challenge=challenge)
@@ -152,19 +149,11 @@ class Gateway:
             # As little as for an agent that does not exist.
             raise ArtcafeError(Code.unauthorized) from None
 
-    def _check_pending(self, remote: str) -> None:
-        if (
-            len(self._pending) >= self._limits.max_pending_logins
-            or self._pending_by_address[remote] >= self._limits.max_pending_logins_per_address
-        ):
-            raise ArtcafeError(
-                Code.too_many_connections, "Too many connections wait for their login.", retry_after=1.0
-            )
-
     def opened(self, connection: Connection) -> None:
         """A socket opened; it is pending until its agent is admitted."""
-        self._pending[connection] = None
-        self._pending_by_address[connection.remote] += 1
+        self._arrivals.add(connection)
+        if self._stopping:  # It was at the endpoint when everybody was sent away.
+            self._go_away(connection)
 
     async def prove(self, challenge: Challenge, auth: frames.Auth) -> AgentPrincipal:
         """Check the answer to a challenge. Raises unauthorized."""
@@ -174,12 +163,12 @@ class Gateway:
         """Let a proven agent in. Raises unauthorized, too_many_connections, unavailable."""
         tenant = principal.tenant
         record = await self._tenants.get(tenant)
-        if record is None or connection.gone() or self._lost_its_right(connection, principal):
+        if record is None or connection.gone() or self._arrivals.lost_its_right(connection, principal):
             raise ArtcafeError(Code.unauthorized)
         plan = plan_named(record.subscription_tier)
         self._require_room(principal, plan)
         # From here on a revocation finds the connection.
-        self._leave_pending(connection)
+        self._arrivals.discard(connection)
         connection.admitted = principal
         self._inside.setdefault((tenant, principal.agent), {})[connection] = principal
         self._presence.arrived(tenant, principal.agent)
@@ -222,7 +211,7 @@ class Gateway:
 
     def closed(self, connection: Connection) -> None:
         """A socket is gone: forget it at once, clean up behind it."""
-        self._leave_pending(connection)
+        self._arrivals.discard(connection)
         principal = connection.admitted
         if principal is not None:
             key = (principal.tenant, principal.agent)
@@ -230,7 +219,7 @@ class Gateway:
             del self._inside[key][connection]
             if not self._inside[key]:
                 del self._inside[key]
-        if not self._pending and not self._inside:
+        if not self._arrivals and not self._inside:
             self._empty.set()
         if connection.session is not None:
             self.start(self._clean_up(connection.session))
@@ -245,86 +234,90 @@ class Gateway:
                 del self._hubs[tenant]
             self._bus.release(tenant)
 
-    def _leave_pending(self, connection: Connection) -> None:
-        if connection in self._pending:
-            del self._pending[connection]
-            self._pending_by_address[connection.remote] -= 1
-            if self._pending_by_address[connection.remote] == 0:
-                del self._pending_by_address[connection.remote]
-
     # Must go.
 
     def revoked(self, _: str, payload: bytes) -> None:
         """Hear a revocation (the control topic): close what it covers, at once."""
-        revocation = _read_revocation(payload)
-        now = self._clock.monotonic()
-        while self._revocations and now - self._revocations[0][0] > REMEMBER_SECONDS:
-            self._revocations.popleft()
-        self._revocations.append((now, revocation))
-        for (tenant, agent), connections in tuple(self._inside.items()):
-            if tenant == revocation.tenant:
-                for connection, principal in tuple(connections.items()):
-                    if revocation.covers(agent, principal.fingerprint):
-                        connection.end(revocation.code)
+        try:
+            revocation = _read_revocation(payload)
+        except (ValueError, RecursionError) as error:
+            LOG.error("a revocation cannot be read, so nobody is closed by it: %s", error)
+            return
+        self._arrivals.revoked(revocation, self._clock.monotonic())
+        covered = [
+            connection
+            for (tenant, agent), connections in self._inside.items()
+            if tenant == revocation.tenant
+            for connection, principal in connections.items()
+            if revocation.covers(agent, principal.fingerprint)
+        ]
+        _for_each(covered, lambda connection: connection.end(revocation.code))
         if revocation.agent is None:
             self._meter.forget(revocation.tenant)
             self.start(self._bus.drop(revocation.tenant))
 
-    def _lost_its_right(self, connection: Connection, principal: AgentPrincipal) -> bool:
-        """Whether a revocation came while this connection was on its way in."""
-        return any(
-            at >= connection.since
-            and revocation.tenant == principal.tenant
-            and revocation.covers(principal.agent, principal.fingerprint)
-            for at, revocation in self._revocations
-        )
-
     async def stop(self, within: float) -> None:
         """Take nobody in any more, send everybody away, wait `within` seconds at most until they went."""
-        self._stopping = True
-        connections = [*self._pending, *(one for held in self._inside.values() for one in held)]
-        for connection in connections:
-            connection.go_away(round(2000 * self._jitter()))
-        if connections:
+        self._empty.clear()
+        if self._send_away():
             with suppress(TimeoutError):  # Who does not go is cut by the server's own shutdown.
                 async with asyncio.timeout(within):
                     await self._empty.wait()
+
+    def _send_away(self) -> bool:
+        """Take nobody in any more and send everybody away; whether there was anybody."""
+        self._stopping = True
+        everybody = [*self._arrivals, *self._everybody_inside()]
+        _for_each(everybody, self._go_away)
+        return bool(everybody)
+
+    def _go_away(self, connection: Connection) -> None:
+        connection.go_away(round(2000 * self._jitter()))
+
+    def _everybody_inside(self) -> list[Connection]:
+        return [connection for connections in self._inside.values() for connection in connections]
 
     async def _sweep(self) -> None:
         """Close who does not answer: one task for all connections."""
         heartbeat = self._limits.heartbeat_seconds
         tick = min(1.0, heartbeat / 2)
         next_beat = self._clock.monotonic() + heartbeat
-        next_check = self._clock.monotonic() + RECHECK_SECONDS
         while True:
             await asyncio.sleep(tick)
             now = self._clock.monotonic()
-            for connection in tuple(self._pending):
-                if now - connection.since > LOGIN_SECONDS:
-                    connection.end(Code.login_timeout)
+            _for_each(self._arrivals.late(now), lambda connection: connection.end(Code.login_timeout))
             if now >= next_beat:
                 next_beat = now + heartbeat
-                for connections in tuple(self._inside.values()):
-                    for connection in tuple(connections):
-                        connection.beat()
-            if now >= next_check:
-                next_check = now + RECHECK_SECONDS
+                _for_each(self._everybody_inside(), Connection.beat)
+            if now >= self._next_check:
+                self._next_check = math.inf
                 self.start(self._recheck())
 
     async def _recheck(self) -> None:
-        for (tenant, agent), connections in tuple(self._inside.items()):
-            keys = await self._login.keys(tenant, agent)
-            for connection, principal in tuple(connections.items()):
-                if keys is None:
-                    connection.end(Code.removed)
-                elif principal.fingerprint not in keys:
-                    connection.end(Code.key_revoked)
+        try:
+            for (tenant, agent), connections in tuple(self._inside.items()):
+                # Who comes while the store is asked may come by a key that the answer does not have yet.
+                before = tuple(connections.items())
+                keys = await self._login.keys(tenant, agent)
+                for connection, principal in before:
+                    if keys is None:
+                        connection.end(Code.removed)
+                    elif principal.fingerprint not in keys:
+                        connection.end(Code.key_revoked)
+        finally:
+            self._next_check = self._clock.monotonic() + RECHECK_SECONDS
 
     # Tasks.
 
     def start(self, work: Work) -> None:
-        """Run work as a task of the gateway's; a failure of it is logged and ends nothing else."""
-        self._tasks.create_task(_supervised(work))
+        """Run work as a task of the gateway's; a failure of it is logged and ends nothing else.
+
+        Once the gateway is being left it is not run: what it would clean up is being closed as well.
+        """
+        if self._over:
+            work.close()
+        else:
+            self._tasks.create_task(_supervised(work))
 
 
 async def _supervised(work: Work) -> None:
@@ -335,6 +328,15 @@ async def _supervised(work: Work) -> None:
     except Exception:
         # Task supervision: one connection's fault ends no other's.
         LOG.exception("fault in work behind a connection")
+
+
+def _for_each(connections: Iterable[Connection], act: Callable[[Connection], None]) -> None:
+    """Do this to all of them: a fault of one connection protects no other from its end."""
+    for connection in connections:
+        try:
+            act(connection)
+        except Exception:
+            LOG.exception("fault in connection %s", connection.id)
 
 
 def _one(upgrade: Upgrade, name: str) -> str | None:

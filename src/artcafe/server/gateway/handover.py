@@ -73,13 +73,14 @@ class Handover(asyncio.Protocol):
         self._task.add_done_callback(self._state.tasks.discard)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """asyncio.Protocol: the client left before it was answered, or was refused."""
         self._state.connections.discard(self)
-        self._cancel()
+        if self._task is not None:
+            self._task.cancel()
+        if self._abort is not None:
+            self._abort.cancel()
 
     def shutdown(self) -> None:
         """Called by uvicorn when it stops."""
-        self._cancel()
         self._refuse(Refuse.because(ArtcafeError(Code.going_away)))
 
     async def _decide(self, upgrade: Upgrade) -> None:
@@ -115,9 +116,3 @@ class Handover(asyncio.Protocol):
         self._transport.close()
         loop = asyncio.get_running_loop()
         self._abort = loop.call_later(self._limits.close_seconds, self._transport.abort)
-
-    def _cancel(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-        if self._abort is not None:
-            self._abort.cancel()

@@ -2,24 +2,25 @@
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.gateway.delivery import Delivery, Dialect
 from artcafe.server.ports import Link, Subscription
+from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
-from artcafe.wire.frames import decode_envelope
 from artcafe.wire.subjects import Address, matches, pattern_to_bus
 
 LOG = logging.getLogger("artcafe.gateway")
 
 RECENT = 256
-"""Messages a member of several queue groups remembers, to get each once."""
+"""Messages that came to a member by several subscriptions and are remembered, to deliver each once."""
 
-MAX_WINNERS = 1024
-"""Subjects for which a member with several subscriptions remembers the one that delivers."""
+MAX_CHOICES = 1024
+"""Subjects for which a member remembers how they are delivered."""
+
+_NOT_OURS = (ValueError, RecursionError)
 
 
 class Receiver(Protocol):
@@ -54,49 +55,55 @@ class Subscribed:
 
 
 class Member:
-    """One connection's subscriptions: a message that several of them match is delivered once."""
+    """One connection's subscriptions: a message that several of them match is delivered once.
+
+    Whichever copy comes first is the one, so nothing is lost while a subscription opens or ends.
+    """
 
     def __init__(self, receiver: Receiver, dialect: Dialect) -> None:
         self.subscriptions: dict[tuple[str, str | None], Subscribed] = {}
         self._receiver = receiver
         self._dialect = dialect
-        self._winners: dict[str, Subscribed | None] = {}
-        self._recent: deque[str] = deque(maxlen=RECENT)
+        # The form of a message, and whether more copies of it come; None where it is not delivered.
+        self._choices: dict[tuple[Topic, str], tuple[str, bool] | None] = {}
+        self._recent: dict[str, None] = {}
 
     def changed(self) -> None:
         """The set of subscriptions is another one."""
-        self._winners.clear()
+        self._choices.clear()
 
     def take(self, topic: Topic, delivery: Delivery) -> None:
-        """Deliver the copy of a message that came for one topic, unless another copy is the one."""
-        winner = self._winner(delivery.subject)
-        if winner is None:
-            # Only queue groups match: this copy was given to this member.
-            winner = next(known for known in self.subscriptions.values() if known.topic is topic)
-            if delivery.id in self._recent:
-                return
-            self._recent.append(delivery.id)
-        elif winner.topic is not topic:
+        """Deliver the copy of a message that came for one topic, unless another was before it."""
+        choice = self._choice(topic, delivery.subject)
+        if choice is None or delivery.id in self._recent:
             return
-        self._receiver.deliver(delivery.frame(winner.address.form, self._dialect))
+        form, more = choice
+        if more:
+            self._remember(delivery.id)
+        self._receiver.deliver(delivery.frame(form, self._dialect))
 
-    def _winner(self, subject: str) -> Subscribed | None:
-        """The oldest subscription outside queue groups that matches, if any."""
+    def _choice(self, topic: Topic, subject: str) -> tuple[str, bool] | None:
+        """The form of the oldest matching subscription; with queue groups alone, of the topic's own."""
+        key = (topic, subject)
         try:
-            return self._winners[subject]
+            return self._choices[key]
         except KeyError:
             pass
-        if len(self._winners) >= MAX_WINNERS:
-            self._winners.clear()
-        winner = self._winners[subject] = next(
-            (
-                known
-                for known in self.subscriptions.values()
-                if known.queue is None and matches(known.address.subject, subject)
-            ),
-            None,
-        )
-        return winner
+        matching = [known for known in self.subscriptions.values() if matches(known.address.subject, subject)]
+        own = next((known for known in matching if known.topic is topic), None)
+        choice = None
+        if own is not None:
+            oldest = next((known for known in matching if known.queue is None), own)
+            choice = oldest.address.form, any(known.topic is not topic for known in matching)
+        if len(self._choices) >= MAX_CHOICES:
+            self._choices.clear()
+        self._choices[key] = choice
+        return choice
+
+    def _remember(self, message_id: str) -> None:
+        if len(self._recent) >= RECENT:
+            del self._recent[next(iter(self._recent))]
+        self._recent[message_id] = None
 
 
 class TenantHub:
@@ -127,11 +134,12 @@ class TenantHub:
         topic.members[member] = None
         member.subscriptions[key] = Subscribed(address, queue, topic)
         member.changed()
-        if fresh:
-            await self._open(topic, queue)
         try:
-            await asyncio.shield(topic.handle)
-        except ArtcafeError:
+            if fresh:
+                await self._open(topic, queue)
+            else:
+                await asyncio.shield(topic.handle)
+        except BaseException:
             await self.unsubscribe(member, text, queue)
             raise
 
@@ -142,46 +150,60 @@ class TenantHub:
                 lambda subject, payload: self._arrived(topic, subject, payload),
                 queue,
             )
-        except ArtcafeError as error:
-            topic.handle.set_exception(error)
-        except BaseException:
-            topic.handle.cancel()
+        except BaseException as error:
+            # Who waits is told, and who comes from now on tries again.
+            self._forget(topic)
+            topic.handle.set_exception(
+                error if isinstance(error, ArtcafeError) else ArtcafeError(Code.internal)
+            )
+            topic.handle.exception()  # Nobody may wait, and asyncio would log that.
             raise
-        else:
-            topic.handle.set_result(handle)
-            if not topic.members:
-                await handle.close()
+        topic.handle.set_result(handle)
+        if not topic.members:
+            await _close(handle)
 
     def _arrived(self, topic: Topic, bus_subject: str, payload: bytes) -> None:
         try:
-            delivery = Delivery(self.tenant, bus_subject, decode_envelope(payload))
-            for member in tuple(topic.members):
-                member.take(topic, delivery)
-        except (ValueError, RecursionError) as error:
+            delivery = Delivery(self.tenant, bus_subject, payload)
+        except _NOT_OURS as error:
             LOG.warning("tenant %s: dropped a message that is not ours: %s", self.tenant, error)
+            return
+        for member in tuple(topic.members):
+            try:
+                member.take(topic, delivery)
+            except _NOT_OURS as error:
+                # What one dialect cannot say is said to the others.
+                LOG.warning("tenant %s: a member cannot be told a message: %s", self.tenant, error)
 
     async def unsubscribe(self, member: Member, text: str, queue: str | None) -> bool:
-        """Remove a subscription; when this returns, nothing more comes by it. False when there was none."""
-        gone = member.subscriptions.pop((text, queue), None)
-        if gone is None:
+        """Remove a subscription; from here on nothing more comes by it. False when there was none."""
+        if (text, queue) not in member.subscriptions:
             return False
-        member.changed()
-        topic = gone.topic
-        if any(known.topic is topic for known in member.subscriptions.values()):
-            return True
-        topic.members.pop(member, None)
-        if not topic.members:
-            if gone.queue is None:
-                self._topics.pop(topic.pattern, None)
-            # A topic that is still being opened is closed by whoever opens it.
-            if topic.handle.done() and not topic.handle.cancelled() and topic.handle.exception() is None:
-                await topic.handle.result().close()
+        await _close(self._detach(member, (text, queue)))
         return True
 
     async def leave(self, member: Member) -> None:
-        """Remove everything a member had."""
-        for text, queue in tuple(member.subscriptions):
-            await self.unsubscribe(member, text, queue)
+        """Remove everything a member had, at once; then tell the bus."""
+        for handle in [self._detach(member, key) for key in tuple(member.subscriptions)]:
+            await _close(handle)
+
+    def _detach(self, member: Member, key: tuple[str, str | None]) -> Subscription | None:
+        """Take a subscription from a member. What nobody needs any more on the bus is handed back."""
+        topic = member.subscriptions.pop(key).topic
+        member.changed()
+        if any(known.topic is topic for known in member.subscriptions.values()):
+            return None
+        del topic.members[member]
+        if topic.members:
+            return None
+        self._forget(topic)
+        # A topic that is still being opened is closed by whoever opens it.
+        opened = topic.handle.done() and topic.handle.exception() is None
+        return topic.handle.result() if opened else None
+
+    def _forget(self, topic: Topic) -> None:
+        if self._topics.get(topic.pattern) is topic:
+            del self._topics[topic.pattern]
 
     def confirm_later(self, tell: Callable[[ArtcafeError | None], None]) -> Coroutine[Any, Any, None] | None:
         """Call `tell` when the bus has everything published before, with the failure if there was one.
@@ -203,7 +225,20 @@ class TenantHub:
                     await self.link.flush()
                 except ArtcafeError as error:
                     failure = error
+                except Exception:
+                    # Nobody is left without an answer: those who came meanwhile have the next flush.
+                    LOG.exception("tenant %s: fault in a flush", self.tenant)
+                    failure = ArtcafeError(Code.internal)
                 for tell in waiting:
                     tell(failure)
         finally:
             self._confirming = False
+
+
+async def _close(handle: Subscription | None) -> None:
+    """Nobody hears it any more: a bus that cannot be told is no reason to leave others open."""
+    if handle is not None:
+        try:
+            await handle.close()
+        except ArtcafeError as error:
+            LOG.warning("a subscription on the bus was not closed: %s", error)

@@ -106,6 +106,7 @@ class _Socket(WSListener):
         "_over",
         "_room",
         "_state",
+        "_swollen",
         "_transport",
         "_wire",
         "_write",
@@ -130,6 +131,7 @@ class _Socket(WSListener):
         self._fragments: Fragments | None = None
         self._active = True
         self._room = 0
+        self._swollen = False
         self._over = False
         self._code: int | None = None
         self._abort: asyncio.TimerHandle | None = None
@@ -177,9 +179,16 @@ class _Socket(WSListener):
         )
         wire.quiet = False
 
-    def _shrink(self, frame: WSFrame) -> None:
-        """After a large frame, and if no other has begun to come, change to a parser with a small buffer."""
-        if not frame.tail_size and not self._over:
+    def _size(self, frame: WSFrame, size: int) -> None:
+        """Keep the parser's buffer in proportion.
+
+        A large frame has made it large, and so it stays while large frames come. After the first
+        small one, a PONG perhaps, and if no other frame has begun to come, a new parser takes over.
+        """
+        if size > _LARGE:
+            self._swollen = True
+        elif not frame.tail_size and not self._over:
+            self._swollen = False
             self._parse(_ANY_KEY, {}, quiet=True)
 
     def _feed(self, data: bytes) -> None:
@@ -215,8 +224,8 @@ class _Socket(WSListener):
             except Exception:
                 LOG.exception("a connection's handler failed")
                 self.close(Code.internal.close)
-            if len(message) > _LARGE:
-                self._shrink(frame)
+            if self._swollen or len(message) > _LARGE:
+                self._size(frame, len(message))
         else:
             self._call(self._take, frame)
 
@@ -252,14 +261,8 @@ class _Socket(WSListener):
         self.write(frame(text))
 
     def write(self, framed: bytes) -> None:
-        if self._over or self._transport.is_close_frame_sent:
-            return
-        try:
+        if not self._over and not self._transport.is_close_frame_sent:
             self._write(framed)
-        except RuntimeError:
-            # uvloop's way to say that the socket broke just now; `closed` is on its way.
-            if not self._wire.is_closing():
-                raise
 
     def ping(self) -> None:
         if not self._over:
@@ -310,8 +313,8 @@ class _Socket(WSListener):
             self._answer_close(payload)
         elif kind is not WSMsgType.PONG:
             self._gather(kind, payload, final=bool(frame.fin))
-            if len(payload) > _LARGE:
-                self._shrink(frame)
+        if self._swollen or len(payload) > _LARGE:
+            self._size(frame, len(payload))
 
     def _gather(self, kind: WSMsgType, payload: bytes, *, final: bool) -> None:
         fragments = self._fragments

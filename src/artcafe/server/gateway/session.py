@@ -1,6 +1,8 @@
 """What an agent does once it is in: its frames, one after the other."""
 
-from collections.abc import Callable, Coroutine
+import math
+import re
+from collections.abc import Callable, Coroutine, Sized
 from typing import Any, Protocol
 
 import msgspec
@@ -20,12 +22,17 @@ MAX_REMEMBERED = 256
 """Subjects for which a session remembers that it may publish there."""
 
 PATIENCE = 10
-"""Seconds' worth of frames refused in a row after which the client is flooding."""
+"""Seconds' worth of frames that are borne before the client is flooding: messages that were refused,
+and frames that are no messages. They are forgiven at the rate itself, so whoever sends less than
+twice of it is never closed for it."""
 
 Work = Coroutine[Any, Any, None]
 """What a frame needs that takes time; the next frame is read after it."""
 
 _UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
+
+_ECHO = re.compile(r"^Invalid value '.*'", re.DOTALL)
+"""Where msgspec repeats what it was given."""
 
 
 class Client(Protocol):
@@ -52,7 +59,7 @@ _read_id = msgspec.json.Decoder(_Id).decode
 
 
 class Session:
-    """A proven agent on one connection. `sent` counts its messages that were taken."""
+    """A proven agent on one connection: what a frame asks for is done, or refused with an `error`."""
 
     def __init__(
         self,
@@ -78,7 +85,7 @@ class Session:
         self._start = start
         rate = float(limits.messages_per_second)
         self._bucket = TokenBucket(rate, 2 * rate, clock.monotonic())
-        self._throttled = 0
+        self._patience = TokenBucket(rate, PATIENCE * rate, clock.monotonic())
         self._allowed: dict[str, tuple[str, str]] = {}
 
     def take(self, message: bytes) -> Work | None:
@@ -93,20 +100,26 @@ class Session:
                 case frames.Publish():
                     self._publish(frame)
                 case frames.Subscribe():
+                    self._bear()
                     return self._subscribe(frame)
                 case frames.Unsubscribe():
+                    self._bear()
                     return self._unsubscribe(frame)
                 case frames.Ping():
+                    self._bear()
                     self._client.send(frames.Pong(timestamp=self.now(), id=frame.id))
                 case frames.Presence():
                     self._presence(frame)
         except ArtcafeError as error:
             self.refuse(error, frame.id)
+        except RecursionError as error:
+            # At the very limit of nesting a frame can be read, and no part of it written again.
+            self._refuse_unreadable(message, error)
         return None
 
     def refuse(self, error: ArtcafeError, frame_id: str | None) -> None:
         """Answer a frame with an error; the connection stays."""
-        retry_after_ms = None if error.retry_after is None else max(1, round(error.retry_after * 1000))
+        retry_after_ms = None if error.retry_after is None else math.ceil(error.retry_after * 1000)
         self._client.send(
             frames.Error(
                 code=error.code.name,
@@ -123,8 +136,7 @@ class Session:
 
     def _publish(self, frame: frames.Publish) -> None:
         self._throttle()
-        if len(bytes(frame.data)) > self.limits.max_payload_bytes:
-            raise ArtcafeError(Code.too_large, "The data is larger than this connection's limit.")
+        self._check_size(frame.data)
         bus_subject, subject = self._allowed.get(frame.subject) or self._allow(frame.subject)
         reply_to = None
         if frame.reply_to is not None:
@@ -134,7 +146,7 @@ class Session:
             id=message_id, timestamp=self.now(), data=frame.data, headers=frame.headers, reply_to=reply_to
         )
         self.hub.link.publish(bus_subject, frames.encode(envelope))
-        self._count(subject, len(bytes(frame.data)))
+        self._count(subject, len(frame.data))
         if frame.id is not None:
             self._confirm(frames.Ack(id=frame.id, message_id=message_id))
 
@@ -186,28 +198,34 @@ class Session:
         """What the agent says of itself, for everybody subscribed to presence.{agent}."""
         self._throttle()
         agent = self.principal.agent
-        said = {"agent_id": agent, "status": frame.status, "metadata": frame.metadata}
-        envelope = frames.Envelope(
-            id=self._new_message_id(), timestamp=self.now(), data=msgspec.Raw(frames.encode(said))
-        )
+        said = frames.encode({"agent_id": agent, "status": frame.status, "metadata": frame.metadata})
+        self._check_size(said)
+        envelope = frames.Envelope(id=self._new_message_id(), timestamp=self.now(), data=msgspec.Raw(said))
         self.hub.link.publish(to_bus(self.principal.sender, f"presence.{agent}"), frames.encode(envelope))
 
     def _throttle(self) -> None:
         wait = self._bucket.spend(self._clock.monotonic())
-        if wait == 0.0:
-            self._throttled = 0
-            return
-        self._throttled += 1
-        if self._throttled > self._bucket.rate * PATIENCE:
+        if wait > 0.0:
+            self._bear()
+            raise ArtcafeError(Code.rate_limited, retry_after=wait)
+
+    def _bear(self) -> None:
+        if self._patience.spend(self._clock.monotonic()) > 0.0:
             self._client.end(Code.flooding)
-        raise ArtcafeError(Code.rate_limited, retry_after=wait)
+
+    def _check_size(self, data: Sized) -> None:
+        if len(data) > self.limits.max_payload_bytes:
+            raise ArtcafeError(Code.too_large, "The data is larger than this connection's limit.")
 
     def _refuse_unreadable(self, message: bytes, error: Exception) -> None:
         """A frame that cannot be read is answered with its id, where that can be read."""
+        self._bear()
         try:
             frame_id = _read_id(message).id
         except _UNREADABLE:
             frame_id = None
-        reason = f"{error}" if isinstance(error, msgspec.MsgspecError) else "it is nested too deeply"
-        text = reason.encode("ascii", "replace").decode()[:200]
-        self.refuse(ArtcafeError(Code.bad_frame, f"The frame cannot be read: {text}"), frame_id)
+        if isinstance(error, RecursionError):
+            reason = "it is nested too deeply"
+        else:
+            reason = _ECHO.sub("Invalid value", f"{error}")
+        self.refuse(ArtcafeError(Code.bad_frame, f"The frame cannot be read: {reason}"), frame_id)

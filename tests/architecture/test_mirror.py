@@ -1,0 +1,91 @@
+"""Tests mirror the source: src/artcafe/server/store/sqlite.py is tested by tests/server/store/test_sqlite.py.
+
+Who changes a module finds its tests without searching. What is tested somewhere else says where.
+"""
+
+import ast
+from pathlib import PurePosixPath
+
+from tests.kit.tree import TESTS, modules, syntax
+
+# Modules without a test file of their own: the file that does test them, and why it is the better place.
+ELSEWHERE = {
+    "cli/check_config.py": ("e2e/test_start_and_stop.py", "it is the settings' own check, printed"),
+    "cli/exchange.py": ("cli/test_demo.py", "it is the demo's second half"),
+    "cli/nats_config.py": ("e2e/test_two_servers.py", "what it prints has to start a real nats-server"),
+    "cli/serve.py": ("e2e/test_two_servers.py", "it is a process, seen from outside"),
+    "cli/server_options.py": ("e2e/test_start_and_stop.py", "options of processes, seen from outside"),
+    "cli/up.py": ("e2e/test_start_and_stop.py", "it is a process, seen from outside"),
+    "client/calls.py": ("client/test_session.py", "its answers come from the session that holds it"),
+    "server/app.py": (
+        "e2e/test_start_and_stop.py",
+        "it puts the parts together: only the whole can show that",
+    ),
+    "server/main.py": ("e2e/test_start_and_stop.py", "it is a process, seen from outside"),
+    "server/settings.py": ("e2e/test_start_and_stop.py", "what it refuses ends the process with one line"),
+    "server/api/deps.py": ("server/api/test_agents.py", "who is asking is asked of every route"),
+    "server/bus/connection.py": (
+        "server/bus/test_tenants.py",
+        "a connection is seen through the links on it",
+    ),
+    "server/bus/grammar.py": ("contract/test_bus.py", "both buses have to hold it, and NATS agrees"),
+    "server/bus/link.py": ("contract/test_bus.py", "one suite for the real bus and the one in memory"),
+    "server/bus/memory.py": ("contract/test_bus.py", "one suite for the real bus and the one in memory"),
+    "server/gateway/connection.py": ("e2e/test_exchange.py", "a login needs both ends"),
+    "server/gateway/delivery.py": ("e2e/test_exchange.py", "what arrives is what counts"),
+    "server/gateway/gateway.py": ("e2e/test_revocation.py", "who is connected and who must go"),
+    "server/gateway/handover.py": ("server/gateway/test_mount_endings.py", "the mount's first half"),
+    "server/gateway/hub.py": ("e2e/test_exchange.py", "overlapping patterns and queues, over the real bus"),
+    "server/gateway/session.py": ("e2e/test_exchange.py", "frames in, frames out, over the real bus"),
+    "server/gateway/transport.py": ("server/gateway/test_mount_endings.py", "the mount's own transport"),
+}
+
+# Test files about a whole package, called after what they show.
+ABOUT_A_PACKAGE = {
+    "server/bus/test_isolation.py": "tenants on one bus",
+    "server/gateway/test_conformance.py": "RFC 6455, from outside",
+}
+
+
+def has_logic(module: str) -> bool:
+    """Whether a function in it does something: records, protocols and constants need no test."""
+    for node in ast.walk(syntax(module)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            for statement in node.body:
+                if not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)):
+                    return True
+    return False
+
+
+def own_test(module: str) -> str:
+    path = PurePosixPath(module)
+    return (path.parent / f"test_{path.name}").as_posix()
+
+
+def test_every_module_with_logic_has_its_test_file() -> None:
+    assert not [
+        f"{module}: tests/{own_test(module)} is missing"
+        for module in modules()
+        if has_logic(module) and module not in ELSEWHERE and not (TESTS / own_test(module)).exists()
+    ]
+
+
+def test_the_exceptions_are_still_exceptions() -> None:
+    assert set(ELSEWHERE) <= set(modules())
+    assert not [module for module in ELSEWHERE if (TESTS / own_test(module)).exists()]
+    assert not [where for where, _ in ELSEWHERE.values() if not (TESTS / where).exists()]
+
+
+def test_no_test_file_is_for_a_module_that_is_gone() -> None:
+    """A second file for one module is called after it: test_mount_endings.py beside test_mount.py."""
+    stems = {module.removesuffix(".py") for module in modules()}
+    strays = []
+    for folder in ("cli", "client", "server", "wire"):
+        for path in (TESTS / folder).rglob("test_*.py"):
+            place = path.relative_to(TESTS).parent.as_posix()
+            name = path.stem.removeprefix("test_")
+            if not any(
+                f"{place}/{name}" == stem or f"{place}/{name}".startswith(f"{stem}_") for stem in stems
+            ):
+                strays.append(path.relative_to(TESTS).as_posix())
+    assert sorted(strays) == sorted(ABOUT_A_PACKAGE)

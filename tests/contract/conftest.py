@@ -1,0 +1,23 @@
+"""Every bus in turn: fixtures."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from tests.kit.buses import BUSES, Buses
+from tests.kit.nats import Nats, running_nats
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def nats(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Nats]:
+    """One nats-server for all."""
+    async with running_nats(tmp_path_factory.mktemp("nats")) as nats:
+        yield nats
+
+
+@pytest_asyncio.fixture(params=BUSES)
+async def buses(request: pytest.FixtureRequest, nats: Nats) -> AsyncIterator[Buses]:
+    """Each bus in turn."""
+    async with BUSES[request.param](nats) as buses:
+        yield buses

@@ -1,0 +1,108 @@
+"""The other end of a WebSocket, for handlers under test."""
+
+import json
+from collections import deque
+from typing import Any
+
+from artcafe.server.gateway.peer import Handler
+from artcafe.wire import frames
+from tests.kit.deadlines import eventually
+
+
+class ScriptedPeer:
+    """A gateway.peer.Peer, and the client behind it.
+
+    As on a real socket, nothing that is sent after the first close arrives, and the handler hears of
+    the end only later: when the test calls `leave`.
+    """
+
+    def __init__(self, handler: Handler, remote: str = "192.0.2.1") -> None:
+        self.remote = remote
+        self.handler = handler
+        self.closed = False
+        self.code: int | None = None
+        self.reason = ""
+        self.paused = False
+        self.pings = 0
+        self.speaks = True
+        self.got: list[bytes] = []
+        self._unread: deque[dict[str, Any]] = deque()
+        handler.opened(self)
+
+    # The handler's side.
+
+    def send(self, text: bytes) -> None:
+        """Peer.send."""
+        if not self.closed:
+            self.got.append(text)
+            self._unread.append(json.loads(text))
+
+    def write(self, framed: bytes) -> None:
+        """Peer.write."""
+        self.send(unframed(framed))
+
+    def ping(self) -> None:
+        """Peer.ping."""
+        self.pings += 1
+
+    def heard(self) -> bool:
+        """Peer.heard: whether the client `speaks`, unless nothing is read from it."""
+        return self.speaks and not self.paused
+
+    def pause(self) -> None:
+        """Peer.pause."""
+        self.paused = True
+
+    def resume(self) -> None:
+        """Peer.resume."""
+        self.paused = False
+
+    def queued(self) -> int:
+        """Peer.queued."""
+        return 0
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Peer.close."""
+        if not self.closed:
+            self.closed, self.code, self.reason = True, code, reason
+
+    # The client's side.
+
+    def say(self, **frame: Any) -> None:
+        """Send a frame."""
+        self.handler.text(frames.encode(frame))
+
+    def leave(self, code: int = 1006) -> None:
+        """The socket is gone."""
+        self.closed = True
+        self.handler.closed(self.code or code)
+
+    @property
+    def unread(self) -> list[dict[str, Any]]:
+        """The frames that came and were not expected yet."""
+        return list(self._unread)
+
+    async def expect(self, kind: str, **fields: Any) -> dict[str, Any]:
+        """The next frame, which is of this type and has these fields."""
+        await eventually(lambda: self._unread, f"a frame, {kind}", 2)
+        frame = self._unread.popleft()
+        assert frame["type"] == kind, frame
+        assert {name: frame.get(name) for name in fields} == fields
+        return frame
+
+    async def ended(self, code: int) -> None:
+        """The server closed with this code."""
+        await eventually(lambda: self.closed, "the close", 2)
+        assert self.code == code, (self.code, self.reason)
+
+
+def unframed(framed: bytes) -> bytes:
+    """The text in one whole unmasked frame (RFC 6455 section 5.2)."""
+    assert framed[0] == 0x81
+    size, start = framed[1], 2
+    if size == 126:
+        size, start = int.from_bytes(framed[2:4], "big"), 4
+    elif size == 127:
+        size, start = int.from_bytes(framed[2:10], "big"), 10
+    assert len(framed) == start + size
+    return framed[start:]

@@ -1,0 +1,129 @@
+"""A bus that counts, waits and goes away when told."""
+
+import asyncio
+from collections import Counter
+
+from artcafe.server.bus.memory import MemoryBus, MemoryLink, MemorySubscription
+from artcafe.server.domain.ids import TenantId
+from artcafe.server.domain.tenant import Tenant
+from artcafe.server.ports import Deliver
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+
+AWAY = ArtcafeError(Code.unavailable, "The bus is away, as the test wants it.")
+
+
+class Tap:
+    """Where calls wait, and what becomes of them.
+
+    `calls` counts them all. While `shut`, they wait; then they end with `failure` where there is one.
+    """
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.failure: BaseException | None = None
+        self._open = asyncio.Event()
+        self._open.set()
+
+    def shut(self) -> None:
+        """Let calls wait from now on."""
+        self._open.clear()
+
+    def open(self) -> None:
+        """Let those go that wait."""
+        self._open.set()
+
+    async def through(self) -> None:
+        """Called by each call."""
+        self.calls += 1
+        await self._open.wait()
+        if self.failure is not None:
+            raise self.failure
+
+
+class WatchedSubscription:
+    """ports.Subscription. `closing` is the tap of all closes of its link."""
+
+    def __init__(self, link: "UnreliableLink", inner: MemorySubscription) -> None:
+        self._link = link
+        self._inner = inner
+
+    async def close(self) -> None:
+        """See ports.Subscription."""
+        try:
+            await self._link.closing.through()
+        finally:
+            self._link.open[self._inner.pattern] -= 1
+            await self._inner.close()
+
+
+class UnreliableLink:
+    """ports.Link over a MemoryLink. `open` counts the open subscriptions of each pattern on the bus.
+
+    At `subscribing` the bus does not have a subscription yet; at `confirming` it has, and the caller
+    does not know.
+    """
+
+    def __init__(self, inner: MemoryLink) -> None:
+        self.inner = inner
+        self.open: Counter[str] = Counter()
+        self.subscribing = Tap()
+        self.confirming = Tap()
+        self.closing = Tap()
+        self.flushing = Tap()
+        self.refusal: ArtcafeError | None = None
+
+    def publish(self, subject: str, payload: bytes) -> None:
+        """See ports.Link; raises `refusal` where there is one."""
+        if self.refusal is not None:
+            raise self.refusal
+        self.inner.publish(subject, payload)
+
+    async def subscribe(
+        self, pattern: str, deliver: Deliver, queue: str | None = None
+    ) -> WatchedSubscription:
+        """See ports.Link."""
+        await self.subscribing.through()
+        inner = await self.inner.subscribe(pattern, deliver, queue)
+        try:
+            await self.confirming.through()
+        except BaseException:
+            await inner.close()
+            raise
+        self.open[pattern] += 1
+        return WatchedSubscription(self, inner)
+
+    async def flush(self) -> None:
+        """See ports.Link."""
+        await self.flushing.through()
+        await self.inner.flush()
+
+
+class UnreliableBus:
+    """ports.Bus over a MemoryBus. `held` counts the links that were taken and not released."""
+
+    def __init__(self, inner: MemoryBus) -> None:
+        self.inner = inner
+        self.linking = Tap()
+        self.held: Counter[TenantId] = Counter()
+        self.links: dict[MemoryLink, UnreliableLink] = {}
+
+    async def link(self, tenant: Tenant) -> UnreliableLink:
+        """See ports.Bus."""
+        await self.linking.through()
+        inner = await self.inner.link(tenant)
+        self.held[tenant.id] += 1
+        return self.links.setdefault(inner, UnreliableLink(inner))
+
+    def release(self, tenant: TenantId) -> None:
+        """See ports.Bus; the inner one refuses what was never taken."""
+        self.inner.release(tenant)
+        self.held[tenant] -= 1
+
+    async def drop(self, tenant: TenantId) -> None:
+        """See ports.Bus."""
+        await self.inner.drop(tenant)
+
+    async def ping(self) -> None:
+        """See ports.Bus."""
+        await self.inner.ping()

@@ -1,0 +1,328 @@
+"""Agents and their keys over REST, in the shapes that clients in the field read."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from artcafe.server.domain.ids import AgentId, TenantId
+from artcafe.wire.codes import Code
+from tests.kit.api import Api, good, problem
+from tests.kit.installation import ACME
+from tests.kit.signing import KeyPair
+
+NOON = "2025-11-24T16:00:00.000Z"
+AGENT_KEYS = {
+    "id", "tenant_id", "name", "type", "status", "enabled", "capabilities", "capability_definitions",
+    "metadata", "public_key", "key_fingerprint", "last_seen", "active_connections", "created_at",
+    "updated_at",
+}  # fmt: skip
+A1 = AgentId("a1")
+
+
+async def make(client: httpx.AsyncClient, agent: str = "a1", **fields: Any) -> dict[str, Any]:
+    """An agent with a key of its own."""
+    body = {"id": agent, "name": agent, "public_key": KeyPair().line, **fields}
+    made: dict[str, Any] = good(await client.post("/api/v1/agents", json=body), 201)["agent"]
+    return made
+
+
+class TestCreate:
+    async def test_with_a_public_key_the_agent_is_answered_and_no_private_key(
+        self, olivia: httpx.AsyncClient
+    ) -> None:
+        key = KeyPair()
+        body = {
+            "name": "Trip Planner",
+            "type": "planner",
+            "public_key": f"{key.line} laptop",
+            "capabilities": ["plan", "book"],
+            "capability_definitions": [{"name": "plan", "in": {"n": None}}],
+            "metadata": {"description": "d", "owner": "o", "tags": ["t"], "custom": {"deep": [1.5]}},
+        }
+
+        answer = good(await olivia.post("/api/v1/agents", json=body), 201)
+
+        assert set(answer) == {"agent", "private_key", "success"}
+        assert answer["private_key"] is None
+        assert answer["success"] is True
+        assert answer["agent"] == {
+            "id": "trip-planner",
+            "tenant_id": "acme",
+            "name": "Trip Planner",
+            "type": "planner",
+            "status": "offline",
+            "enabled": True,
+            "capabilities": ["plan", "book"],
+            "capability_definitions": [{"name": "plan", "in": {"n": None}}],
+            "metadata": body["metadata"],
+            "public_key": key.line,
+            "key_fingerprint": key.fingerprint,
+            "last_seen": None,
+            "active_connections": 0,
+            "created_at": NOON,
+            "updated_at": NOON,
+        }
+        assert set(answer["agent"]) == AGENT_KEYS
+
+    async def test_without_one_the_private_key_is_shown_once_as_pem(self, olivia: httpx.AsyncClient) -> None:
+        answer = good(await olivia.post("/api/v1/agents", json={"name": "p", "type": "x"}), 201)
+
+        assert answer["private_key"].startswith("-----BEGIN PRIVATE KEY-----\n")
+        again = await olivia.get("/api/v1/agents/p")
+        assert "PRIVATE" not in again.text
+        assert good(again)["private_key"] is None
+
+    async def test_a_taken_id_or_key_is_a_conflict(self, olivia: httpx.AsyncClient) -> None:
+        key = KeyPair().line
+        await make(olivia, "a1", public_key=key)
+
+        for body in ({"id": "a1", "name": "x"}, {"id": "a2", "name": "x", "public_key": key}):
+            problem(await olivia.post("/api/v1/agents", json=body), Code.conflict)
+
+    async def test_the_plans_limit_is_payment_required(self, api: Api) -> None:
+        zoe = api.signed_in("zoe", "small")
+        await zoe.post("/api/v1/tenants", json={"name": "small", "subscription_tier": "free"})
+        for number in range(3):
+            await make(zoe, f"a{number}")
+
+        answer = await zoe.post("/api/v1/agents", json={"name": "one more"})
+
+        assert answer.status_code == 402
+        problem(answer, Code.quota_exceeded)
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {},
+            {"name": ""},
+            {"name": "x", "id": "a.b"},
+            {"name": "x", "id": "presence"},
+            {"name": "x", "id": "u-olivia"},
+            {"name": "x", "id": "acme"},
+            {"name": "x", "public_key": ""},
+            {"name": "x", "public_key": "garbage"},
+            {"name": "x", "public_key": "x" * 16_385},
+            {"name": "x", "capabilities": "plan"},
+            {"name": "x", "metadata": "none"},
+        ],
+        ids=lambda body: f"{body}"[:60],
+    )
+    async def test_what_is_out_of_range_is_refused(
+        self, olivia: httpx.AsyncClient, body: dict[str, Any]
+    ) -> None:
+        problem(await olivia.post("/api/v1/agents", json=body), Code.validation_failed)
+
+        assert good(await olivia.get("/api/v1/agents"))["agents"] == []
+
+    async def test_a_private_key_sent_as_a_public_one_is_refused_and_not_repeated(
+        self, olivia: httpx.AsyncClient
+    ) -> None:
+        pem = KeyPair().pem
+
+        answer = await olivia.post("/api/v1/agents", json={"name": "x", "public_key": pem})
+
+        problem(answer, Code.validation_failed)
+        assert pem.splitlines()[1] not in answer.text
+
+
+class TestOne:
+    async def test_it_is_read_changed_and_deleted(self, api: Api, olivia: httpx.AsyncClient) -> None:
+        made = await make(olivia)
+        assert good(await olivia.get("/api/v1/agents/a1")) == {
+            "agent": made,
+            "private_key": None,
+            "success": True,
+        }
+
+        api.installation.clock.advance(60)
+        given: dict[str, Any] = {
+            "name": "New",
+            "capabilities": [],
+            "metadata": {"a": 1},
+            "type": None,
+            "id": "a2",
+        }
+        changed = good(await olivia.put("/api/v1/agents/a1", json=given))["agent"]
+        assert changed == {
+            **made,
+            "name": "New",
+            "metadata": {"a": 1},
+            "updated_at": "2025-11-24T16:01:00.000Z",
+        }
+
+        deleted = await olivia.delete("/api/v1/agents/a1")
+        assert (deleted.status_code, deleted.content) == (204, b"")
+        for method in ("GET", "PUT", "DELETE"):
+            problem(await olivia.request(method, "/api/v1/agents/a1", json={}), Code.not_found)
+
+    async def test_status_says_who_is_connected_and_when_it_was_last_seen(
+        self, api: Api, olivia: httpx.AsyncClient
+    ) -> None:
+        await make(olivia)
+        presence = api.installation.process.presence
+        presence.arrived(ACME, A1)
+        presence.arrived(ACME, A1)
+        agent = good(await olivia.get("/api/v1/agents/a1"))["agent"]
+        assert (agent["status"], agent["active_connections"], agent["last_seen"]) == ("online", 2, None)
+
+        presence.left(ACME, A1)
+        presence.left(ACME, A1)
+        await presence.announce()
+        agent = good(await olivia.get("/api/v1/agents/a1"))["agent"]
+        assert (agent["status"], agent["active_connections"], agent["last_seen"]) == ("offline", 0, NOON)
+
+    async def test_its_public_key_is_the_first_that_is_active(self, olivia: httpx.AsyncClient) -> None:
+        first, second = KeyPair(), KeyPair()
+        await make(olivia, public_key=first.line)
+        added = good(await olivia.post("/api/v1/agents/a1/keys", json={"public_key": second.line}), 201)
+        assert added["key"]["fingerprint"] == second.fingerprint
+        keys = good(await olivia.get("/api/v1/agents/a1/keys"))["keys"]
+
+        await olivia.put(f"/api/v1/agents/a1/keys/{keys[0]['id']}", json={"status": "revoked"})
+        agent = good(await olivia.get("/api/v1/agents/a1"))["agent"]
+        assert (agent["public_key"], agent["key_fingerprint"]) == (second.line, second.fingerprint)
+
+        await olivia.delete(f"/api/v1/agents/a1/keys/{keys[1]['id']}")
+        agent = good(await olivia.get("/api/v1/agents/a1"))["agent"]
+        assert (agent["public_key"], agent["key_fingerprint"]) == (None, None)
+
+
+class TestList:
+    async def test_pages_follow_each_other(self, olivia: httpx.AsyncClient) -> None:
+        for agent in ("a3", "a1", "a2"):
+            await make(olivia, agent)
+
+        first = good(await olivia.get("/api/v1/agents?limit=2"))
+        second = good(
+            await olivia.get("/api/v1/agents", params={"limit": 2, "next_token": first["next_token"]})
+        )
+
+        assert set(first) == {"agents", "next_token"}
+        assert [agent["id"] for agent in [*first["agents"], *second["agents"]]] == ["a1", "a2", "a3"]
+        assert set(first["agents"][0]) == AGENT_KEYS
+        assert second["next_token"] is None
+
+    async def test_fifty_are_a_page_unless_told(self, api: Api, olivia: httpx.AsyncClient) -> None:
+        human = await api.installation.make_tenant(TenantId("big"), "olivia")
+        for number in range(51):
+            await api.installation.make_agent(human, f"a{number:02}")
+
+        page = good(await api.signed_in("olivia", "big").get("/api/v1/agents"))
+
+        assert len(page["agents"]) == 50
+        assert page["next_token"]
+
+    async def test_status_filters(self, api: Api, olivia: httpx.AsyncClient) -> None:
+        for agent in ("a1", "a2"):
+            await make(olivia, agent)
+        api.installation.process.presence.arrived(ACME, A1)
+
+        online = good(await olivia.get("/api/v1/agents?status=online"))["agents"]
+        offline = good(await olivia.get("/api/v1/agents?status=offline"))["agents"]
+
+        assert [agent["id"] for agent in online] == ["a1"]
+        assert [agent["id"] for agent in offline] == ["a2"]
+
+
+class TestKeys:
+    async def test_a_key_is_shown_with_all_that_is_known_of_it(
+        self, api: Api, olivia: httpx.AsyncClient
+    ) -> None:
+        key = KeyPair()
+        await make(olivia, public_key=f"{key.line} my laptop")
+        process = api.installation.process
+        text = process.login.challenge("wss://x", ACME, A1).text()
+        await process.login.answer_text(ACME, A1, text, key.sign(text))
+
+        [shown] = good(await olivia.get("/api/v1/agents/a1/keys"))["keys"]
+
+        assert shown == {
+            "id": key.fingerprint.removeprefix("SHA256:").replace("+", "-").replace("/", "_"),
+            "fingerprint": key.fingerprint,
+            "type": "ssh-ed25519",
+            "comment": "my laptop",
+            "status": "active",
+            "public_key": key.line,
+            "created_at": NOON,
+            "revoked_at": None,
+            "last_used_at": NOON,
+        }
+
+    async def test_whatever_its_fingerprint_holds_a_key_has_a_url(self, olivia: httpx.AsyncClient) -> None:
+        keys = [KeyPair() for _ in range(12)]
+        while not any("/" in key.fingerprint for key in keys):
+            keys[0] = KeyPair()
+        await make(olivia)
+        for key in keys:
+            added = await olivia.post("/api/v1/agents/a1/keys", json={"public_key": key.line})
+            shown = good(added, 201)["key"]
+            answer = await olivia.put(f"/api/v1/agents/a1/keys/{shown['id']}", json={"status": "revoked"})
+            assert good(answer)["key"] == {**shown, "status": "revoked", "revoked_at": NOON}
+
+    async def test_a_removed_key_is_gone(self, olivia: httpx.AsyncClient) -> None:
+        await make(olivia)
+        [key] = good(await olivia.get("/api/v1/agents/a1/keys"))["keys"]
+
+        removed = await olivia.delete(f"/api/v1/agents/a1/keys/{key['id']}")
+
+        assert (removed.status_code, removed.content) == (204, b"")
+        assert good(await olivia.get("/api/v1/agents/a1/keys")) == {"keys": []}
+        problem(await olivia.delete(f"/api/v1/agents/a1/keys/{key['id']}"), Code.not_found)
+
+    @pytest.mark.parametrize("key", ["x", "garbage", "é", "A" * 43, "!", "AAAAA"])
+    async def test_a_key_that_is_not_there_is_not_found(self, olivia: httpx.AsyncClient, key: str) -> None:
+        await make(olivia)
+
+        problem(await olivia.put(f"/api/v1/agents/a1/keys/{key}", json={"status": "revoked"}), Code.not_found)
+        problem(await olivia.delete(f"/api/v1/agents/a1/keys/{key}"), Code.not_found)
+
+    @pytest.mark.parametrize("status", ["active", "", None, "REVOKED"])
+    async def test_a_revoked_key_never_becomes_active_again(
+        self, olivia: httpx.AsyncClient, status: str | None
+    ) -> None:
+        await make(olivia)
+        [key] = good(await olivia.get("/api/v1/agents/a1/keys"))["keys"]
+
+        answer = await olivia.put(f"/api/v1/agents/a1/keys/{key['id']}", json={"status": status})
+
+        problem(answer, Code.validation_failed)
+
+
+WRITES: list[tuple[str, str, dict[str, Any]]] = [
+    ("POST", "/api/v1/agents", {"name": "x"}),
+    ("PUT", "/api/v1/agents/a1", {"name": "x"}),
+    ("DELETE", "/api/v1/agents/a1", {}),
+    ("POST", "/api/v1/agents/a1/keys", {"public_key": KeyPair().line}),
+    ("PUT", f"/api/v1/agents/a1/keys/{'A' * 43}", {"status": "revoked"}),
+    ("DELETE", f"/api/v1/agents/a1/keys/{'A' * 43}", {}),
+]
+READS: list[tuple[str, str, dict[str, Any]]] = [
+    ("GET", "/api/v1/agents/a1", {}),
+    ("GET", "/api/v1/agents/a1/keys", {}),
+]
+
+
+class TestWhoMay:
+    @pytest.mark.parametrize("user", ["adam", "mia", "vera"])
+    async def test_members_manage_agents_and_viewers_look(self, api: Api, user: str) -> None:
+        client = api.signed_in(user)
+        if user == "vera":
+            before = await make(api.signed_in("olivia"))
+            for method, path, body in WRITES:
+                problem(await client.request(method, path, json=body), Code.forbidden)
+            assert good(await client.get("/api/v1/agents/a1"))["agent"] == before
+            assert len(good(await client.get("/api/v1/agents/a1/keys"))["keys"]) == 1
+        else:
+            await make(client)
+            assert (await client.delete("/api/v1/agents/a1")).status_code == 204
+
+    async def test_another_tenants_agents_are_out_of_reach(self, api: Api, olivia: httpx.AsyncClient) -> None:
+        before = await make(olivia)
+        nina = api.signed_in("nina", "acme-2")
+
+        for method, path, body in [*WRITES[1:], *READS]:
+            problem(await nina.request(method, path, json=body), Code.not_found)
+
+        assert good(await nina.get("/api/v1/agents"))["agents"] == []
+        assert good(await olivia.get("/api/v1/agents/a1"))["agent"] == before

@@ -1,0 +1,236 @@
+"""Channels over REST and publishing into them, in the shapes that clients in the field read."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from artcafe.server.domain.tenant import Tenant
+from artcafe.server.store.table import Table
+from artcafe.server.store.tenants import TenantTable
+from artcafe.wire.codes import Code
+from tests.kit.api import Api, good, problem
+from tests.kit.deadlines import eventually
+from tests.kit.installation import ACME, OTHER
+
+NOON = "2025-11-24T16:00:00.000Z"
+JSON = {"content-type": "application/json"}
+MESSAGES = "/api/v1/channels/tasks/messages"
+
+
+@pytest.fixture
+async def tasks(olivia: httpx.AsyncClient) -> dict[str, Any]:
+    """The channel `tasks` of `acme`."""
+    made: dict[str, Any] = good(
+        await olivia.post("/api/v1/channels", json={"id": "tasks", "name": "Tasks"}), 201
+    )["channel"]
+    return made
+
+
+async def listen(api: Api, tenant: Tenant) -> list[tuple[str, bytes]]:
+    """Everything that arrives on the tenant's bus from now on."""
+    heard: list[tuple[str, bytes]] = []
+    link = await api.installation.bus.link(tenant)
+    await link.subscribe(">", lambda subject, payload: heard.append((subject, payload)))
+    return heard
+
+
+@pytest.fixture
+async def heard(api: Api) -> list[tuple[str, bytes]]:
+    """What arrives in `acme`."""
+    tenant = await TenantTable(Table(api.installation.memory)).get(ACME)
+    assert tenant is not None
+    return await listen(api, tenant)
+
+
+class TestChannels:
+    async def test_one_is_made_read_changed_and_deleted(self, api: Api, olivia: httpx.AsyncClient) -> None:
+        body = {"name": "New Tasks", "description": "what is to do", "metadata": {"deep": [1, None]}}
+
+        made = good(await olivia.post("/api/v1/channels", json=body), 201)
+
+        assert made == {
+            "channel": {
+                **body,
+                "id": "new-tasks",
+                "tenant_id": "acme",
+                "status": "active",
+                "created_at": NOON,
+                "updated_at": NOON,
+            },
+            "success": True,
+        }
+        assert good(await olivia.get("/api/v1/channels/new-tasks")) == made
+
+        api.installation.clock.advance(60)
+        given = {"description": "new", "name": None, "id": "x", "status": "x"}
+        changed = good(await olivia.put("/api/v1/channels/new-tasks", json=given))
+        assert changed == {
+            "channel": {**made["channel"], "description": "new", "updated_at": "2025-11-24T16:01:00.000Z"},
+            "success": True,
+        }
+
+        deleted = await olivia.delete("/api/v1/channels/new-tasks")
+        assert (deleted.status_code, deleted.content) == (204, b"")
+        for method in ("GET", "PUT", "DELETE"):
+            problem(await olivia.request(method, "/api/v1/channels/new-tasks", json={}), Code.not_found)
+
+    async def test_pages_follow_each_other(self, olivia: httpx.AsyncClient) -> None:
+        for channel in ("c", "a.b", "a"):
+            await olivia.post("/api/v1/channels", json={"id": channel, "name": "x"})
+
+        first = good(await olivia.get("/api/v1/channels?limit=2"))
+        second = good(
+            await olivia.get("/api/v1/channels", params={"limit": 2, "next_token": first["next_token"]})
+        )
+
+        assert set(first) == {"channels", "next_token"}
+        assert [channel["id"] for channel in first["channels"]] == ["a", "a.b"]
+        assert [channel["id"] for channel in second["channels"]] == ["c"]
+        assert second["next_token"] is None
+
+    async def test_a_taken_id_is_a_conflict(self, olivia: httpx.AsyncClient, tasks: dict[str, Any]) -> None:
+        problem(await olivia.post("/api/v1/channels", json={"id": "tasks", "name": "x"}), Code.conflict)
+
+    @pytest.mark.parametrize(
+        ("channel", "code"),
+        [
+            ("*", Code.invalid_subject),
+            ("a b", Code.invalid_subject),
+            ("sys.x", Code.invalid_subject),
+            ("agents.a1.x", Code.invalid_subject),
+            ("channels.acme-2.x", Code.forbidden),
+            ("", Code.validation_failed),
+            ("x" * 256, Code.validation_failed),
+        ],
+    )
+    async def test_what_is_no_shared_subject_is_no_channel(
+        self, olivia: httpx.AsyncClient, channel: str, code: Code
+    ) -> None:
+        problem(await olivia.post("/api/v1/channels", json={"id": channel, "name": "x"}), code)
+
+    async def test_the_plans_limit_is_payment_required(self, api: Api) -> None:
+        zoe = api.signed_in("zoe", "small")
+        await zoe.post("/api/v1/tenants", json={"name": "small", "subscription_tier": "free"})
+        for number in range(10):
+            good(await zoe.post("/api/v1/channels", json={"name": f"c{number}"}), 201)
+
+        problem(await zoe.post("/api/v1/channels", json={"name": "one more"}), Code.quota_exceeded)
+
+
+class TestPublish:
+    async def test_an_object_arrives_as_it_was_written_under_the_humans_name(
+        self, olivia: httpx.AsyncClient, tasks: dict[str, Any], heard: list[tuple[str, bytes]]
+    ) -> None:
+        body = b'{ "city":"Roma",  "n": 1.50, "big": 12345678901234567890 }'
+
+        answer = good(await olivia.post(MESSAGES, content=body, headers=JSON))
+
+        assert answer == {"message_id": "p1-000001", "timestamp": NOON, "success": True}
+        await eventually(lambda: heard)
+        [(subject, payload)] = heard
+        assert subject == "m.u-olivia.tasks"
+        assert body in payload
+        assert json.loads(payload)["id"] == answer["message_id"]
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"",
+            b"[]",
+            b'"x"',
+            b"1",
+            b"null",
+            b"{",
+            b"{} {}",
+            b'{"a": 1}, "from": "somebody"',
+            b'{"a": NaN}',
+            b'{"a": "\xff"}',
+            b"\xef\xbb\xbf{}",
+            b"{'a': 1}",
+            b'{"a":' * 3000 + b"1" + b"}" * 3000,
+        ],
+        ids=lambda body: ascii(body[:30]),
+    )
+    async def test_what_is_not_one_json_object_is_refused(
+        self,
+        olivia: httpx.AsyncClient,
+        tasks: dict[str, Any],
+        heard: list[tuple[str, bytes]],
+        body: bytes,
+    ) -> None:
+        answer = await olivia.post(MESSAGES, content=body, headers=JSON)
+
+        problem(answer, Code.validation_failed)
+        await olivia.post(MESSAGES, json={"last": True})
+        await eventually(lambda: heard)
+        assert b"last" in heard[0][1]
+
+    async def test_a_channel_that_is_not_there_is_not_found(
+        self, olivia: httpx.AsyncClient, tasks: dict[str, Any]
+    ) -> None:
+        for channel in ("none", "*", ">", "tasks.x", "sys"):
+            problem(await olivia.post(f"/api/v1/channels/{channel}/messages", json={}), Code.not_found)
+
+    async def test_it_is_counted_once(
+        self, api: Api, olivia: httpx.AsyncClient, tasks: dict[str, Any]
+    ) -> None:
+        await olivia.post(MESSAGES, content=b'{"n":1}', headers=JSON)
+        await olivia.post(MESSAGES, content=b"[]", headers=JSON)
+
+        await api.installation.process.meter.flush()
+
+        counters = await api.installation.memory.counters("USE#acme")
+        assert counters["2025-11-24#messages"] == counters["2025-11-24#subject:tasks"] == 1
+        assert counters["2025-11-24#bytes"] == 7
+
+    async def test_a_bus_that_is_away_is_worth_another_try(
+        self, api: Api, olivia: httpx.AsyncClient, tasks: dict[str, Any]
+    ) -> None:
+        tenant = await TenantTable(Table(api.installation.memory)).get(ACME)
+        assert tenant is not None
+        await api.installation.bus.remove(tenant)
+
+        problem(await olivia.post(MESSAGES, json={}), Code.unavailable)
+
+
+class TestWhoMay:
+    @pytest.mark.parametrize(("user", "allowed"), [("adam", True), ("mia", True), ("vera", False)])
+    async def test_members_publish_and_manage_and_viewers_look(
+        self, api: Api, tasks: dict[str, Any], user: str, *, allowed: bool
+    ) -> None:
+        client = api.signed_in(user)
+        answers = [
+            await client.post("/api/v1/channels", json={"id": "more", "name": "x"}),
+            await client.post(MESSAGES, json={}),
+            await client.put("/api/v1/channels/tasks", json={"name": "x"}),
+            await client.delete("/api/v1/channels/tasks"),
+        ]
+        for answer in answers:
+            if allowed:
+                assert answer.is_success, answer.text
+            else:
+                problem(answer, Code.forbidden)
+        assert good(await client.get("/api/v1/channels"))["channels"]
+
+    async def test_another_tenants_channels_are_out_of_reach(
+        self, api: Api, olivia: httpx.AsyncClient, tasks: dict[str, Any]
+    ) -> None:
+        theirs = await TenantTable(Table(api.installation.memory)).get(OTHER)
+        assert theirs is not None
+        heard = await listen(api, theirs)
+        nina = api.signed_in("nina", "acme-2")
+
+        for method, path in [
+            ("GET", "/api/v1/channels/tasks"),
+            ("PUT", "/api/v1/channels/tasks"),
+            ("DELETE", "/api/v1/channels/tasks"),
+            ("POST", MESSAGES),
+        ]:
+            problem(await nina.request(method, path, json={}), Code.not_found)
+        await olivia.post(MESSAGES, json={})
+
+        assert good(await nina.get("/api/v1/channels"))["channels"] == []
+        assert good(await olivia.get("/api/v1/channels/tasks"))["channel"] == tasks
+        assert heard == []

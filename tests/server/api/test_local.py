@@ -1,0 +1,164 @@
+"""The embedded installation's own issuer over HTTP: tokens for who owns the machine, and for no one else."""
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from artcafe.server.identity.dev_issuer import LOCAL_CLIENT, LocalIssuer
+from artcafe.server.identity.oidc import OidcConfig, OidcVerifier
+from artcafe.wire.codes import Code
+from tests.kit.api import Api, furnished, good, problem
+from tests.kit.installation import counting
+from tests.kit.issuers import StoppedClock
+
+ISSUER = "http://127.0.0.1/local"
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the issuer keeps its key, which takes time to make, and its secret."""
+    return tmp_path_factory.mktemp("local") / "issuer"
+
+
+@pytest.fixture
+def secret(directory: Path, api: Api) -> str:
+    """What who owns the machine can read."""
+    return (directory / "secret").read_text().strip()
+
+
+@pytest.fixture
+async def api(application: FastAPI, directory: Path) -> Api:
+    """With the issuer, as `artcafe up` has it."""
+    issuer = LocalIssuer.open(directory, ISSUER, StoppedClock(), counting("jti"))
+    return await furnished(application, issuer)
+
+
+def verifier(api: Api) -> OidcVerifier:
+    """The platform's own, which fetches the keys of the issuer over HTTP."""
+    config = OidcConfig(
+        issuer=ISSUER,
+        jwks_url=f"{ISSUER}/.well-known/jwks.json",
+        client_ids=frozenset({LOCAL_CLIENT}),
+        audiences=frozenset(),
+        token_use_required=True,
+        allow_insecure_loopback=True,
+    )
+    return OidcVerifier(config, api.client(), api.installation.clock)
+
+
+async def token(anyone: httpx.AsyncClient, secret: str, **wanted: Any) -> dict[str, Any]:
+    """An answer of the route."""
+    made: dict[str, Any] = good(await anyone.post("/local/token", json={"secret": secret, **wanted}))
+    return made
+
+
+async def roles(api: Api) -> dict[str, str]:
+    members = good(await api.signed_in("olivia").get("/api/v1/tenants/acme/members"))
+    return {member["user_id"]: member["role"] for member in members}
+
+
+async def test_who_knows_the_secret_gets_a_token_that_the_platform_takes(
+    api: Api, anyone: httpx.AsyncClient, secret: str
+) -> None:
+    made = await token(anyone, secret)
+
+    assert set(made) == {"access_token", "token_type", "expires_in", "user", "tenant"}
+    assert (made["token_type"], made["expires_in"]) == ("Bearer", 12 * 3600)
+    assert (made["user"], made["tenant"]) == ("local-owner", None)
+    claims = await verifier(api).verify(made["access_token"])
+    assert claims.subject == "local-owner"
+    assert claims.email == "owner@localhost"
+    assert claims.tenant_claim is None
+    assert claims.expires == int(api.installation.clock.now()) + 12 * 3600
+
+
+@pytest.mark.parametrize("role", ["owner", "admin", "member", "viewer"])
+async def test_with_a_tenant_it_is_a_users_who_has_exactly_that_role_there(
+    api: Api, anyone: httpx.AsyncClient, secret: str, role: str
+) -> None:
+    made = await token(anyone, secret, tenant="acme", role=role, email="me@example.com")
+
+    assert (made["user"], made["tenant"]) == (f"local-{role}", "acme")
+    claims = await verifier(api).verify(made["access_token"])
+    assert (claims.subject, claims.email, claims.tenant_claim) == (
+        f"local-{role}",
+        "me@example.com",
+        "acme",
+    )
+    assert (await roles(api))[f"local-{role}"] == role
+
+
+async def test_without_a_tenant_nobody_becomes_a_member_of_anything(
+    api: Api, anyone: httpx.AsyncClient, secret: str
+) -> None:
+    before = await roles(api)
+
+    await token(anyone, secret, role="owner")
+
+    assert await roles(api) == before
+
+
+@pytest.mark.parametrize("wrong", ["", "x", "é", "x" * 256])
+async def test_without_the_secret_there_is_no_token_and_no_member(
+    api: Api, anyone: httpx.AsyncClient, wrong: str
+) -> None:
+    before = await roles(api)
+
+    answer = await anyone.post("/local/token", json={"secret": wrong, "tenant": "acme", "role": "owner"})
+
+    problem(answer, Code.unauthorized)
+    assert await roles(api) == before
+
+
+async def test_a_secret_that_is_almost_right_is_wrong(anyone: httpx.AsyncClient, secret: str) -> None:
+    for almost in (secret[:-1], secret + "x", secret + "\n", secret.swapcase()):
+        problem(await anyone.post("/local/token", json={"secret": almost}), Code.unauthorized)
+
+
+@pytest.mark.parametrize(
+    "wanted", [{"tenant": "a.b"}, {"tenant": ""}, {"role": "god"}, {"email": "x" * 256}], ids=str
+)
+async def test_what_is_out_of_range_is_refused_without_the_secret_in_it(
+    anyone: httpx.AsyncClient, secret: str, wanted: dict[str, str]
+) -> None:
+    answer = await anyone.post("/local/token", json={"secret": secret, **wanted})
+
+    problem(answer, Code.validation_failed)
+    assert secret not in answer.text
+
+
+async def test_a_tenant_that_is_not_there_is_not_found(anyone: httpx.AsyncClient, secret: str) -> None:
+    problem(await anyone.post("/local/token", json={"secret": secret, "tenant": "nowhere"}), Code.not_found)
+
+
+async def test_its_documents_are_public_and_hold_no_secret(
+    anyone: httpx.AsyncClient, secret: str, directory: Path
+) -> None:
+    configuration = await anyone.get("/local/.well-known/openid-configuration")
+    keys = await anyone.get("/local/.well-known/jwks.json")
+
+    assert good(configuration)["issuer"] == ISSUER
+    [key] = good(keys)["keys"]
+    assert set(key) == {"kty", "n", "e", "kid", "use", "alg"}
+    assert secret not in configuration.text + keys.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/local/.well-known/openid-configuration"),
+        ("GET", "/local/.well-known/jwks.json"),
+        ("POST", "/local/token"),
+    ],
+)
+async def test_an_installation_with_an_issuer_of_its_own_has_none_of_it(
+    application: FastAPI, method: str, path: str
+) -> None:
+    anyone = (await furnished(application)).client()
+
+    answer = await anyone.request(method, path, json={"secret": "", "tenant": "acme", "role": "owner"})
+
+    problem(answer, Code.not_found)

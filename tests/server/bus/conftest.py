@@ -1,0 +1,50 @@
+"""The bus behind a network that the tests break: fixtures."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from artcafe.server.bus.tenants import TenantLinks
+from artcafe.server.domain.tenant import Tenant
+from artcafe.server.ports import Link
+from tests.kit.buses import tenant_links
+from tests.kit.nats import Nats, make_tenant, running_nats
+from tests.kit.proxy import Proxy
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def nats(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Nats]:
+    """One nats-server for all."""
+    async with running_nats(tmp_path_factory.mktemp("nats")) as nats:
+        yield nats
+
+
+@pytest_asyncio.fixture
+async def tenant(nats: Nats) -> Tenant:
+    """A tenant with an account."""
+    tenant = make_tenant("acme")
+    async with nats.authority() as authority:
+        await authority.push(tenant)
+    return tenant
+
+
+@pytest_asyncio.fixture
+async def proxy(nats: Nats) -> AsyncIterator[Proxy]:
+    """The way to NATS, which the tests break."""
+    async with Proxy(nats.url) as proxy:
+        yield proxy
+
+
+@pytest_asyncio.fixture
+async def links(nats: Nats, proxy: Proxy) -> AsyncIterator[TenantLinks]:
+    """A process whose connections go through the proxy. Patient enough for a short absence."""
+    async with tenant_links(nats, url=proxy.url, buffer_bytes=2_000_000, patience=3) as links:
+        yield links
+
+
+@pytest_asyncio.fixture
+async def peer(nats: Nats, tenant: Tenant) -> AsyncIterator[Link]:
+    """Another process, whose connection never breaks."""
+    async with tenant_links(nats) as links:
+        yield await links.link(tenant)

@@ -1,0 +1,170 @@
+"""The bytes that a subscriber gets, and what of the bus never becomes bytes."""
+
+import json
+from typing import Any
+
+import pytest
+from msgspec import Raw
+
+from artcafe.server.domain.ids import TenantId
+from artcafe.server.gateway.delivery import Delivery, Legacy, Plain
+from artcafe.wire.frames import Envelope, encode
+from tests.kit.scripted_peer import unframed
+
+ACME = TenantId("acme")
+AT = "2026-11-23T12:00:00.000Z"
+
+
+def delivery(data: bytes, subject: str = "m.planner.tasks.new", **fields: Any) -> Delivery:
+    """A message of `planner`, as it came from the bus."""
+    return Delivery(ACME, subject, encode(Envelope(id="m1", timestamp=AT, data=Raw(data), **fields)))
+
+
+def legacy_data(data: bytes) -> bytes:
+    """What the older clients find in `data`, byte by byte."""
+    text = unframed(delivery(data).frame("", Legacy()))
+    head = b'{"type":"message","subject":"tasks.new","from":"planner","id":"m1","timestamp":"%b","data":'
+    head = head % AT.encode()
+    assert text.startswith(head)
+    assert text.endswith(b"}")
+    return text[len(head) : -1]
+
+
+# The bytes.
+
+
+def test_the_whole_frame_byte_by_byte() -> None:
+    message = delivery(b'{ "n" : 1 }', headers={"trace": "7"}, reply_to="inbox.planner.1")
+    text = (
+        b'{"type":"message","subject":"tenant.acme.tasks.new","from":"planner","id":"m1",'
+        b'"timestamp":"2026-11-23T12:00:00.000Z","data":{ "n" : 1 },"headers":{"trace":"7"},'
+        b'"reply_to":"inbox.planner.1"}'
+    )
+    assert message.frame("tenant.acme.", Plain()) == b"\x81\x7e" + len(text).to_bytes(2, "big") + text
+
+
+@pytest.mark.parametrize(
+    "data", [b"null", b'"Wie hei\xc3\x9ft du?"', b"1.50", b"[ ]", b'{"b":1,"a":2,"b":3}', b'"\\u00fc\\/"']
+)
+def test_data_stays_the_publishers_bytes(data: bytes) -> None:
+    assert unframed(delivery(data).frame("", Plain())).endswith(b'"data":' + data + b"}")
+
+
+@pytest.mark.parametrize(
+    ("bus_subject", "sender", "subject"),
+    [
+        ("m.planner.tasks.new", "planner", "tasks.new"),
+        ("d.worker.planner.ask", "planner", "agents.worker.ask"),
+        ("i.worker.u-olivia.r1", "u-olivia", "inbox.worker.r1"),
+        ("r.sys.presence.worker", "sys", "presence.worker"),
+    ],
+)
+def test_sender_and_subject_come_from_the_bus_subject(bus_subject: str, sender: str, subject: str) -> None:
+    message = json.loads(unframed(delivery(b"1", bus_subject).frame("", Plain())))
+    assert (message["from"], message["subject"]) == (sender, subject)
+
+
+def test_each_shape_is_built_once_and_its_bytes_are_shared() -> None:
+    message = delivery(b'{"n":1}')
+    forms, dialects = ("", "tenant.acme.", "channels.acme."), (Plain(), Legacy())
+    shapes = {(form, dialect.name): message.frame(form, dialect) for form in forms for dialect in dialects}
+    assert len(set(shapes.values())) == 6
+    for form in forms:
+        assert message.frame(form, Plain()) is shapes[form, "plain"]
+        assert message.frame(form, Legacy()) is shapes[form, "legacy"]
+
+
+# The dialect of the older clients.
+
+
+@pytest.mark.parametrize(
+    ("data", "seen"),
+    [
+        (b"{}", b'{"agent_id":"planner","tenant_id":"acme","timestamp":"%b"}' % AT.encode()),
+        (
+            b'{"n": [1, 2] }',
+            b'{"n":[1, 2],"agent_id":"planner","tenant_id":"acme","timestamp":"%b"}' % AT.encode(),
+        ),
+        (
+            b'{"timestamp":null,"n":1}',
+            b'{"timestamp":null,"n":1,"agent_id":"planner","tenant_id":"acme"}',
+        ),
+        (
+            '{"größe":"ü","\\u00e4":"\\u00e4","timestamp":"mine"}'.encode(),
+            '{"größe":"ü","ä":"\\u00e4","timestamp":"mine","agent_id":"planner","tenant_id":"acme"}'.encode(),
+        ),
+    ],
+    ids=["empty", "values as they are", "their timestamp", "not ASCII"],
+)
+def test_legacy_clients_find_the_sender_in_objects(data: bytes, seen: bytes) -> None:
+    assert legacy_data(data) == seen
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"agent_id":"liar","tenant_id":"other","timestamp":1}',
+        b'{"agent_id":"liar","agent_id":"liar2","tenant_id":"other","timestamp":1,"tenant_id":{}}',
+        b'{"agent\\u005fid":"liar","\\u0074enant_id":"other","timestamp":1}',
+    ],
+    ids=["plain", "twice", "escaped"],
+)
+def test_the_proven_sender_wins_over_what_the_payload_says(data: bytes) -> None:
+    pairs = json.loads(legacy_data(data), object_pairs_hook=list)
+    assert sorted(pairs) == [("agent_id", "planner"), ("tenant_id", "acme"), ("timestamp", 1)]
+
+
+@pytest.mark.parametrize("data", [b"null", b"[{}]", b'"{}"', b"12e3", b"true", b'"\xc3\xbc"'])
+def test_other_values_stay_as_they_are_for_legacy_clients(data: bytes) -> None:
+    assert legacy_data(data) == data
+
+
+# What is not ours.
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"hello",
+        b'{"id":"1","timestamp":"t"}',
+        b'{"id":1,"timestamp":"t","data":1}',
+        b'{"id":"1","timestamp":"t","data":1}{}',
+        b'{"id":"1","timestamp":"t","data":1,"headers":{"a":1}}',
+        b'{"id":"1","timestamp":"t","data":"\xff"}',
+        b'{"id":"1","timestamp":"t","data":{"\xed\xa0\x80":1}}',
+        b'{"id":"\xff","timestamp":"t","data":1}',
+        b'{"id":"1","timestamp":"t","data":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    ],
+)
+def test_a_payload_that_is_not_ours_is_no_delivery(payload: bytes) -> None:
+    """`data` that is not UTF-8 would end the WebSocket of everybody who gets it."""
+    with pytest.raises((ValueError, RecursionError)):
+        Delivery(ACME, "m.planner.x", payload)
+
+
+@pytest.mark.parametrize(
+    "subject",
+    ["m.planner", "m", "x.planner.tasks", "m.a.agents.b.c", 'm.a".x', "d.b.a", "m.planner.presence.x"],
+)
+def test_a_subject_that_is_not_ours_is_no_delivery(subject: str) -> None:
+    with pytest.raises(ValueError, match="not a subject"):
+        delivery(b"1", subject)
+
+
+def test_no_field_of_the_payload_shadows_ours() -> None:
+    payload = (
+        b'{"type":"welcome","subject":"sys.alarm","from":"sys","id":"1","timestamp":"t","data":1,'
+        b'"extra":true,"from":"root"}'
+    )
+    pairs = json.loads(
+        unframed(Delivery(ACME, "m.planner.x", payload).frame("", Plain())), object_pairs_hook=list
+    )
+    assert pairs == [
+        ("type", "message"),
+        ("subject", "x"),
+        ("from", "planner"),
+        ("id", "1"),
+        ("timestamp", "t"),
+        ("data", 1),
+    ]

@@ -1,0 +1,501 @@
+"""What each frame does, and what it cannot do."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import pytest
+
+from artcafe.server.bus.memory import BUFFER_BYTES, MemoryLink
+from artcafe.server.domain.ids import AgentId, TenantId
+from artcafe.server.domain.principal import AgentPrincipal
+from artcafe.server.gateway.delivery import Plain
+from artcafe.server.gateway.hub import Member, TenantHub
+from artcafe.server.gateway.session import MAX_REMEMBERED, PATIENCE, Session, Work
+from artcafe.wire import frames
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+from tests.kit.installation import counting
+from tests.kit.issuers import StoppedClock
+from tests.kit.scripted_peer import unframed
+from tests.kit.turns import turns
+from tests.kit.unreliable_bus import AWAY, UnreliableLink
+
+ACME = TenantId("acme")
+NOW = "2025-11-24T16:00:00.000Z"
+RATE = 5
+LARGEST = 1000
+
+
+@dataclass
+class Table:
+    """A session, its client, and everything that is on the bus of its tenant."""
+
+    session: Session
+    link: UnreliableLink
+    clock: StoppedClock
+    client: "Client"
+    counted: list[tuple[str, int]]
+    tasks: "set[asyncio.Task[None]]"
+    bus: list[tuple[str, Any]] = field(default_factory=list)
+
+    async def say(self, **frame: Any) -> list[dict[str, Any]]:
+        """Send one frame, wait for its work, and read what came."""
+        return await self.send(frames.encode(frame))
+
+    async def send(self, text: bytes) -> list[dict[str, Any]]:
+        """The same, byte by byte."""
+        work = self.session.take(text)
+        if work is not None:
+            await work
+        await turns()
+        return self.read()
+
+    def read(self) -> list[dict[str, Any]]:
+        """What came since this was last asked."""
+        got, self.client.got = self.client.got, []
+        return got
+
+
+class Client:
+    """session.Client."""
+
+    def __init__(self) -> None:
+        self.got: list[dict[str, Any]] = []
+        self.ended: list[Code] = []
+
+    def send(self, frame: msgspec.Struct) -> None:
+        """session.Client."""
+        self.got.append(json.loads(frames.encode(frame)))
+
+    def deliver(self, framed: bytes) -> None:
+        """session.Client."""
+        self.got.append(json.loads(unframed(framed)))
+
+    def end(self, code: Code) -> None:
+        """session.Client."""
+        self.ended.append(code)
+
+
+@pytest.fixture
+async def table() -> Table:
+    link, clock, client = UnreliableLink(MemoryLink(BUFFER_BYTES)), StoppedClock(), Client()
+    counted: list[tuple[str, int]] = []
+    tasks: set[asyncio.Task[None]] = set()
+
+    def start(work: Work) -> None:
+        tasks.add(asyncio.create_task(work))
+
+    session = Session(
+        principal=AgentPrincipal(ACME, AgentId("planner"), "SHA256:x"),
+        client=client,
+        hub=TenantHub(ACME, link),
+        member=Member(client, Plain()),
+        limits=frames.Limits(max_payload_bytes=LARGEST, messages_per_second=RATE, subscriptions=3),
+        clock=clock,
+        new_message_id=counting("m"),
+        count=lambda subject, size: counted.append((subject, size)),
+        start=start,
+    )
+    table = Table(session, link, clock, client, counted, tasks)
+    await link.inner.subscribe(">", lambda subject, payload: table.bus.append((subject, json.loads(payload))))
+    return table
+
+
+def errors(*codes: Code, **fields: Any) -> Callable[[list[dict[str, Any]]], bool]:
+    """Tell whether the frames are these errors, each with these fields."""
+
+    def check(got: list[dict[str, Any]]) -> bool:
+        assert [frame["type"] for frame in got] == ["error"] * len(codes), got
+        assert [frame["code"] for frame in got] == [code.name for code in codes]
+        assert all(frame["message"] for frame in got)
+        return all({name: frame.get(name) for name in fields} == fields for frame in got)
+
+    return check
+
+
+# Publishing.
+
+
+async def test_a_message_on_the_bus_has_the_proven_sender_and_our_time(table: Table) -> None:
+    assert await table.say(type="publish", subject="tasks.new", data={"from": "liar", "n": 1}) == []
+    assert table.bus == [
+        ("m.planner.tasks.new", {"id": "m000001", "timestamp": NOW, "data": {"from": "liar", "n": 1}})
+    ]
+    assert table.counted == [("tasks.new", len(b'{"from":"liar","n":1}'))]
+
+
+async def test_fields_that_are_not_of_the_frame_never_reach_the_bus(table: Table) -> None:
+    await table.say(
+        type="publish",
+        subject="agents.b.x",
+        data=1,
+        headers={"a": "b"},
+        reply_to="inbox.planner.1",
+        timestamp="1970",
+        message_id="mine",
+        sender="liar",
+        **{"from": "liar"},
+    )
+    [(subject, envelope)] = table.bus
+    assert subject == "d.b.planner.x"
+    assert envelope == {
+        "id": "m000001",
+        "timestamp": NOW,
+        "data": 1,
+        "headers": {"a": "b"},
+        "reply_to": "inbox.planner.1",
+    }
+
+
+async def test_an_ack_comes_after_the_bus_has_it_and_names_the_message(table: Table) -> None:
+    table.link.flushing.shut()
+    assert await table.say(type="publish", subject="a", data=1, id="one") == []
+    assert await table.say(type="publish", subject="a", data=2, id="two") == []
+    table.link.flushing.open()
+    await turns()
+    assert table.read() == [
+        {"type": "ack", "id": "one", "message_id": "m000001"},
+        {"type": "ack", "id": "two", "message_id": "m000002"},
+    ]
+
+
+async def test_a_flush_that_fails_is_an_error_with_the_id_of_each(table: Table) -> None:
+    table.link.flushing.shut()
+    table.link.flushing.failure = AWAY
+    for name in ("one", "two"):
+        await table.say(type="publish", subject="a", data=1, id=name)
+    table.link.flushing.open()
+    await turns()
+    got = table.read()
+    assert errors(Code.unavailable, Code.unavailable)(got)
+    assert [frame["id"] for frame in got] == ["one", "two"]
+
+
+async def test_what_the_bus_does_not_take_is_refused_and_not_counted(table: Table) -> None:
+    table.link.refusal = AWAY
+    assert errors(Code.unavailable, id="p")(await table.say(type="publish", subject="a", data=1, id="p"))
+    assert errors(Code.unavailable, id=None)(await table.say(type="publish", subject="a", data=1))
+    assert errors(Code.unavailable)(await table.say(type="presence", status="online"))
+    assert (table.bus, table.counted, table.link.flushing.calls) == ([], [], 0)
+
+
+@pytest.mark.parametrize(
+    ("subject", "on_bus"),
+    [
+        ("tenant.acme.channel.tasks", "m.planner.tasks"),
+        ("tenant.acme.tasks", "m.planner.tasks"),
+        ("channels.acme.tasks", "m.planner.tasks"),
+        ("agents.acme.tasks", "m.planner.tasks"),
+        ("agents.worker.ask", "d.worker.planner.ask"),
+        ("inbox.worker.1", "i.worker.planner.1"),
+        ("agents.presence.x", "m.planner.agents.presence.x"),
+    ],
+)
+async def test_every_form_of_a_subject_is_one_on_the_bus(table: Table, subject: str, on_bus: str) -> None:
+    assert await table.say(type="publish", subject=subject, data=1) == []
+    assert [name for name, _ in table.bus] == [on_bus]
+
+
+@pytest.mark.parametrize(
+    "subject", ["sys.x", "presence.planner", "dlq.x", "tenant.other.x", "channels.other.x"]
+)
+async def test_what_is_forbidden_stays_forbidden_and_reaches_nobody(table: Table, subject: str) -> None:
+    for _ in range(2):
+        got = await table.say(type="publish", subject=subject, data=1, id="p")
+        assert errors(Code.forbidden, id="p")(got)
+    assert (table.bus, table.counted) == ([], [])
+
+
+async def test_reply_to_is_written_in_the_short_form(table: Table) -> None:
+    for text in ("tenant.acme.inbox.planner.1", "channels.acme.inbox.planner.1", "inbox.planner.1"):
+        await table.say(type="publish", subject="a", data=1, reply_to=text)
+    assert [envelope["reply_to"] for _, envelope in table.bus] == ["inbox.planner.1"] * 3
+
+
+@pytest.mark.parametrize(
+    ("reply_to", "code"),
+    [
+        ("tenant.other.channel.x", Code.forbidden),
+        ("channels.other.x", Code.forbidden),
+        ("inbox.>", Code.invalid_subject),
+        ("a b", Code.invalid_subject),
+        ("", Code.invalid_subject),
+        ('x"}', Code.invalid_subject),
+    ],
+)
+async def test_a_reply_to_that_cannot_be_answered_is_refused(table: Table, reply_to: str, code: Code) -> None:
+    got = await table.say(type="publish", subject="a", data=1, reply_to=reply_to, id="p")
+    assert errors(code, id="p")(got)
+    assert (table.bus, table.counted) == ([], [])
+
+
+async def test_the_limit_is_of_the_bytes_as_they_were_written(table: Table) -> None:
+    """Spaces inside count, spaces around do not, and a character counts with all its bytes."""
+    largest = b'{"x": "' + b"a" * (LARGEST - 9) + b'"}'
+    assert len(largest) == LARGEST
+    assert await table.send(b'{"type":"publish","subject":"a","data":   %b   }' % largest) == []
+    assert table.counted == [("a", LARGEST)]
+    for data in (b'{"x":  "' + b"a" * (LARGEST - 9) + b'"}', '"{}"'.format("ü" * (LARGEST // 2)).encode()):
+        got = await table.send(b'{"type":"publish","subject":"a","data":%b,"id":"p"}' % data)
+        assert errors(Code.too_large, id="p")(got)
+    assert len(table.bus) == 1
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {f"h{number}": "" for number in range(33)},
+        {"": "x"},
+        {"h" * 129: "x"},
+        {"h": "x" * 1025},
+        {"h": 1},
+        {"h": None},
+        [],
+    ],
+)
+async def test_headers_have_limits(table: Table, headers: object) -> None:
+    got = await table.say(type="publish", subject="a", data=1, headers=headers, id="p")
+    assert errors(Code.bad_frame, id="p")(got)
+    assert table.bus == []
+
+
+async def test_headers_at_their_limits_pass(table: Table) -> None:
+    headers = {"h" * 126 + f"{number:02}": "ü" * 1024 for number in range(32)}
+    assert await table.say(type="publish", subject="a", data=1, headers=headers) == []
+    assert table.bus[0][1]["headers"] == headers
+
+
+async def test_what_is_remembered_of_subjects_is_bounded(table: Table) -> None:
+    for number in range(MAX_REMEMBERED + 10):
+        table.clock.advance(1)
+        await table.say(type="publish", subject=f"s.{number}", data=number)
+        await table.say(type="publish", subject=f"s {number}", data=number)
+    assert [subject for subject, _ in table.bus] == [
+        f"m.planner.s.{number}" for number in range(MAX_REMEMBERED + 10)
+    ]
+    assert len(table.session._allowed) <= MAX_REMEMBERED
+
+
+# Subscribing.
+
+
+async def test_subscribed_comes_before_what_is_published_next(table: Table) -> None:
+    assert await table.say(type="subscribe", subject="a.*", id="s") == [
+        {"type": "subscribed", "subject": "a.*", "id": "s"}
+    ]
+    [message] = await table.say(type="publish", subject="a.b", data=1)
+    assert (message["type"], message["from"], message["subject"]) == ("message", "planner", "a.b")
+    assert await table.say(type="unsubscribe", subject="a.*") == [{"type": "unsubscribed", "subject": "a.*"}]
+    assert await table.say(type="publish", subject="a.b", data=1) == []
+
+
+async def test_unsubscribing_names_the_queue_too(table: Table) -> None:
+    await table.say(type="subscribe", subject="a", queue="q")
+    got = await table.say(type="unsubscribe", subject="a", id="u")
+    assert errors(Code.not_found, id="u")(got)
+    got = await table.say(type="unsubscribe", subject="a", queue="q", id="u")
+    assert got == [{"type": "unsubscribed", "subject": "a", "id": "u"}]
+
+
+@pytest.mark.parametrize(
+    ("subject", "code"),
+    [
+        ("agents.worker.>", Code.forbidden),
+        ("inbox.*.x", Code.forbidden),
+        ("agents.*.x", Code.forbidden),
+        ("tenant.other.>", Code.forbidden),
+        ("tenant.>", Code.forbidden),
+        ("agents.>", Code.invalid_subject),
+        ("a.>.b", Code.invalid_subject),
+        ("", Code.invalid_subject),
+    ],
+)
+async def test_patterns_that_are_refused_reach_no_bus(table: Table, subject: str, code: Code) -> None:
+    assert errors(code, id="s")(await table.say(type="subscribe", subject=subject, id="s"))
+    assert errors(code, id=None)(await table.say(type="subscribe", subject=subject))
+    assert table.link.subscribing.calls == 0
+
+
+async def test_subscriptions_are_limited_and_a_second_time_is_none(table: Table) -> None:
+    for subject in ("a", "b", "c", "a"):
+        [answer] = await table.say(type="subscribe", subject=subject)
+        assert answer["type"] == "subscribed"
+    for frame in ({"subject": "d"}, {"subject": "a", "queue": "q"}):
+        got = await table.say(type="subscribe", id="s", **frame)
+        assert errors(Code.too_many_subscriptions, id="s")(got)
+    await table.say(type="unsubscribe", subject="b")
+    [answer] = await table.say(type="subscribe", subject="d")
+    assert answer["type"] == "subscribed"
+
+
+async def test_a_bus_that_is_away_is_an_error_and_takes_no_place(table: Table) -> None:
+    table.link.subscribing.failure = AWAY
+    for number in range(5):
+        got = await table.say(type="subscribe", subject=f"s.{number}", id="s")
+        assert errors(Code.unavailable, id="s")(got)
+    table.link.subscribing.failure = None
+    [answer] = await table.say(type="subscribe", subject="s.1")
+    assert answer["type"] == "subscribed"
+
+
+# Presence and ping.
+
+
+async def test_presence_is_told_on_the_agents_own_subject(table: Table) -> None:
+    await table.say(type="subscribe", subject="presence.*")
+    [message] = await table.say(
+        type="presence", status="busy", metadata={"agent_id": "liar", "ü": [1.5]}, agent_id="liar", id="x"
+    )
+    assert message["subject"] == "presence.planner"
+    assert message["from"] == "planner"
+    assert message["data"] == {
+        "agent_id": "planner",
+        "status": "busy",
+        "metadata": {"agent_id": "liar", "ü": [1.5]},
+    }
+    assert table.counted == []
+
+
+async def test_presence_has_the_limits_of_a_message(table: Table) -> None:
+    metadata = {"x": "a" * LARGEST}
+    got = await table.say(type="presence", status="x", metadata=metadata, id="p")
+    assert errors(Code.too_large, id="p")(got)
+    got = await table.say(type="presence", status="x" * 65, id="p")
+    assert errors(Code.bad_frame, id="p")(got)
+    assert table.bus == []
+
+
+async def test_presence_nested_to_the_limit_is_told_or_refused(table: Table) -> None:
+    """Some depths can be read and not be written again; those ended the connection with 1011."""
+    outcomes = set()
+    for depth in range(800, 1010):
+        table.clock.advance(1)
+        nested = b"[" * depth + b"]" * depth
+        table.session.limits.max_payload_bytes = 5000
+        got = await table.send(b'{"type":"presence","status":"x","id":"p","metadata":{"a":%b}}' % nested)
+        assert not got or errors(Code.bad_frame)(got)
+        outcomes.add(bool(got))
+    assert outcomes == {True, False}
+    assert table.client.ended == []
+
+
+async def test_ping_is_answered_with_the_time(table: Table) -> None:
+    assert await table.say(type="ping") == [{"type": "pong", "timestamp": NOW}]
+    assert await table.say(type="ping", id="p") == [{"type": "pong", "timestamp": NOW, "id": "p"}]
+
+
+# What cannot be read.
+
+
+@pytest.mark.parametrize(
+    ("text", "frame_id"),
+    [
+        (b"", None),
+        (b"{", None),
+        (b"null", None),
+        (b'{"id":"1"}', "1"),
+        (b'{"type":"auth","signature":"x","id":"1"}', "1"),
+        (b'{"type":"welcome","id":"1"}', "1"),
+        (b'{"type":7,"id":"1"}', "1"),
+        (b'{"type":"publish","subject":"x","id":"1"}', "1"),
+        (b'{"type":"publish","subject":"x","data":1,"id":7}', None),
+        (b'{"type":"publish","subject":"x","data":1,"id":""}', None),
+        (b'{"type":"ping","id":"' + b"i" * 65 + b'"}', None),
+        (b'{"type":"ping","id":"\xff"}', None),
+        (b'{"type":"subscribe","subject":"x","queue":"a b","id":"1"}', "1"),
+        (b'{"type":"subscribe","subject":"x","queue":"q\\n","id":"1"}', "1"),
+        (b'{"type":"presence","status":"x","metadata":[],"id":"1"}', "1"),
+        (b'{"type":"publish","subject":"x","data":' + b"[" * 9000 + b"]" * 9000 + b"}", None),
+    ],
+)
+async def test_frames_that_cannot_be_read_are_answered_and_do_nothing(
+    table: Table, text: bytes, frame_id: str | None
+) -> None:
+    assert errors(Code.bad_frame, id=frame_id)(await table.send(text))
+    assert (table.bus, table.link.subscribing.calls) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"type":"SECRET"}',
+        b'{"type":"SE\'CRET\' - at `$.x`\\nSECRET"}',
+        b'{"SECRET":1}',
+        b'{"type":"publish","subject":"x","data":1,"headers":{"SECRET":1}}',
+        b'{"type":"subscribe","subject":"SECRET","queue":"SECRET SECRET"}',
+        b'{"type":"presence","status":"x","metadata":{"SECRET":1e999}}',
+        b'{"type":"ping","id":["SECRET"]}',
+        b"SECRET",
+    ],
+)
+async def test_what_a_client_sent_is_not_repeated_in_the_error(table: Table, text: bytes) -> None:
+    [error] = await table.send(text)
+    assert "CRET" not in error["message"]
+    assert error["message"].isascii()
+    assert len(error["message"]) < 200
+
+
+# How fast.
+
+
+async def test_a_burst_passes_and_then_the_rate(table: Table) -> None:
+    for _ in range(2 * RATE):
+        assert await table.say(type="publish", subject="a", data=1) == []
+    got = await table.say(type="publish", subject="a", data=1, id="p")
+    assert errors(Code.rate_limited, id="p", retry_after_ms=1000 // RATE)(got)
+    got = await table.say(type="presence", status="online")
+    assert errors(Code.rate_limited, id=None)(got)
+    table.clock.advance(1.001 / RATE)
+    assert await table.say(type="publish", subject="a", data=1) == []
+    assert len(table.bus) == len(table.counted) == 2 * RATE + 1
+
+
+async def test_sending_on_through_the_limit_is_flooding(table: Table) -> None:
+    """Whoever sent at three times the rate was refused for ever and never closed: one message in
+    three passes, and each that passed was taken for an end of the flood."""
+    seconds = 0
+    while not table.client.ended:
+        seconds += 1
+        for _ in range(3 * RATE):
+            table.clock.advance(1 / (3 * RATE))
+            await table.say(type="publish", subject="a", data=1)
+        assert seconds < 2 * PATIENCE, "never closed"
+    assert seconds > PATIENCE - 1
+    assert set(table.client.ended) == {Code.flooding}
+
+
+async def test_a_little_over_the_limit_is_no_flood(table: Table) -> None:
+    for _ in range(60 * RATE):
+        table.clock.advance(1 / (1.9 * RATE))
+        await table.say(type="publish", subject="a", data=1)
+    assert table.client.ended == []
+
+
+@pytest.mark.parametrize(
+    "frame", [{"type": "ping"}, {"type": "nonsense"}, {"type": "unsubscribe", "subject": "a"}]
+)
+async def test_frames_that_are_no_messages_can_flood_too(table: Table, frame: dict[str, str]) -> None:
+    for _ in range(PATIENCE * RATE):
+        assert await table.say(**frame)
+    assert table.client.ended == []
+    await table.say(**frame)
+    assert table.client.ended == [Code.flooding]
+
+
+async def test_a_refusal_carries_its_details(table: Table) -> None:
+    error = ArtcafeError(Code.rate_limited, "Slower.", retry_after=0.0001, details={"limit": 5})
+    table.session.refuse(error, "x")
+    assert table.read() == [
+        {
+            "type": "error",
+            "code": "rate_limited",
+            "message": "Slower.",
+            "id": "x",
+            "retry_after_ms": 1,
+            "details": {"limit": 5},
+        }
+    ]

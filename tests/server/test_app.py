@@ -1,0 +1,53 @@
+"""What the composition root decides itself; that it composes is told by every end-to-end test."""
+
+import pytest
+
+from artcafe.server.app import Place, message_ids, server_name
+from artcafe.server.settings import load
+
+
+@pytest.mark.parametrize(
+    ("place", "url"),
+    [
+        (Place("127.0.0.1", 8000), "http://127.0.0.1:8000"),
+        (Place("0.0.0.0", 8000), "http://127.0.0.1:8000"),
+        (Place("::1", 8000), "http://[::1]:8000"),
+        (Place("::", 8000), "http://127.0.0.1:8000"),
+        (Place("10.0.0.7", 80), "http://10.0.0.7:80"),
+    ],
+)
+def test_how_the_machine_reaches_itself(place: Place, url: str) -> None:
+    assert place.url == url
+
+
+def test_message_ids_differ_within_and_between_processes() -> None:
+    one, two = message_ids(), message_ids()
+    assert len({one() for _ in range(100)} | {two() for _ in range(100)}) == 200
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8000", "localhost:8000"])
+def test_on_loopback_every_loopback_name_is_the_servers(host: str) -> None:
+    assert server_name(load(), Place("127.0.0.1", 8000))(host) == f"ws://{host}"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example:8000",
+        "localhost:9000",
+        "localhost",
+        "",
+        "localhost:8000@evil.example",
+        "user@localhost:8000",
+        "localhost:8000/path",
+        "localhost:8000\nserver=x",
+    ],
+)
+def test_a_name_that_a_client_made_up_is_never_signed(host: str) -> None:
+    """An agent that signed a relay's name could be logged in elsewhere by the relay."""
+    assert server_name(load(), Place("127.0.0.1", 8000))(host) == "ws://127.0.0.1:8000"
+
+
+def test_the_public_url_is_the_name_whatever_the_host_says() -> None:
+    name = server_name(load(public_url="wss://pubsub.example.com"), Place("127.0.0.1", 8000))
+    assert name("localhost:8000") == "wss://pubsub.example.com"

@@ -1,0 +1,80 @@
+"""The processes' small print; starting and stopping is in tests/e2e/test_start_and_stop.py."""
+
+import json
+import logging
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from artcafe.server.main import StartFailed, load_seed, log_to_stderr, nats_config
+from artcafe.server.settings import load
+
+
+def test_the_seed_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) -> None:
+    settings = load(data_dir=tmp_path)
+    seed = load_seed(settings)
+    assert (len(seed), load_seed(settings)) == (32, seed)
+    assert stat.S_IMODE((tmp_path / "operator.seed").stat().st_mode) == 0o600
+
+
+def test_a_seed_in_the_settings_comes_first(tmp_path: Path) -> None:
+    load_seed(load(data_dir=tmp_path))
+    assert load_seed(load(data_dir=tmp_path, operator_seed="ab" * 32)) == b"\xab" * 32
+
+
+@pytest.mark.parametrize("text", ["", "zz" * 32, "ab" * 31])
+def test_a_damaged_seed_is_refused_and_kept(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "operator.seed"
+    path.touch(0o600)
+    path.write_text(text)
+    with pytest.raises(StartFailed, match="64 hexadecimal digits"):
+        load_seed(load(data_dir=tmp_path))
+    assert path.read_text() == text
+
+
+def test_a_seed_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    settings = load(data_dir=tmp_path)
+    load_seed(settings)
+    (tmp_path / "operator.seed").chmod(0o640)
+    with pytest.raises(StartFailed, match="read by others"):
+        load_seed(settings)
+
+
+def test_the_configuration_of_nats_is_the_same_every_time_and_holds_no_secret(tmp_path: Path) -> None:
+    settings = load(data_dir=tmp_path)
+
+    def keys(text: str) -> list[str]:
+        return [line for line in text.splitlines() if "eyJ" not in line]
+
+    one, two = (
+        nats_config(settings, listen="127.0.0.1:4222", data_dir=Path("/var/lib/nats"), name="n1")
+        for _ in range(2)
+    )
+    assert keys(one) == keys(two)
+    assert "sync_interval: always" in one
+    assert load_seed(settings).hex() not in one
+
+
+@pytest.fixture
+def logging_as_before() -> Iterator[None]:
+    """Put the root logger back."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers, root.level = handlers, level
+
+
+@pytest.mark.usefixtures("logging_as_before")
+def test_log_lines_for_programs_are_json(capsys: pytest.CaptureFixture[str]) -> None:
+    log_to_stderr(load(log_format="json"))
+    logger = logging.getLogger("artcafe.test")
+    logger.info("two\nlines %d", 7)
+    try:
+        raise ValueError("why")
+    except ValueError:
+        logger.exception("fault")
+    said, fault = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert (said["level"], said["message"], said["logger"]) == ("info", "two\nlines 7", "artcafe.test")
+    assert "ValueError: why" in fault["exception"]

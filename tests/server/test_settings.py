@@ -1,0 +1,293 @@
+"""Settings: where they are read from, what is refused and in which words, and what is never shown."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from artcafe.server.settings import Settings, SettingsError, load, variables
+
+SECRET = "a secret of thirty-two characters or more"
+SEED = "5e" * 32
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing in the environment but what a test puts there."""
+    for name in list(os.environ):
+        if name.upper().startswith(("ARTCAFE_", "NATS_", "AWS_", "COGNITO_", "JWT_", "HOST", "PORT")):
+            monkeypatch.delenv(name)
+
+
+def faults(**given: Any) -> list[str]:
+    """The lines of what is wrong with the environment as it is."""
+    with pytest.raises(SettingsError) as caught:
+        load(**given)
+    return str(caught.value).splitlines()
+
+
+class TestNames:
+    def test_every_setting_has_a_variable_of_the_same_name(self) -> None:
+        assert {name: names[0] for name, names in variables().items()} == {
+            name: f"ARTCAFE_{name.upper()}" for name in Settings.model_fields
+        }
+
+    def test_no_variable_means_two_settings(self) -> None:
+        names = [name for choices in variables().values() for name in choices]
+
+        assert len(set(names)) == len(names)
+
+    @pytest.mark.parametrize(
+        ("older", "setting", "value"),
+        [
+            ("NATS_URL", "nats_url", "nats://nats:4222"),
+            ("AWS_REGION", "aws_region", "eu-west-1"),
+            ("COGNITO_CLIENT_ID", "cognito_client_id", "client"),
+        ],
+    )
+    def test_an_older_name_is_read_and_the_newer_one_wins(
+        self, monkeypatch: pytest.MonkeyPatch, older: str, setting: str, value: str
+    ) -> None:
+        monkeypatch.setenv(older, value)
+        assert getattr(load(), setting) == value
+
+        monkeypatch.setenv(f"ARTCAFE_{setting.upper()}", "newer")
+        assert getattr(load(), setting) == "newer"
+
+    def test_the_older_name_of_the_secret_is_read(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("JWT_SECRET_KEY", SECRET)
+
+        key = load().secret_key
+
+        assert key is not None
+        assert key.get_secret_value() == SECRET
+
+    def test_the_pool_and_its_region_make_the_issuer(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AWS_REGION", "eu-west-1")
+        monkeypatch.setenv("COGNITO_USER_POOL_ID", "eu-west-1_pool")
+        monkeypatch.setenv("COGNITO_CLIENT_ID", "one, two")
+        monkeypatch.setenv("ARTCAFE_OIDC_CLIENT_IDS", "three,,")
+
+        settings = load()
+
+        assert settings.issuer == "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_pool"
+        assert settings.client_ids == {"one", "two", "three"}
+
+    def test_names_that_belong_to_everybody_are_not_read(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """HOST and PORT are set by shells and platforms for reasons of their own."""
+        before = load()
+        for name in ("HOST", "PORT", "DATA_DIR", "LOG_LEVEL", "PUBLIC_URL", "SECRET_KEY", "OIDC_ISSUER"):
+            monkeypatch.setenv(name, "9999")
+
+        assert load() == before
+
+    def test_what_is_set_to_nothing_is_not_set(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        before = load()
+        for names in variables().values():
+            for name in names:
+                monkeypatch.setenv(name, "")
+
+        assert load() == before
+
+    def test_what_is_given_wins_over_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("ARTCAFE_PORT", "9000")
+
+        assert load(port=9001).port == 9001
+        assert load(port=None).port == 9000
+        assert load(port=0).port == 0
+
+    def test_what_is_given_must_be_a_setting(self) -> None:
+        [line] = faults(colour="blue")
+
+        assert "ARTCAFE_COLOUR" in line
+
+    def test_the_data_directory_is_absolute_and_the_users_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("HOME", "/home/nina")
+
+        assert load().data_dir == Path("/home/nina/.artcafe")
+        assert load(data_dir="here").data_dir == Path.cwd() / "here"
+
+    def test_settings_never_change(self) -> None:
+        settings = load()
+
+        with pytest.raises(ValidationError):
+            settings.__setattr__("port", 1)
+
+
+class TestFaults:
+    def test_each_has_a_line_that_names_its_variable(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        wrong = {
+            "ARTCAFE_PORT": "http",
+            "ARTCAFE_LOG_LEVEL": "loud",
+            "ARTCAFE_MAX_PAYLOAD_BYTES": "1",
+            "ARTCAFE_HEARTBEAT_SECONDS": "inf",
+            "ARTCAFE_DEFAULT_TIER": "platinum",
+        }
+        for name, value in wrong.items():
+            monkeypatch.setenv(name, value)
+
+        assert sorted(line.partition(": ")[0] for line in faults()) == sorted(wrong)
+
+    def test_one_with_an_older_name_names_both(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Whoever set the older one looks for that."""
+        monkeypatch.setenv("JWT_SECRET_KEY", "short")
+
+        assert faults() == ["ARTCAFE_SECRET_KEY or JWT_SECRET_KEY: must have 32 characters at least"]
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("PORT", "-1"),
+            ("PORT", "65536"),
+            ("NATS_PORT", "65536"),
+            ("MAX_PAYLOAD_BYTES", "8388609"),
+            ("MAX_QUEUED_BYTES", "65535"),
+            ("MAX_SUBSCRIPTIONS", "0"),
+            ("MAX_AGENT_CONNECTIONS", "0"),
+            ("MAX_PENDING_LOGINS", "0"),
+            ("HEARTBEAT_SECONDS", "0"),
+            ("HEARTBEAT_SECONDS", "nan"),
+            ("IDLE_LINK_SECONDS", "inf"),
+            ("IDLE_LINK_SECONDS", "-1"),
+            ("FLUSH_SECONDS", "0"),
+            ("DRAIN_SECONDS", "0"),
+            ("LOG_FORMAT", "xml"),
+            ("OPERATOR_SEED", "5e" * 31),
+            ("OPERATOR_SEED", "zz" * 32),
+            ("TRUSTED_PROXIES", "10.0.0.0/8, the proxy"),
+            ("TRUSTED_PROXIES", "10.0.0.1/8"),
+            ("NATS_URL", "nats://user:password@nats:4222"),
+            ("OIDC_ISSUER", "https://user:password@issuer.example.com"),
+            ("OIDC_JWKS_URL", "https://user@issuer.example.com/keys"),
+        ],
+    )
+    def test_what_is_out_of_range_is_refused(
+        self, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+    ) -> None:
+        monkeypatch.setenv(f"ARTCAFE_{name}", value)
+        monkeypatch.setenv("ARTCAFE_OIDC_AUDIENCES", "api")
+
+        [line] = faults()
+
+        assert line.startswith(f"ARTCAFE_{name}")
+        assert "password@" not in line
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "http://pubsub.example.com",
+            "pubsub.example.com",
+            "wss://",
+            "wss://pubsub.example.com/path",
+            "wss://pubsub.example.com?a=b",
+            "wss://pubsub.example.com#a",
+            "wss://user:password@pubsub.example.com",
+            "wss://pubsub.example.com:port",
+            "wss://pübsub.example.com",
+            "wss://pub sub",
+            "wss://a\ntenant=b",
+            "wss://" + "a" * 300,
+        ],
+    )
+    def test_what_agents_could_not_sign_is_no_address(self, url: str) -> None:
+        assert len(faults(public_url=url)) == 1
+
+    @pytest.mark.parametrize(
+        ("url", "kept"),
+        [
+            ("wss://pubsub.example.com", "wss://pubsub.example.com"),
+            ("wss://pubsub.example.com/", "wss://pubsub.example.com"),
+            ("ws://127.0.0.1:8000", "ws://127.0.0.1:8000"),
+            ("ws://[::1]:8000", "ws://[::1]:8000"),
+        ],
+    )
+    def test_an_address_is_kept_as_agents_sign_it(self, url: str, kept: str) -> None:
+        assert load(public_url=url).public_url == kept
+
+    def test_a_pool_without_its_region_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("COGNITO_USER_POOL_ID", "pool")
+        monkeypatch.setenv("COGNITO_CLIENT_ID", "client")
+
+        [line] = faults()
+
+        assert line.startswith("ARTCAFE_COGNITO_USER_POOL_ID: ")
+        assert "AWS_REGION" in line
+
+    @pytest.mark.parametrize(
+        "issuer",
+        [
+            {"ARTCAFE_OIDC_ISSUER": "https://issuer.example.com"},
+            {"COGNITO_USER_POOL_ID": "pool", "AWS_REGION": "eu-west-1"},
+        ],
+        ids=" ".join,
+    )
+    def test_an_issuer_any_of_whose_tokens_would_count_is_refused(
+        self, monkeypatch: pytest.MonkeyPatch, issuer: dict[str, str]
+    ) -> None:
+        for name, value in issuer.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("ARTCAFE_OIDC_CLIENT_IDS", " , ")
+
+        [line] = faults()
+
+        assert "ARTCAFE_OIDC_CLIENT_IDS" in line
+        monkeypatch.setenv("ARTCAFE_OIDC_AUDIENCES", "api")
+        assert load().audiences == {"api"}
+
+
+class TestSecrets:
+    @pytest.mark.parametrize("value", ["", " ", "short", "x" * 31, " " * 100, "x" * 31 + " \n"])
+    @pytest.mark.parametrize("name", ["ARTCAFE_SECRET_KEY", "JWT_SECRET_KEY"])
+    def test_a_short_or_empty_secret_never_becomes_a_key(
+        self, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+    ) -> None:
+        """Bug of the original: JWT_SECRET_KEY defaulted to the empty string, and anybody could sign."""
+        monkeypatch.setenv(name, value)
+
+        if value == "":
+            assert load().secret_key is None  # then the key comes from the operator seed
+        else:
+            [line] = faults()
+            assert line.startswith("ARTCAFE_SECRET_KEY or JWT_SECRET_KEY: ")
+
+    def test_an_empty_newer_name_does_not_hide_the_older_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("ARTCAFE_SECRET_KEY", "")
+        monkeypatch.setenv("JWT_SECRET_KEY", SECRET)
+
+        key = load().secret_key
+
+        assert key is not None
+        assert key.get_secret_value() == SECRET
+
+    def test_no_secret_is_shown_anywhere(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("JWT_SECRET_KEY", SECRET)
+        monkeypatch.setenv("ARTCAFE_OPERATOR_SEED", SEED)
+        settings = load()
+
+        shown = settings.redacted()
+
+        for text in (repr(settings), str(settings), f"{shown}", settings.model_dump_json()):
+            assert SECRET not in text
+            assert SEED not in text
+        assert set(shown) == set(Settings.model_fields)
+        assert set(shown["secret_key"]) == set(shown["operator_seed"]) == {"*"}
+        assert shown["port"] == 8000
+
+    @pytest.mark.parametrize("name", ["ARTCAFE_SECRET_KEY", "ARTCAFE_OPERATOR_SEED"])
+    def test_a_secret_that_is_refused_is_not_repeated(
+        self, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        monkeypatch.setenv(name, "hunter2")
+
+        assert "hunter2" not in "\n".join(faults())
+
+    def test_every_setting_that_is_a_secret_is_typed_as_one(self) -> None:
+        secrets = {
+            name
+            for name, field in Settings.model_json_schema(by_alias=False)["properties"].items()
+            if "password" in f"{field}"
+        }
+
+        assert secrets == {"secret_key", "operator_seed"}
