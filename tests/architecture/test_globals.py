@@ -34,6 +34,7 @@ CALLS = {
     "re.escape": "pure",
     "frozenset": "a constant",
     "list": "pure",
+    "range": "pure",
     "bytes.fromhex": "a constant",
     "*.join": "pure",
     "_OWNED.items": "pure",

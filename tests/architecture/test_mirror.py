@@ -17,12 +17,6 @@ ELSEWHERE = {
     "cli/server_options.py": ("e2e/test_start_and_stop.py", "options of processes, seen from outside"),
     "cli/up.py": ("e2e/test_start_and_stop.py", "it is a process, seen from outside"),
     "client/calls.py": ("client/test_session.py", "its answers come from the session that holds it"),
-    "server/app.py": (
-        "e2e/test_start_and_stop.py",
-        "it puts the parts together: only the whole can show that",
-    ),
-    "server/main.py": ("e2e/test_start_and_stop.py", "it is a process, seen from outside"),
-    "server/settings.py": ("e2e/test_start_and_stop.py", "what it refuses ends the process with one line"),
     "server/api/deps.py": ("server/api/test_agents.py", "who is asking is asked of every route"),
     "server/bus/connection.py": (
         "server/bus/test_tenants.py",
@@ -31,12 +25,8 @@ ELSEWHERE = {
     "server/bus/grammar.py": ("contract/test_bus.py", "both buses have to hold it, and NATS agrees"),
     "server/bus/link.py": ("contract/test_bus.py", "one suite for the real bus and the one in memory"),
     "server/bus/memory.py": ("contract/test_bus.py", "one suite for the real bus and the one in memory"),
-    "server/gateway/connection.py": ("e2e/test_exchange.py", "a login needs both ends"),
-    "server/gateway/delivery.py": ("e2e/test_exchange.py", "what arrives is what counts"),
     "server/gateway/gateway.py": ("e2e/test_revocation.py", "who is connected and who must go"),
     "server/gateway/handover.py": ("server/gateway/test_mount_endings.py", "the mount's first half"),
-    "server/gateway/hub.py": ("e2e/test_exchange.py", "overlapping patterns and queues, over the real bus"),
-    "server/gateway/session.py": ("e2e/test_exchange.py", "frames in, frames out, over the real bus"),
     "server/gateway/transport.py": ("server/gateway/test_mount_endings.py", "the mount's own transport"),
 }
 

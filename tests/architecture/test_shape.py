@@ -15,7 +15,8 @@ BAD_CLASS_NAME = re.compile(r"(Manager|Service|Helpers?|Utils?|Base)$")
 
 UNFINISHED = re.compile(r"\b(T[O]DO|F[I]XME|X[X]X|H[A]CK)\b")
 
-MACHINE_PATH = re.compile(r"(?<![\w.])/(?:work|root|home|Users|mnt|private|scratch)/")
+# Nina is the person of the examples.
+MACHINE_PATH = re.compile(r"(?<![\w.])/(?:work|root|home(?!/nina\b)|Users|mnt|private|scratch)/")
 PRIVATE = {
     "an account or resource of Amazon's": re.compile(r"arn:aws[\w-]*:[\w-]*:[\w-]*:\d{12}:"),
     "an access key": re.compile(r"\b(AKIA|ASIA)[0-9A-Z]{16}\b"),

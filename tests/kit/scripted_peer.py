@@ -73,9 +73,10 @@ class ScriptedPeer:
         self.handler.text(frames.encode(frame))
 
     def leave(self, code: int = 1006) -> None:
-        """The socket is gone."""
+        """The socket is gone; as a real one, it lets go of its handler."""
         self.closed = True
         self.handler.closed(self.code or code)
+        del self.handler
 
     @property
     def unread(self) -> list[dict[str, Any]]:

@@ -17,13 +17,19 @@ def running_ssh_agent(socket_path: Path) -> Iterator[Path]:
     agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(socket_path)], stdout=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 10
-        while not socket_path.exists():
+        while not _accepts(socket_path):
             assert time.monotonic() < deadline, "ssh-agent does not start"
             time.sleep(0.01)
         yield socket_path
     finally:
         agent.terminate()
         agent.wait(10)
+
+
+def _accepts(socket_path: Path) -> bool:
+    """Whether somebody listens: the file is there a moment before."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        return probe.connect_ex(str(socket_path)) == 0
 
 
 def add_key(socket_path: Path, *key: str | Path) -> None:

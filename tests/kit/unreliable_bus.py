@@ -71,7 +71,7 @@ class UnreliableLink:
         self.confirming = Tap()
         self.closing = Tap()
         self.flushing = Tap()
-        self.refusal: ArtcafeError | None = None
+        self.refusal: Exception | None = None
 
     def publish(self, subject: str, payload: bytes) -> None:
         """See ports.Link; raises `refusal` where there is one."""

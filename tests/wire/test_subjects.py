@@ -1,8 +1,6 @@
-"""The grammar of subjects, held against an independent model of it and against what NATS does."""
+"""The grammar of subjects: what is accepted, in which forms, and what never is."""
 
-import itertools
 import re
-import string
 
 import pytest
 from hypothesis import assume, example, given
@@ -14,79 +12,22 @@ from artcafe.wire.subjects import (
     MAX_BYTES,
     MAX_TOKENS,
     Address,
-    from_bus,
-    matches,
     parse_pattern,
     parse_subject,
     pattern_to_bus,
     to_bus,
 )
-
-TENANT = "acme"
-WORD = string.ascii_letters + string.digits + "_-"
-MEANINGFUL = ["agents", "inbox", "sys", "presence", "control", "dlq", "tenant", "channels", "channel"]
-
-tokens = st.sampled_from([*MEANINGFUL, TENANT, "a", "b", "x"]) | st.text(WORD, min_size=1, max_size=6)
-texts = st.lists(tokens, min_size=1, max_size=7).map(".".join)
-names = st.text(WORD, min_size=1, max_size=63)
-
-
-@st.composite
-def patterns_near(draw: st.DrawFn, subject: str) -> str:
-    """A pattern that often receives the subject: wildcards put into it, and sometimes a change."""
-    parts = [draw(st.sampled_from([token, token, "*"]) | tokens) for token in subject.split(".")]
-    cut = draw(st.integers(0, len(parts)))
-    if cut < len(parts) and draw(st.booleans()):
-        parts[cut:] = [">"]
-    return ".".join(parts)
-
-
-patterns = texts.flatmap(patterns_near)
-
-
-def subject_or_none(text: str, tenant: str = TENANT) -> Address | None:
-    try:
-        return parse_subject(text, tenant)
-    except ArtcafeError:
-        return None
-
-
-def pattern_or_none(text: str, tenant: str = TENANT) -> Address | None:
-    try:
-        return parse_pattern(text, tenant)
-    except ArtcafeError:
-        return None
-
-
-# Two models that share no code with the module.
-
-
-def nats_receives(pattern: str, subject: str) -> bool:
-    """Docs.nats.io, "Subject-Based Messaging": `*` is one token, `>` is one or more at the end."""
-    wanted, _, more_wanted = pattern.partition(".")
-    given_, _, more_given = subject.partition(".")
-    if wanted == ">":
-        return True
-    if wanted not in {"*", given_}:
-        return False
-    if not more_wanted or not more_given:
-        return more_wanted == more_given
-    return nats_receives(more_wanted, more_given)
-
-
-def kind(subject: str) -> str:
-    """Shared, direct, inbox or platform: what is received together."""
-    first, *rest = subject.split(".")
-    if first in {"sys", "presence", "dlq"}:
-        return "platform"
-    if first == "agents" and len(rest) >= 2 and rest[0] not in {"presence", "control"}:
-        return "direct"
-    if first == "inbox" and len(rest) >= 2:
-        return "inbox"
-    return "shared"
-
-
-# Parsing.
+from tests.kit.subjects import (
+    FORMS,
+    TENANT,
+    WORD,
+    kind,
+    names,
+    pattern_or_none,
+    patterns,
+    subject_or_none,
+    texts,
+)
 
 
 @given(texts)
@@ -215,8 +156,6 @@ def test_the_limits_are_sixteen_tokens_and_255_bytes(parse: object) -> None:
 
 # Old forms.
 
-FORMS = ["tenant.acme.channel.", "tenant.acme.", "channels.acme.", "agents.acme."]
-
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(
@@ -310,117 +249,3 @@ def test_an_agents_own_space_is_named_in_full(text: str) -> None:
     with pytest.raises(ArtcafeError) as refused:
         parse_pattern(text, TENANT)
     assert refused.value.code is Code.invalid_subject
-
-
-# On the bus.
-
-
-@given(names, names, texts)
-def test_what_goes_onto_the_bus_comes_back(tenant: str, sender: str, text: str) -> None:
-    address = subject_or_none(text, tenant)
-    assume(address is not None)
-    assert address is not None
-    assert from_bus(to_bus(sender, address.subject)) == (sender, address.subject)
-
-
-@given(
-    st.lists(st.sampled_from(["m", "d", "i", "r", *MEANINGFUL]) | st.text(max_size=3), max_size=6).map(
-        ".".join
-    )
-)
-@example("m.a.agents.b.x")
-@example("m.a.sys.x")
-@example("r.a.tasks")
-@example("d.presence.a.x")
-@example("d.b.a")
-@example('m.a.x","data":1,"y":"')
-@example("m.a.x\n")
-def test_only_what_this_module_puts_there_is_taken_from_the_bus(text: str) -> None:
-    """Whoever else can publish there, later, cannot make a message look like one from the platform,
-    nor like a direct one, nor write JSON into the frames that others get."""
-    try:
-        sender, subject = from_bus(text)
-    except ValueError:
-        return
-    assert to_bus(sender, subject) == text
-    assert re.fullmatch(r"[A-Za-z0-9_-]+", sender)
-    assert re.fullmatch(r"[A-Za-z0-9_.-]+", subject)
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "m", "m.a", "x.a.b", "d.b.a", "i.b.a", "m..x", "r.a.tasks", "m.a.sys.x", "m.a.agents.b.x", "m.a.é"],
-)
-def test_what_was_never_put_on_the_bus(text: str) -> None:
-    with pytest.raises(ValueError, match="not a subject"):
-        from_bus(text)
-
-
-@given(texts.flatmap(lambda text: st.tuples(patterns_near(text), st.just(text))), names)
-@example((">", "a"), "s")
-@example(("*.b.x", "agents.b.x"), "s")
-@example(("agents.*.x", "agents.presence.x"), "s")
-@example(("agents.*", "agents.b"), "s")
-@example(("tasks.>", "tasks"), "s")
-def test_a_pattern_receives_what_the_model_and_the_bus_say(pair: tuple[str, str], sender: str) -> None:
-    pattern, subject = pattern_or_none(pair[0]), subject_or_none(pair[1])
-    assume(pattern is not None and subject is not None)
-    assert pattern is not None
-    assert subject is not None
-    received = matches(pattern.subject, subject.subject)
-    assert received == nats_receives(pattern_to_bus(pattern.subject), to_bus(sender, subject.subject))
-    assert received == (
-        kind(pattern.subject) == kind(subject.subject) and nats_receives(pattern.subject, subject.subject)
-    )
-
-
-def reaches(agent: str, text: str, subject: str) -> bool:
-    """Whether a pattern that `agent` may subscribe to receives a subject, as the bus decides it."""
-    pattern = pattern_or_none(text)
-    if pattern is None or pattern.owner not in {None, agent}:
-        return False
-    return nats_receives(pattern_to_bus(pattern.subject), to_bus("s", parse_subject(subject, TENANT).subject))
-
-
-@given(st.sampled_from(["agents.b", "inbox.b"]), st.lists(tokens, min_size=1, max_size=4), st.data())
-def test_no_pattern_reaches_into_another_agents_own_subjects(
-    own: str, rest: list[str], data: st.DataObject
-) -> None:
-    subject = ".".join([own, *rest])
-    prefix = data.draw(st.sampled_from(["", *FORMS]))
-    assert not reaches("a", prefix + data.draw(patterns_near(subject)), subject)
-
-
-def test_no_pattern_at_all_reaches_into_another_agents_own_subjects() -> None:
-    """Every pattern up to four tokens, over the words that mean something and both wildcards."""
-    words = ["a", "b", "agents", "inbox", "presence", "acme", "tenant", "*", ">"]
-    private = [
-        "agents.b.x",
-        "agents.b.a",
-        "agents.b.x.y",
-        "inbox.b.t",
-        "inbox.b.t.a",
-        "agents.acme.agents.b.x",
-    ]
-    everything = [
-        ".".join(parts) for length in range(1, 5) for parts in itertools.product(words, repeat=length)
-    ]
-    allowed = [
-        pattern_to_bus(address.subject)
-        for text in everything
-        if (address := pattern_or_none(text)) is not None and address.owner in {None, "a"}
-    ]
-    published = [to_bus("s", parse_subject(text, TENANT).subject) for text in private]
-    assert len(allowed) > 1000
-    assert not [
-        (pattern, subject) for pattern in allowed for subject in published if nats_receives(pattern, subject)
-    ]
-
-
-def test_an_agent_does_reach_its_own() -> None:
-    """The two tests above would pass if nothing reached anything."""
-    assert reaches("b", "agents.b.>", "agents.b.x")
-    assert reaches("b", "agents.acme.agents.b.*", "agents.b.x")
-    assert reaches("b", "inbox.b.*", "inbox.b.t")
-    assert not reaches("b", "agents.*.x", "agents.b.x")
-    assert reaches("a", ">", "agents.b")

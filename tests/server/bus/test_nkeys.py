@@ -85,6 +85,7 @@ def test_the_representation_keeps_the_secret() -> None:
         ("U", NONCE, base64.b64decode(SIGNATURE)),
         ("", NONCE, base64.b64decode(SIGNATURE)),
     ],
+    ids=["another text", "short", "another key", "no key", "nothing"],
 )
 def test_a_signature_fits_one_key_and_one_text(public: str, data: bytes, signature: bytes) -> None:
     assert not verify(public, data, signature)

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from artcafe.server.bus.connection import Connection
 from artcafe.server.bus.link import NatsLink
 from artcafe.server.bus.tenants import TenantLinks
 from artcafe.server.domain.tenant import Tenant
@@ -89,6 +90,22 @@ async def test_drop_closes_at_once(links: TenantLinks, proxy: Proxy, tenant: Ten
     await unavailable(link.subscribe("m.>", heard))
     await eventually(lambda: proxy.open == 0)
     assert heard.got == ["before"]
+
+
+async def test_closing_does_not_wait_for_a_server_that_stalls(
+    nats: Nats, proxy: Proxy, tenant: Tenant
+) -> None:
+    connection = Connection(lambda: None)
+    await connection.open([proxy.url], nats.operator.credentials(tenant), "test")
+    proxy.stalled = True
+    # More than the sockets on the way have room for, and something behind it.
+    connection.send(b"x" * 16_000_000)
+    await asyncio.sleep(0.1)
+    connection.send(b"x")
+    async with asyncio.timeout(3):
+        await connection.end()
+    proxy.stalled = False
+    await eventually(lambda: proxy.open == 0)
 
 
 async def test_drop_while_somebody_asks(links: TenantLinks, proxy: Proxy, tenant: Tenant) -> None:

@@ -20,6 +20,7 @@ from artcafe.server.bus.operator import Credentials
 from artcafe.server.ports import Deliver
 
 CONNECT_SECONDS = 3
+_END_SECONDS = 1
 _PING_SECONDS = 20
 _PING = b"PING\r\n"
 _DENIED = re.compile(r'permissions violation for subscription to "([^"]*)"')
@@ -83,7 +84,9 @@ class Connection(Client):
         if self._transport is None:
             return
         try:
-            await self.close()
+            # nats-py waits until everything has left, for as long as that takes.
+            async with asyncio.timeout(_END_SECONDS):
+                await self.close()
         except OSError as error:
             _log.debug("A NATS connection broke while it was closed: %s", error)
         finally:

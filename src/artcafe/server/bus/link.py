@@ -53,8 +53,8 @@ class NatsLink:
     """One account's link, for as long as `run` runs.
 
     While connected, a message leaves with the next turn of the event loop. When the connection
-    breaks, for whatever reason, the link makes a new one: at once, then in growing, jittered steps
-    up to two seconds, for ever, with fresh credentials and all its subscriptions.
+    breaks, for whatever reason, the link makes a new one with fresh credentials and all its
+    subscriptions: after some 20 ms, then in growing, jittered steps of up to two seconds, for ever.
 
     What is lost then, and nothing else:
     * of the messages published here, those handed to the broken connection that the server had not

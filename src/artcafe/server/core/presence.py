@@ -51,17 +51,24 @@ class Presence:
         due = {tenant for tenant, at in self._announced.items() if now - at > LIFETIME / 3}
         for tenant in sorted(self._changed | due):
             self._changed.discard(tenant)
-            agents, left = dict(self._online.get(tenant, {})), self._left.pop(tenant, {})
+            agents, left = dict(self._online.get(tenant, {})), dict(self._left.get(tenant, {}))
             try:
                 await self._records.announce(tenant, self._instance, agents, left, int(now) + LIFETIME)
             except BaseException:
                 self._changed.add(tenant)
-                self._left[tenant] = {**left, **self._left.get(tenant, {})}
                 raise
             self._announced[tenant] = now
+            self._written(tenant, left)
             if not self._online.get(tenant) and tenant not in self._changed:
                 self._online.pop(tenant, None)
                 self._announced.pop(tenant, None)
+
+    def _written(self, tenant: TenantId, left: Mapping[AgentId, str]) -> None:
+        kept = {agent: at for agent, at in self._left.get(tenant, {}).items() if left.get(agent) != at}
+        if kept:
+            self._left[tenant] = kept
+        else:
+            self._left.pop(tenant, None)
 
     async def online(self, tenant: TenantId) -> Mapping[AgentId, int]:
         """Connections per agent: this process exactly, the others as they last said."""
@@ -72,4 +79,6 @@ class Presence:
 
     async def last_seen(self, tenant: TenantId, agents: Sequence[AgentId]) -> Mapping[AgentId, str]:
         """When agents that are not connected were last seen going."""
-        return await self._records.last_seen(tenant, agents)
+        stored = await self._records.last_seen(tenant, agents)
+        here = {agent: at for agent, at in self._left.get(tenant, {}).items() if agent in agents}
+        return {**stored, **here}

@@ -73,6 +73,7 @@ class Handover(asyncio.Protocol):
         self._task.add_done_callback(self._state.tasks.discard)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """asyncio.Protocol: the client left before it was answered, or was refused."""
         self._state.connections.discard(self)
         if self._task is not None:
             self._task.cancel()

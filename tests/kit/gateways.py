@@ -1,0 +1,144 @@
+"""A gateway on a store and a bus in memory, and clients at its door."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from artcafe.server.domain.ids import AgentId, TenantId
+from artcafe.server.domain.principal import Human
+from artcafe.server.domain.revocation import TOPIC
+from artcafe.server.gateway.gateway import AGENT_PATH, Gateway, GatewayLimits
+from artcafe.server.gateway.handshake import Accept, Upgrade
+from artcafe.server.ports import Subscription
+from artcafe.server.store.item import Item, ItemStore, Op
+from artcafe.server.store.table import Table
+from artcafe.server.store.tenants import TenantTable
+from artcafe.wire.frames import SUBPROTOCOL
+from tests.kit.installation import ACME, Installation, Process, counting
+from tests.kit.scripted_peer import ScriptedPeer
+from tests.kit.signing import KeyPair
+from tests.kit.unreliable_bus import Tap, UnreliableBus
+from tests.kit.unreliable_store import UnreliableStore
+
+ADDRESS = "192.0.2.1"
+
+LIMITS = GatewayLimits(
+    max_payload_bytes=1000,
+    max_subscriptions=8,
+    max_agent_connections=8,
+    max_pending_logins=1000,
+    max_pending_logins_per_address=64,
+    heartbeat_seconds=0.02,
+)
+"""The heartbeat is of the installation's clock; the gateway looks at it every 10 real milliseconds."""
+
+
+class WaitingStore(UnreliableStore):
+    """A store whose reads and writes wait at a tap."""
+
+    def __init__(self, store: ItemStore) -> None:
+        super().__init__(store)
+        self.reading, self.writing = Tap(), Tap()
+
+    async def get(self, pk: str, sk: str) -> Item | None:
+        """See ItemStore; what was read is what there was before it waited."""
+        item = await super().get(pk, sk)
+        await self.reading.through()
+        return item
+
+    async def transact(self, ops: Sequence[Op]) -> list[str | None]:
+        """See ItemStore."""
+        await self.writing.through()
+        return await super().transact(ops)
+
+
+@dataclass
+class House:
+    """A gateway, and everything it stands on.
+
+    `login_store` is what logins are proven by, `admission_store` what admission reads the tenant from;
+    the installation's own store, by which humans act, waits for neither.
+    """
+
+    gateway: Gateway
+    installation: Installation
+    process: Process
+    bus: UnreliableBus
+    login_store: WaitingStore
+    admission_store: WaitingStore
+    olivia: Human
+    key: KeyPair
+    hearing: Subscription
+
+    async def knock(
+        self,
+        agent: str = "a1",
+        tenant: str = ACME,
+        *,
+        remote: str = ADDRESS,
+        protocols: tuple[str, ...] = (SUBPROTOCOL,),
+        **query: str,
+    ) -> Accept:
+        """Ask for an upgrade. Raises what the endpoint raises."""
+        parameters = {"tenant_id": [tenant], **{name: [value] for name, value in query.items()}}
+        upgrade = Upgrade(AGENT_PATH + agent, parameters, {}, protocols, remote, "example.com")
+        answer = await self.gateway.endpoint(upgrade)
+        assert isinstance(answer, Accept)
+        return answer
+
+    async def arrive(self, agent: str = "a1", tenant: str = ACME, remote: str = ADDRESS) -> ScriptedPeer:
+        """A socket that opened and was not answered on."""
+        return ScriptedPeer((await self.knock(agent, tenant, remote=remote)).handler, remote)
+
+    async def answer(self, peer: ScriptedPeer, key: KeyPair | None = None) -> None:
+        """Answer the challenge; what comes of it is not awaited."""
+        challenge = await peer.expect("challenge")
+        peer.say(type="auth", signature=(key or self.key).sign(challenge["text"]))
+
+    async def enter(
+        self, agent: str = "a1", tenant: str = ACME, key: KeyPair | None = None, remote: str = ADDRESS
+    ) -> ScriptedPeer:
+        """A socket whose agent is in."""
+        peer = await self.arrive(agent, tenant, remote)
+        await self.answer(peer, key)
+        await peer.expect("welcome", agent=agent, tenant=tenant)
+        return peer
+
+    def proof(self, agent: str = "a1", key: KeyPair | None = None) -> dict[str, str]:
+        """Challenge and signature for a URL."""
+        text = self.process.login.challenge("wss://example.com", ACME, AgentId(agent)).text()
+        return {"challenge": text, "signature": (key or self.key).sign(text)}
+
+    def counts(self, tenant: TenantId = ACME) -> tuple[int, int, int, int]:
+        """Who waits for a login (by address too), who is inside, who is counted, and links that are held."""
+        waiting = self.gateway._arrivals._by_address.total()
+        inside = sum(len(held) for held in self.gateway._inside.values())
+        return waiting, inside, self.process.presence.here(tenant), self.bus.held[tenant]
+
+
+@asynccontextmanager
+async def a_house(**limits: Any) -> AsyncIterator[House]:
+    """A running gateway with the tenant `acme` and its agent `a1`."""
+    installation = await Installation.open()
+    login_store, admission_store = WaitingStore(installation.memory), WaitingStore(installation.memory)
+    process = installation.start("gateway", store=login_store)
+    bus = UnreliableBus(installation.bus)
+    gateway = Gateway(
+        login=process.login,
+        tenants=TenantTable(Table(admission_store)),
+        presence=process.presence,
+        meter=process.meter,
+        bus=bus,
+        clock=installation.clock,
+        limits=replace(LIMITS, **limits),
+        server_name=lambda host: f"wss://{host}",
+        new_connection_id=counting("c"),
+        new_message_id=counting("m"),
+        jitter=lambda: 0.25,
+    )
+    olivia, key = await installation.make_tenant(), KeyPair()
+    await installation.make_agent(olivia, "a1", key)
+    async with gateway:
+        hearing = await installation.bus.hear(TOPIC, gateway.revoked)
+        yield House(gateway, installation, process, bus, login_store, admission_store, olivia, key, hearing)

@@ -1,0 +1,524 @@
+"""One socket: the login, the order of its frames, and every way it ends."""
+
+import asyncio
+import gc
+import json
+import logging
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from artcafe.server.bus.memory import BUFFER_BYTES, MemoryLink
+from artcafe.server.domain.ids import AgentId, TenantId
+from artcafe.server.domain.principal import AgentPrincipal
+from artcafe.server.gateway.connection import Connection
+from artcafe.server.gateway.delivery import Plain
+from artcafe.server.gateway.hub import Member, TenantHub
+from artcafe.server.gateway.session import Session, Work
+from artcafe.wire import frames
+from artcafe.wire.challenge import Challenge
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+from tests.kit.deadlines import eventually
+from tests.kit.installation import counting
+from tests.kit.issuers import StoppedClock
+from tests.kit.scripted_peer import ScriptedPeer
+from tests.kit.turns import turns
+from tests.kit.unreliable_bus import AWAY, Tap, UnreliableLink
+
+ACME = TenantId("acme")
+PLANNER = AgentPrincipal(ACME, AgentId("planner"), "SHA256:x")
+CHALLENGE = Challenge("wss://example.com", "acme", "planner", "c1", "n" * 43, 1_764_000_030)
+REFUSED = ArtcafeError(Code.unauthorized)
+
+
+class Door:
+    """connection.Door: lets in whoever comes, unless a tap says something else."""
+
+    heartbeat_seconds = 25.0
+
+    def __init__(self) -> None:
+        self.proving, self.admitting = Tap(), Tap()
+        self.link = UnreliableLink(MemoryLink(BUFFER_BYTES))
+        self.hub = TenantHub(ACME, self.link)
+        self.events: list[str] = []
+        self.answers: list[frames.Auth] = []
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, work: Work) -> None:
+        """Run it."""
+        task = asyncio.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def prove(self, challenge: Challenge, auth: frames.Auth) -> AgentPrincipal:
+        """The planner, whatever was signed."""
+        assert challenge is CHALLENGE
+        self.answers.append(auth)
+        await self.proving.through()
+        return PLANNER
+
+    async def admit(self, connection: Connection, principal: AgentPrincipal) -> Session:
+        """A session on a bus in memory."""
+        await self.admitting.through()
+        return Session(
+            principal=principal,
+            client=connection,
+            hub=self.hub,
+            member=Member(connection, Plain()),
+            limits=frames.Limits(max_payload_bytes=1000, messages_per_second=200, subscriptions=8),
+            clock=StoppedClock(),
+            new_message_id=counting("m"),
+            count=lambda subject, size: None,
+            start=self.start,
+        )
+
+    def opened(self, connection: Connection) -> None:
+        """Said once."""
+        self.events.append("opened")
+
+    def closed(self, connection: Connection) -> None:
+        """Said once."""
+        self.events.append("closed")
+
+
+@pytest.fixture
+def door() -> Door:
+    return Door()
+
+
+def arrive(door: Door, **changes: Any) -> ScriptedPeer:
+    """A socket opens, in band unless told."""
+    given: dict[str, Any] = {"connection_id": "c1", "remote": "192.0.2.1", "since": 0.0}
+    if "principal" not in changes:
+        given["challenge"] = CHALLENGE
+    return ScriptedPeer(Connection(door, **{**given, **changes}))
+
+
+async def enter(door: Door) -> ScriptedPeer:
+    """A socket whose login is done."""
+    peer = arrive(door)
+    await peer.expect("challenge")
+    peer.say(type="auth", signature="x")
+    await peer.expect("welcome")
+    await turns()
+    return peer
+
+
+@contextmanager
+def one_fault(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Exactly one fault is logged, with its traceback and the connection's id."""
+    with caplog.at_level(logging.INFO):
+        yield
+    [record] = [record for record in caplog.records if record.name == "artcafe.gateway"]
+    assert record.message == "fault in connection c1"
+    assert record.exc_info
+
+
+# The login.
+
+
+async def test_the_login_in_band(door: Door) -> None:
+    peer = arrive(door)
+    assert await peer.expect("challenge") == {
+        "type": "challenge",
+        "namespace": "agent-auth.v1@artcafe",
+        "nonce": "n" * 43,
+        "expires_at": "2025-11-24T16:00:30.000Z",
+        "text": CHALLENGE.text(),
+    }
+    peer.say(type="auth", signature="sealed", key="SHA256:x", client={"name": "test"})
+    assert await peer.expect("welcome") == {
+        "type": "welcome",
+        "tenant": "acme",
+        "agent": "planner",
+        "connection": "c1",
+        "server_time": "2025-11-24T16:00:00.000Z",
+        "heartbeat_seconds": 25.0,
+        "limits": {"max_payload_bytes": 1000, "messages_per_second": 200, "subscriptions": 8},
+    }
+    [answer] = door.answers
+    assert (answer.signature, answer.key) == ("sealed", "SHA256:x")
+    assert not peer.paused
+    peer.leave()
+    assert door.events == ["opened", "closed"]
+
+
+async def test_who_was_proven_by_the_url_gets_a_welcome_and_no_challenge(door: Door) -> None:
+    peer = arrive(door, principal=PLANNER)
+    await peer.expect("welcome", agent="planner")
+    assert door.answers == []
+
+
+async def test_legacy_clients_get_no_welcome_and_are_heard_from_the_first_frame(door: Door) -> None:
+    door.admitting.shut()
+    peer = arrive(door, principal=PLANNER, legacy=True)
+    peer.say(type="subscribe", subject="tasks")
+    await turns()
+    assert peer.unread == []
+    door.admitting.open()
+    await peer.expect("subscribed", subject="tasks")
+    assert len(peer.got) == 1
+
+
+async def test_frames_before_the_welcome_are_worked_off_after_it(door: Door) -> None:
+    door.proving.shut()
+    peer = arrive(door)
+    await peer.expect("challenge")
+    peer.say(type="auth", signature="x")
+    peer.say(type="subscribe", subject="tasks")
+    peer.say(type="publish", subject="tasks", data=1)
+    await turns()
+    assert (peer.unread, peer.paused) == ([], True)
+    door.proving.open()
+    for kind in ("welcome", "subscribed", "message"):
+        await peer.expect(kind)
+    assert not peer.paused
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"type":"subscribe","subject":">"}',
+        b'{"type":"auth"}',
+        b'{"type":"auth","signature":7}',
+        b'{"type":"auth","signature":"x","format":"other"}',
+        b'{"type":"auth","signature":"%b"}' % (b"x" * 16385),
+        b'{"type":"auth","signature":"x","key":"%b"}' % (b"k" * 129),
+        b'{"type":"auth","signature":"x","client":{"name":"%b"}}' % (b"n" * 65),
+        b'{"type":"auth","signature":"\xff"}',
+        b'{"type":"auth","signature":"x","more":' + b"[" * 5000 + b"]" * 5000 + b"}",
+        b"",
+        b"[]",
+    ],
+)
+async def test_a_first_frame_that_is_no_answer_is_the_only_try(door: Door, text: bytes) -> None:
+    peer = arrive(door)
+    await peer.expect("challenge")
+    peer.handler.text(text)
+    await peer.expect("error", code="unauthorized", id=None)
+    await peer.ended(4500)
+    peer.say(type="auth", signature="x")
+    await turns()
+    assert (door.answers, peer.unread) == ([], [])
+
+
+async def test_a_refused_answer_is_the_only_try(door: Door) -> None:
+    door.proving.failure = REFUSED
+    peer = arrive(door)
+    await peer.expect("challenge")
+    for _ in range(3):
+        peer.say(type="auth", signature="x")
+    await peer.expect("error", code="unauthorized", message=REFUSED.message)
+    await peer.ended(4500)
+    await turns()
+    assert (door.proving.calls, door.admitting.calls, peer.unread) == (1, 0, [])
+
+
+@pytest.mark.parametrize(
+    ("code", "close"),
+    [(Code.unauthorized, 4500), (Code.too_many_connections, 4006), (Code.unavailable, 1013)],
+)
+@pytest.mark.parametrize("by_url", [True, False])
+async def test_who_is_not_admitted_hears_why(door: Door, code: Code, close: int, *, by_url: bool) -> None:
+    door.admitting.failure = ArtcafeError(code, "The reason.")
+    peer = arrive(door, principal=PLANNER) if by_url else arrive(door)
+    if not by_url:
+        await peer.expect("challenge")
+        peer.say(type="auth", signature="x")
+    peer.say(type="publish", subject="x", data=1)
+    await peer.expect("error", code=code.name, message="The reason.")
+    await peer.ended(close)
+    assert peer.reason == "The reason."
+    await turns()
+    assert peer.unread == []
+
+
+async def test_a_second_auth_is_a_frame_that_nobody_knows(door: Door) -> None:
+    peer = await enter(door)
+    peer.say(type="auth", signature="x", id="again")
+    await peer.expect("error", code="bad_frame", id="again")
+    assert (door.proving.calls, peer.closed) == (1, False)
+
+
+async def test_who_leaves_during_the_login_is_sent_nothing_and_admitted_to_nothing(door: Door) -> None:
+    door.proving.shut()
+    door.proving.failure = REFUSED
+    peer = arrive(door)
+    await peer.expect("challenge")
+    peer.say(type="auth", signature="x")
+    peer.say(type="publish", subject="x", data=1)
+    await turns()
+    peer.leave()
+    door.proving.open()
+    await eventually(lambda: not door.tasks)
+    assert peer.unread == []
+    assert door.events == ["opened", "closed"]
+
+
+async def test_a_door_that_sends_away_at_once_hears_no_more(door: Door) -> None:
+    class Closing(Door):
+        def opened(self, connection: Connection) -> None:
+            connection.go_away(100)
+
+    for changes in ({}, {"principal": PLANNER}):
+        peer = arrive(Closing(), **changes)
+        await turns()
+        assert (peer.code, peer.got) == (1012, [])
+    assert door.admitting.calls == 0
+
+
+# In order.
+
+
+async def test_subscribe_and_publish_in_one_go_and_the_own_message_comes(door: Door) -> None:
+    peer = await enter(door)
+    door.link.subscribing.shut()
+    peer.say(type="subscribe", subject="tasks", id="s")
+    peer.say(type="publish", subject="tasks", data="mine", id="p")
+    peer.say(type="unsubscribe", subject="tasks", id="u")
+    peer.say(type="publish", subject="tasks", data="not mine any more")
+    peer.say(type="ping", id="z")
+    await turns()
+    assert (peer.unread, peer.paused) == ([], True)
+    door.link.subscribing.open()
+    await peer.expect("subscribed", id="s")
+    await eventually(lambda: len(peer.unread) == 4)
+    assert [frame["type"] for frame in peer.unread if frame["type"] != "ack"] == [
+        "message",
+        "unsubscribed",
+        "pong",
+    ]
+    assert not peer.paused
+
+
+async def test_while_one_frame_waits_nothing_is_read_and_then_it_is_again(door: Door) -> None:
+    peer = await enter(door)
+    for number in range(3):
+        door.link.subscribing.shut()
+        peer.say(type="subscribe", subject=f"s.{number}")
+        assert peer.paused
+        peer.say(type="subscribe", subject=f"s.{number}.more")
+        await turns()
+        door.link.subscribing.open()
+        await peer.expect("subscribed")
+        await peer.expect("subscribed")
+        await turns()
+        assert not peer.paused
+    peer.say(type="publish", subject="x", data=1)
+    assert not peer.paused, "what does not wait does not pause"
+
+
+async def test_a_fault_in_work_ends_this_connection_and_says_so_in_the_log(
+    door: Door, caplog: pytest.LogCaptureFixture
+) -> None:
+    peer = await enter(door)
+    door.link.subscribing.failure = ZeroDivisionError("a fault")
+    with one_fault(caplog):
+        peer.say(type="subscribe", subject="x", id="s")
+        peer.say(type="publish", subject="x", data=1)
+        await peer.expect("error", code="internal", id=None)
+        await peer.ended(1011)
+        await turns()
+    assert "a fault" not in repr(peer.got)
+    assert (peer.unread, peer.paused) == ([], False)
+
+
+async def test_a_fault_in_a_frame_that_waited_ends_the_connection_too(
+    door: Door, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It escaped, and the socket stayed open and paused: nothing was heard from it any more."""
+    peer = await enter(door)
+    door.link.subscribing.shut()
+    peer.say(type="subscribe", subject="x")
+    door.link.refusal = ZeroDivisionError()
+    peer.say(type="publish", subject="x", data=1)
+    await turns()
+    with one_fault(caplog):
+        door.link.subscribing.open()
+        await peer.expect("subscribed")
+        await peer.expect("error", code="internal")
+        await peer.ended(1011)
+        await turns()
+    assert not peer.paused
+
+
+async def test_the_fault_of_one_is_not_the_other_ones(door: Door, caplog: pytest.LogCaptureFixture) -> None:
+    """Two wait for the same subscription; the one who opened it has the fault, the other an answer."""
+    opener, waiter = await enter(door), await enter(door)
+    door.link.subscribing.shut()
+    door.link.subscribing.failure = ZeroDivisionError()
+    for peer in (opener, waiter):
+        peer.say(type="subscribe", subject="x", id="s")
+        await turns()
+    with one_fault(caplog):
+        door.link.subscribing.open()
+        await opener.ended(1011)
+        await waiter.expect("error", code="internal", id="s")
+    assert not waiter.closed
+    door.link.subscribing.failure = None
+    waiter.say(type="subscribe", subject="x", id="again")
+    await waiter.expect("subscribed", id="again")
+    assert not waiter.paused
+
+
+# The end.
+
+
+async def test_after_the_end_nothing_is_heard_and_nothing_sent(door: Door) -> None:
+    peer = await enter(door)
+    door.link.subscribing.shut()
+    peer.say(type="subscribe", subject="x")
+    published: list[str] = []
+    await door.link.inner.subscribe(">", lambda subject, payload: published.append(subject))
+    for number in range(3):
+        peer.say(type="publish", subject="x", data=number)
+    connection = peer.handler
+    assert isinstance(connection, Connection)
+    connection.end(Code.key_revoked)
+    await peer.ended(4502)
+    sent = len(peer.got)
+    door.link.subscribing.open()
+    await turns()
+    peer.say(type="publish", subject="x", data=4)
+    peer.say(type="ping")
+    peer.handler.binary(b"x")
+    peer.handler.slow()
+    connection.beat()
+    connection.go_away(1)
+    await turns()
+    assert (published, len(peer.got), peer.code) == ([], sent, 4502)
+    assert json.loads(peer.got[-1])["code"] == "key_revoked"
+
+
+async def test_what_waits_when_the_client_leaves_is_not_worked_off(door: Door) -> None:
+    peer = await enter(door)
+    door.link.subscribing.shut()
+    published: list[str] = []
+    await door.link.inner.subscribe(">", lambda subject, payload: published.append(subject))
+    peer.say(type="subscribe", subject="x")
+    peer.say(type="publish", subject="x", data=1)
+    await turns()
+    peer.leave()
+    door.link.subscribing.open()
+    await eventually(lambda: not door.tasks)
+    assert (published, peer.unread) == ([], [])
+
+
+async def test_an_ack_for_a_client_that_left_goes_nowhere(
+    door: Door, caplog: pytest.LogCaptureFixture
+) -> None:
+    gone, stays = await enter(door), await enter(door)
+    door.link.flushing.shut()
+    gone.say(type="publish", subject="x", data=1, id="gone")
+    stays.say(type="publish", subject="x", data=1, id="stays")
+    await turns()
+    gone.leave()
+    door.link.flushing.open()
+    await stays.expect("ack", id="stays")
+    assert (gone.unread, caplog.records) == ([], [])
+
+
+async def test_binary_messages_end_it(door: Door) -> None:
+    for peer in (arrive(door), await enter(door)):
+        peer.handler.binary(b"{}")
+        await peer.ended(1003)
+        assert json.loads(peer.got[-1])["code"] == "bad_frame"
+
+
+async def test_a_slow_client_is_told_and_closed(door: Door) -> None:
+    peer = await enter(door)
+    peer.handler.slow()
+    await peer.expect("error", code="slow_consumer")
+    await peer.ended(4002)
+
+
+async def test_going_away_says_when_to_come_back(door: Door) -> None:
+    peer, stranger = await enter(door), arrive(door)
+    for one in (peer, stranger):
+        assert isinstance(one.handler, Connection)
+        one.handler.go_away(1234)
+    await peer.expect("goaway", reason="restart", reconnect_after_ms=1234)
+    await peer.ended(1012)
+    await stranger.expect("challenge")
+    await stranger.ended(1012)
+    assert (peer.unread, stranger.unread) == ([], [])
+
+
+async def test_a_connection_that_is_gone_is_freed_at_once(door: Door) -> None:
+    """Not when the collector comes: a gateway has tens of thousands of them."""
+    peer = await enter(door)
+    peer.say(type="subscribe", subject="x")
+    await peer.expect("subscribed")
+    peer.say(type="publish", subject="x", data=1, id="p")
+    await eventually(lambda: len(peer.unread) == 2)
+    connection = peer.handler
+    assert isinstance(connection, Connection)
+    session = connection.session
+    assert session is not None
+    watched: list[weakref.ref[object]] = [weakref.ref(connection), weakref.ref(session)]
+    peer.leave()
+    await door.hub.leave(session.member)
+    await eventually(lambda: not door.tasks)
+    gc.disable()
+    try:
+        del connection, session
+        assert [ref() for ref in watched] == [None, None]
+    finally:
+        gc.enable()
+
+
+# Heartbeats.
+
+
+async def test_silent_once_is_asked_and_silent_twice_is_closed(door: Door) -> None:
+    peer = await enter(door)
+    connection = peer.handler
+    assert isinstance(connection, Connection)
+    connection.beat()
+    assert peer.pings == 0
+    peer.speaks = False
+    connection.beat()
+    assert (peer.pings, peer.closed) == (1, False)
+    peer.speaks = True
+    connection.beat()
+    peer.speaks = False
+    connection.beat()
+    assert (peer.pings, peer.closed) == (2, False)
+    connection.beat()
+    await peer.expect("error", code="heartbeat_lost")
+    await peer.ended(4003)
+    connection.beat()
+    assert peer.pings == 2
+
+
+async def test_who_is_not_read_from_is_not_called_silent(door: Door) -> None:
+    """The bus was away for longer than two heartbeats, and whoever subscribed then was closed for it."""
+    peer = await enter(door)
+    connection = peer.handler
+    assert isinstance(connection, Connection)
+    door.link.subscribing.shut()
+    peer.say(type="subscribe", subject="x", id="s")
+    for _ in range(5):
+        connection.beat()
+    assert (peer.pings, peer.closed) == (0, False)
+    door.link.subscribing.failure = AWAY
+    door.link.subscribing.open()
+    await peer.expect("error", code="unavailable", id="s")
+    await turns()
+    connection.beat()
+    assert not peer.closed
+
+
+async def test_before_there_is_a_socket_nothing_is_done_to_it(door: Door) -> None:
+    connection = Connection(door, connection_id="c1", remote="192.0.2.1", since=0.0, challenge=CHALLENGE)
+    connection.beat()
+    connection.end(Code.removed)
+    connection.go_away(1)
+    connection.send(frames.Pong(timestamp="t"))
+    connection.deliver(b"\x81\x00")
+    assert not connection.gone()
+    assert door.events == []
