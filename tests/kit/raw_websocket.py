@@ -41,8 +41,9 @@ class RawClient:
     writer: asyncio.StreamWriter
 
     def write(self, data: bytes) -> None:
-        """Send bytes as they are."""
-        self.writer.write(data)
+        """Send bytes as they are; nothing happens when the server has hung up."""
+        if not self.writer.is_closing():
+            self.writer.write(data)
 
     async def answer(self) -> tuple[int, dict[str, str], bytes]:
         """The HTTP answer: status, headers and body."""

@@ -61,8 +61,25 @@ async def test_an_idle_link_is_closed_and_opened_again(
 async def test_asking_while_an_idle_link_closes_gets_a_fresh_one(
     nats: Nats, proxy: Proxy, tenant: Tenant
 ) -> None:
+    async with tenant_links(nats, url=proxy.url, idle_seconds=0, patience=3) as links:
+        link = await links.link(tenant)
+        proxy.stalled = True
+        publish(link, "being flushed")
+        links.release(tenant.id)
+        await asyncio.sleep(0.05)
+        asking = asyncio.get_running_loop().create_task(links.link(tenant))
+        await asyncio.sleep(0.05)
+        assert not asking.done()
+        proxy.stalled = False
+        fresh = await asking
+        assert fresh is not link
+        await fresh.flush()
+        assert (proxy.accepted, proxy.open) == (2, 1)
+
+
+async def test_there_are_never_two_connections(nats: Nats, proxy: Proxy, tenant: Tenant) -> None:
     async with tenant_links(nats, url=proxy.url, idle_seconds=0) as links:
-        for number in range(50):
+        for number in range(30):
             link = await links.link(tenant)
             await link.flush()
             links.release(tenant.id)

@@ -235,6 +235,23 @@ class TestFetched:
             await answer_text(process, changed.text(), key)
         await answer_text(process, ours.text(), key)
 
+    @pytest.mark.parametrize("value", ["server", "tenant", "agent", "connection"])
+    async def test_a_challenge_for_something_else_rewritten_to_ours_is_refused(
+        self, process: Process, key: KeyPair, a1: AgentPrincipal, value: str
+    ) -> None:
+        """The keyed hash covers every value: the nonce of one text fits no other."""
+        ours = fetched(process)
+        issued = {
+            "server": process.login.challenge("wss://other.example.com", ACME, A1),
+            "tenant": process.login.challenge(SERVER, OTHER, A1),
+            "agent": process.login.challenge(SERVER, ACME, A2),
+            "connection": in_band(process),
+        }[value]
+        rewritten = msgspec.convert({**_fields(ours), "nonce": issued.nonce}, Challenge)
+
+        with refused(Code.unauthorized):
+            await answer_text(process, rewritten.text(), key)
+
     async def test_a_nonce_with_any_character_changed_is_refused(
         self, process: Process, key: KeyPair, a1: AgentPrincipal
     ) -> None:

@@ -208,6 +208,25 @@ class TestLastSeen:
 
         assert await first.presence.last_seen(ACME, [A1]) == {A1: A_MINUTE_LATER}
 
+    async def test_who_left_again_while_it_failed_left_the_second_time(
+        self, installation: Installation, first: Process
+    ) -> None:
+        first.presence.arrived(ACME, A1)
+        first.presence.left(ACME, A1)
+        announcing = asyncio.create_task(first.presence.announce())
+        await asyncio.sleep(0)
+        installation.clock.advance(60)
+        first.presence.arrived(ACME, A1)
+        first.presence.left(ACME, A1)
+        installation.store.away = True
+        with refused(Code.unavailable):
+            await announcing
+        installation.store.heal()
+
+        await first.presence.announce()
+
+        assert await first.presence.last_seen(ACME, [A1]) == {A1: A_MINUTE_LATER}
+
     async def test_one_tenants_failure_keeps_no_other_tenants_from_being_told(
         self, installation: Installation, first: Process, second: Process
     ) -> None:
