@@ -1,6 +1,6 @@
 """A gateway on a store and a bus in memory, and clients at its door."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,9 +15,11 @@ from artcafe.server.store.item import Item, ItemStore, Op
 from artcafe.server.store.table import Table
 from artcafe.server.store.tenants import TenantTable
 from artcafe.wire.frames import SUBPROTOCOL
+from tests.kit.deadlines import eventually
 from tests.kit.installation import ACME, Installation, Process, counting
 from tests.kit.scripted_peer import ScriptedPeer
 from tests.kit.signing import KeyPair
+from tests.kit.turns import turns
 from tests.kit.unreliable_bus import Tap, UnreliableBus
 from tests.kit.unreliable_store import UnreliableStore
 
@@ -78,11 +80,11 @@ class House:
         *,
         remote: str = ADDRESS,
         protocols: tuple[str, ...] = (SUBPROTOCOL,),
-        **query: str,
+        proof: Mapping[str, str] | None = None,
     ) -> Accept:
-        """Ask for an upgrade. Raises what the endpoint raises."""
-        parameters = {"tenant_id": [tenant], **{name: [value] for name, value in query.items()}}
-        upgrade = Upgrade(AGENT_PATH + agent, parameters, {}, protocols, remote, "example.com")
+        """Ask for an upgrade, with a proof in the URL where there is one. Raises what the endpoint raises."""
+        query = {"tenant_id": [tenant], **{name: [value] for name, value in (proof or {}).items()}}
+        upgrade = Upgrade(AGENT_PATH + agent, query, {}, protocols, remote, "example.com")
         answer = await self.gateway.endpoint(upgrade)
         assert isinstance(answer, Accept)
         return answer
@@ -105,6 +107,13 @@ class House:
         await peer.expect("welcome", agent=agent, tenant=tenant)
         return peer
 
+    async def swept(self, inside: ScriptedPeer) -> None:
+        """The gateway has looked at everything once more, and so at this connection."""
+        asked = inside.asked
+        self.installation.clock.advance(LIMITS.heartbeat_seconds)
+        await eventually(lambda: inside.asked > asked, "a heartbeat")
+        await turns()
+
     def proof(self, agent: str = "a1", key: KeyPair | None = None) -> dict[str, str]:
         """Challenge and signature for a URL."""
         text = self.process.login.challenge("wss://example.com", ACME, AgentId(agent)).text()
@@ -115,6 +124,20 @@ class House:
         waiting = self.gateway._arrivals._by_address.total()
         inside = sum(len(held) for held in self.gateway._inside.values())
         return waiting, inside, self.process.presence.here(tenant), self.bus.held[tenant]
+
+
+NOBODY = (0, 0, 0, 0)
+"""House.counts() when everything is given back."""
+
+
+async def gone(house: House) -> None:
+    """Everything that was counted is given back, once."""
+    await eventually(lambda: house.counts() == NOBODY, f"an empty house, not {house.counts()},")
+
+
+async def revoke(house: House) -> None:
+    """Revoke the key of `a1`."""
+    await house.installation.process.agents.revoke_key(house.olivia, AgentId("a1"), house.key.fingerprint)
 
 
 @asynccontextmanager
@@ -142,3 +165,10 @@ async def a_house(**limits: Any) -> AsyncIterator[House]:
     async with gateway:
         hearing = await installation.bus.hear(TOPIC, gateway.revoked)
         yield House(gateway, installation, process, bus, login_store, admission_store, olivia, key, hearing)
+        # A gateway waits for what it started: nothing that a test has shut stays shut.
+        for tap in (bus.linking, *_taps(login_store), *_taps(admission_store)):
+            tap.open()
+
+
+def _taps(store: WaitingStore) -> tuple[Tap, Tap]:
+    return store.reading, store.writing

@@ -24,6 +24,7 @@ class ScriptedPeer:
         self.reason = ""
         self.paused = False
         self.pings = 0
+        self.asked = 0
         self.speaks = True
         self.got: list[bytes] = []
         self._unread: deque[dict[str, Any]] = deque()
@@ -47,6 +48,7 @@ class ScriptedPeer:
 
     def heard(self) -> bool:
         """Peer.heard: whether the client `speaks`, unless nothing is read from it."""
+        self.asked += 1
         return self.speaks and not self.paused
 
     def pause(self) -> None:

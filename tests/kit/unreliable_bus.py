@@ -16,27 +16,36 @@ AWAY = ArtcafeError(Code.unavailable, "The bus is away, as the test wants it.")
 class Tap:
     """Where calls wait, and what becomes of them.
 
-    `calls` counts them all. While `shut`, they wait; then they end with `failure` where there is one.
+    `calls` counts them all. While it is shut they wait; then they end with `failure` where there is one.
     """
 
     def __init__(self) -> None:
         self.calls = 0
         self.failure: BaseException | None = None
-        self._open = asyncio.Event()
-        self._open.set()
+        self._gate: asyncio.Event | None = None
+        self._gates: list[asyncio.Event] = []
 
-    def shut(self) -> None:
-        """Let calls wait from now on."""
-        self._open.clear()
+    def shut(self) -> asyncio.Event:
+        """Let calls wait from now on, until `open`, or until the event that this returns is set."""
+        self._gate = asyncio.Event()
+        self._gates.append(self._gate)
+        return self._gate
+
+    def let_pass(self) -> None:
+        """Let new calls go, and those that wait wait on."""
+        self._gate = None
 
     def open(self) -> None:
-        """Let those go that wait."""
-        self._open.set()
+        """Let everybody go."""
+        self._gate = None
+        for gate in self._gates:
+            gate.set()
 
     async def through(self) -> None:
         """Called by each call."""
         self.calls += 1
-        await self._open.wait()
+        if self._gate is not None:
+            await self._gate.wait()
         if self.failure is not None:
             raise self.failure
 

@@ -1,0 +1,58 @@
+"""Members of a hub, and messages for them."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Raw
+
+from artcafe.server.domain.ids import TenantId
+from artcafe.server.gateway.delivery import Dialect, Plain
+from artcafe.server.gateway.hub import Member, TenantHub
+from artcafe.wire.frames import Envelope, encode
+from artcafe.wire.subjects import parse_pattern, to_bus
+from tests.kit.installation import counting
+from tests.kit.scripted_peer import unframed
+from tests.kit.unreliable_bus import UnreliableLink
+
+ACME = TenantId("acme")
+Publish = Callable[..., None]
+
+
+class Reader:
+    """A member of the hub, and what it was given. `on_message` is called in the middle of a delivery."""
+
+    def __init__(self, hub: TenantHub, dialect: Dialect | None = None) -> None:
+        self.hub = hub
+        self.member = Member(self, dialect or Plain())
+        self.got: list[tuple[str, Any]] = []
+        self.on_message: Callable[[], None] = lambda: None
+
+    def deliver(self, framed: bytes) -> None:
+        """hub.Receiver."""
+        message = json.loads(unframed(framed))
+        self.got.append((message["subject"], message["data"]))
+        self.on_message()
+
+    async def subscribe(self, text: str, queue: str | None = None) -> None:
+        """As the client writes it."""
+        await self.hub.subscribe(self.member, text, parse_pattern(text, ACME), queue)
+
+    async def unsubscribe(self, text: str, queue: str | None = None) -> bool:
+        """As it was subscribed."""
+        return await self.hub.unsubscribe(self.member, text, queue)
+
+    async def leave(self) -> None:
+        """The connection is gone."""
+        await self.hub.leave(self.member)
+
+
+def publisher(link: UnreliableLink) -> Publish:
+    """A function that publishes data to a subject, as the agent `planner`."""
+    new_id = counting("m")
+
+    def publish(subject: str, data: object = 1) -> None:
+        envelope = Envelope(id=new_id(), timestamp="t", data=Raw(encode(data)))
+        link.publish(to_bus("planner", subject), encode(envelope))
+
+    return publish

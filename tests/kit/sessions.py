@@ -1,0 +1,115 @@
+"""A session between a client and a bus in memory."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from artcafe.server.bus.memory import BUFFER_BYTES, MemoryLink
+from artcafe.server.domain.ids import AgentId, TenantId
+from artcafe.server.domain.principal import AgentPrincipal
+from artcafe.server.gateway.delivery import Plain
+from artcafe.server.gateway.hub import Member, TenantHub
+from artcafe.server.gateway.session import Session, Work
+from artcafe.wire import frames
+from artcafe.wire.codes import Code
+from tests.kit.installation import counting
+from tests.kit.issuers import StoppedClock
+from tests.kit.scripted_peer import unframed
+from tests.kit.turns import turns
+from tests.kit.unreliable_bus import UnreliableLink
+
+ACME = TenantId("acme")
+NOW = "2025-11-24T16:00:00.000Z"
+RATE = 5
+LARGEST = 1000
+
+
+@dataclass
+class Table:
+    """A session, its client, and everything that is on the bus of its tenant."""
+
+    session: Session
+    link: UnreliableLink
+    clock: StoppedClock
+    client: "Client"
+    counted: list[tuple[str, int]]
+    tasks: "set[asyncio.Task[None]]"
+    bus: list[tuple[str, Any]] = field(default_factory=list)
+
+    async def say(self, **frame: Any) -> list[dict[str, Any]]:
+        """Send one frame, wait for its work, and read what came."""
+        return await self.send(frames.encode(frame))
+
+    async def send(self, text: bytes) -> list[dict[str, Any]]:
+        """The same, byte by byte."""
+        work = self.session.take(text)
+        if work is not None:
+            await work
+        await turns()
+        return self.read()
+
+    def read(self) -> list[dict[str, Any]]:
+        """What came since this was last asked."""
+        got, self.client.got = self.client.got, []
+        return got
+
+
+class Client:
+    """session.Client."""
+
+    def __init__(self) -> None:
+        self.got: list[dict[str, Any]] = []
+        self.ended: list[Code] = []
+
+    def send(self, frame: msgspec.Struct) -> None:
+        """session.Client."""
+        self.got.append(json.loads(frames.encode(frame)))
+
+    def deliver(self, framed: bytes) -> None:
+        """session.Client."""
+        self.got.append(json.loads(unframed(framed)))
+
+    def end(self, code: Code) -> None:
+        """session.Client."""
+        self.ended.append(code)
+
+
+async def a_table() -> Table:
+    """An agent `planner` of the tenant `acme`, in."""
+    link, clock, client = UnreliableLink(MemoryLink(BUFFER_BYTES)), StoppedClock(), Client()
+    counted: list[tuple[str, int]] = []
+    tasks: set[asyncio.Task[None]] = set()
+
+    def start(work: Work) -> None:
+        tasks.add(asyncio.create_task(work))
+
+    session = Session(
+        principal=AgentPrincipal(ACME, AgentId("planner"), "SHA256:x"),
+        client=client,
+        hub=TenantHub(ACME, link),
+        member=Member(client, Plain()),
+        limits=frames.Limits(max_payload_bytes=LARGEST, messages_per_second=RATE, subscriptions=3),
+        clock=clock,
+        new_message_id=counting("m"),
+        count=lambda subject, size: counted.append((subject, size)),
+        start=start,
+    )
+    table = Table(session, link, clock, client, counted, tasks)
+    await link.inner.subscribe(">", lambda subject, payload: table.bus.append((subject, json.loads(payload))))
+    return table
+
+
+def errors(*codes: Code, **fields: Any) -> Callable[[list[dict[str, Any]]], bool]:
+    """Tell whether the frames are these errors, each with these fields."""
+
+    def check(got: list[dict[str, Any]]) -> bool:
+        assert [frame["type"] for frame in got] == ["error"] * len(codes), got
+        assert [frame["code"] for frame in got] == [code.name for code in codes]
+        assert all(frame["message"] for frame in got)
+        return all({name: frame.get(name) for name in fields} == fields for frame in got)
+
+    return check

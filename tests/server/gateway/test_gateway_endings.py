@@ -1,0 +1,369 @@
+"""Who must go, and how everything ends."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+import pytest
+
+from artcafe.server.domain.ids import AgentId
+from artcafe.server.domain.revocation import TOPIC
+from artcafe.server.gateway.arrivals import LOGIN_SECONDS
+from artcafe.server.gateway.gateway import RECHECK_SECONDS
+from artcafe.server.gateway.session import Work
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+from tests.kit.deadlines import eventually
+from tests.kit.gateways import NOBODY, House, a_house, gone, revoke
+from tests.kit.outcomes import refused
+from tests.kit.scripted_peer import ScriptedPeer
+from tests.kit.signing import KeyPair
+from tests.kit.turns import turns
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    async with a_house() as house:
+        yield house
+
+
+# Who must go.
+
+
+async def test_a_revocation_closes_what_it_covers_and_nothing_else(house: House) -> None:
+    second, other = KeyPair(), KeyPair()
+    await house.installation.process.agents.add_key(house.olivia, AgentId("a1"), second.line)
+    await house.installation.make_agent(house.olivia, "a2", other)
+    by_first = [await house.enter() for _ in range(2)]
+    by_second, bystander = await house.enter(key=second), await house.enter("a2", key=other)
+    await revoke(house)
+    for peer in by_first:
+        await peer.ended(4502)
+    await turns()
+    assert not by_second.closed
+    await house.installation.process.agents.change(house.olivia, AgentId("a1"), {"enabled": False})
+    await by_second.ended(4503)
+    await turns()
+    assert not bystander.closed
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"nonsense",
+        b"[]",
+        b"{}",
+        b'{"agent":"a1"}',
+        b'{"tenant":7}',
+        b'{"tenant":"acme","agent":"\xff"}',
+        b'{"tenant":"acme","agent":7}',
+        b'{"tenant":"acme","x":' + b"[" * 5000 + b"]" * 5000 + b"}",
+    ],
+)
+async def test_a_word_that_is_no_revocation_is_logged_and_closes_nobody(
+    house: House, caplog: pytest.LogCaptureFixture, payload: bytes
+) -> None:
+    """It went up into the bus: there it was one more traceback that says nothing."""
+    peer = await house.enter()
+    await house.installation.bus.tell(TOPIC, payload)
+    await turns()
+    [record] = caplog.records
+    assert (record.name, record.levelno) == ("artcafe.gateway", logging.ERROR)
+    assert not peer.closed
+    await revoke(house)
+    await peer.ended(4502)
+
+
+async def test_the_fault_of_one_connection_protects_no_other_from_its_end(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    peers = [await house.enter() for _ in range(3)]
+
+    def broken(code: int, reason: str = "") -> None:
+        raise RuntimeError("the socket broke just now")
+
+    peers[0].close = broken  # type: ignore[method-assign]
+    await revoke(house)
+    for peer in peers[1:]:
+        await peer.ended(4502)
+    [record] = caplog.records
+    assert record.message == "fault in connection c000001"
+
+
+async def test_a_deleted_tenant_and_the_next_of_its_name_share_nothing(house: House) -> None:
+    old = await house.enter()
+    old.say(type="subscribe", subject=">")
+    await old.expect("subscribed")
+    [old_link] = house.bus.links.values()
+    await house.installation.process.tenants.delete(house.olivia)
+    await old.ended(4503)
+    with refused(Code.unavailable):
+        old_link.publish("m.a1.x", b"{}")
+
+    house.installation.clock.advance(1)
+    key = KeyPair()
+    olivia = await house.installation.make_tenant()
+    await house.installation.make_agent(olivia, "a1", key)
+    fresh = await house.enter(key=key)
+    assert len(house.bus.links) == 2
+    fresh.say(type="subscribe", subject=">")
+    await fresh.expect("subscribed")
+    assert house.counts() == (0, 2, 2, 2)
+    old.leave()
+    await eventually(lambda: house.counts() == (0, 1, 1, 1))
+
+    again = await house.enter(key=key)
+    again.say(type="publish", subject="x", data=1, id="p")
+    await again.expect("ack")
+    await fresh.expect("message", subject="x")
+    assert len(house.gateway._hubs) == 1, "who left last took only its own hub along"
+    for peer in (fresh, again):
+        peer.leave()
+    await gone(house)
+    assert house.gateway._hubs == {}
+
+
+async def test_usage_of_a_deleted_tenant_is_not_written(house: House) -> None:
+    peer = await house.enter()
+    peer.say(type="publish", subject="x", data=1)
+    assert house.process.meter._pending
+    await house.installation.process.tenants.delete(house.olivia)
+    await peer.ended(4503)
+    assert not house.process.meter._pending
+
+
+# Asked again.
+
+
+async def missed(house: House) -> None:
+    """Words of other processes do not come here any more."""
+    await house.hearing.close()
+
+
+async def test_a_revocation_that_was_missed_is_found_within_a_minute(house: House) -> None:
+    second, other, third = KeyPair(), KeyPair(), KeyPair()
+    agents = house.installation.process.agents
+    await agents.add_key(house.olivia, AgentId("a1"), second.line)
+    await house.installation.make_agent(house.olivia, "a2", other)
+    await house.installation.make_agent(house.olivia, "a3", third)
+    revoked, kept = await house.enter(), await house.enter(key=second)
+    deleted, bystander = await house.enter("a2", key=other), await house.enter("a3", key=third)
+    await missed(house)
+    await revoke(house)
+    await agents.delete(house.olivia, AgentId("a2"))
+    house.installation.clock.advance(RECHECK_SECONDS - 1)
+    await house.swept(bystander)
+    assert not any(peer.closed for peer in (revoked, kept, deleted, bystander))
+    house.installation.clock.advance(1)
+    await revoked.ended(4502)
+    await deleted.ended(4503)
+    await turns()
+    assert not kept.closed
+    assert not bystander.closed
+
+
+async def test_a_store_that_is_away_closes_nobody_and_is_asked_again(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    peer = await house.enter()
+    await missed(house)
+    await revoke(house)
+    house.login_store.away = True
+    house.installation.clock.advance(RECHECK_SECONDS)
+    await eventually(lambda: caplog.records)
+    assert caplog.records[0].levelno == logging.WARNING
+    assert not peer.closed
+    house.login_store.heal()
+    house.installation.clock.advance(RECHECK_SECONDS)
+    await peer.ended(4502)
+
+
+async def test_who_comes_by_a_new_key_during_the_check_is_not_closed_by_the_old_answer(house: House) -> None:
+    """It was told never to come back, because its key was younger than what the store had said."""
+    fresh, store = KeyPair(), house.login_store.reading
+    before = await house.enter()
+    calls = store.calls
+    tenant_read = store.shut()
+    house.installation.clock.advance(RECHECK_SECONDS)
+    await eventually(lambda: store.calls == calls + 1)
+    agent_read = store.shut()
+    tenant_read.set()
+    await eventually(lambda: store.calls == calls + 2)
+    store.let_pass()
+
+    await house.installation.process.agents.add_key(house.olivia, AgentId("a1"), fresh.line)
+    young = await house.enter(key=fresh)
+    agent_read.set()
+    await turns()
+    assert not young.closed
+    assert not before.closed
+
+
+async def test_one_check_at_a_time(house: House) -> None:
+    peer = await house.enter()
+    house.login_store.reading.shut()
+    before = house.login_store.reading.calls
+    for _ in range(3):
+        house.installation.clock.advance(RECHECK_SECONDS)
+        await house.swept(peer)
+    assert house.login_store.reading.calls == before + 1
+
+
+# Heartbeats.
+
+
+async def test_the_silent_are_asked_and_then_closed_and_the_others_left_alone(house: House) -> None:
+    silent, alive = await house.enter(), await house.enter()
+    silent.speaks = False
+    house.installation.clock.advance(1)
+    await eventually(lambda: silent.pings)
+    house.installation.clock.advance(1)
+    await silent.ended(4003)
+    assert (alive.closed, alive.pings) == (False, 0)
+    silent.leave()
+    await eventually(lambda: house.counts() == (0, 1, 1, 1))
+
+
+async def test_the_fault_of_one_connection_does_not_end_the_watch_over_the_others(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It ended the sweeper, and with it the task group, the gateway and the process."""
+    broken, silent, late = await house.enter(), await house.enter(), await house.arrive()
+
+    def fault() -> bool:
+        raise RuntimeError("the socket broke just now")
+
+    broken.heard = fault  # type: ignore[method-assign]
+    silent.speaks = False
+    for _ in range(2):
+        pings = silent.pings
+        house.installation.clock.advance(1)
+        await eventually(lambda: silent.pings > pings or silent.closed)  # noqa: B023
+    await silent.ended(4003)
+    house.installation.clock.advance(LOGIN_SECONDS)
+    await late.ended(4001)
+    assert {record.message for record in caplog.records} == {"fault in connection c000001"}
+
+
+# The stop.
+
+
+async def test_stopping_sends_everybody_away_and_waits_for_them(house: House) -> None:
+    # Somebody came and went before: the house was empty once, which is not to be empty now.
+    (await house.enter()).leave()
+    await gone(house)
+    inside, waiting = await house.enter(), await house.arrive()
+    await waiting.expect("challenge")
+    stopping = asyncio.create_task(house.gateway.stop(5))
+    await inside.expect("goaway", reason="restart", reconnect_after_ms=500)
+    await inside.ended(1012)
+    await waiting.ended(1012)
+    await turns()
+    assert not stopping.done()
+    with refused(Code.unavailable):
+        await house.knock()
+    assert Code.unavailable.http == 503
+    inside.leave()
+    await turns()
+    assert not stopping.done()
+    waiting.leave()
+    async with asyncio.timeout(1):
+        await stopping
+    await gone(house)
+
+
+async def test_stopping_does_not_wait_longer_than_it_was_told(house: House) -> None:
+    await house.enter()
+    async with asyncio.timeout(1):
+        await house.gateway.stop(0.02)
+
+
+async def test_stopping_an_empty_house_is_done_at_once(house: House) -> None:
+    async with asyncio.timeout(1):
+        await house.gateway.stop(60)
+
+
+async def test_who_was_at_the_endpoint_when_it_stopped_is_sent_away_as_it_opens(house: House) -> None:
+    house.login_store.writing.shut()
+    knocking = asyncio.create_task(house.knock(proof=house.proof()))
+    await eventually(lambda: house.login_store.writing.calls)
+    await house.gateway.stop(0.01)
+    house.login_store.writing.open()
+    peer = ScriptedPeer((await knocking).handler)
+    assert peer.code == 1012
+    await turns()
+    assert peer.unread == []
+    assert house.counts() == (1, 0, 0, 0)
+    peer.leave()
+    assert house.counts() == NOBODY
+
+
+async def test_what_clients_do_after_the_stop_does_no_harm(house: House) -> None:
+    peer = await house.enter()
+    await house.gateway.stop(0.01)
+    peer.say(type="subscribe", subject="x")
+    peer.say(type="publish", subject="x", data=1, id="p")
+    await turns()
+    peer.leave()
+    await gone(house)
+
+
+async def test_whoever_is_left_is_sent_away_when_the_gateway_is_left() -> None:
+    before = asyncio.all_tasks()
+    async with a_house() as house:
+        inside, waiting = await house.enter(), await house.arrive()
+        house.bus.linking.shut()
+        entering = await house.arrive()
+        await house.answer(entering)
+        await eventually(lambda: house.bus.linking.calls == 2)
+    assert [peer.code for peer in (inside, waiting, entering)] == [1012] * 3
+    assert asyncio.all_tasks() == before, "everything it started has ended"
+    # Sockets may end later than the gateway. Nothing is started for them any more.
+    for peer in (inside, waiting, entering):
+        peer.leave()
+    await house.installation.process.tenants.delete(house.olivia)
+    await turns()
+    assert asyncio.all_tasks() == before
+    assert house.counts()[:3] == (0, 0, 0)
+
+
+async def test_work_that_comes_after_the_end_is_closed_and_not_run() -> None:
+    async with a_house() as house:
+        pass
+    ran: list[int] = []
+
+    async def work() -> None:
+        ran.append(1)
+
+    late: Work = work()
+    house.gateway.start(late)
+    await turns()
+    assert ran == []
+    assert late.cr_frame is None  # type: ignore[attr-defined]  # closed: nobody warns that it never ran
+
+
+async def test_work_that_fails_ends_nothing_else(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    async def work(error: Exception) -> None:
+        raise error
+
+    house.gateway.start(work(ArtcafeError(Code.unavailable)))
+    house.gateway.start(work(ZeroDivisionError()))
+    await eventually(lambda: len(caplog.records) == 2)
+    assert [record.levelname for record in caplog.records] == ["WARNING", "ERROR"]
+    await house.enter()
+
+
+async def test_a_bus_that_cannot_be_told_of_the_end_gets_its_link_back_all_the_same(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    peer = await house.enter()
+    for name in ("x", "y"):
+        peer.say(type="subscribe", subject=name)
+        await peer.expect("subscribed")
+    [link] = house.bus.links.values()
+    link.closing.failure = ZeroDivisionError()
+    peer.leave()
+    await gone(house)
+    assert house.gateway._hubs == {}
+    assert caplog.records

@@ -1,0 +1,316 @@
+"""A message on its last steps: once to each member, never from a stranger; and its acknowledgement."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import pytest
+from msgspec import Raw
+
+from artcafe.server.bus.memory import BUFFER_BYTES, MemoryLink
+from artcafe.server.domain.ids import TenantId
+from artcafe.server.gateway.delivery import Delivery, Legacy, Plain
+from artcafe.server.gateway.hub import MAX_CHOICES, RECENT, TenantHub
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.frames import Envelope, encode
+from tests.kit.hubs import ACME, Publish, Reader, publisher
+from tests.kit.turns import turns
+from tests.kit.unreliable_bus import AWAY, UnreliableLink
+
+
+@pytest.fixture
+def link() -> UnreliableLink:
+    return UnreliableLink(MemoryLink(BUFFER_BYTES))
+
+
+@pytest.fixture
+def hub(link: UnreliableLink) -> TenantHub:
+    return TenantHub(ACME, link)
+
+
+@pytest.fixture
+def publish(link: UnreliableLink) -> Publish:
+    return publisher(link)
+
+
+# Overlaps.
+
+
+async def test_overlapping_patterns_deliver_once_in_the_form_of_the_oldest(
+    hub: TenantHub, publish: Publish
+) -> None:
+    reader, other = Reader(hub), Reader(hub)
+    await reader.subscribe("tenant.acme.tasks.*")
+    await reader.subscribe(">")
+    await reader.subscribe("tasks.new")
+    await reader.subscribe("channels.acme.tasks.new", "q")
+    await other.subscribe("tasks.new")
+    for subject in ("tasks.new", "tasks.old", "else", "tasks.new"):
+        publish(subject)
+    await turns()
+    assert [subject for subject, _ in reader.got] == [
+        "tenant.acme.tasks.new",
+        "tenant.acme.tasks.old",
+        "else",
+        "tenant.acme.tasks.new",
+    ]
+    assert other.got == [("tasks.new", 1)] * 2
+
+
+async def test_a_plain_pattern_and_a_queue_deliver_once(hub: TenantHub, publish: Publish) -> None:
+    reader, colleague = Reader(hub), Reader(hub)
+    await reader.subscribe("channels.acme.jobs", "q")
+    await reader.subscribe("jobs")
+    await colleague.subscribe("jobs", "q")
+    for number in range(10):
+        publish("jobs", number)
+    await turns()
+    assert reader.got == [("jobs", number) for number in range(10)], "all, in the plain pattern's form"
+    assert len(colleague.got) == 5
+
+
+async def test_a_member_of_two_groups_gets_each_message_once(hub: TenantHub, publish: Publish) -> None:
+    reader, red, blue = Reader(hub), Reader(hub), Reader(hub)
+    await reader.subscribe("jobs", "red")
+    await reader.subscribe("channels.acme.jobs", "blue")
+    await red.subscribe("jobs", "red")
+    await red.subscribe("other", "red")
+    await blue.subscribe("jobs", "blue")
+    publish("other")
+    for number in range(12):
+        publish("jobs", number)
+    await turns()
+    numbers = [number for _, number in reader.got]
+    assert len(numbers) == len(set(numbers))
+    assert set(numbers) | {n for _, n in red.got} == set(range(12)) | {1}, "the group misses nothing"
+    assert set(numbers) | {n for _, n in blue.got} == set(range(12))
+
+
+async def test_two_groups_each_give_their_own_form(hub: TenantHub, publish: Publish) -> None:
+    """A message that one group gives to another member is not delivered in that group's form."""
+    reader, colleague = Reader(hub), Reader(hub)
+    await colleague.subscribe("jobs", "red")
+    await reader.subscribe("jobs", "red")
+    await reader.subscribe("channels.acme.jobs", "blue")
+    publish("jobs", "red for the colleague")
+    publish("jobs", "red for the reader")
+    await turns()
+    assert reader.got == [
+        ("channels.acme.jobs", "red for the colleague"),
+        ("jobs", "red for the reader"),
+    ]
+
+
+async def test_the_same_pattern_twice_in_one_group_is_one_member_with_two_shares(
+    hub: TenantHub, link: UnreliableLink, publish: Publish
+) -> None:
+    reader, colleague = Reader(hub), Reader(hub)
+    await reader.subscribe("jobs", "q")
+    await reader.subscribe("tenant.acme.jobs", "q")
+    await colleague.subscribe("jobs", "q")
+    assert link.open["m.*.jobs"] == 3
+    for number in range(9):
+        publish("jobs", number)
+    await turns()
+    assert (len(reader.got), len(colleague.got)) == (6, 3)
+
+
+async def test_a_subscription_that_opens_takes_nothing_from_those_that_are_open(
+    hub: TenantHub, link: UnreliableLink, publish: Publish
+) -> None:
+    """While a plain pattern was not on the bus yet, what a group gave to its member was lost."""
+    reader = Reader(hub)
+    await reader.subscribe("jobs", "q")
+    link.subscribing.shut()
+    opening = asyncio.create_task(reader.subscribe("jobs"))
+    await turns()
+    publish("jobs", "before the bus has it")
+    await turns()
+    link.confirming.shut()
+    link.subscribing.open()
+    await turns()
+    publish("jobs", "before we know it")
+    await turns()
+    link.confirming.open()
+    await opening
+    publish("jobs", "after")
+    await turns()
+    assert [text for _, text in reader.got] == ["before the bus has it", "before we know it", "after"]
+
+
+async def test_ending_one_of_two_between_the_copies_of_a_message_loses_nothing_and_doubles_nothing(
+    hub: TenantHub, link: UnreliableLink
+) -> None:
+    reader = Reader(hub)
+    await reader.subscribe("jobs")
+    await reader.subscribe(">")
+    oldest, wide = (known.topic for known in reader.member.subscriptions.values())
+
+    def message(name: str) -> Delivery:
+        return Delivery(ACME, "m.planner.jobs", encode(Envelope(id=name, timestamp="t", data=Raw(b"1"))))
+
+    for topic, copy in ((wide, message("m1")), (oldest, message("m2"))):
+        reader.member.take(topic, copy)
+    await reader.unsubscribe("jobs")
+    reader.member.take(wide, message("m2"))
+    assert len(reader.got) == 2
+
+
+async def test_what_is_remembered_of_subjects_follows_the_subscriptions(
+    hub: TenantHub, publish: Publish
+) -> None:
+    reader = Reader(hub)
+    await reader.subscribe(">")
+    publish("jobs")
+    await turns()
+    await reader.subscribe("tenant.acme.jobs")
+    publish("jobs")
+    await turns()
+    await reader.unsubscribe(">")
+    publish("jobs")
+    await turns()
+    await reader.subscribe(">")
+    publish("jobs")
+    await turns()
+    assert [subject for subject, _ in reader.got] == ["jobs", "jobs", "tenant.acme.jobs", "tenant.acme.jobs"]
+
+
+async def test_what_is_remembered_is_bounded(hub: TenantHub, publish: Publish) -> None:
+    reader = Reader(hub)
+    await reader.subscribe(">")
+    await reader.subscribe("many.*")
+    for number in range(MAX_CHOICES + 10):
+        publish(f"many.{number}", number)
+    await turns()
+    assert [number for _, number in reader.got] == list(range(MAX_CHOICES + 10))
+    assert len(reader.member._choices) <= MAX_CHOICES
+    assert len(reader.member._recent) == RECENT
+
+
+# What is not ours.
+
+
+@pytest.mark.parametrize(
+    ("subject", "payload"),
+    [
+        ("m.planner.tasks", b"not JSON"),
+        ("m.planner.tasks", b'{"id":"1","timestamp":"t","data":"\xff"}'),
+        ("m.planner.tasks", b'{"id":"1","timestamp":"t","data":' + b"[" * 5000 + b"]" * 5000 + b"}"),
+        ("m.planner.presence.x", b'{"id":"1","timestamp":"t","data":1}'),
+        ('m.plan"ner.tasks', b'{"id":"1","timestamp":"t","data":1}'),
+    ],
+)
+async def test_a_stranger_on_the_bus_is_dropped_with_a_word_and_harms_nobody(
+    hub: TenantHub,
+    link: UnreliableLink,
+    publish: Publish,
+    caplog: pytest.LogCaptureFixture,
+    subject: str,
+    payload: bytes,
+) -> None:
+    readers = [Reader(hub), Reader(hub, Legacy())]
+    for reader in readers:
+        await reader.subscribe(">")
+    link.publish(subject, payload)
+    publish("tasks", "ours")
+    await turns()
+    assert [len(reader.got) for reader in readers] == [1, 1]
+    [record] = caplog.records
+    assert (record.levelno, record.message.split(":")[0]) == (logging.WARNING, "tenant acme")
+
+
+async def test_what_one_dialect_cannot_say_is_said_to_the_others(
+    hub: TenantHub, link: UnreliableLink, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The older dialect reads deeper into an object; one that it cannot read ended the whole delivery."""
+
+    class Strict(Plain):
+        name = "strict"
+
+        def envelope(self, tenant: TenantId, sender: str, envelope: Envelope) -> Envelope:
+            raise RecursionError("nested to the limit")
+
+    readers = [Reader(hub, Strict()), Reader(hub), Reader(hub, Strict()), Reader(hub)]
+    for reader in readers:
+        await reader.subscribe("tasks")
+    link.publish("m.planner.tasks", b'{"id":"1","timestamp":"t","data":{}}')
+    await turns()
+    assert [len(reader.got) for reader in readers] == [0, 1, 0, 1]
+    assert len(caplog.records) == 2
+
+
+async def test_no_depth_of_nesting_hides_the_sender_from_legacy_clients(
+    hub: TenantHub, link: UnreliableLink
+) -> None:
+    """Either the message comes with the proven sender, or it does not come."""
+    reader = Reader(hub, Legacy())
+    await reader.subscribe("tasks")
+    for depth in range(700, 1000):
+        nested = b"[" * depth + b"]" * depth
+        link.publish(
+            "m.planner.tasks", b'{"id":"1","timestamp":"t","data":{"agent_id":"liar","x":%b}}' % nested
+        )
+        await turns(3)
+    assert reader.got
+    assert {data["agent_id"] for _, data in reader.got} == {"planner"}
+
+
+# Acknowledgements.
+
+
+class Waiter:
+    """Remembers what it was told, and does something `then`."""
+
+    def __init__(self, then: Callable[[], None] = lambda: None) -> None:
+        self.told: list[ArtcafeError | None] = []
+        self._then = then
+
+    def __call__(self, failure: ArtcafeError | None) -> None:
+        self.told.append(failure)
+        self._then()
+
+
+async def test_many_who_wait_share_one_flush_and_who_comes_meanwhile_has_the_next(
+    hub: TenantHub, link: UnreliableLink
+) -> None:
+    link.flushing.shut()
+    first = [Waiter() for _ in range(10)]
+    works = [hub.confirm_later(waiter) for waiter in first]
+    assert [work is None for work in works] == [False] + [True] * 9
+    assert works[0] is not None
+    confirming = asyncio.create_task(works[0])
+    await turns()
+    later = [Waiter() for _ in range(10)]
+    assert [hub.confirm_later(waiter) for waiter in later] == [None] * 10
+    assert link.flushing.calls == 1
+    assert [waiter.told for waiter in first + later] == [[]] * 20
+    link.flushing.open()
+    await confirming
+    assert link.flushing.calls == 2
+    assert [waiter.told for waiter in first + later] == [[None]] * 20
+    again = hub.confirm_later(Waiter())
+    assert again is not None, "the next one works for itself"
+    await again
+
+
+@pytest.mark.parametrize(("failure", "code"), [(AWAY, Code.unavailable), (OSError(), Code.internal)])
+async def test_a_flush_that_fails_is_told_to_those_it_was_for_and_to_nobody_else(
+    hub: TenantHub, link: UnreliableLink, failure: Exception, code: Code
+) -> None:
+    def recover() -> None:
+        link.flushing.failure = None
+
+    link.flushing.shut()
+    unlucky, lucky = [Waiter(), Waiter(recover)], [Waiter(), Waiter()]
+    works = [hub.confirm_later(waiter) for waiter in unlucky]
+    assert works[0] is not None
+    confirming = asyncio.create_task(works[0])
+    await turns()
+    link.flushing.failure = failure
+    for waiter in lucky:
+        assert hub.confirm_later(waiter) is None
+    link.flushing.open()
+    await confirming
+    assert [[told.code for told in waiter.told if told] for waiter in unlucky] == [[code]] * 2
+    assert [waiter.told for waiter in lucky] == [[None]] * 2

@@ -1,0 +1,126 @@
+"""Frames that cannot be read, and frames that are too many."""
+
+import pytest
+
+from artcafe.server.gateway.session import PATIENCE
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+from tests.kit.sessions import RATE, Table, a_table, errors
+
+
+@pytest.fixture
+async def table() -> Table:
+    return await a_table()
+
+
+# What cannot be read.
+
+
+@pytest.mark.parametrize(
+    ("text", "frame_id"),
+    [
+        (b"", None),
+        (b"{", None),
+        (b"null", None),
+        (b'{"id":"1"}', "1"),
+        (b'{"type":"auth","signature":"x","id":"1"}', "1"),
+        (b'{"type":"welcome","id":"1"}', "1"),
+        (b'{"type":7,"id":"1"}', "1"),
+        (b'{"type":"publish","subject":"x","id":"1"}', "1"),
+        (b'{"type":"publish","subject":"x","data":1,"id":7}', None),
+        (b'{"type":"publish","subject":"x","data":1,"id":""}', None),
+        (b'{"type":"ping","id":"' + b"i" * 65 + b'"}', None),
+        (b'{"type":"ping","id":"\xff"}', None),
+        (b'{"type":"subscribe","subject":"x","queue":"a b","id":"1"}', "1"),
+        (b'{"type":"subscribe","subject":"x","queue":"q\\n","id":"1"}', "1"),
+        (b'{"type":"presence","status":"x","metadata":[],"id":"1"}', "1"),
+        (b'{"type":"publish","subject":"x","data":' + b"[" * 9000 + b"]" * 9000 + b"}", None),
+    ],
+)
+async def test_frames_that_cannot_be_read_are_answered_and_do_nothing(
+    table: Table, text: bytes, frame_id: str | None
+) -> None:
+    assert errors(Code.bad_frame, id=frame_id)(await table.send(text))
+    assert (table.bus, table.link.subscribing.calls) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"type":"SECRET"}',
+        b'{"type":"SE\'CRET\' - at `$.x`\\nSECRET"}',
+        b'{"SECRET":1}',
+        b'{"type":"publish","subject":"x","data":1,"headers":{"SECRET":1}}',
+        b'{"type":"subscribe","subject":"SECRET","queue":"SECRET SECRET"}',
+        b'{"type":"presence","status":"x","metadata":{"SECRET":1e999}}',
+        b'{"type":"ping","id":["SECRET"]}',
+        b"SECRET",
+    ],
+)
+async def test_what_a_client_sent_is_not_repeated_in_the_error(table: Table, text: bytes) -> None:
+    [error] = await table.send(text)
+    assert "CRET" not in error["message"]
+    assert error["message"].isascii()
+    assert len(error["message"]) < 200
+
+
+# How fast.
+
+
+async def test_a_burst_passes_and_then_the_rate(table: Table) -> None:
+    for _ in range(2 * RATE):
+        assert await table.say(type="publish", subject="a", data=1) == []
+    got = await table.say(type="publish", subject="a", data=1, id="p")
+    assert errors(Code.rate_limited, id="p", retry_after_ms=1000 // RATE)(got)
+    got = await table.say(type="presence", status="online")
+    assert errors(Code.rate_limited, id=None)(got)
+    table.clock.advance(1.001 / RATE)
+    assert await table.say(type="publish", subject="a", data=1) == []
+    assert len(table.bus) == len(table.counted) == 2 * RATE + 1
+
+
+async def test_sending_on_through_the_limit_is_flooding(table: Table) -> None:
+    """Whoever sent at three times the rate was refused for ever and never closed: one message in
+    three passes, and each that passed was taken for an end of the flood."""
+    seconds = 0
+    while not table.client.ended:
+        seconds += 1
+        for _ in range(3 * RATE):
+            table.clock.advance(1 / (3 * RATE))
+            await table.say(type="publish", subject="a", data=1)
+        assert seconds < 2 * PATIENCE, "never closed"
+    assert seconds > PATIENCE - 1
+    assert set(table.client.ended) == {Code.flooding}
+
+
+async def test_a_little_over_the_limit_is_no_flood(table: Table) -> None:
+    for _ in range(60 * RATE):
+        table.clock.advance(1 / (1.9 * RATE))
+        await table.say(type="publish", subject="a", data=1)
+    assert table.client.ended == []
+
+
+@pytest.mark.parametrize(
+    "frame", [{"type": "ping"}, {"type": "nonsense"}, {"type": "unsubscribe", "subject": "a"}]
+)
+async def test_frames_that_are_no_messages_can_flood_too(table: Table, frame: dict[str, str]) -> None:
+    for _ in range(PATIENCE * RATE):
+        assert await table.say(**frame)
+    assert table.client.ended == []
+    await table.say(**frame)
+    assert table.client.ended == [Code.flooding]
+
+
+async def test_a_refusal_carries_its_details(table: Table) -> None:
+    error = ArtcafeError(Code.rate_limited, "Slower.", retry_after=0.0001, details={"limit": 5})
+    table.session.refuse(error, "x")
+    assert table.read() == [
+        {
+            "type": "error",
+            "code": "rate_limited",
+            "message": "Slower.",
+            "id": "x",
+            "retry_after_ms": 1,
+            "details": {"limit": 5},
+        }
+    ]
