@@ -25,7 +25,6 @@ ELSEWHERE = {
     "server/bus/grammar.py": ("contract/test_bus.py", "both buses have to hold it, and NATS agrees"),
     "server/bus/link.py": ("contract/test_bus.py", "one suite for the real bus and the one in memory"),
     "server/bus/memory.py": ("contract/test_bus.py", "one suite for the real bus and the one in memory"),
-    "server/gateway/gateway.py": ("e2e/test_revocation.py", "who is connected and who must go"),
     "server/gateway/handover.py": ("server/gateway/test_mount_endings.py", "the mount's first half"),
     "server/gateway/transport.py": ("server/gateway/test_mount_endings.py", "the mount's own transport"),
 }
