@@ -50,6 +50,22 @@ class TestCreate:
         assert "PRIVATE" not in f"{item.data}"
         assert len(agent.keys) == 1
 
+    @pytest.mark.parametrize(
+        ("name", "made"),
+        [
+            ("Presence", "agent-presence"),
+            ("U-Boat", "agent-u-boat"),
+            ("ACME", "agent-acme"),
+            ("sys", "agent-sys"),
+        ],
+    )
+    async def test_a_name_that_means_something_on_the_bus_makes_another_id(
+        self, installation: Installation, olivia: Human, name: str, made: str
+    ) -> None:
+        agent, _ = await installation.process.agents.create(olivia, None, KeyPair().line, {"name": name})
+
+        assert (agent.id, agent.name) == (made, name)
+
     async def test_a_name_that_is_taken_gets_another_id(
         self, installation: Installation, olivia: Human
     ) -> None:

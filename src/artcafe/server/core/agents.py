@@ -7,7 +7,7 @@ import msgspec
 
 from artcafe.server.domain.access import Action, require
 from artcafe.server.domain.agent import MAX_KEYS, Agent, AgentKey
-from artcafe.server.domain.ids import AgentId, TenantId, agent_id, slug
+from artcafe.server.domain.ids import AgentId, TenantId, agent_id, is_reserved, slug
 from artcafe.server.domain.plan import plan_named
 from artcafe.server.domain.principal import Human
 from artcafe.server.domain.revocation import TOPIC, Revocation
@@ -60,8 +60,8 @@ class Agents:
         require(human, Action.manage_agents)
         private_key = None
         key = self._key(public_key) if public_key is not None else None
-        name = slug(fields["name"])
-        identifier = agent_id(wanted or name or self._new_id())
+        name = self._like(fields["name"], human.tenant)
+        identifier = agent_id(wanted or name)
         self._check_id(human.tenant, identifier)
         await self._check_quota(human.tenant)
         if wanted is None and await self._records.get(human.tenant, identifier) is not None:
@@ -73,6 +73,11 @@ class Agents:
         agent = Agent(id=identifier, tenant=human.tenant, keys=[key], created_at=at, updated_at=at, **fields)
         await self._records.create(agent)
         return agent, private_key
+
+    def _like(self, name: str, tenant: TenantId) -> str:
+        """An id made from a name; one that an agent may not have gets `agent-` in front."""
+        base = slug(name) or self._new_id()
+        return f"agent-{base}" if is_reserved(base) or base == tenant else base
 
     def _check_id(self, tenant: TenantId, agent: AgentId) -> None:
         # agents.{tenant}.x is an old spelling of the subject x, so it cannot also be an agent's own.

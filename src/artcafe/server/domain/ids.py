@@ -35,12 +35,17 @@ def agent_id(text: str) -> AgentId:
     """Check an agent identifier. Raises validation_failed, also for names that mean something on the bus."""
     if _ID.fullmatch(text) is None:
         raise _refused("agent id")
-    if text in _RESERVED_AGENTS or text.startswith(HUMAN_PREFIX):
+    if is_reserved(text):
         raise ArtcafeError(
             Code.validation_failed,
             f"An agent id is not one of {', '.join(sorted(_RESERVED_AGENTS))} and does not begin with u-.",
         )
     return AgentId(text)
+
+
+def is_reserved(text: str) -> bool:
+    """Tell whether a name means something on the bus, so that no agent may have it."""
+    return text in _RESERVED_AGENTS or text.startswith(HUMAN_PREFIX)
 
 
 def _refused(what: str) -> ArtcafeError:
