@@ -54,6 +54,7 @@ class KeptRecords:
 
     def __init__(self, failures: int = 0) -> None:
         self.failures = failures
+        self.writes = 0
         self.counts: Counts = {}
 
     async def add(self, counts: Mapping[tuple[TenantId, str, str], int]) -> None:
@@ -61,6 +62,7 @@ class KeptRecords:
         if self.failures:
             self.failures -= 1
             raise ArtcafeError(Code.unavailable)
+        self.writes += 1
         for key, amount in counts.items():
             self.counts[key] = self.counts.get(key, 0) + amount
 
@@ -313,3 +315,19 @@ class TestDays:
         await meter.flush()
 
         assert await written(installation) == {"2025-11-24#messages": 1}
+
+
+async def test_counters_are_written_once_in_a_while_and_not_once_per_message() -> None:
+    """Bug 7 of the original: every message was a write to the database."""
+    records, clock = KeptRecords(), StoppedClock()
+    meter = Meter(records, clock)
+
+    for number in range(10_000):
+        meter.message(ACME, f"tasks.{number % 3}", 10)
+
+    assert records.writes == 0
+    await meter.flush()
+    assert (records.writes, len(records.counts)) == (1, 5)
+    await meter.flush()
+    assert records.writes == 1, "nothing was counted since"
+    assert records.counts[ACME, f"{TODAY}", MESSAGES] == 10_000

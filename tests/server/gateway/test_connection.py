@@ -177,11 +177,12 @@ async def test_a_door_that_sends_away_at_once_hears_no_more(door: Door) -> None:
         def opened(self, connection: Connection) -> None:
             connection.go_away(100)
 
+    closing = Closing()
     for changes in ({}, {"principal": PLANNER}):
-        peer = arrive(Closing(), **changes)
+        peer = arrive(closing, **changes)
         await turns()
         assert (peer.code, peer.got) == (1012, [])
-    assert door.admitting.calls == 0
+    assert closing.admitting.calls == 0
 
 
 # In order.

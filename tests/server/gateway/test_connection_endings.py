@@ -57,7 +57,11 @@ async def test_what_waits_when_the_client_leaves_is_not_worked_off(door: Door) -
     peer.say(type="subscribe", subject="x")
     peer.say(type="publish", subject="x", data=1)
     await turns()
+    connection = peer.handler
+    assert isinstance(connection, Connection)
+    assert connection._backlog
     peer.leave()
+    assert not connection._backlog
     door.link.subscribing.open()
     await eventually(lambda: not door.tasks)
     assert (published, peer.unread) == ([], [])

@@ -1,12 +1,14 @@
 """Who shares what on the bus, and that nobody is left deaf by what fails, waits or leaves meanwhile."""
 
 import asyncio
+import gc
 
 import pytest
 
 from artcafe.server.bus.memory import BUFFER_BYTES, MemoryLink
 from artcafe.server.gateway.hub import TenantHub
 from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
 from tests.kit.deadlines import eventually
 from tests.kit.hubs import ACME, Publish, Reader, publisher
 from tests.kit.outcomes import outcome, refused
@@ -212,9 +214,11 @@ async def test_a_fault_or_the_end_of_the_one_who_opens_leaves_nobody_deaf(
 async def test_a_refusal_that_nobody_waits_for_is_no_news_for_the_log(
     hub: TenantHub, link: UnreliableLink, caplog: pytest.LogCaptureFixture
 ) -> None:
-    link.subscribing.failure = AWAY
-    with refused(Code.unavailable):
+    link.subscribing.failure = ArtcafeError(Code.unavailable)
+    with pytest.raises(ArtcafeError):
         await Reader(hub).subscribe("tasks")
+    link.subscribing.failure = None
+    gc.collect()
     await turns()
     assert caplog.records == []
 

@@ -267,7 +267,7 @@ async def test_presence_has_the_limits_of_a_message(table: Table) -> None:
 
 
 async def test_presence_nested_to_the_limit_is_told_or_refused(table: Table) -> None:
-    """Some depths can be read and not be written again; those ended the connection with 1011."""
+    """A depth that can be read and not be written again would end the connection with 1011."""
     outcomes = set()
     for depth in range(800, 1010):
         table.clock.advance(1)

@@ -112,9 +112,6 @@ class Session:
                     self._presence(frame)
         except ArtcafeError as error:
             self.refuse(error, frame.id)
-        except RecursionError as error:
-            # At the very limit of nesting a frame can be read, and no part of it written again.
-            self._refuse_unreadable(message, error)
         return None
 
     def refuse(self, error: ArtcafeError, frame_id: str | None) -> None:
