@@ -7,7 +7,7 @@ from artcafe.server.bus.memory import BUFFER_BYTES, MemoryLink
 from artcafe.server.domain.ids import AgentId, TenantId
 from artcafe.server.domain.principal import AgentPrincipal
 from artcafe.server.gateway.connection import Connection
-from artcafe.server.gateway.delivery import Plain
+from artcafe.server.gateway.dialects import Plain
 from artcafe.server.gateway.hub import Member, TenantHub
 from artcafe.server.gateway.session import Session, Work
 from artcafe.wire import frames
@@ -56,7 +56,8 @@ class Door:
             principal=principal,
             client=connection,
             hub=self.hub,
-            member=Member(connection, Plain()),
+            member=Member(connection, connection.dialect),
+            dialect=connection.dialect,
             limits=frames.Limits(max_payload_bytes=1000, messages_per_second=200, subscriptions=8),
             clock=StoppedClock(),
             new_message_id=counting("m"),
@@ -75,7 +76,12 @@ class Door:
 
 def arrive(door: Door, **changes: Any) -> ScriptedPeer:
     """A socket opens, in band unless told."""
-    given: dict[str, Any] = {"connection_id": "c1", "remote": "192.0.2.1", "since": 0.0}
+    given: dict[str, Any] = {
+        "connection_id": "c1",
+        "remote": "192.0.2.1",
+        "since": 0.0,
+        "dialect": Plain(),
+    }
     if "principal" not in changes:
         given["challenge"] = CHALLENGE
     return ScriptedPeer(Connection(door, **{**given, **changes}))

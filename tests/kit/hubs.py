@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Raw
 
 from artcafe.server.domain.ids import TenantId
-from artcafe.server.gateway.delivery import Dialect, Plain
+from artcafe.server.gateway.dialects import Dialect, Plain
 from artcafe.server.gateway.hub import Member, TenantHub
 from artcafe.wire.frames import Envelope, encode
 from artcafe.wire.subjects import parse_pattern, to_bus

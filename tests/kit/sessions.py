@@ -11,7 +11,7 @@ import msgspec
 from artcafe.server.bus.memory import BUFFER_BYTES, MemoryLink
 from artcafe.server.domain.ids import AgentId, TenantId
 from artcafe.server.domain.principal import AgentPrincipal
-from artcafe.server.gateway.delivery import Plain
+from artcafe.server.gateway.dialects import Plain
 from artcafe.server.gateway.hub import Member, TenantHub
 from artcafe.server.gateway.session import Session, Work
 from artcafe.wire import frames
@@ -92,6 +92,7 @@ async def a_table() -> Table:
         client=client,
         hub=TenantHub(ACME, link),
         member=Member(client, Plain()),
+        dialect=Plain(),
         limits=frames.Limits(max_payload_bytes=LARGEST, messages_per_second=RATE, subscriptions=3),
         clock=clock,
         new_message_id=counting("m"),

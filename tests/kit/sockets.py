@@ -63,9 +63,9 @@ class Socket:
             return code
 
 
-def agent_url(ws: str, tenant: str, agent: str, **query: str) -> str:
+def agent_url(ws: str, tenant: str, agent: str, path: str = "/api/v1/ws/agent", **query: str) -> str:
     """The address of an agent."""
-    return f"{ws}/api/v1/ws/agent/{agent}?{urlencode({'tenant_id': tenant, **query})}"
+    return f"{ws}{path}/{agent}?{urlencode({'tenant_id': tenant, **query})}"
 
 
 @asynccontextmanager
@@ -87,9 +87,14 @@ async def proven(ws: str, tenant: str, agent: str, key: Path) -> AsyncIterator[S
 
 
 @asynccontextmanager
-async def legacy(ws: str, tenant: str, agent: str, key: Path, challenge: str) -> AsyncIterator[Socket]:
-    """A client of dialect A: it signs a challenge of its own, raw, and puts both into the URL."""
+async def legacy(
+    ws: str, tenant: str, agent: str, key: Path, challenge: str, path: str = "/api/v1/ws/agent"
+) -> AsyncIterator[Socket]:
+    """A client of the original service: it signs a challenge of its own, raw, and puts both into the URL.
+
+    Dialect A is spoken at this path, dialect B at /ws/agent.
+    """
     signature = base64.b64encode(raw_signature(key, challenge.encode())).decode()
-    url = agent_url(ws, tenant, agent, challenge=challenge, signature=signature)
+    url = agent_url(ws, tenant, agent, path, challenge=challenge, signature=signature)
     async with connect(url, max_size=None) as connection:
         yield Socket(connection)

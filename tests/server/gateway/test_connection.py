@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from artcafe.server.gateway.connection import Connection
+from artcafe.server.gateway.dialects import Legacy
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.deadlines import eventually
@@ -68,7 +69,7 @@ async def test_who_was_proven_by_the_url_gets_a_welcome_and_no_challenge(door: D
 
 async def test_legacy_clients_get_no_welcome_and_are_heard_from_the_first_frame(door: Door) -> None:
     door.admitting.shut()
-    peer = arrive(door, principal=PLANNER, legacy=True)
+    peer = arrive(door, principal=PLANNER, dialect=Legacy())
     peer.say(type="subscribe", subject="tasks")
     await turns()
     assert peer.unread == []
@@ -172,7 +173,7 @@ async def test_who_leaves_during_the_login_is_sent_nothing_and_admitted_to_nothi
     assert door.events == ["opened", "closed"]
 
 
-async def test_a_door_that_sends_away_at_once_hears_no_more(door: Door) -> None:
+async def test_a_door_that_sends_away_at_once_hears_no_more() -> None:
     class Closing(Door):
         def opened(self, connection: Connection) -> None:
             connection.go_away(100)

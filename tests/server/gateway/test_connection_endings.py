@@ -7,6 +7,7 @@ import weakref
 import pytest
 
 from artcafe.server.gateway.connection import Connection
+from artcafe.server.gateway.dialects import Plain
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from tests.kit.deadlines import eventually
@@ -173,7 +174,9 @@ async def test_who_is_not_read_from_is_not_called_silent(door: Door) -> None:
 
 
 async def test_before_there_is_a_socket_nothing_is_done_to_it(door: Door) -> None:
-    connection = Connection(door, connection_id="c1", remote="192.0.2.1", since=0.0, challenge=CHALLENGE)
+    connection = Connection(
+        door, connection_id="c1", remote="192.0.2.1", since=0.0, challenge=CHALLENGE, dialect=Plain()
+    )
     connection.beat()
     connection.end(Code.removed)
     connection.go_away(1)

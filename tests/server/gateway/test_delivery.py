@@ -7,7 +7,8 @@ import pytest
 from msgspec import Raw
 
 from artcafe.server.domain.ids import TenantId
-from artcafe.server.gateway.delivery import Delivery, Legacy, Plain
+from artcafe.server.gateway.delivery import Delivery
+from artcafe.server.gateway.dialects import Legacy, Plain
 from artcafe.wire.frames import Envelope, encode
 from tests.kit.scripted_peer import unframed
 

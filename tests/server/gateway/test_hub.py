@@ -214,9 +214,14 @@ async def test_a_fault_or_the_end_of_the_one_who_opens_leaves_nobody_deaf(
 async def test_a_refusal_that_nobody_waits_for_is_no_news_for_the_log(
     hub: TenantHub, link: UnreliableLink, caplog: pytest.LogCaptureFixture
 ) -> None:
+    link.subscribing.shut()
     link.subscribing.failure = ArtcafeError(Code.unavailable)
-    with pytest.raises(ArtcafeError):
-        await Reader(hub).subscribe("tasks")
+    reader = Reader(hub)
+    opening = asyncio.create_task(outcome(reader.subscribe("tasks")))
+    await turns()
+    await reader.leave()
+    link.subscribing.open()
+    assert await opening is Code.unavailable
     link.subscribing.failure = None
     gc.collect()
     await turns()

@@ -9,7 +9,8 @@ from msgspec import Raw
 
 from artcafe.server.bus.memory import BUFFER_BYTES, MemoryLink
 from artcafe.server.domain.ids import TenantId
-from artcafe.server.gateway.delivery import Delivery, Legacy, Plain
+from artcafe.server.gateway.delivery import Delivery
+from artcafe.server.gateway.dialects import Legacy, Plain
 from artcafe.server.gateway.hub import MAX_CHOICES, RECENT, TenantHub
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -228,7 +229,7 @@ async def test_what_one_dialect_cannot_say_is_said_to_the_others(
     class Strict(Plain):
         name = "strict"
 
-        def envelope(self, tenant: TenantId, sender: str, envelope: Envelope) -> Envelope:
+        def message(self, tenant: TenantId, subject: str, sender: str, envelope: Envelope) -> bytes:
             raise RecursionError("nested to the limit")
 
     readers = [Reader(hub, Strict()), Reader(hub), Reader(hub, Strict()), Reader(hub)]

@@ -116,9 +116,12 @@ class Tenants:
         """Delete the tenant, its account with its streams and everything stored; its connections end."""
         require(human, Action.delete_tenant)
         tenant = await self.get(human)
-        await self._control.tell(TOPIC, msgspec.json.encode(Revocation(tenant.id)))
+        told = msgspec.json.encode(Revocation(tenant.id))
+        await self._control.tell(TOPIC, told)
         await self._accounts.remove(tenant)
         await self._records.delete(tenant.id)
+        # Again, for who logged in while the record was still there.
+        await self._control.tell(TOPIC, told)
 
     async def members(self, human: Human) -> list[Member]:
         """Everybody in the tenant."""

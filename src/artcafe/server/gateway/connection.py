@@ -8,6 +8,7 @@ from typing import Protocol
 import msgspec
 
 from artcafe.server.domain.principal import AgentPrincipal
+from artcafe.server.gateway.dialects import Dialect
 from artcafe.server.gateway.peer import Peer
 from artcafe.server.gateway.session import Session, Work
 from artcafe.wire import frames
@@ -66,12 +67,12 @@ class Connection:
         since: float,
         challenge: Challenge | None = None,
         principal: AgentPrincipal | None = None,
-        legacy: bool = False,
+        dialect: Dialect,
     ) -> None:
         self.id = connection_id
         self.remote = remote
         self.since = since
-        self.legacy = legacy
+        self.dialect = dialect
         self.admitted: AgentPrincipal | None = None
         self.session: Session | None = None
         self.peer: Peer | None = None
@@ -228,7 +229,7 @@ class Connection:
             self.end(error.code, error.message)
             return
         self.session = session
-        if not self.legacy:
+        if self.dialect.welcomes:
             self.send(
                 frames.Welcome(
                     tenant=principal.tenant,

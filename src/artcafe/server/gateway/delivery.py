@@ -1,57 +1,10 @@
 """One message on its way to many: each shape of its frame is built once and shared."""
 
-from typing import Protocol
-
-import msgspec
-from msgspec import Raw
-
 from artcafe.server.domain.ids import TenantId
+from artcafe.server.gateway.dialects import Dialect
 from artcafe.server.gateway.framing import frame
-from artcafe.wire.frames import Envelope, decode_envelope, encode, splice
+from artcafe.wire.frames import decode_envelope
 from artcafe.wire.subjects import from_bus
-
-
-class Dialect(Protocol):
-    """How a kind of client wants its messages."""
-
-    @property
-    def name(self) -> str:
-        """Tells dialects apart in the cache of frames."""
-        ...
-
-    def envelope(self, tenant: TenantId, sender: str, envelope: Envelope) -> Envelope:
-        """The envelope as this kind of client reads it."""
-        ...
-
-
-class Plain:
-    """Our own dialect: the envelope as it is."""
-
-    name = "plain"
-
-    def envelope(self, tenant: TenantId, sender: str, envelope: Envelope) -> Envelope:
-        """Unchanged."""
-        return envelope
-
-
-_read_object = msgspec.json.Decoder(dict[str, Raw]).decode
-
-
-class Legacy:
-    """Dialect A: its handlers read who sent a message, and when, inside `data` when that is an object."""
-
-    name = "legacy"
-
-    def envelope(self, tenant: TenantId, sender: str, envelope: Envelope) -> Envelope:
-        """`data` with the proven sender and tenant, and the timestamp where it has none."""
-        try:
-            fields = _read_object(envelope.data)
-        except msgspec.ValidationError:
-            return envelope  # Not an object: there is no place for the fields.
-        fields["agent_id"] = Raw(encode(sender))
-        fields["tenant_id"] = Raw(encode(tenant))
-        fields.setdefault("timestamp", Raw(encode(envelope.timestamp)))
-        return msgspec.structs.replace(envelope, data=Raw(encode(fields)))
 
 
 class Delivery:
@@ -78,7 +31,6 @@ class Delivery:
         key = (form, dialect.name)
         framed = self._frames.get(key)
         if framed is None:
-            envelope = dialect.envelope(self._tenant, self.sender, self._envelope)
-            framed = frame(splice(form + self.subject, self.sender, encode(envelope)))
-            self._frames[key] = framed
+            text = dialect.message(self._tenant, form + self.subject, self.sender, self._envelope)
+            framed = self._frames[key] = frame(text)
         return framed

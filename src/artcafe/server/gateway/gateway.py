@@ -19,7 +19,7 @@ from artcafe.server.domain.principal import AgentPrincipal
 from artcafe.server.domain.revocation import Revocation
 from artcafe.server.gateway.arrivals import Arrivals
 from artcafe.server.gateway.connection import Connection
-from artcafe.server.gateway.delivery import Legacy, Plain
+from artcafe.server.gateway.dialects import Dialect, Legacy, Plain, Wrapped
 from artcafe.server.gateway.handshake import Accept, Refuse, Upgrade
 from artcafe.server.gateway.hub import Member, TenantHub
 from artcafe.server.gateway.session import Session, Work
@@ -32,6 +32,9 @@ from artcafe.wire.errors import ArtcafeError
 LOG = logging.getLogger("artcafe.gateway")
 
 AGENT_PATH = "/api/v1/ws/agent/"
+
+OLDER_AGENT_PATH = "/ws/agent/"
+"""Where clients of dialect B connect."""
 
 RECHECK_SECONDS = 60.0
 """How often the store is asked whether who is connected still may be: a revocation told while the bus
@@ -111,10 +114,11 @@ class Gateway:
         """Decide about a client that wants to come in (handshake.Endpoint)."""
         if self._stopping:
             raise ArtcafeError(Code.unavailable, "The server is stopping.", retry_after=1.0)
-        if not upgrade.path.startswith(AGENT_PATH):
-            raise ArtcafeError(Code.not_found, "There is no WebSocket here.")
-        tenant, agent = self._who(upgrade)
+        path, dialect = _place(upgrade.path)
+        tenant, agent = _who(upgrade, path)
         ours = frames.SUBPROTOCOL in upgrade.protocols
+        if ours:
+            dialect = Plain()
         protocol = frames.SUBPROTOCOL if ours else None
         text, signature = (_one(upgrade, name) for name in ("challenge", "signature"))
         make = partial(
@@ -123,7 +127,7 @@ class Gateway:
             connection_id=self._new_connection_id(),
             remote=upgrade.remote,
             since=self._clock.monotonic(),
-            legacy=not ours,
+            dialect=dialect,
         )
         if text is not None and signature is not None:
             with self._arrivals.counted(upgrade.remote):
@@ -140,14 +144,6 @@ class Gateway:
                 f"Offer the subprotocol {frames.SUBPROTOCOL}, or bring challenge and signature.",
             )
         return Accept(connection, protocol)
-
-    def _who(self, upgrade: Upgrade) -> tuple[TenantId, AgentId]:
-        try:
-            tenant = tenant_id(_one(upgrade, "tenant_id") or upgrade.headers.get("x-tenant-id", ""))
-            return tenant, agent_id(upgrade.path.removeprefix(AGENT_PATH))
-        except ArtcafeError:
-            # As little as for an agent that does not exist.
-            raise ArtcafeError(Code.unauthorized) from None
 
     def opened(self, connection: Connection) -> None:
         """A socket opened; it is pending until its agent is admitted."""
@@ -181,7 +177,8 @@ class Gateway:
             principal=principal,
             client=connection,
             hub=self._hub(tenant, link),
-            member=Member(connection, Legacy() if connection.legacy else Plain()),
+            member=Member(connection, connection.dialect),
+            dialect=connection.dialect,
             limits=frames.Limits(
                 max_payload_bytes=self._limits.max_payload_bytes,
                 messages_per_second=plan.messages_per_second,
@@ -337,6 +334,23 @@ def _for_each(connections: Iterable[Connection], act: Callable[[Connection], Non
             act(connection)
         except Exception:
             LOG.exception("fault in connection %s", connection.id)
+
+
+def _place(path: str) -> tuple[str, Dialect]:
+    """The path that a client came to, and what is spoken there by who offers no subprotocol."""
+    for prefix, dialect in ((AGENT_PATH, Legacy()), (OLDER_AGENT_PATH, Wrapped())):
+        if path.startswith(prefix):
+            return prefix, dialect
+    raise ArtcafeError(Code.not_found, "There is no WebSocket here.")
+
+
+def _who(upgrade: Upgrade, path: str) -> tuple[TenantId, AgentId]:
+    try:
+        tenant = tenant_id(_one(upgrade, "tenant_id") or upgrade.headers.get("x-tenant-id", ""))
+        return tenant, agent_id(upgrade.path.removeprefix(path))
+    except ArtcafeError:
+        # As little as for an agent that does not exist.
+        raise ArtcafeError(Code.unauthorized) from None
 
 
 def _one(upgrade: Upgrade, name: str) -> str | None:

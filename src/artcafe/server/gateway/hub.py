@@ -6,7 +6,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from artcafe.server.domain.ids import TenantId
-from artcafe.server.gateway.delivery import Delivery, Dialect
+from artcafe.server.gateway.delivery import Delivery
+from artcafe.server.gateway.dialects import Dialect
 from artcafe.server.ports import Link, Subscription
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError

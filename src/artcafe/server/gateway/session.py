@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Coroutine, Sized
+from collections.abc import Callable, Coroutine, Iterator, Sized
 from typing import Any, Protocol
 
 import msgspec
@@ -10,6 +10,7 @@ import msgspec
 from artcafe.server.domain.access import check_publish, check_subscribe
 from artcafe.server.domain.principal import AgentPrincipal
 from artcafe.server.domain.rate import TokenBucket
+from artcafe.server.gateway.dialects import Dialect
 from artcafe.server.gateway.hub import Member, TenantHub
 from artcafe.server.ports import Clock
 from artcafe.wire import frames
@@ -68,6 +69,7 @@ class Session:
         client: Client,
         hub: TenantHub,
         member: Member,
+        dialect: Dialect,
         limits: frames.Limits,
         clock: Clock,
         new_message_id: Callable[[], str],
@@ -79,6 +81,7 @@ class Session:
         self.member = member
         self.limits = limits
         self._client = client
+        self._dialect = dialect
         self._clock = clock
         self._new_message_id = new_message_id
         self._count = count
@@ -91,33 +94,59 @@ class Session:
     def take(self, message: bytes) -> Work | None:
         """Handle one frame; work that has to wait for the bus is handed back."""
         try:
-            frame = frames.decode_client(message)
+            asked = self._dialect.read(message)
         except _UNREADABLE as error:
             self._refuse_unreadable(message, error)
             return None
-        try:
-            match frame:
-                case frames.Publish():
-                    self._publish(frame)
-                case frames.Subscribe():
-                    self._bear()
-                    return self._subscribe(frame)
-                case frames.Unsubscribe():
-                    self._bear()
-                    return self._unsubscribe(frame)
-                case frames.Ping():
-                    self._bear()
-                    self._client.send(frames.Pong(timestamp=self.now(), id=frame.id))
-                case frames.Presence():
-                    self._presence(frame)
-        except ArtcafeError as error:
-            self.refuse(error, frame.id)
+        return self._in_order(iter(asked))
+
+    def _in_order(self, asked: Iterator[frames.ClientFrame]) -> Work | None:
+        """Handle frames up to the first that has to wait; the rest is handed back with its work."""
+        for frame in asked:
+            try:
+                work = self._handle(frame)
+            except ArtcafeError as error:
+                self.refuse(error, frame.id)
+            except RecursionError:
+                # At the very limit of nesting a frame can be read, and no part of it written again.
+                self.refuse(ArtcafeError(Code.bad_frame, "The frame is nested too deeply."), frame.id)
+            else:
+                if work is not None:
+                    return self._after(work, asked)
         return None
+
+    async def _after(self, work: Work, asked: Iterator[frames.ClientFrame]) -> None:
+        await work
+        rest = self._in_order(asked)
+        if rest is not None:
+            await rest
+
+    def _handle(self, frame: frames.ClientFrame) -> Work | None:
+        match frame:
+            case frames.Publish():
+                self._publish(frame)
+            case frames.Subscribe():
+                self._bear()
+                return self._subscribe(frame)
+            case frames.Unsubscribe():
+                self._bear()
+                return self._unsubscribe(frame)
+            case frames.Ping():
+                self._bear()
+                self._answer(frames.Pong(timestamp=self.now(), id=frame.id))
+            case frames.Presence():
+                self._presence(frame)
+        return None
+
+    def _answer(self, frame: msgspec.Struct) -> None:
+        said = self._dialect.answer(frame)
+        if said is not None:
+            self._client.send(said)
 
     def refuse(self, error: ArtcafeError, frame_id: str | None) -> None:
         """Answer a frame with an error; the connection stays."""
         retry_after_ms = None if error.retry_after is None else math.ceil(error.retry_after * 1000)
-        self._client.send(
+        self._answer(
             frames.Error(
                 code=error.code.name,
                 message=error.message,
@@ -161,7 +190,7 @@ class Session:
 
         def tell(failure: ArtcafeError | None) -> None:
             if failure is None:
-                self._client.send(ack)
+                self._answer(ack)
             else:
                 self.refuse(failure, ack.id)
 
@@ -180,7 +209,7 @@ class Session:
         except ArtcafeError as error:
             self.refuse(error, frame.id)
         else:
-            self._client.send(frames.Subscribed(subject=frame.subject, id=frame.id))
+            self._answer(frames.Subscribed(subject=frame.subject, id=frame.id))
 
     async def _unsubscribe(self, frame: frames.Unsubscribe) -> None:
         try:
@@ -189,7 +218,7 @@ class Session:
         except ArtcafeError as error:
             self.refuse(error, frame.id)
         else:
-            self._client.send(frames.Unsubscribed(subject=frame.subject, id=frame.id))
+            self._answer(frames.Unsubscribed(subject=frame.subject, id=frame.id))
 
     def _presence(self, frame: frames.Presence) -> None:
         """What the agent says of itself, for everybody subscribed to presence.{agent}."""

@@ -1,0 +1,259 @@
+"""How each kind of client reads and writes: our own frames, and what clients in the field speak.
+
+Everything that is legacy ends here: behind a dialect there are only the frames of wire.frames.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Protocol
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+from artcafe.server.domain.ids import HUMAN_PREFIX, PLATFORM_SENDER, TenantId
+from artcafe.wire import frames
+from artcafe.wire.frames import Envelope, encode, splice
+
+CORRELATION = "correlation-id"
+"""The header in which a dialect's own correlation id travels."""
+
+
+class Dialect(Protocol):
+    """One kind of client."""
+
+    @property
+    def name(self) -> str:
+        """Tells dialects apart in the cache of frames."""
+        ...
+
+    @property
+    def welcomes(self) -> bool:
+        """Whether the client is told that it is in."""
+        ...
+
+    def read(self, message: bytes) -> Sequence[frames.ClientFrame]:
+        """What a message asks for, in order. Raises msgspec's errors, or RecursionError."""
+        ...
+
+    def answer(self, frame: Struct) -> Struct | None:
+        """An answer as this client knows it; None for one that it does not know."""
+        ...
+
+    def message(self, tenant: TenantId, subject: str, sender: str, envelope: Envelope) -> bytes:
+        """A delivered message, with the subject in the subscriber's own form."""
+        ...
+
+
+class Plain:
+    """The subprotocol artcafe.v1: docs/protocol.md."""
+
+    name = "plain"
+    welcomes = True
+
+    def read(self, message: bytes) -> Sequence[frames.ClientFrame]:
+        """One frame."""
+        return (frames.decode_client(message),)
+
+    def answer(self, frame: Struct) -> Struct | None:
+        """As it is."""
+        return frame
+
+    def message(self, tenant: TenantId, subject: str, sender: str, envelope: Envelope) -> bytes:
+        """Spliced: the envelope is already JSON."""
+        return splice(subject, sender, encode(envelope))
+
+
+class _Named(Struct, kw_only=True):
+    """A frame about subjects, under any of the names that clients have for them."""
+
+    id: frames.Id | None = None
+    subject: str | None = None
+    channel: str | None = None
+    topic: str | None = None
+    subjects: list[str] = []
+
+    def named(self) -> list[str]:
+        """The subjects of the frame, one at least."""
+        one = self.subject or self.channel or self.topic
+        named = self.subjects if one is None else [one, *self.subjects]
+        if not named:
+            raise msgspec.ValidationError("Object missing required field `subject`")
+        return named
+
+
+class _Publish(_Named, tag_field="type", tag="publish", kw_only=True):
+    data: Raw | UnsetType = UNSET
+    message: Raw | UnsetType = UNSET
+    payload: Raw | UnsetType = UNSET
+    headers: frames.Headers | None = None
+    reply_to: str | None = None
+
+
+class _Subscribe(_Named, tag_field="type", tag="subscribe", kw_only=True):
+    queue: frames.Queue | None = None
+
+
+class _Unsubscribe(_Named, tag_field="type", tag="unsubscribe", kw_only=True):
+    queue: frames.Queue | None = None
+
+
+class _Presence(Struct, tag_field="type", tag="presence", kw_only=True):
+    id: frames.Id | None = None
+    status: Annotated[str, Meta(max_length=64)] = "online"
+    capabilities: list[Any] | None = None
+    metadata: dict[str, Any] = {}
+
+
+class _Ping(Struct, tag_field="type", tag="ping", kw_only=True):
+    id: frames.Id | None = None
+
+
+class _Heartbeat(Struct, tag_field="type", tag="heartbeat", kw_only=True):
+    id: frames.Id | None = None
+
+
+class _Nested(Struct, kw_only=True):
+    """The envelope that clients of dialect B put around their payload."""
+
+    payload: Raw
+    correlation_id: Annotated[str, Meta(max_length=1024)] | None = None
+    reply_to: str | None = None
+
+
+_read_said = msgspec.json.Decoder(
+    _Publish | _Subscribe | _Unsubscribe | _Presence | _Ping | _Heartbeat
+).decode
+_read_nested = msgspec.json.Decoder(_Nested).decode
+_read_object = msgspec.json.Decoder(dict[str, Raw]).decode
+
+
+class Legacy:
+    """Dialect A, and how both legacy dialects are read.
+
+    Field names are accepted generously. Its handlers read who sent a message, and when, inside
+    `data` when that is an object.
+    """
+
+    name = "legacy"
+    welcomes = False
+
+    def read(self, message: bytes) -> Sequence[frames.ClientFrame]:
+        """The frames that a message stands for: `subjects` stand for one each."""
+        said = _read_said(message)
+        match said:
+            case _Publish():
+                return [_published(said, subject) for subject in said.named()]
+            case _Subscribe():
+                return [frames.Subscribe(subject=name, id=said.id, queue=said.queue) for name in said.named()]
+            case _Unsubscribe():
+                return [
+                    frames.Unsubscribe(subject=name, id=said.id, queue=said.queue) for name in said.named()
+                ]
+            case _Presence():
+                metadata = said.metadata
+                if said.capabilities is not None:
+                    metadata = {**metadata, "capabilities": said.capabilities}
+                return (frames.Presence(status=said.status, metadata=metadata, id=said.id),)
+            case _:  # A ping or a heartbeat.
+                return (frames.Ping(id=said.id),)
+
+    def answer(self, frame: Struct) -> Struct | None:
+        """As it is: what these clients do not know they ignore."""
+        return frame
+
+    def message(self, tenant: TenantId, subject: str, sender: str, envelope: Envelope) -> bytes:
+        """`data` with the proven sender and tenant, and the timestamp where it has none."""
+        try:
+            fields = _read_object(envelope.data)
+        except msgspec.ValidationError:
+            pass  # Not an object: there is no place for the fields.
+        else:
+            fields["agent_id"] = Raw(encode(sender))
+            fields["tenant_id"] = Raw(encode(tenant))
+            fields.setdefault("timestamp", Raw(encode(envelope.timestamp)))
+            envelope = msgspec.structs.replace(envelope, data=Raw(encode(fields)))
+        return splice(subject, sender, encode(envelope))
+
+
+class HeartbeatAck(Struct, tag_field="type", tag="heartbeat_ack"):
+    """What dialect B gets for its heartbeat."""
+
+    timestamp: str
+
+
+class _Source(Struct):
+    agent_id: str
+    type: str
+
+
+class _Letter(Struct, omit_defaults=True, kw_only=True):
+    id: str
+    timestamp: str
+    version: str
+    tenant_id: str
+    source: _Source
+    type: str
+    payload: Raw
+    correlation_id: str | None = None
+    reply_to: str | None = None
+
+
+class _Delivered(Struct, tag_field="type", tag="message"):
+    subject: str
+    message: _Letter
+
+
+class Wrapped(Legacy):
+    """Dialect B: the payload travels in an envelope inside the frame."""
+
+    name = "wrapped"
+
+    def answer(self, frame: Struct) -> Struct | None:
+        """Errors and heartbeats; these clients expect no other answer."""
+        if isinstance(frame, frames.Pong):
+            return HeartbeatAck(frame.timestamp)
+        return frame if isinstance(frame, frames.Error | frames.Goaway) else None
+
+    def message(self, tenant: TenantId, subject: str, sender: str, envelope: Envelope) -> bytes:
+        """The envelope of the field, written anew around the payload."""
+        kind = "agent"
+        if sender == PLATFORM_SENDER:
+            kind = "system"
+        elif sender.startswith(HUMAN_PREFIX):
+            kind = "user"
+        letter = _Letter(
+            id=envelope.id,
+            timestamp=envelope.timestamp,
+            version="1.0",
+            tenant_id=tenant,
+            source=_Source(sender, kind),
+            type="message",
+            payload=envelope.data,
+            correlation_id=(envelope.headers or {}).get(CORRELATION),
+            reply_to=envelope.reply_to,
+        )
+        return encode(_Delivered(subject, letter))
+
+
+def _published(said: _Publish, subject: str) -> frames.Publish:
+    """`data`, or the payload of the envelope in `message`, or `message` or `payload` themselves."""
+    data, headers, reply_to = said.data, said.headers, said.reply_to
+    if not isinstance(data, Raw) and isinstance(said.message, Raw):
+        if _holds_payload(said.message):
+            nested = _read_nested(said.message)
+            data, reply_to = nested.payload, nested.reply_to or reply_to
+            if nested.correlation_id is not None:
+                headers = {**(headers or {}), CORRELATION: nested.correlation_id}
+        else:
+            data = said.message
+    if not isinstance(data, Raw):
+        data = said.payload
+    if not isinstance(data, Raw):
+        raise msgspec.ValidationError("Object missing required field `data`")
+    return frames.Publish(subject=subject, data=data, id=said.id, headers=headers, reply_to=reply_to)
+
+
+def _holds_payload(message: Raw) -> bool:
+    try:
+        return "payload" in _read_object(message)
+    except msgspec.ValidationError:
+        return False
