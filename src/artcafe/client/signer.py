@@ -1,7 +1,6 @@
 """Sign with the agent's SSH key: one that lies in a file, or one that an ssh-agent keeps."""
 
 import base64
-import hashlib
 import socket
 from pathlib import Path
 from typing import Protocol
@@ -11,8 +10,19 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
 
 from artcafe.wire.challenge import NAMESPACE
+from artcafe.wire.ssh import (
+    SSHSIG_BEGIN,
+    SSHSIG_END,
+    SSHSIG_MAGIC,
+    SSHSIG_VERSION,
+    MalformedError,
+    Reader,
+    mpint,
+    string,
+    to_be_signed,
+)
+from artcafe.wire.ssh import fingerprint as fingerprint_of
 
-_MAGIC = b"SSHSIG"
 _ENVELOPE_HASH = b"sha512"
 _COLUMNS = 70
 _RSA = "ssh-rsa"
@@ -97,21 +107,21 @@ class KeyFile:
         self.public_key = public.decode()
         self._type, encoded = self.public_key.split()
         self._blob = base64.b64decode(encoded)
-        self.fingerprint = _fingerprint(self._blob)
+        self.fingerprint = fingerprint_of(self._blob)
 
     def sign(self, text: bytes) -> str:
         """Sign an agent login; see `Signer.sign`. RSA keys sign as rsa-sha2-512."""
-        signed, algorithm = _signed(text), self._type
+        signed, algorithm = to_be_signed(text, _ENVELOPE_HASH), self._type
         match self._key:
             case ed25519.Ed25519PrivateKey() as key:
                 signature = key.sign(signed)
             case ec.EllipticCurvePrivateKey() as key:
                 der = key.sign(signed, ec.ECDSA(_CURVE_HASHES[self._type]))
-                signature = b"".join(_mpint(number) for number in utils.decode_dss_signature(der))
+                signature = b"".join(mpint(number) for number in utils.decode_dss_signature(der))
             case rsa.RSAPrivateKey() as key:
                 algorithm = _RSA_ALGORITHM
                 signature = key.sign(signed, padding.PKCS1v15(), hashes.SHA512())
-        return _armored(self._blob, _string(algorithm.encode()) + _string(signature))
+        return _armored(self._blob, string(algorithm.encode()) + string(signature))
 
 
 class SshAgent:
@@ -130,12 +140,17 @@ class SshAgent:
         self._timeout = timeout
         self._type, self._blob = self._pick(fingerprint)
         self.public_key = f"{self._type} {base64.b64encode(self._blob).decode()}"
-        self.fingerprint = _fingerprint(self._blob)
+        self.fingerprint = fingerprint_of(self._blob)
 
     def sign(self, text: bytes) -> str:
         """Let the agent sign a login; see `Signer.sign`."""
         flags = _FLAG_RSA_SHA2_512 if self._type == _RSA else 0
-        request = _SIGN_REQUEST + _string(self._blob) + _string(_signed(text)) + flags.to_bytes(4, "big")
+        request = (
+            _SIGN_REQUEST
+            + string(self._blob)
+            + string(to_be_signed(text, _ENVELOPE_HASH))
+            + flags.to_bytes(4, "big")
+        )
         answer = self._ask(request)
         if answer.take(1) != _SIGN_RESPONSE:
             raise SignerError(
@@ -154,7 +169,7 @@ class SshAgent:
         for _ in range(answer.uint32()):
             blob, _comment = answer.string(), answer.string()
             kind = _type_of(blob)
-            if kind in _AGENT_TYPES and fingerprint in (None, _fingerprint(blob)):
+            if kind in _AGENT_TYPES and fingerprint in (None, fingerprint_of(blob)):
                 return kind, blob
         if fingerprint is None:
             raise SignerError("The ssh-agent has no key that fits: add one with ssh-add.")
@@ -165,7 +180,7 @@ class SshAgent:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as agent:
                 agent.settimeout(self._timeout)
                 agent.connect(self._path)
-                agent.sendall(_string(request))
+                agent.sendall(string(request))
                 size = int.from_bytes(_receive(agent, 4), "big")
                 if size > _MAX_ANSWER:
                     raise SignerError(f"What listens at {self._path} does not speak as an ssh-agent does.")
@@ -177,25 +192,14 @@ class SshAgent:
             raise SignerError(f"No ssh-agent answers at {self._path} ({reason}): is it running?") from None
 
 
-class _Reader:
-    """Reads the SSH wire encoding (RFC 4251 section 5) that a key file or an ssh-agent gave."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._at = 0
+class _Reader(Reader):
+    """Reads what a key file or an ssh-agent gave; the words of its error are for people."""
 
     def take(self, count: int) -> bytes:
-        taken = self._data[self._at : self._at + count]
-        if len(taken) != count:
-            raise SignerError("The key file or the answer of the ssh-agent is cut off.")
-        self._at += count
-        return taken
-
-    def uint32(self) -> int:
-        return int.from_bytes(self.take(4), "big")
-
-    def string(self) -> bytes:
-        return self.take(self.uint32())
+        try:
+            return super().take(count)
+        except MalformedError:
+            raise SignerError("The key file or the answer of the ssh-agent is cut off.") from None
 
 
 def _load(path: Path, passphrase: bytes | None) -> _PrivateKey:
@@ -275,28 +279,11 @@ def _receive(agent: socket.socket, count: int) -> bytes:
     return received
 
 
-def _fingerprint(blob: bytes) -> str:
-    return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
-
-
-def _signed(text: bytes) -> bytes:
-    """What a key signs in place of the text itself (OpenSSH's PROTOCOL.sshsig, section 3)."""
-    parts = (NAMESPACE.encode(), b"", _ENVELOPE_HASH, hashlib.sha512(text).digest())
-    return _MAGIC + b"".join(_string(part) for part in parts)
-
-
 def _armored(blob: bytes, signature: bytes) -> str:
     """The signature as ssh-keygen writes it (PROTOCOL.sshsig, sections 1 and 2)."""
     parts = (blob, NAMESPACE.encode(), b"", _ENVELOPE_HASH, signature)
-    envelope = _MAGIC + (1).to_bytes(4, "big") + b"".join(_string(part) for part in parts)
+    version = SSHSIG_VERSION.to_bytes(4, "big")
+    envelope = SSHSIG_MAGIC + version + b"".join(string(part) for part in parts)
     encoded = base64.b64encode(envelope).decode()
     lines = [encoded[at : at + _COLUMNS] for at in range(0, len(encoded), _COLUMNS)]
-    return "\n".join(["-----BEGIN SSH SIGNATURE-----", *lines, "-----END SSH SIGNATURE-----", ""])
-
-
-def _string(data: bytes) -> bytes:
-    return len(data).to_bytes(4, "big") + data
-
-
-def _mpint(number: int) -> bytes:
-    return _string(number.to_bytes(number.bit_length() // 8 + 1, "big"))
+    return "\n".join([SSHSIG_BEGIN, *lines, SSHSIG_END, ""])

@@ -11,7 +11,6 @@ from artcafe.server.identity.ssh_keys import (
     CURVES,
     RSA,
     Material,
-    Reader,
     decode_base64,
     openssh_line,
     parse_public_key,
@@ -19,13 +18,19 @@ from artcafe.server.identity.ssh_keys import (
 )
 from artcafe.wire.challenge import NAMESPACE
 from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.ssh import (
+    SSHSIG_BEGIN,
+    SSHSIG_END,
+    SSHSIG_HASHES,
+    SSHSIG_MAGIC,
+    SSHSIG_VERSION,
+    Reader,
+    to_be_signed,
+)
 
 MAX_SIGNATURE = 8192
 
-_BEGIN = "-----BEGIN SSH SIGNATURE-----"
-_ARMOR = re.compile(_BEGIN + r"\r?\n((?:[A-Za-z0-9+/=]+\r?\n)+)-----END SSH SIGNATURE-----")
-_MAGIC = b"SSHSIG"
-_VERSION = 1
+_ARMOR = re.compile(SSHSIG_BEGIN + r"\r?\n((?:[A-Za-z0-9+/=]+\r?\n)+)" + SSHSIG_END)
 _USER_PRESENT = 0x01
 
 _RSA_HASHES: dict[bytes, hashes.HashAlgorithm] = {
@@ -33,9 +38,6 @@ _RSA_HASHES: dict[bytes, hashes.HashAlgorithm] = {
     b"rsa-sha2-512": hashes.SHA512(),
 }
 """RFC 8332. The older `ssh-rsa` means SHA-1 and is refused."""
-
-_ENVELOPE_HASHES = {b"sha256": hashlib.sha256, b"sha512": hashlib.sha512}
-"""All that OpenSSH's PROTOCOL.sshsig allows."""
 
 
 class SshVerifier:
@@ -71,7 +73,7 @@ class SshVerifier:
             stored = parse_public_key(key)
             material = read_material(stored.blob)
             signature = signature.strip()
-            if signature.startswith(_BEGIN):
+            if signature.startswith(SSHSIG_BEGIN):
                 _check_sshsig(stored.blob, material, text, signature)
             else:
                 _check_raw(material, text, decode_base64(signature))
@@ -85,7 +87,7 @@ def _check_sshsig(blob: bytes, material: Material, text: bytes, signature: str) 
     if armor is None:
         raise InvalidSignature("broken armor")
     reader = Reader(decode_base64("".join(armor[1].split())))
-    if reader.take(len(_MAGIC)) != _MAGIC or reader.uint32() != _VERSION:
+    if reader.take(len(SSHSIG_MAGIC)) != SSHSIG_MAGIC or reader.uint32() != SSHSIG_VERSION:
         raise InvalidSignature("not an SSHSIG of version 1")
     signer, namespace, reserved = reader.string(), reader.string(), reader.string()
     hash_name, inner = reader.string(), reader.string()
@@ -94,11 +96,9 @@ def _check_sshsig(blob: bytes, material: Material, text: bytes, signature: str) 
         raise InvalidSignature("made by another key")
     if namespace != NAMESPACE.encode() or reserved:
         raise InvalidSignature("made for another purpose")
-    if hash_name not in _ENVELOPE_HASHES:
+    if hash_name not in SSHSIG_HASHES:
         raise InvalidSignature("unknown hash")
-    digest = _ENVELOPE_HASHES[hash_name](text).digest()
-    signed = _MAGIC + b"".join(_string(part) for part in (namespace, reserved, hash_name, digest))
-    _check_inner(material, signed, inner)
+    _check_inner(material, to_be_signed(text, hash_name), inner)
 
 
 def _check_inner(material: Material, signed: bytes, inner: bytes) -> None:
@@ -149,7 +149,3 @@ def _check(
             key.verify(signature, signed, ec.ECDSA(CURVES[material.type].hash))
         case rsa.RSAPublicKey() as key:
             key.verify(signature, signed, padding.PKCS1v15(), rsa_hash)
-
-
-def _string(data: bytes) -> bytes:
-    return len(data).to_bytes(4, "big") + data

@@ -1,7 +1,6 @@
 """Public SSH keys: which ones agents may register, in which form they are kept, why others are refused."""
 
 import base64
-import hashlib
 import re
 from dataclasses import dataclass, field
 
@@ -11,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.ssh import MalformedError, Reader, fingerprint
 
 MAX_TEXT = 8192
 MIN_RSA_BITS = 2048
@@ -71,48 +71,6 @@ Under such a key one signature fits many texts, so it proves nothing.
 _PEM = re.compile(r"-----BEGIN ((?:RSA )?PUBLIC KEY)-----\s[A-Za-z0-9+/=\s]+-----END \1-----")
 
 
-class MalformedError(ValueError):
-    """Bytes that break the encoding they claim to be in."""
-
-
-class Reader:
-    """A strict reader of the SSH wire encoding (RFC 4251 section 5): nothing missing, nothing left over."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._at = 0
-
-    def take(self, count: int) -> bytes:
-        """The next bytes, exactly so many. Raises MalformedError, as every method here does."""
-        taken = self._data[self._at : self._at + count]
-        if len(taken) != count:
-            raise MalformedError("bytes are missing")
-        self._at += count
-        return taken
-
-    def uint32(self) -> int:
-        """Four bytes, the highest first."""
-        return int.from_bytes(self.take(4), "big")
-
-    def string(self) -> bytes:
-        """A length and so many bytes, text or not."""
-        return self.take(self.uint32())
-
-    def mpint(self) -> int:
-        """A number that is not negative, in its shortest form."""
-        digits = self.string()
-        if digits[:1] >= b"\x80":
-            raise MalformedError("a negative number")
-        if digits[:1] == b"\0" and digits[1:2] < b"\x80":
-            raise MalformedError("a number with needless zeros in front")
-        return int.from_bytes(digits, "big")
-
-    def end(self) -> None:
-        """Nothing may be left."""
-        if self._at != len(self._data):
-            raise MalformedError("bytes are left over")
-
-
 @dataclass(frozen=True, slots=True)
 class PublicKey:
     """A key that may be registered. Two are equal when the key is: the comment does not count."""
@@ -129,8 +87,7 @@ class PublicKey:
     @property
     def fingerprint(self) -> str:
         """`SHA256:…`, as ssh-keygen prints it."""
-        digest = base64.b64encode(hashlib.sha256(self.blob).digest()).decode()
-        return "SHA256:" + digest.rstrip("=")
+        return fingerprint(self.blob)
 
 
 @dataclass(frozen=True, slots=True)
