@@ -75,6 +75,7 @@ class UnreliableLink:
 
     def __init__(self, inner: MemoryLink) -> None:
         self.inner = inner
+        self.gaps = 0
         self.open: Counter[str] = Counter()
         self.subscribing = Tap()
         self.confirming = Tap()

@@ -29,11 +29,9 @@ class Clock(Protocol):
 
     def now(self) -> float:
         """Seconds since the Unix epoch."""
-        ...
 
     def monotonic(self) -> float:
         """Seconds that never go back."""
-        ...
 
 
 # The store.
@@ -44,23 +42,18 @@ class TenantRecords(Protocol):
 
     async def get(self, tenant: TenantId) -> Tenant | None:
         """The tenant, or None."""
-        ...
 
     async def create(self, tenant: Tenant, owner: Member) -> None:
         """Both or neither. Raises conflict when the id is taken."""
-        ...
 
     async def change(self, tenant: TenantId, edit: Callable[[Tenant], Tenant]) -> Tenant:
         """Apply `edit` to the current record, again when somebody else was faster. Raises not_found."""
-        ...
 
     async def delete(self, tenant: TenantId) -> None:
         """Remove the tenant and everything stored under it. Nothing happens when it is gone already."""
-        ...
 
     def every(self) -> AsyncIterator[Tenant]:
         """All tenants of the installation, in no order."""
-        ...
 
 
 class MemberRecords(Protocol):
@@ -68,23 +61,18 @@ class MemberRecords(Protocol):
 
     async def get(self, tenant: TenantId, user: UserId) -> Member | None:
         """The membership, or None."""
-        ...
 
     async def of_tenant(self, tenant: TenantId) -> list[Member]:
         """All members of a tenant."""
-        ...
 
     async def of_user(self, user: UserId) -> list[Member]:
         """All memberships of a user."""
-        ...
 
     async def put(self, member: Member) -> None:
         """Add a member or change its role. Raises not_found when the tenant does not exist."""
-        ...
 
     async def delete(self, tenant: TenantId, user: UserId) -> None:
         """Remove a member. Raises not_found."""
-        ...
 
 
 class AgentRecords(Protocol):
@@ -92,30 +80,24 @@ class AgentRecords(Protocol):
 
     async def get(self, tenant: TenantId, agent: AgentId) -> Agent | None:
         """The agent, or None."""
-        ...
 
     async def create(self, agent: Agent) -> None:
         """Raises conflict when the id or one of the keys is taken, not_found without the tenant."""
-        ...
 
     async def change(self, tenant: TenantId, agent: AgentId, edit: Callable[[Agent], Agent]) -> Agent:
         """Apply `edit` to the current record, again when somebody else was faster.
 
         Raises not_found, and conflict when a key that `edit` adds belongs to another agent.
         """
-        ...
 
     async def delete(self, tenant: TenantId, agent: AgentId) -> None:
         """Remove the agent and what hangs on it. Raises not_found."""
-        ...
 
     async def list(self, tenant: TenantId, limit: int, cursor: str | None) -> Page[Agent]:
         """A page of agents. Raises bad_request for a cursor that no earlier page gave."""
-        ...
 
     async def count(self, tenant: TenantId) -> int:
         """How many agents the tenant has."""
-        ...
 
 
 class SightingRecords(Protocol):
@@ -123,11 +105,9 @@ class SightingRecords(Protocol):
 
     async def used(self, tenant: TenantId, agent: AgentId, fingerprint: str, at: str) -> None:
         """A key logged in. Nothing is written of an agent that was deleted meanwhile."""
-        ...
 
     async def uses(self, tenant: TenantId, agent: AgentId) -> Mapping[str, str]:
         """Fingerprint to the RFC 3339 time of its last login."""
-        ...
 
     async def announce(
         self,
@@ -142,15 +122,12 @@ class SightingRecords(Protocol):
         `left` has the agents that went since the last time, and when (RFC 3339). Nothing is written
         of a tenant or an agent that was deleted meanwhile.
         """
-        ...
 
     async def online(self, tenant: TenantId, besides: str) -> Mapping[AgentId, int]:
         """Connections per agent, over all processes but the one called `besides`."""
-        ...
 
     async def last_seen(self, tenant: TenantId, agents: Sequence[AgentId]) -> Mapping[AgentId, str]:
         """When these agents were last seen going, RFC 3339; an agent never seen is missing."""
-        ...
 
 
 class ChannelRecords(Protocol):
@@ -158,29 +135,23 @@ class ChannelRecords(Protocol):
 
     async def get(self, tenant: TenantId, channel: ChannelId) -> Channel | None:
         """The channel, or None."""
-        ...
 
     async def create(self, channel: Channel) -> None:
         """Raises conflict when the id is taken, not_found without the tenant."""
-        ...
 
     async def change(
         self, tenant: TenantId, channel: ChannelId, edit: Callable[[Channel], Channel]
     ) -> Channel:
         """Apply `edit` to the current record, again when somebody else was faster. Raises not_found."""
-        ...
 
     async def delete(self, tenant: TenantId, channel: ChannelId) -> None:
         """Remove the channel. Raises not_found."""
-        ...
 
     async def list(self, tenant: TenantId, limit: int, cursor: str | None) -> Page[Channel]:
         """A page of channels. Raises bad_request for a cursor that no earlier page gave."""
-        ...
 
     async def count(self, tenant: TenantId) -> int:
         """How many channels the tenant has."""
-        ...
 
 
 class ChallengeRecords(Protocol):
@@ -191,7 +162,6 @@ class ChallengeRecords(Protocol):
 
         Exactly one of any number of callers, on any number of processes, gets True.
         """
-        ...
 
 
 class UsageRecords(Protocol):
@@ -199,11 +169,9 @@ class UsageRecords(Protocol):
 
     async def add(self, counts: Mapping[tuple[TenantId, str, str], int]) -> None:
         """Add `{(tenant, day, metric): n}`. Increments never conflict."""
-        ...
 
     async def days(self, tenant: TenantId, first: str, last: str) -> Mapping[str, Mapping[str, int]]:
         """Metrics of each day from first to last, both included; a day without counts is missing."""
-        ...
 
 
 # The bus.
@@ -217,29 +185,30 @@ class Subscription(Protocol):
 
     async def close(self) -> None:
         """Nothing is delivered after this returns. Closing twice is allowed."""
-        ...
 
 
 class Link(Protocol):
-    """One tenant's place on the bus. Subjects are bus subjects, as wire.subjects spells them."""
+    """One tenant's place on the bus. Subjects are bus subjects, as wire.subjects spells them.
+
+    `gaps` counts how often its subscriptions may have missed messages: the bus was away.
+    """
+
+    gaps: int
 
     def publish(self, subject: str, payload: bytes) -> None:
         """Send at most once; never blocks. Order is kept per link.
 
         Raises unavailable when the bus is away and the bounded buffer is full: nothing was taken.
         """
-        ...
 
     async def subscribe(self, pattern: str, deliver: Deliver, queue: str | None = None) -> Subscription:
         """When this returns, whatever is published later anywhere is delivered while the link lives.
 
         With `queue`, each message goes to one member of the group of that name and pattern.
         """
-        ...
 
     async def flush(self) -> None:
         """When this returns, the bus has everything published before. Raises unavailable."""
-        ...
 
 
 class Bus(Protocol):
@@ -248,19 +217,15 @@ class Bus(Protocol):
     async def link(self, tenant: Tenant) -> Link:
         """The tenant's link, connected. Each call is matched by one `release`; the last one lets it close
         after a while of silence. Raises unavailable."""
-        ...
 
     def release(self, tenant: TenantId) -> None:
         """Give back one `link`."""
-        ...
 
     async def drop(self, tenant: TenantId) -> None:
         """Close the tenant's connection at once, whoever holds it: the tenant was deleted or suspended."""
-        ...
 
     async def ping(self) -> None:
         """Raises unavailable when the bus does not answer."""
-        ...
 
 
 class Accounts(Protocol):
@@ -268,15 +233,12 @@ class Accounts(Protocol):
 
     async def push(self, tenant: Tenant) -> None:
         """Create or update the tenant's account. Effective on live connections when it returns."""
-        ...
 
     async def remove(self, tenant: Tenant) -> None:
         """Delete the account with its streams; its connections end. Nothing happens when it is gone."""
-        ...
 
     async def reconcile(self, tenants: Sequence[Tenant]) -> int:
         """Push what the bus lacks or holds differently, delete what no tenant owns; how many changed."""
-        ...
 
 
 class Control(Protocol):
@@ -284,11 +246,9 @@ class Control(Protocol):
 
     async def tell(self, topic: str, payload: bytes) -> None:
         """To every process that hears the topic, this one included. At most once. Raises unavailable."""
-        ...
 
     async def hear(self, topic: str, deliver: Deliver) -> Subscription:
         """`deliver` gets (topic, payload)."""
-        ...
 
 
 # Identity.
@@ -300,22 +260,18 @@ class PublicKey(Protocol):
     @property
     def type(self) -> str:
         """As OpenSSH names it: `ssh-ed25519`."""
-        ...
 
     @property
     def fingerprint(self) -> str:
         """As ssh-keygen prints it: `SHA256:…`."""
-        ...
 
     @property
     def comment(self) -> str:
         """What stood behind the key; may be empty."""
-        ...
 
     @property
     def line(self) -> str:
         """Type and base64, without the comment: what is stored."""
-        ...
 
 
 ReadKey = Callable[[str], PublicKey]
@@ -331,11 +287,9 @@ class SignatureVerifier(Protocol):
     @property
     def decoy(self) -> str:
         """A public key that nobody can sign for: the same work for agents that do not exist."""
-        ...
 
     def verify(self, key: str, text: bytes, signature: str) -> bool:
         """Check a signature (armored SSHSIG, or base64 of a raw one) by a stored key line. Never raises."""
-        ...
 
 
 class Claims(Protocol):
@@ -344,22 +298,18 @@ class Claims(Protocol):
     @property
     def subject(self) -> str:
         """Who, at the issuer."""
-        ...
 
     @property
     def email(self) -> str | None:
         """Only for people to read."""
-        ...
 
     @property
     def tenant_claim(self) -> str | None:
         """Picks among memberships; never makes one."""
-        ...
 
     @property
     def expires(self) -> int:
         """Unix seconds."""
-        ...
 
 
 class TokenVerifier(Protocol):
@@ -367,7 +317,6 @@ class TokenVerifier(Protocol):
 
     async def verify(self, token: str) -> Claims:
         """Raises unauthorized, token_expired, or unavailable when the issuer's keys were never had."""
-        ...
 
 
 class Issuer(Protocol):
@@ -375,11 +324,9 @@ class Issuer(Protocol):
 
     def jwks(self) -> dict[str, object]:
         """The public keys, RFC 7517."""
-        ...
 
     def configuration(self) -> dict[str, object]:
         """OpenID Connect Discovery 1.0, section 3."""
-        ...
 
     def mint(
         self,
@@ -390,8 +337,6 @@ class Issuer(Protocol):
         tenant: str | None = None,
     ) -> str:
         """An access token."""
-        ...
 
     def secret_matches(self, candidate: str) -> bool:
         """Whether the caller can read the secret in the data directory; constant time."""
-        ...

@@ -144,6 +144,7 @@ async def test_a_link_outlives_its_connection(
     assert b"m.>" in proxy.sent
     assert b"m.*.closed" not in proxy.sent, "a closed subscription came back"
     assert proxy.open == 1
+    assert link.gaps == 3, "who listens is told that messages may be missing"
 
 
 async def test_what_is_published_while_away_waits_and_leaves_in_order(

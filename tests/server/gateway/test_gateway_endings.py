@@ -98,6 +98,7 @@ async def test_a_deleted_tenant_and_the_next_of_its_name_share_nothing(house: Ho
     [old_link] = house.bus.links.values()
     await house.installation.process.tenants.delete(house.olivia)
     await old.ended(4503)
+    await turns()  # The servers were told twice; the second word is about the old tenant, too.
     with refused(Code.unavailable):
         old_link.publish("m.a1.x", b"{}")
 
@@ -244,6 +245,19 @@ async def test_the_fault_of_one_connection_does_not_end_the_watch_over_the_other
     house.installation.clock.advance(LOGIN_SECONDS)
     await late.ended(4001)
     assert {record.message for record in caplog.records} == {"fault in connection c000001"}
+
+
+async def test_who_may_have_missed_messages_is_sent_back_and_nobody_else(house: House) -> None:
+    """The bus was away and came back: a subscriber that was not told would believe it has everything."""
+    subscribed, publisher = await house.enter(), await house.enter()
+    subscribed.say(type="subscribe", subject="tasks")
+    await subscribed.expect("subscribed")
+    [link] = house.bus.links.values()
+    link.gaps += 1
+    await house.swept(publisher)
+    await subscribed.expect("error", code="unavailable")
+    await subscribed.ended(1013)
+    assert not publisher.closed
 
 
 # The stop.

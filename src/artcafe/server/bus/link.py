@@ -61,7 +61,7 @@ class NatsLink:
       yet taken: at most 256 KiB and one message. Each flush that waits at that moment raises, and so
       does each that is called until the link is back; when there was none, the next one raises,
       once. The loss is logged.
-    * for the subscriptions here, what others published while the link was away.
+    * for the subscriptions here, what others published while the link was away; `gaps` counts it.
 
     What is published while it is away waits in the buffer and leaves, in order, when it is back;
     publish raises when the buffer is full. The buffer also fills when the server is slower than the
@@ -98,6 +98,7 @@ class NatsLink:
         self.over = self.stood = False
         self._flushing = 0
         self._doubt = self._told = False
+        self.gaps = 0
 
     @property
     def up(self) -> bool:
@@ -247,6 +248,7 @@ class NatsLink:
     async def _end(self, connection: Connection) -> None:
         self._connection = None
         self._settled.clear()
+        self.gaps += 1 if self._subscriptions else 0
         lost = connection.unconfirmed
         if lost:
             self._doubt, self._told = True, self._flushing > 0

@@ -53,6 +53,7 @@ class MemoryLink:
     def __init__(self, buffer_bytes: int) -> None:
         """Begin up."""
         self.up = True
+        self.gaps = 0
         self._over = False
         self._room = buffer_bytes
         self._subscriptions: dict[MemorySubscription, None] = {}

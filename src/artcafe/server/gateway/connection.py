@@ -2,13 +2,14 @@
 
 import logging
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Container
 from typing import Protocol
 
 import msgspec
 
 from artcafe.server.domain.principal import AgentPrincipal
 from artcafe.server.gateway.dialects import Dialect
+from artcafe.server.gateway.hub import TenantHub
 from artcafe.server.gateway.peer import Peer
 from artcafe.server.gateway.session import Session, Work
 from artcafe.wire import frames
@@ -162,6 +163,12 @@ class Connection:
             self.end(Code.heartbeat_lost)
         elif self._silent:
             self.peer.ping()
+
+    def bus_was_away(self, hubs: Container[TenantHub]) -> None:
+        """Close, so that the client comes back and knows, if it subscribed through one of these hubs."""
+        session = self.session
+        if session is not None and session.hub in hubs and session.member.subscriptions:
+            self.end(Code.unavailable, "The bus was away: messages may have been missed.")
 
     def go_away(self, reconnect_after_ms: int) -> None:
         """The server stops: say when to come back, and close with 1012."""

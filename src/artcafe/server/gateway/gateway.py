@@ -283,12 +283,19 @@ class Gateway:
             await asyncio.sleep(tick)
             now = self._clock.monotonic()
             _for_each(self._arrivals.late(now), lambda connection: connection.end(Code.login_timeout))
+            self._tell_of_gaps()
             if now >= next_beat:
                 next_beat = now + heartbeat
                 _for_each(self._everybody_inside(), Connection.beat)
             if now >= self._next_check:
                 self._next_check = math.inf
                 self.start(self._recheck())
+
+    def _tell_of_gaps(self) -> None:
+        """Close who subscribed and may have missed messages while the bus was away: never a silent loss."""
+        missed = {hub for hub in self._hubs.values() if hub.missed()}
+        if missed:
+            _for_each(self._everybody_inside(), lambda connection: connection.bus_was_away(missed))
 
     async def _recheck(self) -> None:
         try:

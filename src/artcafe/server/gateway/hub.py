@@ -114,9 +114,15 @@ class TenantHub:
         self.tenant = tenant
         self.link = link
         self.sessions = 0
+        self._gaps = link.gaps
         self._waiting: list[Callable[[ArtcafeError | None], None]] = []
         self._confirming = False
         self._topics: dict[str, Topic] = {}
+
+    def missed(self) -> bool:
+        """Whether messages may have been missed since this was last asked."""
+        before, self._gaps = self._gaps, self.link.gaps
+        return self._gaps != before
 
     async def subscribe(self, member: Member, text: str, address: Address, queue: str | None) -> None:
         """Add a subscription; when this returns, everything published later is delivered.
