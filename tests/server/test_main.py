@@ -4,6 +4,7 @@ import json
 import logging
 import stat
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,14 @@ def test_the_seed_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) -> No
     seed = load_seed(settings)
     assert (len(seed), load_seed(settings)) == (32, seed)
     assert stat.S_IMODE((tmp_path / "operator.seed").stat().st_mode) == 0o600
+
+
+def test_of_processes_that_start_at_once_all_get_the_seed_of_one(tmp_path: Path) -> None:
+    settings = load(data_dir=tmp_path)
+    with ThreadPoolExecutor(8) as pool:
+        seeds = set(pool.map(lambda _: load_seed(settings), range(64)))
+    assert len(seeds) == 1
+    assert [entry.name for entry in tmp_path.iterdir()] == ["operator.seed"]
 
 
 def test_a_seed_in_the_settings_comes_first(tmp_path: Path) -> None:

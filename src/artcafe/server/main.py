@@ -88,12 +88,8 @@ def load_seed(settings: Settings) -> bytes:
     if settings.operator_seed is not None:
         return bytes.fromhex(settings.operator_seed.get_secret_value())
     path = settings.data_dir / SEED_FILE
-    with contextlib.suppress(FileExistsError):
-        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        with os.fdopen(handle, "w") as file:
-            file.write(secrets.token_hex(32) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+    if not path.exists():
+        _make_seed(path)
     if path.stat().st_mode & 0o077:
         raise StartFailed(f"{path} can be read by others; `chmod 600` it, or make a new installation.")
     try:
@@ -103,6 +99,19 @@ def load_seed(settings: Settings) -> bytes:
     if len(seed) != 32:
         raise StartFailed(f"{path} does not hold 64 hexadecimal digits.")
     return seed
+
+
+def _make_seed(path: Path) -> None:
+    """Write a new seed, whole or not at all; of several processes that start at once, one wins."""
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    handle = os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(secrets.token_hex(32) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    with contextlib.suppress(FileExistsError):
+        os.link(draft, path)
+    draft.unlink()
 
 
 async def _run(settings: Settings, *, embedded: bool, ready: Callable[[Running], None]) -> None:
