@@ -145,9 +145,9 @@ class Settings(BaseSettings):
     max_payload_bytes: int = Field(
         1_048_576,
         ge=1024,
-        le=8_388_608,
+        le=2_000_000,
         validation_alias=_named("max_payload_bytes"),
-        description="Bytes of `data` in one message.",
+        description="Bytes of `data` in one message; the bus takes 2 MiB with everything around it.",
     )
     max_queued_bytes: int = Field(
         1_048_576,
