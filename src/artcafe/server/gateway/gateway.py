@@ -114,17 +114,16 @@ class Gateway:
         """Decide about a client that wants to come in (handshake.Endpoint)."""
         if self._stopping:
             raise ArtcafeError(Code.unavailable, "The server is stopping.", retry_after=1.0)
-        path, dialect = _place(upgrade.path)
+        path, older = _place(upgrade.path)
         tenant, agent = _who(upgrade, path)
         ours = frames.SUBPROTOCOL in upgrade.protocols
-        if ours:
-            dialect = Plain()
-        protocol = frames.SUBPROTOCOL if ours else None
+        dialect = Plain() if ours else older
         text, signature = (_one(upgrade, name) for name in ("challenge", "signature"))
+        connection_id = self._new_connection_id()
         make = partial(
             Connection,
             self,
-            connection_id=self._new_connection_id(),
+            connection_id=connection_id,
             remote=upgrade.remote,
             since=self._clock.monotonic(),
             dialect=dialect,
@@ -136,14 +135,14 @@ class Gateway:
         elif ours:
             self._arrivals.require_room(upgrade.remote)
             server = self._server_name(upgrade.host)
-            challenge = self._login.challenge(server, tenant, agent, make.keywords["connection_id"])
+            challenge = self._login.challenge(server, tenant, agent, connection_id)
             connection = make(challenge=challenge)
         else:
             raise ArtcafeError(
                 Code.unauthorized,
                 f"Offer the subprotocol {frames.SUBPROTOCOL}, or bring challenge and signature.",
             )
-        return Accept(connection, protocol)
+        return Accept(connection, frames.SUBPROTOCOL if ours else None)
 
     def opened(self, connection: Connection) -> None:
         """A socket opened; it is pending until its agent is admitted."""
