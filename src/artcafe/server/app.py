@@ -156,6 +156,7 @@ async def platform(
             default_tier=settings.default_tier,
         )
         next_message_id = message_ids()
+        name_of_server = server_name(settings, place)
         gateway = Gateway(
             login=entry,
             tenants=records,
@@ -164,7 +165,7 @@ async def platform(
             bus=links,
             clock=clock,
             limits=_gateway_limits(settings),
-            server_name=server_name(settings, place),
+            server_name=name_of_server,
             new_connection_id=new_id,
             new_message_id=next_message_id,
             jitter=random.random,
@@ -198,7 +199,7 @@ async def platform(
             tokens=await _verifier(settings, place, http, clock, embedded=embedded),
             issuer=issuer,
             clock=clock,
-            server_name=server_name(settings, place),
+            server_name=name_of_server,
             checks={"bus": links.ping, "store": _store_check(store)},
             version=VERSION,
         )

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from artcafe.server.api.deps import Cases, CurrentHuman, UseCases
+from artcafe.server.api.fields import chosen
 from artcafe.server.domain.agent import Agent, AgentKey
 from artcafe.server.domain.ids import PATTERN, AgentId
 from artcafe.server.domain.principal import Human
@@ -27,12 +28,6 @@ class AgentFields(BaseModel):
     capabilities: list[Annotated[str, Field(max_length=128)]] | None = None
     capability_definitions: list[Any] | dict[str, Any] | None = None
     metadata: dict[str, Any] | None = None
-
-    def chosen(self) -> dict[str, Any]:
-        """The fields that were given a value."""
-        names = AgentFields.model_fields.keys()
-        given = self.model_dump(include=set(names), exclude_unset=True)
-        return {name: value for name, value in given.items() if value is not None}
 
 
 class NewAgent(AgentFields):
@@ -197,7 +192,7 @@ async def list_agents(
 @router.post("", status_code=201, response_model_exclude_none=False)
 async def create_agent(body: NewAgent, cases: Cases, human: CurrentHuman) -> OneAgent:
     """Register an agent."""
-    agent, private_key = await cases.agents.create(human, body.id, body.public_key, body.chosen())
+    agent, private_key = await cases.agents.create(human, body.id, body.public_key, chosen(body, AgentFields))
     return await _one(cases, human, agent, private_key)
 
 
@@ -210,7 +205,9 @@ async def get_agent(agent_id: str, cases: Cases, human: CurrentHuman) -> OneAgen
 @router.put("/{agent_id}")
 async def update_agent(agent_id: str, body: AgentFields, cases: Cases, human: CurrentHuman) -> OneAgent:
     """Set some fields. Disabling an agent ends its connections."""
-    return await _one(cases, human, await cases.agents.change(human, AgentId(agent_id), body.chosen()))
+    return await _one(
+        cases, human, await cases.agents.change(human, AgentId(agent_id), chosen(body, AgentFields))
+    )
 
 
 @router.delete("/{agent_id}", status_code=204)

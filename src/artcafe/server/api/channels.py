@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from artcafe.server.api.deps import Cases, CurrentHuman
+from artcafe.server.api.fields import chosen
 from artcafe.server.domain.channel import Channel
 from artcafe.server.domain.ids import ChannelId
 from artcafe.wire.codes import Code
@@ -23,11 +24,6 @@ class ChannelFields(BaseModel):
     name: Annotated[str, Field(min_length=1, max_length=128)] | None = None
     description: Annotated[str, Field(max_length=1024)] | None = None
     metadata: dict[str, Any] | None = None
-
-    def chosen(self) -> dict[str, Any]:
-        """The fields that were given a value."""
-        given = self.model_dump(include=set(ChannelFields.model_fields), exclude_unset=True)
-        return {name: value for name, value in given.items() if value is not None}
 
 
 class NewChannel(ChannelFields):
@@ -93,7 +89,9 @@ async def list_channels(
 @router.post("", status_code=201)
 async def create_channel(body: NewChannel, cases: Cases, human: CurrentHuman) -> OneChannel:
     """Make a channel."""
-    return OneChannel(channel=ChannelView.of(await cases.channels.create(human, body.id, body.chosen())))
+    return OneChannel(
+        channel=ChannelView.of(await cases.channels.create(human, body.id, chosen(body, ChannelFields)))
+    )
 
 
 @router.get("/{channel_id}")
@@ -107,7 +105,7 @@ async def update_channel(
     channel_id: str, body: ChannelFields, cases: Cases, human: CurrentHuman
 ) -> OneChannel:
     """Set some fields."""
-    changed = await cases.channels.change(human, ChannelId(channel_id), body.chosen())
+    changed = await cases.channels.change(human, ChannelId(channel_id), chosen(body, ChannelFields))
     return OneChannel(channel=ChannelView.of(changed))
 
 

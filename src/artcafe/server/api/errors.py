@@ -1,7 +1,6 @@
 """Errors over HTTP: problem documents (RFC 9457) made from the error table, and nothing else."""
 
 import logging
-import math
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -12,10 +11,10 @@ from starlette.routing import Match
 
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.problem import MEDIA_TYPE, document
+from artcafe.wire.problem import headers as headers_of
 
 LOG = logging.getLogger("artcafe.api")
-
-MEDIA_TYPE = "application/problem+json"
 
 _METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
@@ -45,24 +44,12 @@ class Problem(BaseModel):
 
 def problem(error: ArtcafeError, headers: dict[str, str] | None = None) -> Response:
     """The answer for an error."""
-    headers = dict(headers or {})
-    retry_after_ms = None
-    if error.retry_after is not None:
-        retry_after_ms = math.ceil(error.retry_after * 1000)
-        headers["retry-after"] = str(math.ceil(error.retry_after))
-    elif error.code is Code.unavailable:
-        headers["retry-after"] = "1"
-    if error.code.http == 401:
-        headers.setdefault("www-authenticate", "Bearer")
-    body = Problem(
-        title=error.code.name.replace("_", " "),
-        status=error.code.http,
-        code=error.code.name,
-        detail=error.message,
-        retry_after_ms=retry_after_ms,
-    )
+    status = error.code.http
     return JSONResponse(
-        body.model_dump(exclude_none=True), error.code.http, headers=headers, media_type=MEDIA_TYPE
+        document(error, status),
+        status,
+        headers={**headers_of(error, status), **(headers or {})},
+        media_type=MEDIA_TYPE,
     )
 
 

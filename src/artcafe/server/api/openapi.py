@@ -5,8 +5,9 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from artcafe.server.api.errors import MEDIA_TYPE, Problem
+from artcafe.server.api.errors import Problem
 from artcafe.wire.codes import Code
+from artcafe.wire.problem import MEDIA_TYPE
 
 _ANYWHERE = (Code.bad_request, Code.too_large, Code.validation_failed, Code.internal, Code.unavailable)
 _SIGNED_IN = (Code.unauthorized, Code.quota_exceeded, Code.forbidden, Code.not_found, Code.conflict)

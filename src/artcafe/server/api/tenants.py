@@ -7,6 +7,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, Field
 
 from artcafe.server.api.deps import Cases, CurrentUser, NamedHuman
+from artcafe.server.api.fields import chosen
 from artcafe.server.domain.ids import PATTERN, UserId
 from artcafe.server.domain.plan import TIERS
 from artcafe.server.domain.tenant import Member, Role, Tenant
@@ -33,11 +34,6 @@ class TenantFields(BaseModel):
     secondary_color: Text | None = None
     metadata: dict[str, Any] | None = None
     allow_client_challenge: bool | None = None
-
-    def chosen(self) -> dict[str, Any]:
-        """The fields that were sent; null clears what may be empty and is ignored elsewhere."""
-        given = self.model_dump(include=set(TenantFields.model_fields), exclude_unset=True)
-        return {name: value for name, value in given.items() if value is not None or name in CLEARABLE}
 
 
 class NewTenant(TenantFields):
@@ -128,7 +124,7 @@ async def create_tenant(
     credentials: Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer(auto_error=False))],
 ) -> TenantCreated:
     """Make a tenant; the caller owns it."""
-    tenant = await cases.tenants.create(user, body.id, body.chosen())
+    tenant = await cases.tenants.create(user, body.id, chosen(body, TenantFields, CLEARABLE))
     return TenantCreated(tenant_id=tenant.id, admin_token=credentials.credentials)
 
 
@@ -147,7 +143,7 @@ async def get_tenant(cases: Cases, human: NamedHuman) -> TenantView:
 @router.put("/{tenant_id}")
 async def update_tenant(body: TenantFields, cases: Cases, human: NamedHuman) -> TenantView:
     """Set some fields."""
-    return TenantView.of(await cases.tenants.change(human, body.chosen()))
+    return TenantView.of(await cases.tenants.change(human, chosen(body, TenantFields, CLEARABLE)))
 
 
 @router.delete("/{tenant_id}", status_code=204)

@@ -3,7 +3,6 @@
 import base64
 import binascii
 import json
-import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -13,6 +12,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from artcafe.server.gateway.peer import Handler
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.problem import MEDIA_TYPE, document
+from artcafe.wire.problem import headers as headers_of
 
 Networks = Sequence[IPv4Network | IPv6Network]
 
@@ -59,22 +60,8 @@ class Refuse:
     ) -> "Refuse":
         """The answer that REST gives to the same error (RFC 9457), unless another status is told."""
         status = status or error.code.http
-        document: dict[str, object] = {
-            "type": "about:blank",
-            "title": error.code.name.replace("_", " "),
-            "status": status,
-            "code": error.code.name,
-            "detail": error.message,
-        }
-        named = dict(headers or {})
-        if error.retry_after is not None:
-            document["retry_after_ms"] = math.ceil(error.retry_after * 1000)
-            named["retry-after"] = str(math.ceil(error.retry_after))
-        elif status == HTTPStatus.SERVICE_UNAVAILABLE:
-            named["retry-after"] = "1"
-        if status == HTTPStatus.UNAUTHORIZED:
-            named.setdefault("www-authenticate", "Bearer")
-        return cls(status, json.dumps(document).encode(), named)
+        named = {**headers_of(error, status), **(headers or {})}
+        return cls(status, json.dumps(document(error, status)).encode(), named)
 
     def response(self, defaults: Sequence[tuple[bytes, bytes]] = ()) -> bytes:
         """The whole HTTP/1.1 response, after which the connection closes."""
@@ -82,7 +69,7 @@ class Refuse:
         lines += [b"%b: %b" % header for header in defaults]
         lines += [f"{name}: {value}".encode("latin-1") for name, value in self.headers.items()]
         lines += [
-            b"content-type: application/problem+json",
+            b"content-type: " + MEDIA_TYPE.encode(),
             b"content-length: %d" % len(self.problem),
             b"connection: close",
         ]

@@ -1,0 +1,33 @@
+"""An error as an HTTP answer: a problem document (RFC 9457), wherever it is refused."""
+
+import math
+
+from artcafe.wire.errors import ArtcafeError
+
+MEDIA_TYPE = "application/problem+json"
+
+
+def document(error: ArtcafeError, status: int) -> dict[str, object]:
+    """The body of the answer."""
+    body: dict[str, object] = {
+        "type": "about:blank",
+        "title": error.code.name.replace("_", " "),
+        "status": status,
+        "code": error.code.name,
+        "detail": error.message,
+    }
+    if error.retry_after is not None:
+        body["retry_after_ms"] = math.ceil(error.retry_after * 1000)
+    return body
+
+
+def headers(error: ArtcafeError, status: int) -> dict[str, str]:
+    """What goes with it: when to come back (RFC 9110 section 10.2.3), what to bring (section 11.6.1)."""
+    named = {}
+    if error.retry_after is not None:
+        named["retry-after"] = str(math.ceil(error.retry_after))
+    elif status == 503:
+        named["retry-after"] = "1"
+    if status == 401:
+        named["www-authenticate"] = "Bearer"
+    return named
