@@ -32,8 +32,10 @@ check: .venv/.ready  ## ruff, mypy, import contracts, architecture tests
 	$(BIN)/pytest -q tests/architecture
 
 tools:
-	@command -v ssh-keygen >/dev/null || { apt-get update -qq && apt-get install -qq -y openssh-client; } \
-	  || { echo "the tests need ssh-keygen: install your system's OpenSSH client" >&2; exit 1; }
+	@for each in ssh-keygen:openssh-client chromium:chromium; do \
+	  command -v "$${each%:*}" >/dev/null || { apt-get update -qq && apt-get install -qq -y "$${each#*:}"; } \
+	    || { echo "the tests need $${each%:*}: install your system's $${each#*:}" >&2; exit 1; }; \
+	done
 
 test: check tools  ## check, then every test, on real components
 	$(BIN)/pytest -q -n $(JOBS) --dist loadfile --ignore=tests/architecture

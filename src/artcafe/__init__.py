@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from artcafe.client.backoff import Backoff
     from artcafe.client.client import Client
+    from artcafe.client.dashboard import Dashboard
     from artcafe.client.errors import OutcomeUnknownError, SlowSubscriptionError
     from artcafe.client.link import State
     from artcafe.client.message import Message
+    from artcafe.client.rest import Rest
     from artcafe.client.signer import KeyFile, Signer, SignerError, SshAgent
     from artcafe.client.subscription import Subscription
     from artcafe.wire.codes import Code
@@ -28,9 +30,11 @@ __all__ = [
     "Backoff",
     "Client",
     "Code",
+    "Dashboard",
     "KeyFile",
     "Message",
     "OutcomeUnknownError",
+    "Rest",
     "Signer",
     "SignerError",
     "SlowSubscriptionError",
@@ -46,9 +50,11 @@ _HOMES = {
     "Backoff": "artcafe.client.backoff",
     "Client": "artcafe.client.client",
     "Code": "artcafe.wire.codes",
+    "Dashboard": "artcafe.client.dashboard",
     "KeyFile": "artcafe.client.signer",
     "Message": "artcafe.client.message",
     "OutcomeUnknownError": "artcafe.client.errors",
+    "Rest": "artcafe.client.rest",
     "Signer": "artcafe.client.signer",
     "SignerError": "artcafe.client.signer",
     "SlowSubscriptionError": "artcafe.client.errors",

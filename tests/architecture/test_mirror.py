@@ -17,6 +17,7 @@ ELSEWHERE = {
     "cli/server_options.py": ("e2e/test_start_and_stop.py", "options of processes, seen from outside"),
     "cli/up.py": ("e2e/test_start_and_stop.py", "it is a process, seen from outside"),
     "client/calls.py": ("client/test_session.py", "its answers come from the session that holds it"),
+    "server/api/application.py": ("server/api/test_openapi.py", "the whole of it is described there"),
     "server/api/deps.py": ("server/api/test_agents.py", "who is asking is asked of every route"),
     "server/bus/connection.py": (
         "server/bus/test_tenants.py",
@@ -31,6 +32,7 @@ ELSEWHERE = {
 
 # Test files about a whole package, called after what they show.
 ABOUT_A_PACKAGE = {
+    "server/api/test_authorisation.py": "every route, for everybody",
     "server/bus/test_isolation.py": "tenants on one bus",
     "server/gateway/test_conformance.py": "RFC 6455, from outside",
 }

@@ -7,7 +7,10 @@ import pytest
 
 from tests.kit.tree import syntax
 
-MODULES = ["server/ports.py", "server/store/item.py"]
+MODULES = [
+    *(f"server/ports/{name}.py" for name in ("bus", "clock", "identity", "records")),
+    "server/store/item.py",
+]
 
 MOST_METHODS = {"ItemStore": 8}  # a whole key-value store behind one port
 MOST_METHODS_OTHERWISE = 7

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.kit.command_line import CommandLine
-from tests.kit.rest_stub import RestStub, problem
+from tests.kit.rest_stub import TAG, RestStub, problem
 from tests.kit.ssh_keys import make_key
 
 
@@ -143,3 +143,83 @@ def test_one_is_shown_and_deleted(artcafe: CommandLine, stub: RestStub) -> None:
 
     result = artcafe("agents", "show", "planner")
     assert (result.exit_code, result.stderr) == (1, "Error: No such thing in this tenant.\n")
+
+
+def test_a_list_is_narrowed_and_sorted(artcafe: CommandLine, stub: RestStub) -> None:
+    words = ["--type", "llm", "--capability", "travel", "--tag", "eu", "--disabled", "-s", "plan"]
+
+    result = artcafe("agents", "list", *words, "--order", "-created_at")
+
+    assert stub.last().query == {
+        "type": "llm",
+        "capability": "travel",
+        "tag": "eu",
+        "enabled": "false",
+        "q": "plan",
+        "order": "-created_at",
+    }
+    assert result.stdout == "No such agents.\n"
+    assert artcafe("agents", "list", "--order", "colour").exit_code == 2
+
+
+def test_an_agent_is_made_with_tags_and_rules(artcafe: CommandLine, stub: RestStub) -> None:
+    rules = [
+        "--allow-publish",
+        "a.>",
+        "--deny-publish",
+        "a.b",
+        "--allow-subscribe",
+        "c",
+        "--deny-subscribe",
+        "d",
+    ]
+
+    artcafe("agents", "create", "planner", "--tag", "eu", "--tag", "old", *rules, "--allow-publish", "b")
+
+    assert stub.last().body == {
+        "name": "planner",
+        "metadata": {"tags": ["eu", "old"]},
+        "policy": {
+            "publish": {"allow": ["a.>", "b"], "deny": ["a.b"]},
+            "subscribe": {"allow": ["c"], "deny": ["d"]},
+        },
+    }
+
+
+def test_a_policy_comes_from_a_file(artcafe: CommandLine, stub: RestStub, tmp_path: Path) -> None:
+    policy = {"publish": {"allow": ["results.>"]}}
+    path = tmp_path / "policy.json"
+    path.write_text(json.dumps(policy))
+
+    artcafe("agents", "create", "planner", "--policy", path)
+    assert stub.last().body == {"name": "planner", "policy": policy}
+    artcafe("agents", "update", "planner", "--policy", "-", text='{"subscribe": {"deny": []}}')
+    assert stub.last().body == {"policy": {"subscribe": {"deny": []}}}
+    assert artcafe("agents", "create", "p", "--policy", path, "--deny-publish", "a").exit_code == 2
+    assert artcafe("agents", "create", "p", "--policy", tmp_path / "none").exit_code == 2
+
+
+def test_a_rule_is_put_into_the_policy_that_was_read(artcafe: CommandLine, stub: RestStub) -> None:
+    stub.add_agent("planner")
+    stub.agents["planner"]["policy"] = {"publish": {"allow": ["results.>"], "deny": []}, "subscribe": {}}
+    stub.agents["planner"]["metadata"] = {"team": "x"}
+
+    result = artcafe("agents", "update", "planner", "--deny-subscribe", "d", "--tag", "eu", "--name", "P")
+
+    assert result.exit_code == 0, result.stderr
+    assert stub.last().headers["if-match"] == TAG
+    assert stub.last().body == {
+        "name": "P",
+        "metadata": {"team": "x", "tags": ["eu"]},
+        "policy": {"publish": {"allow": ["results.>"], "deny": []}, "subscribe": {"deny": ["d"]}},
+    }
+
+
+def test_what_is_cleared_is_sent_empty(artcafe: CommandLine, stub: RestStub) -> None:
+    stub.add_agent("planner")
+
+    artcafe("agents", "update", "planner", "--clear", "capabilities", "--no-policy")
+
+    assert stub.last().body == {"capabilities": [], "policy": {}}
+    assert "if-match" not in stub.last().headers
+    assert artcafe("agents", "update", "planner", "--clear", "tags", "--tag", "eu").exit_code == 2

@@ -39,3 +39,56 @@ def test_it_may_come_from_standard_input(artcafe: CommandLine, stub: RestStub) -
 def test_anything_else_is_wrong_usage(artcafe: CommandLine, stub: RestStub, data: str) -> None:
     assert artcafe("channels", "publish", "tasks", data).exit_code == 2
     assert stub.asked == []
+
+
+RULES = [
+    "--subject",
+    "orders.*",
+    "--max-message-bytes",
+    "10",
+    "--publisher",
+    "shop",
+    "--publisher",
+    "role:admin",
+]
+RULED = {"subject": "orders.*", "max_message_bytes": 10, "publishers": ["shop", "role:admin"]}
+
+
+def test_a_channel_is_made_with_rules(artcafe: CommandLine, stub: RestStub) -> None:
+    result = artcafe("channels", "create", "orders", *RULES, "--subscriber", "role:viewer")
+
+    assert result.exit_code == 0, result.stderr
+    assert stub.last().body == {"name": "orders", **RULED, "subscribers": ["role:viewer"]}
+    assert "publishers         shop, role:admin" in result.stdout
+
+
+def test_only_what_is_named_is_changed_and_null_clears(artcafe: CommandLine, stub: RestStub) -> None:
+    stub.channels["orders"] = {"id": "orders"}
+
+    artcafe("channels", "update", "orders", *RULES)
+    assert stub.last().body == RULED
+    artcafe("channels", "update", "orders", "--name", "O", "--clear", "publishers", "--clear", "subject")
+    assert (stub.last().method, stub.last().path) == ("PUT", "/api/v1/channels/orders")
+    assert stub.last().body == {"name": "O", "publishers": None, "subject": None}
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["--clear", "name"], ["--clear", "subject", "--subject", "a"], ["--max-message-bytes", "0"]]
+)
+def test_a_change_that_is_none_is_wrong_usage(artcafe: CommandLine, stub: RestStub, words: list[str]) -> None:
+    assert artcafe("channels", "update", "orders", *words).exit_code == 2
+    assert stub.asked == []
+
+
+def test_a_message_may_name_its_subject_and_be_the_platforms(artcafe: CommandLine, stub: RestStub) -> None:
+    result = artcafe("channels", "publish", "orders", "{}", "--subject", "orders.new", "--as-system")
+
+    assert result.stdout == "Published to orders.new as m1.\n"
+    assert stub.last().query == {"subject": "orders.new", "as": "system"}
+
+
+def test_channels_are_searched_and_sorted(artcafe: CommandLine, stub: RestStub) -> None:
+    result = artcafe("channels", "list", "--search", "task", "--order", "-name")
+
+    assert stub.last().query == {"q": "task", "order": "-name"}
+    assert result.stdout == "No such channels.\n"

@@ -31,6 +31,13 @@ def group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LazyGroup:
     return LazyGroup("group", sections=sections)
 
 
+def test_names_are_completed_from_the_table(group: LazyGroup) -> None:
+    items = group.shell_complete(click.Context(group), "s")
+
+    assert [(item.value, item.help) for item in items] == [("second", "The second.")]
+    assert "lazy_second" not in sys.modules
+
+
 def test_help_is_written_from_the_table(group: LazyGroup) -> None:
     result = CliRunner().invoke(group, ["--help"])
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 import pytest
 
-from artcafe.cli.parameters import JsonText, PublicKeyFile, given
+from artcafe.cli.parameters import JsonFile, JsonText, PublicKeyFile, changes, given
 from tests.kit.ssh_keys import make_key
 
 
@@ -64,3 +64,32 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_only_what_was_given_is_sent() -> None:
     assert given({"a": None, "b": False, "c": ""}) == {"b": False, "c": ""}
+
+
+def test_json_is_read_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_bytes('{"ü": 1}'.encode())
+
+    assert JsonFile(mapping=True).convert(str(path), None, None) == {"ü": 1}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(b"[1]", "not a JSON object"), (b"\xff", "not JSON"), (None, "No such")]
+)
+def test_a_file_without_json_is_refused(tmp_path: Path, content: bytes | None, words: str) -> None:
+    path = tmp_path / "x.json"
+    if content is not None:
+        path.write_bytes(content)
+
+    with pytest.raises(click.BadParameter, match=words):
+        JsonFile(mapping=True).convert(str(path), None, None)
+
+
+def test_changes_are_what_was_given_and_what_is_cleared() -> None:
+    assert changes({"a": 1, "b": None, "c": False}, ["b"]) == {"a": 1, "c": False, "b": None}
+
+
+@pytest.mark.parametrize(("fields", "clear"), [({}, []), ({"a": None}, []), ({"a": 1}, ["a"])])
+def test_changes_that_are_none_are_wrong_usage(fields: dict[str, object], clear: list[str]) -> None:
+    with pytest.raises(click.UsageError):
+        changes(fields, clear)

@@ -45,7 +45,7 @@ def test_no_rows_are_told(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_record_leaves_out_what_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    print_record({"id": "a", "last_seen": None, "metadata": {}, "enabled": False}, hide={"id"})
+    print_record({"id": "a", "last_seen": None, "metadata": {}, "enabled": False, "etag": "x"}, hide={"id"})
 
     assert [line.split() for line in capsys.readouterr().out.splitlines()] == [["enabled", "no"]]
 

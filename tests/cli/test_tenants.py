@@ -121,3 +121,46 @@ def test_deleting_without_a_question_for_programs(artcafe: CommandLine, stub: Re
 
     assert json.loads(result.stdout) == {"id": "acme", "deleted": True}
     assert stub.tenants == {}
+
+
+def test_the_operators_documents_are_accepted_when_it_is_made(artcafe: CommandLine, stub: RestStub) -> None:
+    artcafe(
+        "tenants",
+        "create",
+        "Acme",
+        "--terms-version",
+        "1",
+        "--privacy-version",
+        "2",
+        "--logo-url",
+        "http://h",
+    )
+
+    assert stub.last().body == {
+        "name": "Acme",
+        "terms_version": "1",
+        "privacy_version": "2",
+        "logo_url": "http://h",
+    }
+
+
+def test_fields_are_cleared(artcafe: CommandLine, stub: RestStub) -> None:
+    artcafe("tenants", "create", "Acme")
+
+    artcafe("tenants", "update", "acme", "--primary-color", "#1a2b3c", "--clear", "website")
+
+    assert stub.last().body == {"primary_color": "#1a2b3c", "website": None}
+    assert artcafe("tenants", "update", "acme", "--clear", "website", "--website", "x").exit_code == 2
+    assert artcafe("tenants", "update", "acme", "--clear", "name").exit_code == 2
+
+
+def test_the_limits_of_its_plan_are_shown(artcafe: CommandLine, stub: RestStub) -> None:
+    artcafe("tenants", "create", "Acme")
+    stub.tenants["acme"]["limits"] = {"max_agents": 3, "max_storage_bytes": None}
+
+    lines = [line.split() for line in artcafe("tenants", "show", "acme").stdout.splitlines()]
+
+    assert ["max", "agents", "3"] in lines
+    assert ["max", "storage", "bytes", "unlimited"] in lines
+    told = json.loads(artcafe("tenants", "show", "acme", "--json").stdout)
+    assert told["limits"] == {"max_agents": 3, "max_storage_bytes": None}

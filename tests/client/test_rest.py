@@ -1,36 +1,15 @@
-"""Management calls against a stand-in server: what is sent, what comes back, what every failure becomes."""
+"""Management calls against a stand-in server: what is asked for, and what of the answer is given."""
 
-import asyncio
-import socket
-import ssl
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address
-from pathlib import Path
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.responses import JSONResponse, Response
 
-from artcafe.client.rest import Rest, UnreachableError
+from artcafe.client.rest import Rest
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
-from tests.kit.rest_stub import SECRET, TOKEN, RestStub, problem, rest_stub, unused_url
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[RestStub]:
-    with rest_stub() as stub:
-        yield stub
-
-
-@pytest.fixture
-def stub(running: RestStub) -> RestStub:
-    running.forget()
-    return running
+from tests.kit.rest_stub import SECRET, TAG, TOKEN, RestStub
 
 
 async def test_the_token_and_the_tenant_travel_as_headers(stub: RestStub) -> None:
@@ -125,180 +104,210 @@ async def test_a_local_token_is_asked_for_with_what_was_given(stub: RestStub) ->
     assert stub.asked[-1].body == {"secret": SECRET, "tenant": "acme", "role": "viewer"}
 
 
-@pytest.mark.parametrize("segment", ["", ".", ".."])
-async def test_an_id_that_would_name_another_place_is_not_sent(stub: RestStub, segment: str) -> None:
+async def test_agents_are_asked_for_by_what_is_named(stub: RestStub) -> None:
     async with Rest(stub.url, "t") as rest:
-        with pytest.raises(ArtcafeError) as refused:
-            await rest.delete_key("planner", segment)
+        await rest.agents(type="llm", capability="travel", tag="eu", enabled=False, q="plan", order="-name")
+        assert stub.last().query == {
+            "type": "llm",
+            "capability": "travel",
+            "tag": "eu",
+            "enabled": "false",
+            "q": "plan",
+            "order": "-name",
+        }
+        await rest.channels(q="task", order="created_at")
 
-    assert refused.value.code is Code.bad_request
-    assert stub.asked == []
+    assert stub.last().query == {"q": "task", "order": "created_at"}
 
 
-async def test_an_id_stays_one_segment(stub: RestStub) -> None:
+async def test_a_record_has_the_tag_that_a_change_can_be_bound_to(stub: RestStub) -> None:
+    stub.add_agent("planner")
+    stub.channels["tasks"] = {"id": "tasks"}
+
     async with Rest(stub.url, "t") as rest:
-        with pytest.raises(ArtcafeError):
-            await rest.agent("../tenants/acme?x=1#y")
+        await rest.create_tenant(id="acme", name="Acme")
+        assert (await rest.agent("planner"))["etag"] == TAG
+        assert (await rest.channel("tasks"))["etag"] == TAG
+        assert (await rest.tenant("acme"))["etag"] == TAG
+        changes: list[Callable[[], Awaitable[Any]]] = [
+            lambda: rest.change_agent("planner", if_match=TAG, name="P"),
+            lambda: rest.change_channel("tasks", if_match=TAG, subject=None),
+            lambda: rest.change_tenant("acme", if_match=TAG, name="A"),
+            lambda: rest.delete_agent("planner", if_match=TAG),
+            lambda: rest.delete_channel("tasks", if_match=TAG),
+            lambda: rest.delete_tenant("acme", if_match=TAG),
+        ]
+        for change in changes:
+            await change()
+            assert stub.last().headers["if-match"] == TAG
+            assert "if_match" not in (stub.last().body or {})
 
-    assert stub.last().path == "/api/v1/agents/..%2Ftenants%2Facme%3Fx%3D1%23y"
-    assert stub.last().query == {}
+
+async def test_a_creation_can_be_asked_for_once(stub: RestStub) -> None:
+    stub.answers["POST", "/api/v1/tenants/acme/members"] = JSONResponse({"user_id": "u"})
+    stub.answers["POST", "/api/v1/tenants/acme/invitations"] = JSONResponse({"invitation": {}, "token": "x"})
+
+    async with Rest(stub.url, "t") as rest:
+        creations: list[Callable[[], Awaitable[Any]]] = [
+            lambda: rest.create_tenant(name="a", idempotency_key="k"),
+            lambda: rest.create_agent(name="a", idempotency_key="k"),
+            lambda: rest.add_key("a", "ssh-ed25519 AAAA", idempotency_key="k"),
+            lambda: rest.create_channel(name="a", idempotency_key="k"),
+            lambda: rest.add_member("acme", user_id="u", idempotency_key="k"),
+            lambda: rest.create_invitation("acme", idempotency_key="k"),
+        ]
+        for create in creations:
+            await create()
+            assert stub.last().headers["idempotency-key"] == "k"
+            assert "idempotency_key" not in stub.last().body
 
 
-@pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "žeton"])
-def test_a_token_that_is_no_header_value_is_refused(token: str) -> None:
-    with pytest.raises(ArtcafeError) as refused:
-        Rest("http://127.0.0.1:1", token)
+async def test_a_message_may_name_its_subject_and_be_the_platforms(stub: RestStub) -> None:
+    async with Rest(stub.url, "t") as rest:
+        await rest.publish("tasks", {"n": 1})
+        assert stub.last().query == {}
+        await rest.publish("tasks", {"n": 1}, "tasks.new", as_system=True)
 
-    assert token not in refused.value.message or token == ""
+    assert stub.last().query == {"subject": "tasks.new", "as": "system"}
+
+
+MEMBERS = "/api/v1/tenants/acme/members"
+INVITATIONS = "/api/v1/tenants/acme/invitations"
+GONE = Response(status_code=204)
+
+Call = Callable[[Rest], Awaitable[Any]]
 
 
 @pytest.mark.parametrize(
-    "url", ["", "127.0.0.1:8000", "ftp://127.0.0.1", "http://", "http://[", "http://a:x"]
-)
-def test_an_address_that_is_none_is_refused(url: str) -> None:
-    with pytest.raises(ArtcafeError) as refused:
-        Rest(url)
-
-    assert refused.value.code is Code.bad_request
-
-
-async def test_a_refusal_keeps_the_servers_code_words_and_hint(stub: RestStub) -> None:
-    stub.answers["GET", "/api/v1/agents"] = problem(
-        429, "too_many_connections", "Wait a little.", **{"retry-after": "7"}
-    )
-
-    async with Rest(stub.url, "t") as rest:
-        with pytest.raises(ArtcafeError) as refused:
-            await rest.agents()
-
-    assert refused.value.code is Code.too_many_connections
-    assert refused.value.message == "Wait a little."
-    assert refused.value.retry_after == 7
-
-
-@pytest.mark.parametrize(
-    ("status", "code"),
-    [(403, Code.forbidden), (418, Code.bad_request), (500, Code.unavailable), (502, Code.unavailable)],
-)
-async def test_a_refusal_without_a_code_is_read_by_its_status(
-    stub: RestStub, status: int, code: Code
-) -> None:
-    stub.answers["GET", "/api/v1/agents"] = PlainTextResponse("<html>", status)
-
-    async with Rest(stub.url, "t") as rest:
-        with pytest.raises(ArtcafeError) as refused:
-            await rest.agents()
-
-    assert refused.value.code is code
-    assert str(status) in refused.value.message
-    assert "<html>" not in refused.value.message
-
-
-async def test_the_plain_detail_of_older_servers_is_kept(stub: RestStub) -> None:
-    stub.answers["GET", "/api/v1/agents"] = JSONResponse({"detail": "No agents today."}, 404)
-
-    async with Rest(stub.url, "t") as rest:
-        with pytest.raises(ArtcafeError, match="not_found: No agents today"):
-            await rest.agents()
-
-
-@pytest.mark.parametrize(
-    "answer",
+    ("call", "method", "path", "body", "query", "answer", "given"),
     [
-        PlainTextResponse("<html>It works!</html>"),
-        JSONResponse([1]),
-        JSONResponse({"agents": None}),
-        JSONResponse({}),
+        (lambda rest: rest.members("acme"), "GET", MEMBERS, None, {}, [{"user_id": "u"}], [{"user_id": "u"}]),
+        (lambda rest: rest.member("acme", "a|b"), "GET", f"{MEMBERS}/a%7Cb", None, {}, {"n": 1}, {"n": 1}),
+        (
+            lambda rest: rest.add_member("acme", user_id="u", role="admin"),
+            "POST",
+            MEMBERS,
+            {"user_id": "u", "role": "admin"},
+            {},
+            {"n": 1},
+            {"n": 1},
+        ),
+        (
+            lambda rest: rest.change_member("acme", "u", role="viewer"),
+            "PUT",
+            f"{MEMBERS}/u",
+            {"role": "viewer"},
+            {},
+            {"n": 1},
+            {"n": 1},
+        ),
+        (lambda rest: rest.remove_member("acme", "u"), "DELETE", f"{MEMBERS}/u", None, {}, None, None),
+        (
+            lambda rest: rest.invitations("acme"),
+            "GET",
+            INVITATIONS,
+            None,
+            {},
+            {"invitations": [{"id": "i"}], "next_token": None},
+            [{"id": "i"}],
+        ),
+        (
+            lambda rest: rest.create_invitation("acme", role="admin"),
+            "POST",
+            INVITATIONS,
+            {"role": "admin"},
+            {},
+            {"token": "x"},
+            {"token": "x"},
+        ),
+        (
+            lambda rest: rest.revoke_invitation("acme", "i"),
+            "DELETE",
+            f"{INVITATIONS}/i",
+            None,
+            {},
+            None,
+            None,
+        ),
+        (
+            lambda rest: rest.accept_invitation("a.b.c"),
+            "POST",
+            "/api/v1/invitations/accept",
+            {"token": "a.b.c"},
+            {},
+            {"tenant_id": "acme"},
+            {"tenant_id": "acme"},
+        ),
+        (
+            lambda rest: rest.legal_versions(),
+            "GET",
+            "/api/v1/legal/versions",
+            None,
+            {},
+            {"terms": None},
+            {"terms": None},
+        ),
+        (
+            lambda rest: rest.acceptances("acme"),
+            "GET",
+            "/api/v1/tenants/acme/legal",
+            None,
+            {},
+            {"acceptances": [{"version": "1"}], "next_token": None},
+            [{"version": "1"}],
+        ),
+        (
+            lambda rest: rest.accept_legal("acme", terms_version="1"),
+            "POST",
+            "/api/v1/tenants/acme/legal",
+            {"terms_version": "1"},
+            {},
+            {"acceptances": [{"version": "1"}], "next_token": None},
+            [{"version": "1"}],
+        ),
+        (
+            lambda rest: rest.usage("2026-11-01", "2026-11-02"),
+            "GET",
+            "/api/v1/usage-metrics",
+            None,
+            {"start_date": "2026-11-01", "end_date": "2026-11-02"},
+            {"metrics": []},
+            {"metrics": []},
+        ),
+        (
+            lambda rest: rest.billing(),
+            "GET",
+            "/api/v1/usage-metrics/billing",
+            None,
+            {},
+            {"plan": "x"},
+            {"plan": "x"},
+        ),
+        (
+            lambda rest: rest.audit(actor="u", action="agent.create", target="planner", most=1),
+            "GET",
+            "/api/v1/audit",
+            None,
+            {"actor": "u", "action": "agent.create", "target": "planner"},
+            {"entries": [{"id": "1"}, {"id": "2"}], "next_token": "more"},
+            [{"id": "1"}],
+        ),
     ],
 )
-async def test_another_server_at_the_address_is_told(stub: RestStub, answer: PlainTextResponse) -> None:
-    stub.answers["GET", "/api/v1/agents"] = answer
+async def test_every_other_call(
+    stub: RestStub,
+    call: Call,
+    method: str,
+    path: str,
+    body: object,
+    query: dict[str, str],
+    answer: object,
+    given: object,
+) -> None:
+    stub.answers[method, path] = GONE if answer is None else JSONResponse(answer)
 
     async with Rest(stub.url, "t") as rest:
-        with pytest.raises(ArtcafeError, match="not an ArtCafe platform"):
-            await rest.agents()
+        assert await call(rest) == given
 
-
-async def test_nothing_at_the_address_has_an_error_of_its_own() -> None:
-    url = unused_url()
-
-    async with Rest(url, "t") as rest:
-        assert await rest.answers() is False
-        with pytest.raises(UnreachableError) as refused:
-            await rest.agents()
-
-    assert refused.value.url == url
-    assert refused.value.code is Code.unavailable
-
-
-async def test_whatever_answers_is_there(stub: RestStub) -> None:
-    stub.answers["GET", "/api/v1/health"] = problem(503, "unavailable", "The bus is away.")
-
-    async with Rest(stub.url) as rest:
-        assert await rest.answers() is True
-
-
-async def test_silence_ends_after_the_timeout() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        async with Rest(f"http://127.0.0.1:{silent.getsockname()[1]}", "t", timeout=0.1) as rest:
-            with pytest.raises(ArtcafeError) as refused:
-                await rest.delete_tenant("acme")
-
-    assert refused.value.code is Code.unavailable
-    assert "not known" in refused.value.message
-
-
-async def test_a_server_without_tls_is_not_called_away(stub: RestStub) -> None:
-    async with Rest(stub.url.replace("http:", "https:"), "t") as rest:
-        with pytest.raises(ArtcafeError, match="No TLS connection") as refused:
-            await rest.tenants()
-
-    assert not isinstance(refused.value, UnreachableError)
-
-
-async def test_a_certificate_that_nobody_vouches_for_is_told(tmp_path: Path) -> None:
-    context = self_signed(tmp_path)
-    serving = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0, ssl=context)
-    async with serving:
-        url = f"https://127.0.0.1:{serving.sockets[0].getsockname()[1]}"
-        async with Rest(url, "t") as rest:
-            with pytest.raises(ArtcafeError, match="is not one this machine trusts"):
-                await rest.tenants()
-
-
-async def test_the_callers_own_authorities_are_believed(tmp_path: Path) -> None:
-    context = self_signed(tmp_path)
-    serving = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0, ssl=context)
-    async with serving:
-        url = f"https://127.0.0.1:{serving.sockets[0].getsockname()[1]}"
-        tls = ssl.create_default_context(cafile=tmp_path / "server.pem")
-        async with Rest(url, "t", tls=tls) as rest:
-            with pytest.raises(ArtcafeError, match="The connection to the server broke"):
-                await rest.tenants()
-
-
-def self_signed(folder: Path) -> ssl.SSLContext:
-    """A server's TLS with a certificate of its own making, for 127.0.0.1."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    here = x509.IPAddress(IPv4Address("127.0.0.1"))
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([here]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path = folder / "server.pem"
-    path.write_bytes(pem + certificate.public_bytes(serialization.Encoding.PEM))
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(path)
-    return context
+    assert [(asked.method, asked.path, asked.body) for asked in stub.asked] == [(method, path, body)]
+    assert stub.last().query == query

@@ -4,16 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from artcafe.client.calls import Calls
-from artcafe.client.routes import Routes, overlap
+from artcafe.client.routes import Routes
 from artcafe.client.subscription import Subscription
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
-from artcafe.wire.subjects import matches
 from tests.kit.scripted_server import message
 
 
@@ -169,41 +166,3 @@ async def test_a_refusal_that_passes_says_how_long_to_wait() -> None:
         routes.refuse(second, ArtcafeError(Code.rate_limited, retry_after=wait))
         assert await routes.settled() == told
         assert [asked(frame).subject for frame in routes.asks()] == ["b"]
-
-
-TOKENS = st.sampled_from(["a", "b", "agents", "inbox", "sys", "*"])
-PATTERNS = (
-    st.tuples(st.lists(TOKENS, min_size=1, max_size=4), st.booleans())
-    .map(lambda parts: ".".join(parts[0] + [">"] * parts[1]))
-    .filter(lambda pattern: not pattern.startswith(("inbox", "agents.>")))
-)
-SUBJECTS = [
-    f"{one}{two}{three}{four}"
-    for one in ("a", "b", "agents", "sys")
-    for two in ("", ".a", ".b")
-    for three in ("", ".a", ".b")
-    for four in ("", ".a", ".a.a")
-]
-
-
-@given(PATTERNS, PATTERNS)
-def test_overlap_is_symmetric_and_never_misses_a_common_subject(one: str, other: str) -> None:
-    assert overlap(one, other) == overlap(other, one)
-    if any(matches(one, subject) and matches(other, subject) for subject in SUBJECTS):
-        assert overlap(one, other)
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "common"),
-    [
-        ("a.*", "*.b", True),
-        ("a.*", "b.*", False),
-        ("a.>", "a", False),
-        ("a.>", "a.b.c", True),
-        (">", "a", True),
-        (">", "agents.planner.x", False),
-        ("a.*", "a.*.*", False),
-    ],
-)
-def test_overlap_of_known_pairs(one: str, other: str, common: bool) -> None:
-    assert overlap(one, other) is common

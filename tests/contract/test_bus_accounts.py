@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from artcafe.server.ports import Link
+from artcafe.server.ports.bus import Link
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.buses import BUFFER_BYTES, IDLE_SECONDS, Buses

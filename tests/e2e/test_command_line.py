@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from tests.kit.platform import RunningPlatform, artcafe, environment
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+Start = Callable[..., subprocess.Popen[str]]
 
 
 @pytest.fixture
@@ -35,9 +36,29 @@ def run(platform: RunningPlatform, tmp_path: Path) -> Run:
     return command
 
 
-def test_from_a_tenant_to_a_message(
-    platform: RunningPlatform, run: Run, tmp_path: Path, new_key: Callable[[], Path]
-) -> None:
+@pytest.fixture
+def start(platform: RunningPlatform) -> Iterator[Start]:
+    """`artcafe …` in the background; it is killed at the end if it still runs."""
+    begun: list[subprocess.Popen[str]] = []
+
+    def command(*words: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            artcafe(*words),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(ARTCAFE_DATA_DIR=str(platform.data_dir)),
+        )
+        begun.append(process)
+        return process
+
+    yield command
+    for process in begun:
+        process.kill()
+        process.communicate()
+
+
+def test_from_a_tenant_to_a_message(run: Run, start: Start, new_key: Callable[[], Path]) -> None:
     name = f"cli-{os.urandom(4).hex()}"
     first, second = new_key(), new_key()
     created = json.loads(run("tenants", "create", name, "--id", name, "--json").stdout)
@@ -49,13 +70,7 @@ def test_from_a_tenant_to_a_message(
     keys = json.loads(run("keys", "list", "planner", "--tenant", name, "--json").stdout)
     assert [key["status"] for key in keys] == ["active", "active"]
 
-    listener = subprocess.Popen(
-        artcafe("sub", "tasks", "-t", name, "-a", "planner", "-k", str(second), "--count", "2", "--json"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment(ARTCAFE_DATA_DIR=str(platform.data_dir)),
-    )
+    listener = start("sub", "tasks", "-t", name, "-a", "planner", "-k", str(second), "--count", "2", "--json")
     assert listener.stderr is not None
     assert "Subscribed" in listener.stderr.readline()
     run("pub", "tasks", '{"n": 1}', "-t", name, "-a", "planner", "-k", str(first))
@@ -73,6 +88,99 @@ def test_from_a_tenant_to_a_message(
     run("tenants", "delete", name, "--yes")
     gone = run("agents", "list", "-t", name, code=1)
     assert "not a member" in gone.stderr
+
+
+def test_people_rules_and_what_became_of_it(
+    platform: RunningPlatform, run: Run, start: Start, new_key: Callable[[], Path]
+) -> None:
+    name = f"cli-{os.urandom(4).hex()}"
+    here = ("-t", name)
+    run("tenants", "create", name, "--id", name, "--tier", "growth", "--primary-color", "#1a2b3c")
+    changed = run("tenants", "update", name, "--clear", "primary_color", "--website", "http://h", "--json")
+    assert json.loads(changed.stdout)["primary_color"] is None
+    assert "max agents              10" in run("tenants", "show", name).stdout
+
+    run("members", "add", "ada", "--role", "admin", *here)
+    run("members", "update", "ada", "--role", "viewer", *here)
+    members = json.loads(run("members", "list", "--json", *here).stdout)
+    assert {member["user_id"]: member["role"] for member in members} == {
+        "ada": "viewer",
+        "local-owner": "owner",
+    }
+    run("members", "remove", "ada", *here)
+    invitation = run("invitations", "create", "--role", "member", *here).stdout.splitlines()[-1]
+    [standing] = json.loads(run("invitations", "list", "--json", *here).stdout)
+    assert invitation.split(".")[:2] == [name, standing["id"]]
+    bob = platform.token(role="member")
+    joined = json.loads(run("invitations", "accept", "-", "--json", "--token", bob, stdin=invitation).stdout)
+    assert (joined["tenant_id"], joined["role"]) == (name, "member")
+    run("invitations", "accept", invitation, "--token", bob, code=1)
+    second = json.loads(run("invitations", "create", "--json", *here).stdout)["invitation"]["id"]
+    run("invitations", "revoke", second, *here)
+    assert run("invitations", "list", *here).stdout == "No invitation stands open.\n"
+
+    key = new_key()
+    run(
+        "agents",
+        "create",
+        "planner",
+        "--key",
+        f"{key}.pub",
+        "--tag",
+        "eu",
+        "--allow-publish",
+        "tasks.*",
+        *here,
+    )
+    run("agents", "update", "planner", "--deny-publish", "tasks.secret", *here)
+    [agent] = json.loads(run("agents", "list", "--tag", "eu", "--enabled", "--json", *here).stdout)
+    assert agent["policy"]["publish"] == {"allow": ["tasks.*"], "deny": ["tasks.secret"]}
+    assert run("agents", "list", "--tag", "us", *here).stdout == "No such agents.\n"
+    run("channels", "create", "tasks", "--subject", "tasks.*", "--max-message-bytes", "9", *here)
+    pub = ("-a", "planner", "-k", str(key), *here)
+    assert "policy" in run("pub", "tasks.secret", "1", *pub, code=1).stderr
+    run("pub", "tasks.new", '"0123456789"', *pub, code=1)
+    run(
+        "channels",
+        "update",
+        "tasks",
+        "--clear",
+        "max_message_bytes",
+        "--subscriber",
+        "planner",
+        "--subscriber",
+        "role:admin",
+        *here,
+    )
+
+    watcher = start("watch", "--json", "--channel", "tasks", "--count", "4", *here)
+    assert watcher.stderr is not None and watcher.stdout is not None
+    assert "Watching" in watcher.stderr.readline()
+    listener = start("sub", "tasks.*", "--count", "2", *pub)
+    assert json.loads(watcher.stdout.readline())["type"] == "agent.online"
+    assert listener.stderr is not None
+    assert "Subscribed" in listener.stderr.readline()
+    run("pub", "tasks.new", '"0123456789"', *pub)
+    assert "name one of them" in run("channels", "publish", "tasks", "{}", *here, code=1).stderr
+    run("channels", "publish", "tasks", "{}", "--subject", "tasks.old", "--as-system", *here)
+    out, said = watcher.communicate(timeout=30)
+    assert (watcher.returncode, listener.wait(30)) == (0, 0), said
+    first, second, last = [json.loads(line) for line in out.splitlines()]
+    assert [(event["topic"], event["from"]) for event in (first, second)] == [
+        ("tasks.new", "planner"),
+        ("tasks.old", "sys"),
+    ]
+    assert (last["type"], last["data"]["agent_id"]) == ("agent.offline", "planner")
+
+    used = json.loads(run("usage", "--json", *here).stdout)
+    assert used["totals"]["messages_count"] == 2
+    assert "agents this month     1" in run("usage", "--billing", *here).stdout
+    done = json.loads(run("audit", "--target", "planner", "--count", "1", "--json", *here).stdout)
+    assert [(entry["action"], entry["actor"]) for entry in done] == [("agent.update", "local-owner")]
+    assert "nothing to accept" in run("legal", "versions").stdout
+    assert run("legal", "accepted", *here).stdout == "Nothing was accepted.\n"
+    assert run("open").stdout == f"{platform.url}/docs\n"
+    run("tenants", "delete", name, "--yes")
 
 
 def test_tokens_of_roles(platform: RunningPlatform, run: Run, tenant: str) -> None:

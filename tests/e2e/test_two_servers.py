@@ -194,10 +194,14 @@ async def test_who_is_online_is_known_on_both(
     headers = {**installation.headers(), "x-tenant-id": "online"}
     async with httpx.AsyncClient(base_url=f"{installation.one.url}/api/v1", headers=headers) as rest:
         async with (
-            proven(installation.one.ws, "online", "a", key),
-            proven(installation.two.ws, "online", "a", key),
+            proven(installation.one.ws, "online", "a", key) as here,
+            proven(installation.two.ws, "online", "a", key) as there,
         ):
+            await here.subscribe("x")
+            await there.subscribe("y")
             await _until(rest, connections=2)
+            shown = (await rest.get("/agents/a")).json()["agent"]
+            assert shown["channel_subscriptions"] == ["x", "y"]
         await _until(rest, connections=0)
 
 

@@ -1,5 +1,6 @@
 """The REST API over an installation in memory, called in this process, and who calls it."""
 
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,14 +8,20 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
+from artcafe.server.api.application import create_app
 from artcafe.server.api.deps import UseCases
-from artcafe.server.app import create_app
+from artcafe.server.api.pages import PageTokens
+from artcafe.server.core.throttle import Throttle
 from artcafe.server.domain.ids import UserId
 from artcafe.server.domain.tenant import Role
-from artcafe.server.ports import Issuer
+from artcafe.server.identity.sealing import AesSealer
+from artcafe.server.ports.identity import Issuer
+from artcafe.server.process import new_id
+from artcafe.server.store.answers import AnswerTable
+from artcafe.server.store.table import Table
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
-from tests.kit.installation import ACME, OTHER, Installation
+from tests.kit.installation import ACME, OTHER, SECRET, Installation
 
 MAX_BODY = 20_000
 SERVER = "wss://pubsub.example.com"
@@ -73,27 +80,37 @@ class Api:
     checks: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
     hosts: list[str] = field(default_factory=list)
     app: FastAPI = field(init=False)
+    cases: UseCases = field(init=False)
 
     def __post_init__(self) -> None:
         process = self.installation.process
         self.checks |= {"bus": self.installation.bus.ping, "store": self.installation.memory.ping}
         cases = UseCases(
             tenants=process.tenants,
+            invitations=process.invitations,
+            legal=process.legal,
+            audit=process.audit,
             agents=process.agents,
             channels=process.channels,
             messages=process.messages,
             login=process.login,
             presence=process.presence,
             meter=process.meter,
+            directory=process.directory,
+            throttle=Throttle(process.directory, self.installation.clock),
+            answers=AnswerTable(Table(self.installation.store)),
+            sealer=AesSealer(SECRET, os.urandom),
+            pages=PageTokens(SECRET),
             tokens=self.tokens,
             issuer=self.issuer,
             clock=self.installation.clock,
             server_name=self._server_name,
+            client_address=lambda peer, forwarded_for: forwarded_for or peer,
             checks=self.checks,
             version="1.2.3",
         )
-        self.app = self.application or create_app(cases, MAX_BODY)
-        self.app.state.use_cases = cases
+        self.app = self.application or create_app(cases, MAX_BODY, new_id)
+        self.cases = self.app.state.use_cases = cases
 
     def _server_name(self, host: str) -> str:
         self.hosts.append(host)
@@ -137,7 +154,8 @@ def problem(answer: httpx.Response, code: Code, status: int | None = None) -> di
     assert body["title"]
     assert isinstance(body["detail"], str)
     assert body["detail"]
-    assert set(body) <= {"type", "title", "status", "code", "detail", "retry_after_ms"}
+    assert body["request_id"] == answer.headers["x-request-id"]
+    assert set(body) <= {"type", "title", "status", "code", "detail", "request_id", "retry_after_ms"}
     assert ("www-authenticate" in answer.headers) == (answer.status_code == 401)
     return body
 

@@ -12,12 +12,13 @@ from artcafe.server.bus.control import ControlLink
 from artcafe.server.bus.memory import MemoryBus
 from artcafe.server.bus.tenants import TenantLinks
 from artcafe.server.domain.tenant import Tenant
-from artcafe.server.ports import Accounts, Bus, Control, Link
+from artcafe.server.ports.bus import Accounts, Bus, Control, Link
 from tests.kit.nats import Nats, make_tenant
 
 IDLE_SECONDS = 0.1
 BUFFER_BYTES = 256 * 1024
 PATIENCE = 0.5
+ANSWER_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Buses:
 @asynccontextmanager
 async def memory_buses(_nats: Nats) -> AsyncIterator[Buses]:
     """One MemoryBus."""
-    bus = MemoryBus(idle_seconds=IDLE_SECONDS, buffer_bytes=BUFFER_BYTES)
+    bus = MemoryBus(idle_seconds=IDLE_SECONDS, buffer_bytes=BUFFER_BYTES, answer_seconds=ANSWER_SECONDS)
     yield Buses(bus, bus, bus, bus, bus)
 
 
@@ -55,8 +56,8 @@ async def nats_buses(nats: Nats) -> AsyncIterator[Buses]:
         nats.authority() as authority,
         tenant_links(nats) as bus,
         tenant_links(nats) as other_bus,
-        ControlLink(nats.url, nats.operator, patience=PATIENCE) as control,
-        ControlLink(nats.url, nats.operator, patience=PATIENCE) as other_control,
+        control_link(nats) as control,
+        control_link(nats) as other_control,
     ):
         yield Buses(bus, other_bus, authority, control, other_control)
 
@@ -77,6 +78,11 @@ def tenant_links(
         buffer_bytes=buffer_bytes,
         patience=patience,
     )
+
+
+def control_link(nats: Nats) -> ControlLink:
+    """The control link of one process, to enter; quick to give up."""
+    return ControlLink(nats.url, nats.operator, patience=PATIENCE, answer_seconds=ANSWER_SECONDS)
 
 
 OpenBuses: TypeAlias = Callable[[Nats], AbstractAsyncContextManager[Buses]]

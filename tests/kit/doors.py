@@ -1,17 +1,18 @@
 """A gateway of a few lines, for one connection."""
 
 import asyncio
-from typing import Any
 
 from artcafe.server.bus.memory import BUFFER_BYTES, MemoryLink
+from artcafe.server.domain.access import Rights
 from artcafe.server.domain.ids import AgentId, TenantId
+from artcafe.server.domain.policy import Policy
 from artcafe.server.domain.principal import AgentPrincipal
 from artcafe.server.gateway.connection import Connection
-from artcafe.server.gateway.dialects import Plain
+from artcafe.server.gateway.dialects import Dialect, Plain
+from artcafe.server.gateway.entry import Entry, Proven
 from artcafe.server.gateway.hub import Member, TenantHub
 from artcafe.server.gateway.session import Session, Work
 from artcafe.wire import frames
-from artcafe.wire.challenge import Challenge
 from tests.kit.installation import counting
 from tests.kit.issuers import StoppedClock
 from tests.kit.scripted_peer import ScriptedPeer
@@ -20,7 +21,7 @@ from tests.kit.unreliable_bus import Tap, UnreliableLink
 
 ACME = TenantId("acme")
 PLANNER = AgentPrincipal(ACME, AgentId("planner"), "SHA256:x")
-CHALLENGE = Challenge("wss://example.com", "acme", "planner", "c1", "n" * 43, 1_764_000_030)
+QUESTION = frames.Challenge(namespace="n", nonce="n" * 43, expires_at="2025", text="Sign this.")
 
 
 class Door:
@@ -33,7 +34,7 @@ class Door:
         self.link = UnreliableLink(MemoryLink(BUFFER_BYTES))
         self.hub = TenantHub(ACME, self.link)
         self.events: list[str] = []
-        self.answers: list[frames.Auth] = []
+        self.answers: list[bytes] = []
         self.tasks: set[asyncio.Task[None]] = set()
 
     def start(self, work: Work) -> None:
@@ -42,28 +43,36 @@ class Door:
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
-    async def prove(self, challenge: Challenge, auth: frames.Auth) -> AgentPrincipal:
-        """The planner, whatever was signed."""
-        assert challenge is CHALLENGE
-        self.answers.append(auth)
-        await self.proving.through()
-        return PLANNER
+    def question(self) -> frames.Challenge:
+        """entry.Way: what this door asks everybody."""
+        return QUESTION
 
-    async def admit(self, connection: Connection, principal: AgentPrincipal) -> Session:
+    async def prove(self, message: bytes) -> Proven:
+        """entry.Way: the planner, whatever is answered."""
+        self.answers.append(message)
+        await self.proving.through()
+        return Proven(PLANNER)
+
+    async def admit(self, connection: Connection, proven: Proven) -> Session:
         """A session on a bus in memory."""
         await self.admitting.through()
         return Session(
-            principal=principal,
+            principal=proven.principal,
             client=connection,
             hub=self.hub,
             member=Member(connection, connection.dialect),
+            rights=Rights(proven.principal, Policy(), []),
             dialect=connection.dialect,
             limits=frames.Limits(max_payload_bytes=1000, messages_per_second=200, subscriptions=8),
             clock=StoppedClock(),
             new_message_id=counting("m"),
-            count=lambda subject, size: None,
+            count=lambda sender, subject, channels, size: None,
             start=self.start,
         )
+
+    async def renew(self, connection: Connection, token: str) -> int:
+        """Any token is good for ever, nearly."""
+        return 2_000_000_000
 
     def opened(self, connection: Connection) -> None:
         """Said once."""
@@ -74,17 +83,10 @@ class Door:
         self.events.append("closed")
 
 
-def arrive(door: Door, **changes: Any) -> ScriptedPeer:
-    """A socket opens, in band unless told."""
-    given: dict[str, Any] = {
-        "connection_id": "c1",
-        "remote": "192.0.2.1",
-        "since": 0.0,
-        "dialect": Plain(),
-    }
-    if "principal" not in changes:
-        given["challenge"] = CHALLENGE
-    return ScriptedPeer(Connection(door, **{**given, **changes}))
+def arrive(door: Door, proven: AgentPrincipal | None = None, dialect: Dialect | None = None) -> ScriptedPeer:
+    """A socket opens: of somebody proven, or of somebody who is to be asked."""
+    entry = Entry(dialect or Plain(), door if proven is None else Proven(proven))
+    return ScriptedPeer(Connection(door, entry, connection_id="c1", remote="192.0.2.1", since=0.0))
 
 
 async def enter(door: Door) -> ScriptedPeer:

@@ -5,18 +5,31 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from artcafe.server.domain.ids import AgentId, TenantId
-from artcafe.server.domain.principal import Human
-from artcafe.server.domain.revocation import TOPIC
-from artcafe.server.gateway.gateway import AGENT_PATH, Gateway, GatewayLimits
+import msgspec
+
+from artcafe.server.core.presence import TOPIC as ASKED
+from artcafe.server.domain.change import TOPIC as CHANGED
+from artcafe.server.domain.change import Change
+from artcafe.server.domain.ids import AgentId, TenantId, UserId
+from artcafe.server.domain.principal import Human, User
+from artcafe.server.domain.revocation import TOPIC as REVOKED
+from artcafe.server.domain.tenant import Role
+from artcafe.server.gateway.agents import AGENT_PATH
+from artcafe.server.gateway.gateway import Gateway, GatewayLimits
 from artcafe.server.gateway.handshake import Accept, Upgrade
-from artcafe.server.ports import Subscription
-from artcafe.server.store.item import Item, ItemStore, Op
+from artcafe.server.ports.bus import Subscription
+from artcafe.server.store.agents import AgentTable
+from artcafe.server.store.channels import ChannelTable
+from artcafe.server.store.item import Item, ItemStore, Op, Page
+from artcafe.server.store.near import NearCache
 from artcafe.server.store.table import Table
 from artcafe.server.store.tenants import TenantTable
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.frames import SUBPROTOCOL
 from tests.kit.deadlines import eventually
 from tests.kit.installation import ACME, Installation, Process, counting
+from tests.kit.issuers import StoppedClock
 from tests.kit.scripted_peer import ScriptedPeer
 from tests.kit.signing import KeyPair
 from tests.kit.turns import turns
@@ -24,6 +37,7 @@ from tests.kit.unreliable_bus import Tap, UnreliableBus
 from tests.kit.unreliable_store import UnreliableStore
 
 ADDRESS = "192.0.2.1"
+DASHBOARD_PATH = "/api/v1/ws/dashboard"
 
 LIMITS = GatewayLimits(
     max_payload_bytes=1000,
@@ -37,14 +51,21 @@ LIMITS = GatewayLimits(
 
 
 class WaitingStore(UnreliableStore):
-    """A store whose reads and writes wait at a tap."""
+    """A store whose reads and writes wait at a tap. `read` has what was read, also by queries."""
 
     def __init__(self, store: ItemStore) -> None:
         super().__init__(store)
         self.reading, self.writing = Tap(), Tap()
+        self.read: list[str] = []
+
+    async def query(self, pk: str, prefix: str = "", limit: int = 100, cursor: str | None = None) -> Page:
+        """See ItemStore; waits for nothing."""
+        self.read.append(prefix)
+        return await super().query(pk, prefix, limit, cursor)
 
     async def get(self, pk: str, sk: str) -> Item | None:
         """See ItemStore; what was read is what there was before it waited."""
+        self.read.append(sk)
         item = await super().get(pk, sk)
         await self.reading.through()
         return item
@@ -55,12 +76,47 @@ class WaitingStore(UnreliableStore):
         return await super().transact(ops)
 
 
+@dataclass(frozen=True)
+class KnownClaims:
+    """ports.Claims."""
+
+    subject: str
+    expires: int
+    tenant_claim: str | None = None
+    email: str | None = None
+
+
+class KnownTokens:
+    """ports.TokenVerifier: it knows what it gave out, and nothing else."""
+
+    def __init__(self, clock: StoppedClock) -> None:
+        self._clock = clock
+        self._known: dict[str, KnownClaims] = {}
+        self.verifying = Tap()
+
+    def give(self, subject: str, seconds: float = 3600) -> str:
+        """A token of this user, good for so long."""
+        token = f"token-{len(self._known)}-{subject}"
+        self._known[token] = KnownClaims(subject, int(self._clock.now() + seconds))
+        return token
+
+    async def verify(self, token: str) -> KnownClaims:
+        """See the port."""
+        await self.verifying.through()
+        claims = self._known.get(token)
+        if claims is None:
+            raise ArtcafeError(Code.unauthorized, "The token is not valid here.")
+        if claims.expires <= self._clock.now():
+            raise ArtcafeError(Code.token_expired)
+        return claims
+
+
 @dataclass
 class House:
     """A gateway, and everything it stands on.
 
-    `login_store` is what logins are proven by, `admission_store` what admission reads the tenant from;
-    the installation's own store, by which humans act, waits for neither.
+    `login_store` is what logins are proven by, `admission_store` what admission reads from; the
+    installation's own store, by which humans act, waits for neither.
     """
 
     gateway: Gateway
@@ -71,7 +127,8 @@ class House:
     admission_store: WaitingStore
     olivia: Human
     key: KeyPair
-    hearing: Subscription
+    tokens: KnownTokens
+    hearing: list[Subscription]
 
     async def knock(
         self,
@@ -107,6 +164,27 @@ class House:
         await peer.expect("welcome", agent=agent, tenant=tenant)
         return peer
 
+    async def look(
+        self, path: str = DASHBOARD_PATH, headers: Mapping[str, str] | None = None, **query: str
+    ) -> ScriptedPeer:
+        """A dashboard's socket that opened. Raises what the endpoint raises."""
+        given = {name: [value] for name, value in query.items()}
+        answer = await self.gateway.endpoint(Upgrade(path, given, headers or {}, (), ADDRESS, "example.com"))
+        assert isinstance(answer, Accept)
+        assert answer.protocol is None
+        return ScriptedPeer(answer.handler, ADDRESS)
+
+    async def watch(self, user: str = "olivia", seconds: float = 3600) -> ScriptedPeer:
+        """A dashboard's socket whose human is in."""
+        peer = await self.look()
+        peer.say(type="auth", token=self.tokens.give(user, seconds), tenant_id=ACME)
+        await peer.expect("connected", user_id=user, tenant_id=ACME)
+        return peer
+
+    async def join(self, user: str, role: Role) -> None:
+        """A member of `acme` in this role."""
+        await self.installation.process.tenants.admit(ACME, User(UserId(user)), role)
+
     async def swept(self, inside: ScriptedPeer) -> None:
         """The gateway has looked at everything once more, and so at this connection."""
         asked = inside.asked
@@ -122,7 +200,7 @@ class House:
     def counts(self, tenant: TenantId = ACME) -> tuple[int, int, int, int]:
         """Who waits for a login (by address too), who is inside, who is counted, and links that are held."""
         waiting = self.gateway._arrivals._by_address.total()
-        inside = sum(len(held) for held in self.gateway._inside.values())
+        inside = len(list(self.gateway._inside))
         return waiting, inside, self.process.presence.here(tenant), self.bus.held[tenant]
 
 
@@ -141,30 +219,54 @@ async def revoke(house: House) -> None:
 
 
 @asynccontextmanager
-async def a_house(**limits: Any) -> AsyncIterator[House]:
-    """A running gateway with the tenant `acme` and its agent `a1`."""
-    installation = await Installation.open()
+async def a_house(
+    installation: Installation | None = None, name: str = "gateway", **limits: Any
+) -> AsyncIterator[House]:
+    """A running gateway; in an installation of its own, with the tenant `acme` and its agent `a1`, or one
+    more of an installation that has both."""
+    key = KeyPair()
+    if installation is None:
+        installation = await Installation.open()
+        await installation.make_agent(await installation.make_tenant(), "a1", key)
+    olivia = Human(ACME, UserId("olivia"), Role.owner, "olivia@example.com")
     login_store, admission_store = WaitingStore(installation.memory), WaitingStore(installation.memory)
-    process = installation.start("gateway", store=login_store)
-    bus = UnreliableBus(installation.bus)
+    process = installation.start(name, store=login_store)
+    admission = Table(admission_store)
+    directory = NearCache(
+        TenantTable(admission), AgentTable(admission), ChannelTable(admission), installation.clock
+    )
+    bus, tokens = UnreliableBus(installation.bus), KnownTokens(installation.clock)
     gateway = Gateway(
         login=process.login,
-        tenants=TenantTable(Table(admission_store)),
+        tokens=tokens,
+        enter=process.tenants.enter,
+        directory=directory,
         presence=process.presence,
         meter=process.meter,
         bus=bus,
         clock=installation.clock,
         limits=replace(LIMITS, **limits),
+        allowed_origins={"https://app.example.com"},
         server_name=lambda host: f"wss://{host}",
         new_connection_id=counting("c"),
-        new_message_id=counting("m"),
+        new_message_id=counting(f"{name}-m"),
         jitter=lambda: 0.25,
     )
-    olivia, key = await installation.make_tenant(), KeyPair()
-    await installation.make_agent(olivia, "a1", key)
+
+    def changed(_: str, payload: bytes) -> None:
+        change = msgspec.json.decode(payload, type=Change)
+        directory.forget(change)
+        gateway.changed(change)
+
     async with gateway:
-        hearing = await installation.bus.hear(TOPIC, gateway.revoked)
-        yield House(gateway, installation, process, bus, login_store, admission_store, olivia, key, hearing)
+        hearing: list[Subscription] = [
+            await installation.bus.hear(REVOKED, gateway.revoked),
+            await installation.bus.hear(CHANGED, changed),
+            await installation.bus.answer(ASKED, gateway.asked),
+        ]
+        yield House(
+            gateway, installation, process, bus, login_store, admission_store, olivia, key, tokens, hearing
+        )
         # A gateway waits for what it started: nothing that a test has shut stays shut.
         for tap in (bus.linking, *_taps(login_store), *_taps(admission_store)):
             tap.open()

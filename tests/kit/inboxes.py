@@ -4,7 +4,7 @@ from collections.abc import Awaitable
 
 import pytest
 
-from artcafe.server.ports import Deliver, Link
+from artcafe.server.ports.bus import Deliver, Link
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.deadlines import eventually

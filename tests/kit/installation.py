@@ -10,26 +10,37 @@ import msgspec
 
 from artcafe.server.bus.memory import MemoryBus
 from artcafe.server.core.agents import Agents
+from artcafe.server.core.audit import Audit
 from artcafe.server.core.channels import Channels
+from artcafe.server.core.invitations import Invitations
+from artcafe.server.core.legal import Legal
 from artcafe.server.core.login import Login
 from artcafe.server.core.messages import Messages
 from artcafe.server.core.presence import Presence
 from artcafe.server.core.tenants import Tenants
 from artcafe.server.core.usage import Meter
 from artcafe.server.domain.agent import Agent
+from artcafe.server.domain.change import TOPIC as CHANGED
+from artcafe.server.domain.change import Change
 from artcafe.server.domain.ids import TenantId, UserId
+from artcafe.server.domain.legal import Document, Edition
 from artcafe.server.domain.principal import Human, User
 from artcafe.server.domain.revocation import TOPIC, Revocation
 from artcafe.server.domain.tenant import Role
 from artcafe.server.identity.ssh_keys import parse_public_key
 from artcafe.server.store.agents import AgentTable
+from artcafe.server.store.audit import AuditTable
 from artcafe.server.store.channels import ChannelTable
+from artcafe.server.store.invitations import InvitationTable
 from artcafe.server.store.item import ItemStore
+from artcafe.server.store.legal import LegalTable
 from artcafe.server.store.login import ChallengeTable
+from artcafe.server.store.members import MemberTable
 from artcafe.server.store.memory import MemoryStore
+from artcafe.server.store.near import NearCache
 from artcafe.server.store.presence import SightingTable
 from artcafe.server.store.table import Table
-from artcafe.server.store.tenants import MemberTable, TenantTable
+from artcafe.server.store.tenants import TenantTable
 from artcafe.server.store.usage import UsageTable
 from tests.kit.issuers import StoppedClock
 from tests.kit.signing import CountingVerifier, KeyPair, quick_key_pair
@@ -52,6 +63,9 @@ class Process:
     """The use cases of one server process."""
 
     tenants: Tenants
+    invitations: Invitations
+    legal: Legal
+    audit: Audit
     agents: Agents
     channels: Channels
     messages: Messages
@@ -59,17 +73,23 @@ class Process:
     presence: Presence
     meter: Meter
     verifier: CountingVerifier
+    directory: NearCache
 
 
 @dataclass
 class Installation:
-    """One store, one bus, one clock. `process` is the first server process; `start` makes more."""
+    """One store, one bus, one clock. `process` is the first server process; `start` makes more.
+
+    What is put into `documents` is published by the operator.
+    """
 
     memory: MemoryStore
     clock: StoppedClock
     bus: MemoryBus = field(default_factory=MemoryBus)
     new_id: Callable[[], str] = field(default_factory=lambda: counting("id"))
+    documents: dict[Document, Edition] = field(default_factory=dict)
     store: UnreliableStore = field(init=False)
+    _directories: list[NearCache] = field(default_factory=list)
     process: Process = field(init=False)
 
     def __post_init__(self) -> None:
@@ -86,9 +106,12 @@ class Installation:
 
     def start(self, name: str, secret: bytes = SECRET, store: ItemStore | None = None) -> Process:
         """One more server process."""
-        table = Table(store or self.store)
+        table = Table(store or self.store, self._announce)
         tenants, members, agents = TenantTable(table), MemberTable(table), AgentTable(table)
-        sightings, meter = SightingTable(table), Meter(UsageTable(table), self.clock)
+        channels, sightings = ChannelTable(table), SightingTable(table)
+        meter = Meter(UsageTable(table), sightings, self.clock)
+        directory = NearCache(tenants, agents, channels, self.clock)
+        self._directories.append(directory)
         verifier = CountingVerifier()
         return Process(
             tenants=Tenants(
@@ -99,7 +122,15 @@ class Installation:
                 clock=self.clock,
                 new_id=self.new_id,
                 default_tier="enterprise",
+                documents=self.documents,
             ),
+            invitations=Invitations(
+                records=InvitationTable(table), clock=self.clock, new_id=self.new_id, random=os.urandom
+            ),
+            legal=Legal(
+                records=LegalTable(table), published=self.documents, clock=self.clock, new_id=self.new_id
+            ),
+            audit=Audit(AuditTable(table)),
             agents=Agents(
                 records=agents,
                 tenants=tenants,
@@ -110,19 +141,16 @@ class Installation:
                 clock=self.clock,
                 new_id=self.new_id,
             ),
-            channels=Channels(
-                records=ChannelTable(table), tenants=tenants, clock=self.clock, new_id=self.new_id
-            ),
+            channels=Channels(records=channels, tenants=tenants, clock=self.clock, new_id=self.new_id),
             messages=Messages(
                 bus=self.bus,
-                tenants=tenants,
+                directory=directory,
                 clock=self.clock,
                 new_message_id=counting(f"{name}-"),
                 count=meter.message,
             ),
             login=Login(
-                tenants=tenants,
-                agents=agents,
+                directory=directory,
                 challenges=ChallengeTable(table),
                 sightings=sightings,
                 verifier=verifier,
@@ -130,10 +158,17 @@ class Installation:
                 clock=self.clock,
                 random=os.urandom,
             ),
-            presence=Presence(sightings, self.clock, name),
+            presence=Presence(sightings, self.bus, self.clock, name),
             meter=meter,
             verifier=verifier,
+            directory=directory,
         )
+
+    async def _announce(self, change: Change) -> None:
+        """Every process hears of it at once."""
+        for directory in self._directories:
+            directory.forget(change)
+        await self.bus.tell(CHANGED, msgspec.json.encode(change))
 
     async def make_tenant(self, tenant: TenantId = ACME, owner: str = "olivia", **fields: Any) -> Human:
         """A tenant, and its owner inside it."""

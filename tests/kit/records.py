@@ -3,9 +3,15 @@
 from typing import Any
 
 from artcafe.server.domain.agent import Agent, AgentKey
+from artcafe.server.domain.audit import Entry
+from artcafe.server.domain.change import Change
 from artcafe.server.domain.channel import Channel
 from artcafe.server.domain.ids import AgentId, ChannelId, TenantId, UserId
+from artcafe.server.domain.invitation import Invitation
+from artcafe.server.domain.legal import Acceptance, Document
 from artcafe.server.domain.tenant import Member, Role, Tenant
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
 
 AT = "2025-11-24T16:00:00.000Z"
 LATER = "2025-11-24T17:00:00.000Z"
@@ -39,6 +45,44 @@ def an_agent(agent: str = "a1", *fingerprints: str, tenant: str = "acme") -> Age
     )
 
 
-def a_channel(channel: str = "tasks", tenant: str = "acme") -> Channel:
+def a_channel(channel: str = "tasks", tenant: str = "acme", **fields: Any) -> Channel:
     """A channel."""
-    return Channel(id=ChannelId(channel), tenant=TenantId(tenant), name=channel, created_at=AT, updated_at=AT)
+    given: dict[str, Any] = {"name": channel, **fields}
+    return Channel(id=ChannelId(channel), tenant=TenantId(tenant), created_at=AT, updated_at=AT, **given)
+
+
+def an_entry(entry: str = "e1", tenant: str = "acme", *, at: str = AT) -> Entry:
+    """What the audit says of a change."""
+    return Entry(id=entry, tenant=TenantId(tenant), at=at, actor="olivia", action="agent.update", target="a1")
+
+
+ENTRY = an_entry()
+
+
+def an_invitation(invitation: str = "i1", tenant: str = "acme", role: Role = Role.member) -> Invitation:
+    """An invitation that stands open for long; its secret is nobody's."""
+    return Invitation(
+        id=invitation,
+        tenant=TenantId(tenant),
+        role=role,
+        created_by="olivia",
+        created_at=AT,
+        expires_at="2033-05-18T03:33:20.000Z",
+        digest="0" * 64,
+    )
+
+
+def an_acceptance(version: str = "v1", tenant: str = "acme", *, at: str = AT) -> Acceptance:
+    """That the terms were accepted."""
+    return Acceptance(
+        document=Document.terms, version=version, tenant=TenantId(tenant), user=UserId("olivia"), at=at
+    )
+
+
+def anyway(_: object) -> None:
+    """The check of a deletion that nothing hinders."""
+
+
+async def to_nobody(_: Change) -> None:
+    """Announce a change while the bus is away."""
+    raise ArtcafeError(Code.unavailable)

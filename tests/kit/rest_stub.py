@@ -9,12 +9,12 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI, Request, WebSocket
+from fastapi import FastAPI, Request, WebSocket, WebSocketDisconnect
 from fastapi.responses import JSONResponse, Response
 
 from tests.kit.agent_stub import Broker
@@ -23,6 +23,7 @@ Json = dict[str, Any]
 
 SECRET = "the-local-secret"
 TOKEN = "a.local.token"
+TAG = '"1-5d41402a"'
 PAGE = 2
 """Items per page: small, so that every list of three has two."""
 
@@ -43,7 +44,9 @@ class RestStub:
     """What the stand-in holds and heard.
 
     `answers` overrides one route: (method, path) to a response; `keep_tenants` is what deleting any
-    tenant is answered with.
+    tenant is answered with. `events` is what a dashboard is told after this many `subscriptions`, before it
+    is closed with `farewell`; `heard` is what it said, `refusals` are errors by the type of the frame that
+    they answer.
     """
 
     url: str = ""
@@ -55,13 +58,15 @@ class RestStub:
     answers: dict[tuple[str, str], Response] = field(default_factory=dict)
     keep_tenants: Response | None = None
     broker: Broker = field(default_factory=Broker)
+    events: list[Json] = field(default_factory=list)
+    subscriptions: int = 1
+    farewell: int = 1012
+    heard: list[Json] = field(default_factory=list)
+    refusals: dict[str, Json] = field(default_factory=dict)
 
     def forget(self) -> None:
         """Be as new."""
-        for held in (self.asked, self.tenants, self.agents, self.keys, self.channels, self.answers):
-            held.clear()
-        self.keep_tenants = None
-        self.broker = Broker()
+        self.__dict__.update(RestStub(url=self.url).__dict__)
 
     def last(self) -> Asked:
         """The latest request but for sign-ins."""
@@ -150,6 +155,12 @@ def _app(stub: RestStub) -> FastAPI:
     async def agent_socket(socket: WebSocket, agent: str, tenant_id: str) -> None:
         await stub.broker.serve(socket, stub.url.replace("http:", "ws:"), tenant_id, agent)
 
+    @app.websocket("/api/v1/ws/dashboard")
+    async def dashboard_socket(socket: WebSocket) -> None:
+        await socket.accept()
+        with suppress(WebSocketDisconnect):
+            await _dashboard(stub, socket)
+
     @app.api_route("/{path:path}", methods=["GET", "POST", "PUT", "DELETE"])
     async def answer(path: str, request: Request) -> Response:
         raw = await request.body()
@@ -174,6 +185,32 @@ def _app(stub: RestStub) -> FastAPI:
         return _route(stub, asked, path.removeprefix("api/v1/").split("/"))
 
     return app
+
+
+async def _dashboard(stub: RestStub, socket: WebSocket) -> None:
+    """One dashboard, from its sign-in to the farewell."""
+    answers = {"auth": "connected", "subscribe_topic_preview": "subscribed", "ping": "pong"}
+    subscribed = -1  # the sign-in counts as well
+    while subscribed < stub.subscriptions:
+        said = await socket.receive_json()
+        stub.heard.append(said)
+        kind = said["type"]
+        echo = {"id": said["id"]} if "id" in said else {}
+        if kind in stub.refusals:
+            await socket.send_json({"type": "error", **stub.refusals[kind], **echo})
+            if not echo:
+                await socket.close(4500)
+                return
+            continue
+        answer = "renewed" if kind == "auth" and echo else answers.get(kind, f"{kind}d")
+        told = {"topic": said.get("topic", "topic_preview")}
+        if answer == "connected":
+            told = {"tenant_id": said.get("tenant_id", "acme"), "user_id": "ada", "role": "owner"}
+        await socket.send_json({"type": answer, **told, **echo})
+        subscribed += answer in {"connected", "subscribed"}
+    for event in stub.events:
+        await socket.send_json(event)
+    await socket.close(stub.farewell)
 
 
 def _local_token(body: Any) -> Response:
@@ -251,4 +288,4 @@ def _one(items: dict[str, Json], asked: Asked, key: str, shape: Any) -> Response
         return Response(status_code=204)
     if asked.method == "PUT":
         items[key].update(asked.body)
-    return JSONResponse(shape(items[key]))
+    return JSONResponse(shape(items[key]), headers={"etag": TAG})

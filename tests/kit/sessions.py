@@ -9,18 +9,21 @@ from typing import Any
 import msgspec
 
 from artcafe.server.bus.memory import BUFFER_BYTES, MemoryLink
-from artcafe.server.domain.ids import AgentId, TenantId
-from artcafe.server.domain.principal import AgentPrincipal
-from artcafe.server.gateway.dialects import Plain
+from artcafe.server.domain.access import Rights
+from artcafe.server.domain.channel import Channel
+from artcafe.server.domain.ids import AgentId, ChannelId, TenantId
+from artcafe.server.domain.policy import Policy
+from artcafe.server.domain.principal import AgentPrincipal, Principal
+from artcafe.server.gateway.dialects import Dialect, Plain
 from artcafe.server.gateway.hub import Member, TenantHub
 from artcafe.server.gateway.session import Session, Work
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from tests.kit.installation import counting
-from tests.kit.issuers import StoppedClock
+from tests.kit.issuers import NOON, StoppedClock
 from tests.kit.scripted_peer import unframed
 from tests.kit.turns import turns
-from tests.kit.unreliable_bus import UnreliableLink
+from tests.kit.unreliable_bus import Tap, UnreliableLink
 
 ACME = TenantId("acme")
 NOW = "2025-11-24T16:00:00.000Z"
@@ -36,7 +39,7 @@ class Table:
     link: UnreliableLink
     clock: StoppedClock
     client: "Client"
-    counted: list[tuple[str, int]]
+    counted: list[tuple[str, str, tuple[ChannelId, ...], int]]
     tasks: "set[asyncio.Task[None]]"
     bus: list[tuple[str, Any]] = field(default_factory=list)
 
@@ -64,6 +67,7 @@ class Client:
     def __init__(self) -> None:
         self.got: list[dict[str, Any]] = []
         self.ended: list[Code] = []
+        self.renewing = Tap()
 
     def send(self, frame: msgspec.Struct) -> None:
         """session.Client."""
@@ -77,31 +81,55 @@ class Client:
         """session.Client."""
         self.ended.append(code)
 
+    async def renew(self, token: str) -> int:
+        """session.Client: any token is good for a minute, unless a tap says something else."""
+        await self.renewing.through()
+        return NOON + 60
 
-async def a_table() -> Table:
-    """An agent `planner` of the tenant `acme`, in."""
+
+PLANNER = AgentPrincipal(ACME, AgentId("planner"), "SHA256:x")
+
+
+async def a_table(
+    principal: Principal = PLANNER,
+    *,
+    rights: Rights | None = None,
+    dialect: Dialect | None = None,
+    kind: type[Session] = Session,
+) -> Table:
+    """Somebody of the tenant `acme`, in: the agent `planner` unless told, with all rights unless told."""
     link, clock, client = UnreliableLink(MemoryLink(BUFFER_BYTES)), StoppedClock(), Client()
-    counted: list[tuple[str, int]] = []
+    counted: list[tuple[str, str, tuple[ChannelId, ...], int]] = []
     tasks: set[asyncio.Task[None]] = set()
 
     def start(work: Work) -> None:
         tasks.add(asyncio.create_task(work))
 
-    session = Session(
-        principal=AgentPrincipal(ACME, AgentId("planner"), "SHA256:x"),
+    spoken = dialect or Plain()
+    session = kind(
+        principal=principal,
         client=client,
         hub=TenantHub(ACME, link),
-        member=Member(client, Plain()),
-        dialect=Plain(),
+        member=Member(client, spoken),
+        rights=rights or Rights(principal, Policy(), []),
+        dialect=spoken,
         limits=frames.Limits(max_payload_bytes=LARGEST, messages_per_second=RATE, subscriptions=3),
         clock=clock,
         new_message_id=counting("m"),
-        count=lambda subject, size: counted.append((subject, size)),
+        count=lambda sender, subject, channels, size: counted.append(
+            (sender, subject, tuple(channels), size)
+        ),
         start=start,
     )
     table = Table(session, link, clock, client, counted, tasks)
     await link.inner.subscribe(">", lambda subject, payload: table.bus.append((subject, json.loads(payload))))
     return table
+
+
+def a_channel(name: str, **rules: Any) -> Channel:
+    """A channel of `acme`."""
+    given = {"id": ChannelId(name), "tenant": ACME, "name": name, "created_at": NOW, "updated_at": NOW}
+    return Channel(**{**given, **rules})
 
 
 def errors(*codes: Code, **fields: Any) -> Callable[[list[dict[str, Any]]], bool]:

@@ -6,7 +6,7 @@ from collections import Counter
 from artcafe.server.bus.memory import MemoryBus, MemoryLink, MemorySubscription
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.tenant import Tenant
-from artcafe.server.ports import Deliver
+from artcafe.server.ports.bus import Deliver
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 

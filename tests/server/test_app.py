@@ -2,27 +2,9 @@
 
 import pytest
 
-from artcafe.server.app import Place, message_ids, server_name
+from artcafe.server.app import server_name
+from artcafe.server.process import Place
 from artcafe.server.settings import load
-
-
-@pytest.mark.parametrize(
-    ("place", "url"),
-    [
-        (Place("127.0.0.1", 8000), "http://127.0.0.1:8000"),
-        (Place("0.0.0.0", 8000), "http://127.0.0.1:8000"),
-        (Place("::1", 8000), "http://[::1]:8000"),
-        (Place("::", 8000), "http://127.0.0.1:8000"),
-        (Place("10.0.0.7", 80), "http://10.0.0.7:80"),
-    ],
-)
-def test_how_the_machine_reaches_itself(place: Place, url: str) -> None:
-    assert place.url == url
-
-
-def test_message_ids_differ_within_and_between_processes() -> None:
-    one, two = message_ids(), message_ids()
-    assert len({one() for _ in range(100)} | {two() for _ in range(100)}) == 200
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8000", "localhost:8000"])

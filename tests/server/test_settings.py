@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from artcafe.server.domain.legal import Document, Edition
 from artcafe.server.settings import Settings, SettingsError, load, variables
 
 SECRET = "a secret of thirty-two characters or more"
@@ -158,6 +159,16 @@ class TestFaults:
             ("OPERATOR_SEED", "zz" * 32),
             ("TRUSTED_PROXIES", "10.0.0.0/8, the proxy"),
             ("TRUSTED_PROXIES", "10.0.0.1/8"),
+            ("ALLOWED_ORIGINS", "https://app.example.com, app"),
+            ("ALLOWED_ORIGINS", "https://app.example.com/"),
+            ("ALLOWED_ORIGINS", "https://APP.example.com"),
+            ("ALLOWED_ORIGINS", "*"),
+            ("TERMS_VERSION", "1 2"),
+            ("TERMS_VERSION", "v" * 65),
+            ("PRIVACY_VERSION", "-1"),
+            ("TERMS_URL", "example.com/terms"),
+            ("PRIVACY_URL", "ftp://example.com/privacy"),
+            ("PRIVACY_URL", "https://user:password@example.com/privacy"),
             ("NATS_URL", "nats://user:password@nats:4222"),
             ("OIDC_ISSUER", "https://user:password@issuer.example.com"),
             ("OIDC_JWKS_URL", "https://user@issuer.example.com/keys"),
@@ -206,6 +217,12 @@ class TestFaults:
     def test_an_address_is_kept_as_agents_sign_it(self, url: str, kept: str) -> None:
         assert load(public_url=url).public_url == kept
 
+    def test_origins_are_kept_as_browsers_write_them(self) -> None:
+        origins = "https://app.example.com, http://localhost:5173,http://[::1]:80"
+
+        assert load(allowed_origins=origins).origins == frozenset(origins.replace(", ", ",").split(","))
+        assert load().origins == frozenset()
+
     def test_a_pool_without_its_region_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("COGNITO_USER_POOL_ID", "pool")
         monkeypatch.setenv("COGNITO_CLIENT_ID", "client")
@@ -235,6 +252,29 @@ class TestFaults:
         assert "ARTCAFE_OIDC_CLIENT_IDS" in line
         monkeypatch.setenv("ARTCAFE_OIDC_AUDIENCES", "api")
         assert load().audiences == {"api"}
+
+
+class TestDocuments:
+    def test_nothing_is_published_unless_it_is_set(self) -> None:
+        assert load().documents == {}
+
+    def test_a_document_has_a_version_and_may_have_an_address(self) -> None:
+        settings = load(
+            terms_version="2026-01-31", terms_url="https://example.com/terms", privacy_version="v1.2_b"
+        )
+
+        assert settings.documents == {
+            Document.terms: Edition("2026-01-31", "https://example.com/terms"),
+            Document.privacy: Edition("v1.2_b"),
+        }
+
+    @pytest.mark.parametrize("document", list(Document))
+    def test_an_address_without_a_version_is_refused(self, document: Document) -> None:
+        [line] = faults(**{f"{document}_url": "https://example.com"})
+
+        name = document.upper()
+        assert line.startswith(f"ARTCAFE_{name}_URL: ")
+        assert f"ARTCAFE_{name}_VERSION" in line
 
 
 class TestSecrets:

@@ -35,3 +35,8 @@ def test_the_headers_say_when_to_come_back_and_what_to_bring(
 
 def test_the_wait_is_never_rounded_down() -> None:
     assert document(ArtcafeError(Code.rate_limited, retry_after=0.0101), 429)["retry_after_ms"] == 11
+
+
+def test_the_request_is_named_where_it_has_a_name() -> None:
+    assert document(ArtcafeError(Code.not_found), 404, "call-7")["request_id"] == "call-7"
+    assert "request_id" not in document(ArtcafeError(Code.not_found), 404)

@@ -1,16 +1,19 @@
 """`artcafe agents`: who may connect."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
+from artcafe.cli.agent_fields import CLEARABLE, AgentFields, sets_fields
 from artcafe.cli.connection import Connection, signs_in
-from artcafe.cli.parameters import JsonText, PublicKeyFile, given
+from artcafe.cli.lists import order_option, search_option
+from artcafe.cli.parameters import PublicKeyFile, given
 from artcafe.cli.private_file import private_file
 from artcafe.cli.session import ask
 from artcafe.cli.table import print_record, print_rows
 from artcafe.cli.text import json_option, plain, print_json
-from artcafe.client.rest import Json
+from artcafe.client.rest import Json, Rest
 
 _COLUMNS = {
     "ID": "id",
@@ -20,11 +23,6 @@ _COLUMNS = {
     "KEY": "key_fingerprint",
     "LAST SEEN": "last_seen",
 }
-
-_capabilities = click.option(
-    "--capability", "capabilities", multiple=True, metavar="WORD", help="What it can do; may be repeated."
-)
-_metadata = click.option("--metadata", type=JsonText(mapping=True), help="Any JSON object.")
 
 
 @click.group()
@@ -40,26 +38,33 @@ def agents() -> None:
 
 @agents.command("list")
 @click.option("--status", type=click.Choice(["online", "offline"]), help="Only those.")
+@click.option("--type", "type", metavar="WORD", help="Only of this type.")
+@click.option("--capability", metavar="WORD", help="Only with this capability.")
+@click.option("--tag", metavar="WORD", help="Only with this tag.")
+@click.option("--enabled/--disabled", default=None, help="Only those that may, or may not, connect.")
+@search_option
+@order_option
 @json_option
 @signs_in
-def list_agents(connection: Connection, status: str | None, *, as_json: bool) -> None:
-    """List the agents of a tenant.
+def list_agents(connection: Connection, /, *, as_json: bool, **wanted: Any) -> None:
+    """List the agents of a tenant; everything that is named has to fit.
 
     \b
     Examples:
       artcafe agents list
       artcafe agents list --tenant acme --status online --json
+      artcafe agents list --capability travel --tag eu --order -created_at
     """
-    found = ask(connection, lambda rest: rest.agents(status))
-    print_rows(
-        _COLUMNS, found, as_json=as_json, empty="No agents; make one with `artcafe agents create NAME`."
-    )
+    found = ask(connection, lambda rest: rest.agents(**wanted))
+    empty = "No agents; make one with `artcafe agents create NAME`."
+    if given(wanted):
+        empty = "No such agents."
+    print_rows(_COLUMNS, found, as_json=as_json, empty=empty)
 
 
 @agents.command()
 @click.argument("name")
 @click.option("--id", "agent_id", help="The id: 1 to 63 letters, digits, _ and -. [default: from the name]")
-@click.option("--type", "kind", help="What kind of agent it is, in a word of yours.")
 @click.option(
     "--key",
     "public_key",
@@ -73,20 +78,17 @@ def list_agents(connection: Connection, status: str | None, *, as_json: bool) ->
     metavar="FILE",
     help="Where to save the private key that the platform makes: a new file that only you can read.",
 )
-@_capabilities
-@_metadata
+@sets_fields
 @json_option
 @signs_in
 def create(
     connection: Connection,
     name: str,
     agent_id: str | None,
-    kind: str | None,
     public_key: str | None,
     key_out: Path | None,
-    capabilities: tuple[str, ...],
-    metadata: Json | None,
     *,
+    wanted: AgentFields,
     as_json: bool,
 ) -> None:
     """Make an agent.
@@ -99,25 +101,17 @@ def create(
       artcafe agents create planner --key ~/.ssh/planner.pub
       artcafe agents create "Trip planner" --id planner --capability travel
       artcafe agents create planner --key-out planner.key
+      artcafe agents create planner --tag eu --allow-publish 'results.>' --allow-subscribe 'tasks.*'
     """
     if public_key is not None and key_out is not None:
         raise click.UsageError("--key-out is for a key that the platform makes, so it does not go with --key")
-    wanted = given(
-        {
-            "id": agent_id,
-            "name": name,
-            "type": kind,
-            "public_key": public_key,
-            "capabilities": list(capabilities) or None,
-            "metadata": metadata,
-        }
-    )
+    body = given({"id": agent_id, "name": name, "public_key": public_key}) | wanted.body({})
     if key_out is None:
-        made = ask(connection, lambda rest: rest.create_agent(**wanted))
+        made = ask(connection, lambda rest: rest.create_agent(**body))
     else:
         # The file comes first: a key that could not be saved would be lost.
         with private_file(key_out) as save:
-            made = ask(connection, lambda rest: rest.create_agent(**wanted))
+            made = ask(connection, lambda rest: rest.create_agent(**body))
             save(str(made.pop("private_key")))
         made["private_key_file"] = str(key_out)
     if as_json:
@@ -152,45 +146,50 @@ def show(connection: Connection, agent: str, *, as_json: bool) -> None:
 @agents.command()
 @click.argument("agent")
 @click.option("--name")
-@click.option("--type", "kind", help="What kind of agent it is, in a word of yours.")
 @click.option(
     "--enable/--disable", "enabled", default=None, help="Whether it may connect; disabling disconnects it."
 )
-@_capabilities
-@_metadata
+@sets_fields
+@click.option(
+    "--clear", multiple=True, type=click.Choice(CLEARABLE), help="Empty this field; may be repeated."
+)
+@click.option("--no-policy", is_flag=True, help="Let it publish and subscribe as if it had no policy.")
 @json_option
 @signs_in
 def update(
     connection: Connection,
     agent: str,
     name: str | None,
-    kind: str | None,
     enabled: bool | None,
-    capabilities: tuple[str, ...],
-    metadata: Json | None,
+    clear: tuple[str, ...],
     *,
+    wanted: AgentFields,
+    no_policy: bool,
     as_json: bool,
 ) -> None:
-    """Change what is named and leave the rest. Capabilities and metadata are replaced as a whole.
+    """Change what is named and leave the rest. Each list that is given is replaced as a whole.
 
     \b
     Examples:
       artcafe agents update planner --name "Trip planner"
       artcafe agents update planner --capability travel --capability maps
+      artcafe agents update planner --deny-subscribe 'secret.>'
+      artcafe agents update planner --clear tags --no-policy
       artcafe agents update planner --disable
     """
-    changes = given(
-        {
-            "name": name,
-            "type": kind,
-            "enabled": enabled,
-            "capabilities": list(capabilities) or None,
-            "metadata": metadata,
-        }
-    )
-    if not changes:
+    wanted = wanted.cleared(clear, policy=no_policy)
+    plain_ones = given({"name": name, "enabled": enabled})
+    if not plain_ones and not wanted.body({}):
         raise click.UsageError("nothing to change: name a field, such as --name")
-    print_record(ask(connection, lambda rest: rest.change_agent(agent, **changes)), as_json=as_json)
+
+    async def change(rest: Rest) -> Json:
+        if not wanted.partial:
+            return await rest.change_agent(agent, **plain_ones, **wanted.body({}))
+        known = await rest.agent(agent)
+        # Only on what was read: a rule that somebody else set meanwhile must not be lost.
+        return await rest.change_agent(agent, if_match=known.get("etag"), **plain_ones, **wanted.body(known))
+
+    print_record(ask(connection, change), as_json=as_json)
 
 
 @agents.command()

@@ -1,20 +1,69 @@
 """`artcafe channels`: named subjects that humans see and publish into."""
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 import click
 
 from artcafe.cli.connection import Connection, signs_in
-from artcafe.cli.parameters import JsonText, given
+from artcafe.cli.lists import order_option, search_option
+from artcafe.cli.parameters import JsonText, changes, given
 from artcafe.cli.session import ask
 from artcafe.cli.table import print_record, print_rows
 from artcafe.cli.text import json_option, plain, print_json
 from artcafe.client.rest import Json
 
-_COLUMNS = {"ID": "id", "NAME": "name", "DESCRIPTION": "description", "CREATED": "created_at"}
+F = TypeVar("F", bound=Callable[..., Any])
+
+_COLUMNS = {
+    "ID": "id",
+    "NAME": "name",
+    "SUBJECT": "subject",
+    "DESCRIPTION": "description",
+    "CREATED": "created_at",
+}
+
+_CLEARABLE = ("description", "subject", "max_message_bytes", "publishers", "subscribers")
+
+_FIELDS = (
+    click.option("--description"),
+    click.option("--subject", metavar="PATTERN", help="Its subjects. [default: its id]"),
+    click.option(
+        "--max-message-bytes", type=click.IntRange(min=1), metavar="N", help="The largest message it takes."
+    ),
+    click.option(
+        "--publisher",
+        "publishers",
+        multiple=True,
+        metavar="WHO",
+        help="Who may publish: an agent, or role:member and above; may be repeated. [default: everybody]",
+    ),
+    click.option(
+        "--subscriber",
+        "subscribers",
+        multiple=True,
+        metavar="WHO",
+        help="Who may subscribe, in the same words.",
+    ),
+    click.option("--metadata", type=JsonText(mapping=True), help="Any JSON object."),
+)
+
+
+def _fields(command: F) -> F:
+    for option in reversed(_FIELDS):
+        command = option(command)
+    return command
+
+
+def _set(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields as the platform takes them: a list that was left out is none."""
+    lists = {name: list(fields[name]) or None for name in ("publishers", "subscribers")}
+    return fields | lists
 
 
 @click.group()
 def channels() -> None:
-    """Channels: the channel `tasks` is the subject `tasks` of its tenant.
+    """Channels: the channel `tasks` is the subject `tasks` of its tenant, unless it has a pattern.
 
     \b
     Examples:
@@ -24,37 +73,32 @@ def channels() -> None:
 
 
 @channels.command("list")
+@search_option
+@order_option
 @json_option
 @signs_in
-def list_channels(connection: Connection, *, as_json: bool) -> None:
+def list_channels(connection: Connection, *, q: str | None, order: str | None, as_json: bool) -> None:
     """List the channels of a tenant.
 
     \b
     Examples:
       artcafe channels list
+      artcafe channels list --search task --order -created_at
       artcafe channels list --json | jq -r '.[].id'
     """
-    found = ask(connection, lambda rest: rest.channels())
-    print_rows(
-        _COLUMNS, found, as_json=as_json, empty="No channels; make one with `artcafe channels create NAME`."
-    )
+    found = ask(connection, lambda rest: rest.channels(q=q, order=order))
+    empty = "No channels; make one with `artcafe channels create NAME`." if q is None else "No such channels."
+    print_rows(_COLUMNS, found, as_json=as_json, empty=empty)
 
 
 @channels.command()
 @click.argument("name")
-@click.option("--id", "channel_id", help="The id, which is the subject. [default: from the name]")
-@click.option("--description")
-@click.option("--metadata", type=JsonText(mapping=True), help="Any JSON object.")
+@click.option("--id", "channel_id", help="The id. [default: from the name]")
+@_fields
 @json_option
 @signs_in
 def create(
-    connection: Connection,
-    name: str,
-    channel_id: str | None,
-    description: str | None,
-    metadata: Json | None,
-    *,
-    as_json: bool,
+    connection: Connection, /, name: str, channel_id: str | None, *, as_json: bool, **fields: Any
 ) -> None:
     """Make a channel.
 
@@ -62,8 +106,9 @@ def create(
     Examples:
       artcafe channels create tasks
       artcafe channels create "Things to do" --id tasks --description "What there is to do"
+      artcafe channels create orders --subject 'orders.*' --publisher shop --subscriber role:admin
     """
-    wanted = given({"id": channel_id, "name": name, "description": description, "metadata": metadata})
+    wanted = given({"id": channel_id, "name": name} | _set(fields))
     print_record(ask(connection, lambda rest: rest.create_channel(**wanted)), as_json=as_json)
 
 
@@ -79,6 +124,30 @@ def show(connection: Connection, channel: str, *, as_json: bool) -> None:
       artcafe channels show tasks
     """
     print_record(ask(connection, lambda rest: rest.channel(channel)), as_json=as_json)
+
+
+@channels.command()
+@click.argument("channel")
+@click.option("--name")
+@_fields
+@click.option(
+    "--clear", multiple=True, type=click.Choice(_CLEARABLE), help="Have none of it; may be repeated."
+)
+@json_option
+@signs_in
+def update(
+    connection: Connection, /, channel: str, *, clear: tuple[str, ...], as_json: bool, **fields: Any
+) -> None:
+    """Change what is named and leave the rest; who is connected feels a rule within a second.
+
+    \b
+    Examples:
+      artcafe channels update tasks --max-message-bytes 4096
+      artcafe channels update tasks --publisher planner --publisher role:admin
+      artcafe channels update tasks --clear publishers --clear max_message_bytes
+    """
+    wanted = changes(_set(fields), clear)
+    print_record(ask(connection, lambda rest: rest.change_channel(channel, **wanted)), as_json=as_json)
 
 
 @channels.command()
@@ -102,23 +171,36 @@ def delete(connection: Connection, channel: str, *, as_json: bool) -> None:
 @channels.command()
 @click.argument("channel")
 @click.argument("data", type=JsonText(mapping=True), metavar="JSON|-")
+@click.option("--subject", help="Which of the channel's subjects, where it has several.")
+@click.option("--as-system", is_flag=True, help="As the platform, `sys`; admins and owners may.")
 @json_option
 @signs_in
-def publish(connection: Connection, channel: str, data: Json, *, as_json: bool) -> None:
+def publish(
+    connection: Connection, channel: str, data: Json, subject: str | None, *, as_system: bool, as_json: bool
+) -> None:
     """Send a JSON object into a channel, as yourself.
 
     \b
     Examples:
       artcafe channels publish tasks '{"do": "book a table"}'
+      artcafe channels publish orders '{"n": 1}' --subject orders.new
       date +'{"now": "%c"}' | artcafe channels publish tasks -
     """
-    send(connection, channel, data, as_json=as_json)
+    send(connection, channel, data, subject, as_system=as_system, as_json=as_json)
 
 
-def send(connection: Connection, channel: str, data: Json, *, as_json: bool) -> None:
+def send(
+    connection: Connection,
+    channel: str,
+    data: Json,
+    subject: str | None = None,
+    *,
+    as_system: bool = False,
+    as_json: bool,
+) -> None:
     """Publish into a channel as the signed-in human, and tell the message's id."""
-    sent = ask(connection, lambda rest: rest.publish(channel, data))
+    sent = ask(connection, lambda rest: rest.publish(channel, data, subject, as_system=as_system))
     if as_json:
         print_json(sent)
     else:
-        click.echo(f"Published to {plain(channel)} as {plain(str(sent['message_id']))}.")
+        click.echo(f"Published to {plain(subject or channel)} as {plain(str(sent['message_id']))}.")

@@ -22,12 +22,28 @@ SECTIONS = {
         "tenants": Entry("artcafe.cli.tenants:tenants", "Tenants: list, create, show, update, delete."),
         "agents": Entry("artcafe.cli.agents:agents", "Agents: list, create, show, update, delete."),
         "keys": Entry("artcafe.cli.keys:keys", "Agents' SSH keys: list, add, revoke, remove."),
-        "channels": Entry("artcafe.cli.channels:channels", "Channels: list, create, show, delete, publish."),
+        "channels": Entry(
+            "artcafe.cli.channels:channels", "Channels: list, create, show, update, delete, publish."
+        ),
+        "members": Entry("artcafe.cli.members:members", "A tenant's people: list, add, update, remove."),
+        "invitations": Entry(
+            "artcafe.cli.invitations:invitations", "Invitations: create, list, revoke, accept."
+        ),
+        "usage": Entry("artcafe.cli.usage:usage", "Show what a tenant used, and its limits."),
+        "audit": Entry("artcafe.cli.audit:audit", "Show who changed what."),
+        "legal": Entry("artcafe.cli.legal:legal", "The operator's terms: versions, accepted, accept."),
         "token": Entry("artcafe.cli.token:token", "Get a token of the platform on this machine."),
     },
     "Talk": {
         "pub": Entry("artcafe.cli.pub:pub", "Publish a message, as an agent or as yourself."),
         "sub": Entry("artcafe.cli.sub:sub", "Print messages as they arrive, as an agent."),
+        "watch": Entry(
+            "artcafe.cli.watch:watch", "Print who comes and goes, and every message, as yourself."
+        ),
+    },
+    "Help": {
+        "open": Entry("artcafe.cli.open:open_docs", "Show where the API is described."),
+        "completion": Entry("artcafe.cli.completion:completion", "Print what completes commands in a shell."),
     },
 }
 

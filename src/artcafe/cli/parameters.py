@@ -1,6 +1,7 @@
 """What arguments hold, checked before anything is asked of the platform."""
 
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,20 @@ import msgspec
 def given(fields: dict[str, Any]) -> dict[str, Any]:
     """The fields that were given: an option that was left out is None."""
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def changes(fields: dict[str, Any], clear: Collection[str] = ()) -> dict[str, Any]:
+    """What to change: the fields that were given, and None for those to clear.
+
+    Raises UsageError for one that is both, and when there is none at all.
+    """
+    named = given(fields)
+    for name in clear:
+        if name in named:
+            raise click.UsageError(f"{name} is given and cleared at once")
+    if not named and not clear:
+        raise click.UsageError("nothing to change: name a field, such as --name")
+    return named | dict.fromkeys(clear)
 
 
 class JsonText(click.ParamType[Any]):
@@ -28,7 +43,7 @@ class JsonText(click.ParamType[Any]):
         """Parse it. Raises BadParameter."""
         if not isinstance(value, str):
             return value
-        text = sys.stdin.buffer.read() if value == "-" else value.encode("utf-8", "surrogateescape")
+        text = self.read(value, param, ctx)
         try:
             parsed = msgspec.json.decode(text)
         except (msgspec.MsgspecError, RecursionError):
@@ -36,6 +51,26 @@ class JsonText(click.ParamType[Any]):
         if self.mapping and not isinstance(parsed, dict):
             self.fail("this is not a JSON object, as in '{\"n\": 1}'", param, ctx)
         return parsed
+
+    def read(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> bytes:
+        """The text that is meant."""
+        return sys.stdin.buffer.read() if value == "-" else value.encode("utf-8", "surrogateescape")
+
+
+class JsonFile(JsonText):
+    """The path of a file with a JSON value in it, or `-` for standard input."""
+
+    name = "file.json"
+
+    def read(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> bytes:
+        """What is in the file. Raises BadParameter."""
+        if value == "-":
+            return super().read(value, param, ctx)
+        path = Path(value).expanduser()
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            self.fail(f"{path}: {error.strerror}", param, ctx)
 
 
 class PublicKeyFile(click.ParamType[str]):

@@ -33,9 +33,9 @@ def ask(connection: Connection, question: Callable[[Rest], Awaitable[T]], *, ten
 
 @asynccontextmanager
 async def signed_in(connection: Connection, *, tenant: str | None = None) -> AsyncIterator[Rest]:
-    """A Rest with the human's token, or with a fresh one of the platform on this machine."""
+    """A Rest with the token of `token_of`, in the tenant."""
     try:
-        token = connection.token or (await local_token(connection))["access_token"]
+        token = await token_of(connection)
         async with Rest(connection.url, token, tenant=tenant or connection.tenant) as rest:
             yield rest
     except UnreachableError as error:
@@ -45,6 +45,21 @@ async def signed_in(connection: Connection, *, tenant: str | None = None) -> Asy
             hint = f"{plain(error.message)} Here that is --tenant."
             raise click.ClickException(hint) from error
         raise
+
+
+async def token_of(connection: Connection) -> str:
+    """The human's token, or a fresh one of the platform on this machine."""
+    return connection.token or str((await local_token(connection))["access_token"])
+
+
+async def tenant_of(connection: Connection, rest: Rest) -> str:
+    """The tenant that was named, else the only one that the human belongs to. Raises UsageError."""
+    if connection.tenant is not None:
+        return connection.tenant
+    mine = await rest.tenants()
+    if len(mine) != 1:
+        raise click.UsageError(f"you belong to {len(mine)} tenants: name one with --tenant")
+    return str(mine[0]["id"])
 
 
 async def local_token(

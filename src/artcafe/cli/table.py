@@ -33,7 +33,10 @@ def print_rows(columns: Mapping[str, str], rows: Sequence[Json], *, as_json: boo
 
 
 def print_record(record: Json, *, as_json: bool = False, hide: Container[str] = ()) -> None:
-    """One line per field that says something, but for the hidden ones; or the whole of it as JSON."""
+    """One line per field that says something, but for the hidden ones; or the whole of it as JSON.
+
+    The tag of its version is for programs.
+    """
     if as_json:
         print_json(record)
         return
@@ -41,7 +44,7 @@ def print_record(record: Json, *, as_json: bool = False, hide: Container[str] = 
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in record.items():
-        if name not in hide and (text := cell(value)):
+        if name != "etag" and name not in hide and (text := cell(value)):
             table.add_row(Text(name.replace("_", " ")), Text(text))
     _print(table)
 

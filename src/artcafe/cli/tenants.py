@@ -6,10 +6,12 @@ from typing import Any, TypeVar
 import click
 
 from artcafe.cli.connection import Connection, signs_in
-from artcafe.cli.parameters import JsonText, given
+from artcafe.cli.parameters import JsonText, changes, given
 from artcafe.cli.session import ask
 from artcafe.cli.table import print_record, print_rows
 from artcafe.cli.text import json_option, plain, print_json
+from artcafe.cli.usage import limits_of
+from artcafe.client.rest import Json
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -21,13 +23,16 @@ _COLUMNS = {
     "CREATED": "created_at",
 }
 
-_SAME_AS_ID = {"tenant_id"}
+_CLEARABLE = ("description", "website", "logo_url", "primary_color", "secondary_color")
 
 _FIELDS = (
     click.option("--admin-email", help="Whom to write to."),
     click.option("--tier", "subscription_tier", help="The plan: starter, growth, scale or enterprise."),
     click.option("--description"),
-    click.option("--website"),
+    click.option("--website", metavar="URL"),
+    click.option("--logo-url", metavar="URL"),
+    click.option("--primary-color", metavar="#RRGGBB"),
+    click.option("--secondary-color", metavar="#RRGGBB"),
     click.option("--metadata", type=JsonText(mapping=True), help="Any JSON object."),
     click.option(
         "--allow-client-challenge/--no-allow-client-challenge",
@@ -76,6 +81,8 @@ def list_tenants(connection: Connection, *, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--id", "tenant_id", help="The id: 1 to 63 letters, digits, _ and -. [default: from the name]")
 @_fields
+@click.option("--terms-version", metavar="VERSION", help="Accept the operator's terms; see artcafe legal.")
+@click.option("--privacy-version", metavar="VERSION", help="Accept the operator's privacy notice.")
 @json_option
 @signs_in
 def create(
@@ -99,38 +106,45 @@ def create(
 @json_option
 @signs_in
 def show(connection: Connection, tenant_id: str, *, as_json: bool) -> None:
-    """Show one tenant.
+    """Show one tenant, with the limits of its plan.
 
     \b
     Examples:
       artcafe tenants show acme
     """
-    print_record(
-        ask(connection, lambda rest: rest.tenant(tenant_id), tenant=tenant_id),
-        as_json=as_json,
-        hide=_SAME_AS_ID,
-    )
+    _print_tenant(ask(connection, lambda rest: rest.tenant(tenant_id), tenant=tenant_id), as_json=as_json)
 
 
 @tenants.command()
 @click.argument("tenant_id", metavar="TENANT")
 @click.option("--name")
 @_fields
+@click.option(
+    "--clear", multiple=True, type=click.Choice(_CLEARABLE), help="Have none of it; may be repeated."
+)
 @json_option
 @signs_in
-def update(connection: Connection, /, tenant_id: str, *, as_json: bool, **fields: Any) -> None:
+def update(
+    connection: Connection, /, tenant_id: str, *, clear: tuple[str, ...], as_json: bool, **fields: Any
+) -> None:
     """Change what is named and leave the rest.
 
     \b
     Examples:
       artcafe tenants update acme --name "Acme Ltd" --website https://acme.example
+      artcafe tenants update acme --primary-color '#1a2b3c' --clear logo_url
       artcafe tenants update acme --allow-client-challenge
     """
-    changes = given(fields)
-    if not changes:
-        raise click.UsageError("nothing to change: name a field, such as --name")
-    changed = ask(connection, lambda rest: rest.change_tenant(tenant_id, **changes), tenant=tenant_id)
-    print_record(changed, as_json=as_json, hide=_SAME_AS_ID)
+    wanted = changes(fields, clear)
+    changed = ask(connection, lambda rest: rest.change_tenant(tenant_id, **wanted), tenant=tenant_id)
+    _print_tenant(changed, as_json=as_json)
+
+
+def _print_tenant(tenant: Json, *, as_json: bool) -> None:
+    """What a tenant is; its id is told once, its limits one by one."""
+    print_record(tenant, as_json=as_json, hide={"tenant_id", "limits"})
+    if not as_json and "limits" in tenant:
+        print_record(limits_of(tenant))
 
 
 @tenants.command()

@@ -39,7 +39,7 @@ def _banner(running: Running) -> None:
               artcafe tenants create "Acme" --id acme
               artcafe agents create planner --tenant acme --key ~/.ssh/id_ed25519.pub
     health    {running.url}/health
-    API       {running.url}/openapi.json
+    API       {running.url}/docs
 
   Ctrl-C stops it.
 """,

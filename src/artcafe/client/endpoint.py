@@ -1,4 +1,4 @@
-"""Where an agent connects to, and the name that the server must use for itself there."""
+"""Where a client connects to, and the name that the server must use for itself there."""
 
 import ipaddress
 import re
@@ -15,8 +15,8 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
-    """One agent's WebSocket address.
+class Place:
+    """A WebSocket address of a platform.
 
     `server` is what a challenge must name: `wss://host[:port]`, in lower case, the default port left
     out. `local` tells that the host is this machine, which no proxy can reach.
@@ -24,20 +24,16 @@ class Endpoint:
 
     url: str
     server: str
-    tenant: str
-    agent: str
     secure: bool
     local: bool
 
     @classmethod
-    def parse(cls, url: str, *, tenant: str, agent: str) -> "Endpoint":
-        """Read the address of a platform: http, https, ws or wss, with any path.
+    def of(cls, url: str, path: str) -> "Place":
+        """A path under `/api/v1` of the platform at this address: http, https, ws or wss, with any path.
 
         A path in front of `/api/v1` is kept, for a platform behind a prefix; what follows it is
         replaced. Raises validation_failed.
         """
-        if _NAME.fullmatch(tenant) is None or _NAME.fullmatch(agent) is None:
-            raise _invalid("A tenant and an agent are named by 1 to 64 letters, digits, _ and -.")
         try:
             parts = urlsplit(url)
             host, port = parts.hostname, parts.port
@@ -47,18 +43,39 @@ class Endpoint:
         if scheme is None or not host:
             raise _invalid("The address begins with ws://, wss://, http:// or https:// and names a host.")
         if parts.username is not None or parts.query or parts.fragment:
-            raise _invalid("The address holds no user name, no query and no fragment: the key is the login.")
+            raise _invalid("The address holds no user name, no query and no fragment.")
         server = f"{scheme}://{_written(host)}"
         if port is not None and port != _DEFAULT_PORTS[scheme]:
             server += f":{port}"
         prefix = parts.path.partition(_API)[0].rstrip("/")
-        return cls(
-            url=f"{server}{prefix}{_API}/ws/agent/{agent}?tenant_id={tenant}",
+        return Place(
+            url=f"{server}{prefix}{_API}{path}",
             server=server,
-            tenant=tenant,
-            agent=agent,
             secure=scheme == "wss",
             local=_is_local(host),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint(Place):
+    """One agent's address."""
+
+    tenant: str
+    agent: str
+
+    @classmethod
+    def parse(cls, url: str, *, tenant: str, agent: str) -> "Endpoint":
+        """Read the address of a platform, as `Place.of` does. Raises validation_failed."""
+        if _NAME.fullmatch(tenant) is None or _NAME.fullmatch(agent) is None:
+            raise _invalid("A tenant and an agent are named by 1 to 64 letters, digits, _ and -.")
+        place = Place.of(url, f"/ws/agent/{agent}?tenant_id={tenant}")
+        return cls(
+            url=place.url,
+            server=place.server,
+            secure=place.secure,
+            local=place.local,
+            tenant=tenant,
+            agent=agent,
         )
 
 

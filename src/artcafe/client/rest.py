@@ -1,29 +1,13 @@
-"""Management over REST: tenants, agents and their keys, channels. The SDK's only user of httpx."""
+"""Management over REST, noun by noun: tenants and their people, agents and their keys, channels, usage."""
 
 import ssl
-from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import SplitResult, quote, urlsplit
 
-import httpx
-
-from artcafe.client.errors import of_response
-from artcafe.wire.codes import Code
+from artcafe.client.http import Http, Json, Request, UnreachableError, header_value, path_of
 from artcafe.wire.errors import ArtcafeError
 
-Json = dict[str, Any]
-"""A JSON object as the server sent it: what a newer server adds is kept."""
-
-PREFIX = "/api/v1"
-
-
-class UnreachableError(ArtcafeError):
-    """Nothing listens at the address: the request was not sent. Trying again later is safe."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(Code.unavailable, f"Nothing answers at {url}.")
-        self.url = url
+__all__ = ["Json", "Rest", "UnreachableError"]
 
 
 class Rest:
@@ -31,11 +15,19 @@ class Rest:
 
         async with Rest("https://pubsub.example.com", token, tenant="acme") as rest:
             await rest.create_agent(name="planner", public_key=line)
+            planner = await rest.agent("planner")
+            await rest.change_agent("planner", if_match=planner["etag"], enabled=False)
 
     `tenant` picks among the human's memberships; whoever has only one may leave it out. Answers are
-    the JSON objects of docs/protocol.md. Every call raises ArtcafeError with the code that the server
-    named, and UnreachableError when nothing answers; nothing is tried twice. `timeout` is in seconds and
-    counts per request; `tls` replaces the system's certificate authorities.
+    the JSON objects of docs/api.md; lists come whole, whatever number of pages that takes. Every call
+    raises ArtcafeError with the code that the server named, and UnreachableError when nothing answers;
+    nothing is tried twice. `timeout` is in seconds and counts per request; `tls` replaces the system's
+    certificate authorities.
+
+    A tenant, member, agent or channel has its version in `etag`, which is the answer's header. Given back
+    as `if_match`, a change or deletion raises precondition_failed when somebody changed it meanwhile.
+    A creation with an `idempotency_key`, any name of the caller's, may be asked for again when its outcome
+    is not known: for a day the first answer is given again, and nothing is made twice.
     """
 
     def __init__(
@@ -47,24 +39,13 @@ class Rest:
         timeout: float = 30.0,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self.url = url.rstrip("/")
-        parts = _parts(self.url)
-        self._timeout = timeout
-        headers = {"accept": "application/json", "user-agent": "artcafe-python"}
+        headers = {}
         if token is not None:
-            headers["authorization"] = f"Bearer {_header_value(token, 'token')}"
+            headers["authorization"] = f"Bearer {header_value(token, 'token')}"
         if tenant is not None:
-            headers["x-tenant-id"] = _header_value(tenant, "tenant")
-        if tls is None and parts.scheme == "https":
-            tls = ssl.create_default_context()
-        self._http = httpx.AsyncClient(
-            headers=headers,
-            timeout=httpx.Timeout(timeout, connect=min(timeout, 5.0)),
-            # Without TLS a context that trusts nobody: loading the authorities takes httpx 30 ms.
-            verify=tls or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
-            # A proxy of the environment is for the world outside, not for this machine.
-            trust_env=parts.hostname not in {"127.0.0.1", "localhost", "::1"},
-        )
+            headers["x-tenant-id"] = header_value(tenant, "tenant")
+        self._http = Http(url, headers, timeout=timeout, tls=tls)
+        self.url = self._http.url
 
     async def __aenter__(self) -> Self:
         """Nothing is connected before the first call."""
@@ -74,12 +55,12 @@ class Rest:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close every connection of the pool."""
-        await self._http.aclose()
+        await self._http.close()
 
     async def answers(self) -> bool:
         """Tell whether anything listens there; needs no token."""
         try:
-            await self._call("GET", _path("health"))
+            await self._http.ask(Request("GET", path_of("health")))
         except UnreachableError:
             return False
         except ArtcafeError:
@@ -100,187 +81,226 @@ class Rest:
         is the installation's first user's. Gives access_token, token_type, expires_in, user, tenant.
         """
         wanted = {"secret": secret, "tenant": tenant, "role": role, "email": email}
-        answer = await self._object("POST", "/local/token", _given(wanted))
+        body = {name: value for name, value in wanted.items() if value is not None}
+        answer = await self._http.answer(Request("POST", "/local/token", body))
         if not isinstance(answer.get("access_token"), str):
-            raise self._stranger()
+            raise self._http.stranger()
         return answer
+
+    # Tenants, and the documents their owners accept.
 
     async def tenants(self) -> list[Json]:
         """The tenants that the human belongs to."""
-        return self._list(await self._call("GET", _path("tenants")))
+        return await self._http.whole(path_of("tenants"))
 
-    async def create_tenant(self, **fields: Any) -> Json:
+    async def create_tenant(self, *, idempotency_key: str | None = None, **fields: Any) -> Json:
         """Make a tenant with the caller as its owner: name, id?, admin_email?, subscription_tier?, ….
 
-        Gives tenant_id, api_key, admin_token. Raises conflict when the id is taken.
+        Gives tenant_id, api_key, admin_token. Raises conflict when the id is taken, and
+        validation_failed when the operator publishes terms that `terms_version` does not accept.
         """
-        return await self._object("POST", _path("tenants"), fields)
+        return await self._http.answer(
+            Request("POST", path_of("tenants"), fields, idempotency_key=idempotency_key)
+        )
 
     async def tenant(self, tenant: str) -> Json:
-        """One tenant. Raises not_found, also for a tenant the human does not belong to."""
-        return await self._object("GET", _path("tenants", tenant))
+        """One tenant with its plan's `limits`. Raises not_found, also for who does not belong to it."""
+        return await self._http.answer(Request("GET", path_of("tenants", tenant)))
 
-    async def change_tenant(self, tenant: str, **fields: Any) -> Json:
-        """Change the fields named, leave the others."""
-        return await self._object("PUT", _path("tenants", tenant), fields)
+    async def change_tenant(self, tenant: str, *, if_match: str | None = None, **fields: Any) -> Json:
+        """Change the fields named, leave the others; None clears a field that may be empty."""
+        return await self._http.answer(Request("PUT", path_of("tenants", tenant), fields, if_match=if_match))
 
-    async def delete_tenant(self, tenant: str) -> None:
+    async def delete_tenant(self, tenant: str, *, if_match: str | None = None) -> None:
         """Delete a tenant with everything in it, at once and for ever."""
-        await self._call("DELETE", _path("tenants", tenant))
+        await self._http.ask(Request("DELETE", path_of("tenants", tenant), if_match=if_match))
 
-    async def agents(self, status: str | None = None) -> list[Json]:
-        """Every agent of the tenant in the server's order, whatever number of pages that takes."""
-        return await self._pages("agents", {"status": status})
+    async def legal_versions(self) -> Json:
+        """The documents that the operator publishes: `terms` and `privacy`, each version and url or None."""
+        return await self._http.answer(Request("GET", path_of("legal", "versions")))
 
-    async def create_agent(self, **fields: Any) -> Json:
-        """Make an agent: name, id?, type?, public_key?, capabilities?, metadata?, ….
+    async def acceptances(self, tenant: str) -> list[Json]:
+        """Who accepted which version of which document for the tenant, and when."""
+        return await self._http.pages("acceptances", path_of("tenants", tenant, "legal"))
+
+    async def accept_legal(self, tenant: str, **versions: str) -> list[Json]:
+        """Accept current documents for the tenant: terms_version?, privacy_version?.
+
+        Gives the acceptances; of each version the first one counts.
+        """
+        answer = await self._http.answer(Request("POST", path_of("tenants", tenant, "legal"), versions))
+        return self._http.items(answer.get("acceptances"))
+
+    # The humans of a tenant.
+
+    async def members(self, tenant: str) -> list[Json]:
+        """Everybody in the tenant."""
+        return await self._http.whole(path_of("tenants", tenant, "members"))
+
+    async def member(self, tenant: str, user: str) -> Json:
+        """One member. Raises not_found."""
+        return await self._http.answer(Request("GET", path_of("tenants", tenant, "members", user)))
+
+    async def add_member(self, tenant: str, *, idempotency_key: str | None = None, **fields: Any) -> Json:
+        """Add a user by its subject at the issuer: user_id, role?, email?; gives the member."""
+        return await self._http.answer(
+            Request("POST", path_of("tenants", tenant, "members"), fields, idempotency_key=idempotency_key)
+        )
+
+    async def change_member(
+        self, tenant: str, user: str, *, if_match: str | None = None, **fields: Any
+    ) -> Json:
+        """Give a member another role: role, email?; gives the member."""
+        path = path_of("tenants", tenant, "members", user)
+        return await self._http.answer(Request("PUT", path, fields, if_match=if_match))
+
+    async def remove_member(self, tenant: str, user: str, *, if_match: str | None = None) -> None:
+        """Remove a member; anybody may remove themselves, but for the last owner."""
+        path = path_of("tenants", tenant, "members", user)
+        await self._http.ask(Request("DELETE", path, if_match=if_match))
+
+    async def invitations(self, tenant: str) -> list[Json]:
+        """The invitations that stand open."""
+        return await self._http.pages("invitations", path_of("tenants", tenant, "invitations"))
+
+    async def create_invitation(
+        self, tenant: str, *, idempotency_key: str | None = None, **fields: Any
+    ) -> Json:
+        """Invite somebody: role?, email?, expires_in_days?.
+
+        Gives `invitation`, and `token`: whoever accepts that becomes a member. It is never shown again.
+        """
+        path = path_of("tenants", tenant, "invitations")
+        return await self._http.answer(Request("POST", path, fields, idempotency_key=idempotency_key))
+
+    async def revoke_invitation(self, tenant: str, invitation: str) -> None:
+        """Withdraw an invitation. Raises not_found."""
+        await self._http.ask(Request("DELETE", path_of("tenants", tenant, "invitations", invitation)))
+
+    async def accept_invitation(self, token: str) -> Json:
+        """Become a member by the token of an invitation, once; gives the member, with its tenant_id."""
+        return await self._http.answer(Request("POST", path_of("invitations", "accept"), {"token": token}))
+
+    # Agents and their keys.
+
+    async def agents(
+        self,
+        status: str | None = None,
+        *,
+        type: str | None = None,  # noqa: A002 - the field's name
+        capability: str | None = None,
+        tag: str | None = None,
+        enabled: bool | None = None,
+        q: str | None = None,
+        order: str | None = None,
+    ) -> list[Json]:
+        """Every agent that fits all that is named.
+
+        `status` is online or offline, `tag` one of `metadata.tags`, `q` part of the name or id; `order`
+        is id, name, created_at or updated_at, with `-` in front for the other way round.
+        """
+        asked = {"type": type, "capability": capability, "tag": tag, "q": q, "order": order}
+        query = {"status": status, **asked, "enabled": enabled}
+        return await self._http.pages("agents", path_of("agents"), query)
+
+    async def create_agent(self, *, idempotency_key: str | None = None, **fields: Any) -> Json:
+        """Make an agent: name, id?, type?, public_key?, capabilities?, metadata?, policy?, ….
 
         Gives `agent`, and `private_key` (PEM) when no public key was sent: it is never shown again.
         """
-        return await self._object("POST", _path("agents"), fields)
+        request = Request("POST", path_of("agents"), fields, idempotency_key=idempotency_key)
+        return await self._http.answer(request, record="agent")
 
     async def agent(self, agent: str) -> Json:
         """One agent. Raises not_found."""
-        return await self._part("agent", "GET", _path("agents", agent))
+        return await self._http.record("agent", Request("GET", path_of("agents", agent)))
 
-    async def change_agent(self, agent: str, **fields: Any) -> Json:
+    async def change_agent(self, agent: str, *, if_match: str | None = None, **fields: Any) -> Json:
         """Change the fields named, leave the others; gives the agent."""
-        return await self._part("agent", "PUT", _path("agents", agent), fields)
+        return await self._http.record(
+            "agent", Request("PUT", path_of("agents", agent), fields, if_match=if_match)
+        )
 
-    async def delete_agent(self, agent: str) -> None:
+    async def delete_agent(self, agent: str, *, if_match: str | None = None) -> None:
         """Delete an agent; its connections are closed. Raises not_found."""
-        await self._call("DELETE", _path("agents", agent))
+        await self._http.ask(Request("DELETE", path_of("agents", agent), if_match=if_match))
 
     async def keys(self, agent: str) -> list[Json]:
         """The SSH keys of an agent, revoked ones included."""
-        answer = await self._object("GET", _path("agents", agent, "keys"))
-        return self._list(answer.get("keys"))
+        return await self._http.pages("keys", path_of("agents", agent, "keys"))
 
-    async def add_key(self, agent: str, public_key: str) -> Json:
+    async def add_key(self, agent: str, public_key: str, *, idempotency_key: str | None = None) -> Json:
         """Give an agent one more key, an OpenSSH public key line; gives the key."""
-        return await self._part("key", "POST", _path("agents", agent, "keys"), {"public_key": public_key})
+        path, body = path_of("agents", agent, "keys"), {"public_key": public_key}
+        return await self._http.record("key", Request("POST", path, body, idempotency_key=idempotency_key))
 
     async def revoke_key(self, agent: str, key: str) -> Json:
         """Refuse a key from now on and close the connections it opened; `key` is its `id`."""
-        return await self._part("key", "PUT", _path("agents", agent, "keys", key), {"status": "revoked"})
+        path = path_of("agents", agent, "keys", key)
+        return await self._http.record("key", Request("PUT", path, {"status": "revoked"}))
 
     async def delete_key(self, agent: str, key: str) -> None:
         """Forget a key; `key` is its `id`."""
-        await self._call("DELETE", _path("agents", agent, "keys", key))
+        await self._http.ask(Request("DELETE", path_of("agents", agent, "keys", key)))
 
-    async def channels(self) -> list[Json]:
-        """Every channel of the tenant in the server's order, whatever number of pages that takes."""
-        return await self._pages("channels", {})
+    # Channels.
 
-    async def create_channel(self, **fields: Any) -> Json:
-        """Make a channel: name, id?, description?, metadata?; gives the channel."""
-        return await self._part("channel", "POST", _path("channels"), fields)
+    async def channels(self, *, q: str | None = None, order: str | None = None) -> list[Json]:
+        """Every channel, or those with `q` in the name or id; `order` as for agents."""
+        return await self._http.pages("channels", path_of("channels"), {"q": q, "order": order})
+
+    async def create_channel(self, *, idempotency_key: str | None = None, **fields: Any) -> Json:
+        """Make a channel: name, id?, description?, subject?, publishers?, …; gives the channel."""
+        request = Request("POST", path_of("channels"), fields, idempotency_key=idempotency_key)
+        return await self._http.record("channel", request)
 
     async def channel(self, channel: str) -> Json:
         """One channel. Raises not_found."""
-        return await self._part("channel", "GET", _path("channels", channel))
+        return await self._http.record("channel", Request("GET", path_of("channels", channel)))
 
-    async def delete_channel(self, channel: str) -> None:
+    async def change_channel(self, channel: str, *, if_match: str | None = None, **fields: Any) -> Json:
+        """Change the fields named, leave the others; None clears a field that may be empty."""
+        return await self._http.record(
+            "channel", Request("PUT", path_of("channels", channel), fields, if_match=if_match)
+        )
+
+    async def delete_channel(self, channel: str, *, if_match: str | None = None) -> None:
         """Delete a channel. Raises not_found."""
-        await self._call("DELETE", _path("channels", channel))
+        await self._http.ask(Request("DELETE", path_of("channels", channel), if_match=if_match))
 
-    async def publish(self, channel: str, data: Json) -> Json:
-        """Send a JSON object into a channel; gives message_id and timestamp when the bus has it."""
-        return await self._object("POST", _path("channels", channel, "messages"), data)
-
-    async def _pages(self, noun: str, wanted: Mapping[str, str | None]) -> list[Json]:
-        query = _given(wanted)
-        items: list[Json] = []
-        while True:
-            page = await self._object("GET", _path(noun), query=query)
-            items += self._list(page.get(noun))
-            cursor = page.get("next_token")
-            if not isinstance(cursor, str) or not cursor:
-                return items
-            query = {**query, "next_token": cursor}
-
-    def _list(self, value: object) -> list[Json]:
-        if not isinstance(value, list):
-            raise self._stranger()
-        return value
-
-    async def _part(self, name: str, method: str, path: str, body: Json | None = None) -> Json:
-        part = (await self._object(method, path, body)).get(name)
-        if not isinstance(part, dict):
-            raise self._stranger()
-        return part
-
-    async def _object(
-        self, method: str, path: str, body: Json | None = None, query: Mapping[str, str] | None = None
+    async def publish(
+        self, channel: str, data: Json, subject: str | None = None, *, as_system: bool = False
     ) -> Json:
-        answer = await self._call(method, path, body, query)
-        if not isinstance(answer, dict):
-            raise self._stranger()
-        return answer
+        """Send a JSON object into a channel; gives message_id and timestamp when the bus has it.
 
-    async def _call(
-        self, method: str, path: str, body: Json | None = None, query: Mapping[str, str] | None = None
-    ) -> Any:
-        """One request; None for an answer without a body."""
-        try:
-            response = await self._http.request(method, self.url + path, json=body, params=query)
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise _unconnected(self.url, error) from error
-        except httpx.TimeoutException as error:
-            message = f"No answer within {self._timeout:g} seconds; whether it was done is not known."
-            raise ArtcafeError(Code.unavailable, message) from error
-        except httpx.HTTPError as error:
-            message = "The connection to the server broke; whether it was done is not known."
-            raise ArtcafeError(Code.unavailable, message) from error
-        if not response.is_success:
-            raise of_response(response.status_code, response.headers, response.content)
-        if not response.content:
-            return None
-        try:
-            return response.json()
-        except ValueError as error:
-            raise self._stranger() from error
+        `subject` names one of the channel's subjects, where it has several. With `as_system` the sender
+        is the platform, `sys`.
+        """
+        query = {"subject": subject, "as": "system" if as_system else None}
+        return await self._http.answer(Request("POST", path_of("channels", channel, "messages"), data, query))
 
-    def _stranger(self) -> ArtcafeError:
-        return ArtcafeError(Code.internal, f"What answers at {self.url} is not an ArtCafe platform.")
+    # What was used, and who did what.
 
+    async def usage(self, start: str | None = None, end: str | None = None) -> Json:
+        """What the tenant used, per UTC day: `metrics`, `totals`, and the plan's `limits`.
 
-def _path(*segments: str) -> str:
-    """A path under the prefix. A segment that would name another place is refused, not sent."""
-    if any(segment in {"", ".", ".."} for segment in segments):
-        raise ArtcafeError(Code.bad_request, "An id has at least one letter or digit.")
-    return "/".join((PREFIX, *(quote(segment, safe="") for segment in segments)))
+        Both ends are dates (2026-11-24) and belong to it; without them it is the last seven days.
+        """
+        query = {"start_date": start, "end_date": end}
+        return await self._http.answer(Request("GET", path_of("usage-metrics"), query=query))
 
+    async def billing(self) -> Json:
+        """The current calendar month against the plan."""
+        return await self._http.answer(Request("GET", path_of("usage-metrics", "billing")))
 
-def _parts(url: str) -> SplitResult:
-    """Take a URL apart. Raises bad_request for one that no server can have."""
-    try:
-        parts = urlsplit(url)
-        readable = httpx.URL(url).host and (parts.port is None or parts.port > 0)
-    except (ValueError, httpx.InvalidURL) as error:
-        raise ArtcafeError(Code.bad_request, "The address is not a URL.") from error
-    if parts.scheme not in {"http", "https"} or not readable or not parts.hostname:
-        raise ArtcafeError(Code.bad_request, "The address begins with http:// or https:// and names a host.")
-    return parts
-
-
-def _header_value(text: str, what: str) -> str:
-    if not text or not all("!" <= character <= "~" for character in text):
-        raise ArtcafeError(Code.bad_request, f"The {what} is empty or holds a character that none has.")
-    return text
-
-
-def _given(fields: Mapping[str, str | None]) -> dict[str, str]:
-    return {name: value for name, value in fields.items() if value is not None}
-
-
-def _unconnected(url: str, error: BaseException) -> ArtcafeError:
-    """Tell a server that is away from one whose TLS is not as it should be: only the first comes back."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return ArtcafeError(Code.unavailable, f"The certificate of {url} is not one this machine trusts.")
-        if isinstance(cause, ssl.SSLError):
-            return ArtcafeError(Code.unavailable, f"No TLS connection to {url} comes about.")
-        cause = cause.__cause__ or cause.__context__
-    return UnreachableError(url)
+    async def audit(
+        self,
+        *,
+        actor: str | None = None,
+        action: str | None = None,
+        target: str | None = None,
+        most: int | None = None,
+    ) -> list[Json]:
+        """Who changed what, the newest first: all of it, or the latest `most` that fit."""
+        query = {"actor": actor, "action": action, "target": target}
+        return await self._http.pages("entries", path_of("audit"), query, most=most)

@@ -11,7 +11,7 @@ from artcafe.client.subscription import Subscription
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
-from artcafe.wire.subjects import Address, matches, parse_pattern, parse_subject, pattern_to_bus
+from artcafe.wire.subjects import Address, matches, overlap, parse_pattern, parse_subject
 
 _REMEMBERED = 1024
 _RETRY_SECONDS = 1.0
@@ -208,14 +208,3 @@ class Routes:
         except ArtcafeError:
             # A newer server may allow characters that this grammar does not: they still match.
             return subject
-
-
-def overlap(one: str, other: str) -> bool:
-    """Tell whether some subject is received by both of two short patterns."""
-    left, right = pattern_to_bus(one).split("."), pattern_to_bus(other).split(".")
-    for a, b in zip(left, right, strict=False):
-        if ">" in {a, b}:
-            return True
-        if a != b and "*" not in {a, b}:
-            return False
-    return len(left) == len(right)

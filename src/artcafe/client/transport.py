@@ -16,7 +16,7 @@ from websockets.exceptions import (
 from websockets.protocol import State
 from websockets.typing import Subprotocol
 
-from artcafe.client.endpoint import Endpoint
+from artcafe.client.endpoint import Place
 from artcafe.client.errors import of_response
 from artcafe.wire.codes import NORMAL_CLOSURE, Code
 from artcafe.wire.errors import ArtcafeError
@@ -98,22 +98,23 @@ class Connection:
 
 
 async def dial(
-    endpoint: Endpoint,
+    endpoint: Place,
     *,
     tls: ssl.SSLContext | None,
     user_agent: str,
     max_frame_bytes: int,
     seconds: float,
     clock: Callable[[], float],
+    subprotocol: str | None = SUBPROTOCOL,
 ) -> Connection:
     """Open a connection within `seconds`. A proxy of the environment is used, except to this machine.
 
-    Raises DialError.
+    The server has to speak the subprotocol, where one is named. Raises DialError.
     """
     try:
         socket = await _Connect(
             endpoint.url,
-            subprotocols=[Subprotocol(SUBPROTOCOL)],
+            subprotocols=None if subprotocol is None else [Subprotocol(subprotocol)],
             # Deflate costs more time at both ends than it saves on frames this small.
             compression=None,
             user_agent_header=user_agent,
@@ -143,7 +144,7 @@ async def dial(
         ) from failed
     except (InvalidHandshake, InvalidURI) as failed:
         raise DialError(_stranger(endpoint), final=True) from failed
-    if socket.subprotocol != SUBPROTOCOL:
+    if socket.subprotocol != subprotocol:
         await socket.close(Code.protocol_error.close)
         raise DialError(_stranger(endpoint), final=True)
     return Connection(socket, clock)
@@ -156,7 +157,7 @@ class _Connect(connect):
         return exc
 
 
-def _refused(refused: InvalidStatus, endpoint: Endpoint) -> DialError:
+def _refused(refused: InvalidStatus, endpoint: Place) -> DialError:
     response = refused.response
     status = response.status_code
     if 300 <= status < 400:
@@ -177,11 +178,11 @@ def _closed(closed: ConnectionClosed) -> ClosedError:
     return ClosedError(_LOST)
 
 
-def _unavailable(endpoint: Endpoint, reason: str) -> ArtcafeError:
+def _unavailable(endpoint: Place, reason: str) -> ArtcafeError:
     return ArtcafeError(Code.unavailable, f"No connection to {endpoint.server}: {reason}.")
 
 
-def _stranger(endpoint: Endpoint) -> ArtcafeError:
+def _stranger(endpoint: Place) -> ArtcafeError:
     return ArtcafeError(
         Code.protocol_error, f"What answers at {endpoint.server} does not speak {SUBPROTOCOL}."
     )

@@ -1,51 +1,67 @@
-"""The composition root: the only file that knows every adapter, and what a clock and an id are here."""
+"""The composition root: the only file that knows every adapter."""
 
 import asyncio
-import itertools
 import logging
 import random
 import secrets
-import time
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from importlib.metadata import version
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 import httpx
+import msgspec
 from fastapi import FastAPI
 
-from artcafe.server.api import agents, channels, errors, health, local, login, openapi, tenants, usage
+from artcafe.server.api.application import create_app
 from artcafe.server.api.deps import UseCases
-from artcafe.server.api.limits import BodyLimit
+from artcafe.server.api.pages import PageTokens
 from artcafe.server.bus.authority import Authority
 from artcafe.server.bus.control import ControlLink
 from artcafe.server.bus.operator import Operator
 from artcafe.server.bus.tenants import TenantLinks
 from artcafe.server.core.agents import Agents
+from artcafe.server.core.audit import Audit
 from artcafe.server.core.channels import Channels
+from artcafe.server.core.invitations import Invitations
+from artcafe.server.core.legal import Legal
 from artcafe.server.core.login import Login
 from artcafe.server.core.messages import Messages
+from artcafe.server.core.presence import TOPIC as ASKED
 from artcafe.server.core.presence import Presence
 from artcafe.server.core.tenants import Tenants
+from artcafe.server.core.throttle import Throttle
 from artcafe.server.core.usage import Meter
+from artcafe.server.domain.change import TOPIC as CHANGED
+from artcafe.server.domain.change import Change
 from artcafe.server.domain.revocation import TOPIC
 from artcafe.server.gateway.gateway import Gateway, GatewayLimits
+from artcafe.server.gateway.handshake import client_address
 from artcafe.server.gateway.mount import Limits, websocket_protocol
 from artcafe.server.identity.dev_issuer import JWKS_PATH, LOCAL_CLIENT, LocalIssuer
 from artcafe.server.identity.oidc import OidcConfig, OidcVerifier, discover
+from artcafe.server.identity.sealing import AesSealer
 from artcafe.server.identity.ssh import SshVerifier
 from artcafe.server.identity.ssh_keys import generate_key_pair, parse_public_key
+from artcafe.server.ports.bus import Deliver
+from artcafe.server.process import Place, SystemClock, message_ids, new_id
 from artcafe.server.settings import LOOPBACK, Settings
 from artcafe.server.store.agents import AgentTable
+from artcafe.server.store.answers import AnswerTable
+from artcafe.server.store.audit import AuditTable
 from artcafe.server.store.channels import ChannelTable
+from artcafe.server.store.invitations import InvitationTable
+from artcafe.server.store.legal import LegalTable
 from artcafe.server.store.login import ChallengeTable
+from artcafe.server.store.members import MemberTable
+from artcafe.server.store.near import NearCache
 from artcafe.server.store.presence import SightingTable
 from artcafe.server.store.sqlite import SqliteStore
 from artcafe.server.store.table import Table, translated
-from artcafe.server.store.tenants import MemberTable, TenantTable
+from artcafe.server.store.tenants import TenantTable
 from artcafe.server.store.usage import UsageTable
 from artcafe.wire.errors import ArtcafeError
 
@@ -61,43 +77,6 @@ FRAME_OVERHEAD = 4096
 
 SWEEP_SECONDS = 600.0
 """How often expired items are removed from the store."""
-
-
-class SystemClock:
-    """The machine's time."""
-
-    def now(self) -> float:
-        """Seconds since the Unix epoch."""
-        return time.time()
-
-    def monotonic(self) -> float:
-        """Seconds that never go back."""
-        return time.monotonic()
-
-
-def new_id() -> str:
-    """An identifier that nobody guesses and nobody else has."""
-    return uuid.uuid4().hex
-
-
-def message_ids() -> Callable[[], str]:
-    """Identifiers of messages: cheap, different from those of every other process."""
-    process, numbers = secrets.token_hex(8), itertools.count(1)
-    return lambda: f"{process}-{next(numbers):x}"
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where this process listens, once it is known: the port in the settings may be 0."""
-
-    host: str
-    port: int
-
-    @property
-    def url(self) -> str:
-        """How this machine reaches it."""
-        host = "127.0.0.1" if self.host in {"0.0.0.0", "::", ""} else self.host  # noqa: S104
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,21 +107,30 @@ async def platform(
         links = await stack.enter_async_context(
             TenantLinks(nats_url, operator, idle_seconds=settings.idle_link_seconds)
         )
-        table = Table(store)
+
+        async def announce(change: Change) -> None:
+            near.forget(change)
+            try:
+                await control.tell(CHANGED, msgspec.json.encode(change))
+            except ArtcafeError as error:
+                # It is stored: others believe what they hold for some seconds more, and that is all.
+                LOG.warning("a change was not told: %s", error)
+
+        table = Table(store, announce)
         records, members, keyholders = TenantTable(table), MemberTable(table), AgentTable(table)
         rooms, sightings = ChannelTable(table), SightingTable(table)
-        meter = Meter(UsageTable(table), clock)
-        presence = Presence(sightings, clock, "embedded" if embedded else new_id())
-        stack.push_async_callback(_finish, meter, presence)
+        near = NearCache(records, keyholders, rooms, clock)
+        meter = Meter(UsageTable(table), sightings, clock)
+        presence = Presence(sightings, control, clock, "embedded" if embedded else new_id())
+        stack.push_async_callback(_finish, meter)
         issuer = _local_issuer(settings, clock, embedded=embedded)
         http = await stack.enter_async_context(httpx.AsyncClient(timeout=5.0))
         entry = Login(
-            tenants=records,
-            agents=keyholders,
+            directory=near,
             challenges=ChallengeTable(table),
             sightings=sightings,
             verifier=SshVerifier(),
-            secret=_secret(settings, seed),
+            secret=_secret(settings, seed, "challenge secret"),
             clock=clock,
             random=secrets.token_bytes,
         )
@@ -154,17 +142,23 @@ async def platform(
             clock=clock,
             new_id=new_id,
             default_tier=settings.default_tier,
+            documents=settings.documents,
         )
         next_message_id = message_ids()
         name_of_server = server_name(settings, place)
+        proxies = _proxies(settings.trusted_proxies)
+        tokens = await _verifier(settings, place, http, clock, embedded=embedded)
         gateway = Gateway(
             login=entry,
-            tenants=records,
+            tokens=tokens,
+            enter=households.enter,
+            directory=near,
             presence=presence,
             meter=meter,
             bus=links,
             clock=clock,
             limits=_gateway_limits(settings),
+            allowed_origins=settings.origins,
             server_name=name_of_server,
             new_connection_id=new_id,
             new_message_id=next_message_id,
@@ -172,9 +166,16 @@ async def platform(
         )
         await stack.enter_async_context(gateway)
         await control.hear(TOPIC, gateway.revoked)
+        await control.hear(CHANGED, _changed(near, gateway))
+        await control.answer(ASKED, gateway.asked)
         LOG.info("reconciled %d accounts on the bus", await households.reconcile())
         cases = UseCases(
             tenants=households,
+            invitations=Invitations(
+                records=InvitationTable(table), clock=clock, new_id=new_id, random=secrets.token_bytes
+            ),
+            legal=Legal(records=LegalTable(table), published=settings.documents, clock=clock, new_id=new_id),
+            audit=Audit(AuditTable(table)),
             agents=Agents(
                 records=keyholders,
                 tenants=records,
@@ -188,7 +189,7 @@ async def platform(
             channels=Channels(records=rooms, tenants=records, clock=clock, new_id=new_id),
             messages=Messages(
                 bus=links,
-                tenants=records,
+                directory=near,
                 clock=clock,
                 new_message_id=next_message_id,
                 count=meter.message,
@@ -196,45 +197,45 @@ async def platform(
             login=entry,
             presence=presence,
             meter=meter,
-            tokens=await _verifier(settings, place, http, clock, embedded=embedded),
+            directory=near,
+            throttle=Throttle(near, clock),
+            answers=AnswerTable(table),
+            sealer=AesSealer(_secret(settings, seed, "sealed answers"), secrets.token_bytes),
+            pages=PageTokens(_secret(settings, seed, "page tokens")),
+            tokens=tokens,
             issuer=issuer,
             clock=clock,
             server_name=name_of_server,
+            client_address=partial(client_address, proxies=proxies),
             checks={"bus": links.ping, "store": _store_check(store)},
             version=VERSION,
         )
         chores = await stack.enter_async_context(asyncio.TaskGroup())
         for chore in (
-            _every(settings.flush_seconds, meter.flush, presence.announce),
+            _every(settings.flush_seconds, _flush(gateway, meter)),
             _every(SWEEP_SECONDS, _sweep(store)),
         ):
             stack.callback(chores.create_task(chore).cancel)
         yield Platform(
-            app=create_app(cases, settings.max_payload_bytes + FRAME_OVERHEAD),
-            websocket=websocket_protocol(
-                gateway.endpoint, _socket_limits(settings), _proxies(settings.trusted_proxies)
-            ),
+            app=create_app(cases, settings.max_payload_bytes + FRAME_OVERHEAD, new_id),
+            websocket=websocket_protocol(gateway.endpoint, _socket_limits(settings), proxies),
             gateway=gateway,
         )
 
 
-def create_app(cases: UseCases, max_body_bytes: int) -> FastAPI:
-    """The REST API over some use cases."""
-    app = FastAPI(
-        title="ArtCafe PubSub",
-        description="Humans manage tenants, agents and channels. Agents talk over WebSockets.",
-        version=cases.version,
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-    )
-    app.state.use_cases = cases
-    errors.install(app)
-    app.add_middleware(BodyLimit, limit=max_body_bytes)
-    for room in (health, tenants, login, agents, channels, usage, local):
-        app.include_router(room.router)
-    openapi.install(app)
-    return app
+def _changed(near: NearCache, gateway: Gateway) -> Deliver:
+    """Hear a change (the control topic): forget what was held, then let who is connected feel it."""
+
+    def hear(_: str, payload: bytes) -> None:
+        try:
+            change = msgspec.json.decode(payload, type=Change)
+        except (ValueError, RecursionError) as error:
+            LOG.error("a change cannot be read, so it is felt when the cache expires: %s", error)
+            return
+        near.forget(change)
+        gateway.changed(change)
+
+    return hear
 
 
 def _local_issuer(settings: Settings, clock: SystemClock, *, embedded: bool) -> LocalIssuer | None:
@@ -277,9 +278,9 @@ async def _verifier(
     return OidcVerifier(config, http, clock)
 
 
-def _secret(settings: Settings, seed: bytes) -> bytes:
+def _secret(settings: Settings, seed: bytes, purpose: str) -> bytes:
     given = settings.secret_key.get_secret_value().encode() if settings.secret_key else seed
-    return sha256(b"artcafe challenge secret\n" + given).digest()
+    return sha256(f"artcafe {purpose}\n".encode() + given).digest()
 
 
 def server_name(settings: Settings, place: Place) -> Callable[[str], str]:
@@ -348,10 +349,17 @@ async def _every(seconds: float, *works: Callable[[], Awaitable[None]]) -> None:
                 LOG.warning("%s", error)
 
 
-async def _finish(meter: Meter, presence: Presence) -> None:
+def _flush(gateway: Gateway, meter: Meter) -> Callable[[], Awaitable[None]]:
+    async def flush() -> None:
+        gateway.count_delivered()
+        await meter.flush()
+
+    return flush
+
+
+async def _finish(meter: Meter) -> None:
     """Write what was counted: a clean stop loses nothing."""
-    for work in (meter.flush, presence.announce):
-        try:
-            await work()
-        except ArtcafeError as error:
-            LOG.error("not written at the end: %s", error)
+    try:
+        await meter.flush()
+    except ArtcafeError as error:
+        LOG.error("not written at the end: %s", error)

@@ -17,10 +17,11 @@ from pathlib import Path
 import uvicorn
 import uvloop
 
-from artcafe.server.app import VERSION, Place, Platform, SystemClock, platform
+from artcafe.server.app import VERSION, Platform, platform
 from artcafe.server.bus.authority import BusRefusedError
 from artcafe.server.bus.operator import Operator
 from artcafe.server.embedded.nats_server import NatsServer, NatsServerError
+from artcafe.server.process import Place, SystemClock
 from artcafe.server.settings import Settings
 from artcafe.server.store.item import StoreError
 from artcafe.wire.errors import ArtcafeError

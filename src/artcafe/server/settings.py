@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from artcafe.server.domain.legal import VERSION_PATTERN, Document, Documents, Edition
 from artcafe.server.domain.plan import TIERS
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
@@ -21,6 +22,8 @@ MIN_SECRET = 32
 """Characters of a secret that signs."""
 
 _ADDRESS = re.compile(r"wss?://([A-Za-z0-9._-]{1,200}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?/?")
+_ORIGIN = re.compile(r"https?://([a-z0-9._-]{1,200}|\[[0-9a-f:.]{2,45}\])(:[0-9]{1,5})?")
+"""As browsers write it (RFC 6454 section 6.2): lower case, and no path."""
 
 
 class SettingsError(ValueError):
@@ -63,6 +66,11 @@ class Settings(BaseSettings):
         "",
         validation_alias=_named("trusted_proxies"),
         description="Networks, comma-separated, whose X-Forwarded-For is believed; for a proxy in front.",
+    )
+    allowed_origins: str = Field(
+        "",
+        validation_alias=_named("allowed_origins"),
+        description="Origins, comma-separated, whose pages may open dashboards besides those of the host.",
     )
 
     nats_url: str | None = Field(
@@ -141,6 +149,22 @@ class Settings(BaseSettings):
         "enterprise",
         validation_alias=_named("default_tier"),
         description=f"The subscription tier of a tenant that names none: {', '.join(TIERS)}.",
+    )
+    terms_version: str | None = Field(
+        None,
+        validation_alias=_named("terms_version"),
+        description="The current version of your terms of service; who makes a tenant has to accept it.",
+    )
+    terms_url: str | None = Field(
+        None, validation_alias=_named("terms_url"), description="Where they can be read."
+    )
+    privacy_version: str | None = Field(
+        None,
+        validation_alias=_named("privacy_version"),
+        description="The current version of your privacy policy; who makes a tenant has to accept it.",
+    )
+    privacy_url: str | None = Field(
+        None, validation_alias=_named("privacy_url"), description="Where it can be read."
     )
     max_payload_bytes: int = Field(
         1_048_576,
@@ -233,6 +257,20 @@ class Settings(BaseSettings):
             raise ValueError("must not hold a user or a password: it is shown and logged")
         return url
 
+    @field_validator("terms_version", "privacy_version")
+    @classmethod
+    def _version(cls, version: str | None) -> str | None:
+        if version is not None and re.fullmatch(VERSION_PATTERN, version) is None:
+            raise ValueError("must be 1 to 64 letters, digits, dots, _ and -, like 2026-01-31")
+        return version
+
+    @field_validator("terms_url", "privacy_url")
+    @classmethod
+    def _page(cls, url: str | None) -> str | None:
+        if url is not None and re.fullmatch(r"https?://[^\s@]+", url) is None:
+            raise ValueError("must be the http:// or https:// address of a page")
+        return url
+
     @field_validator("trusted_proxies")
     @classmethod
     def _networks(cls, networks: str) -> str:
@@ -242,6 +280,13 @@ class Settings(BaseSettings):
         except ValueError:
             raise ValueError("must be networks like 10.0.0.0/8, separated by commas") from None
         return networks
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _origins(cls, origins: str) -> str:
+        if not all(_ORIGIN.fullmatch(word) for word in _words(origins)):
+            raise ValueError("must be origins like https://app.example.com, separated by commas")
+        return origins
 
     @field_validator("secret_key")
     @classmethod
@@ -273,6 +318,23 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _versions_of_what_is_published(self) -> "Settings":
+        for document in Document:
+            if getattr(self, f"{document}_url") and not getattr(self, f"{document}_version"):
+                name = f"ARTCAFE_{document.upper()}"
+                raise ValueError(f"{name}_URL: needs {name}_VERSION")
+        return self
+
+    @property
+    def documents(self) -> Documents:
+        """What the operator publishes, and has accepted."""
+        return {
+            document: Edition(version, getattr(self, f"{document}_url"))
+            for document in Document
+            if (version := getattr(self, f"{document}_version")) is not None
+        }
+
     @property
     def issuer(self) -> str | None:
         """The issuer of humans' tokens, or None where the embedded one does it."""
@@ -286,6 +348,11 @@ class Settings(BaseSettings):
     def client_ids(self) -> frozenset[str]:
         """The client ids whose tokens count."""
         return _words(self.oidc_client_ids) | _words(self.cognito_client_id or "")
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """The origins whose pages may open dashboards."""
+        return _words(self.allowed_origins)
 
     @property
     def audiences(self) -> frozenset[str]:

@@ -24,7 +24,7 @@ class Code(Enum):
     """The names of the table; `Code.x.name` is what travels in `error` frames and problem documents."""
 
     # Connections that may come back.
-    login_timeout = Row(100, 408, 4001, True, "The agent did not answer the challenge in time.")
+    login_timeout = Row(100, 408, 4001, True, "Nobody proved who they are in time.")
     slow_consumer = Row(101, None, 4002, True, "More was queued for this client than its limit.")
     heartbeat_lost = Row(102, None, 4003, True, "Nothing was heard for two heartbeat intervals.")
     token_expired = Row(103, 401, 4004, True, "The token ran out; come back with a new one.")
@@ -39,7 +39,7 @@ class Code(Enum):
         201, 403, 4501, False, "Not allowed by role or policy. A frame refused so does not close."
     )
     key_revoked = Row(202, None, 4502, False, "The key was revoked while connected.")
-    removed = Row(203, None, 4503, False, "The agent or its tenant was deleted or suspended.")
+    removed = Row(203, None, 4503, False, "The agent, member or tenant was deleted or suspended.")
     bad_frame = Row(204, 400, 1003, False, "Not JSON text, not an object, an unknown type or a bad field.")
     protocol_error = Row(205, 400, 1002, False, "The WebSocket framing broke RFC 6455.")
     not_utf8 = Row(206, 400, 1007, False, "Text that is not UTF-8.")

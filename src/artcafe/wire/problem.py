@@ -7,8 +7,8 @@ from artcafe.wire.errors import ArtcafeError
 MEDIA_TYPE = "application/problem+json"
 
 
-def document(error: ArtcafeError, status: int) -> dict[str, object]:
-    """The body of the answer."""
+def document(error: ArtcafeError, status: int, request_id: str | None = None) -> dict[str, object]:
+    """The body of the answer; the id is that of the request, where it has one."""
     body: dict[str, object] = {
         "type": "about:blank",
         "title": error.code.name.replace("_", " "),
@@ -18,6 +18,8 @@ def document(error: ArtcafeError, status: int) -> dict[str, object]:
     }
     if error.retry_after is not None:
         body["retry_after_ms"] = math.ceil(error.retry_after * 1000)
+    if request_id is not None:
+        body["request_id"] = request_id
     return body
 
 

@@ -31,6 +31,10 @@ _TOKEN = r"[A-Za-z0-9_-]+"
 _SUBJECT = re.compile(rf"{_TOKEN}(?:\.{_TOKEN})*")
 _PATTERN = re.compile(rf"(?:>|(?:{_TOKEN}|\*)(?:\.(?:{_TOKEN}|\*))*(?:\.>)?)")
 
+SUBJECT_SCHEMA = rf"^{_TOKEN}(\.{_TOKEN}){{0,{MAX_TOKENS - 1}}}$"
+PATTERN_SCHEMA = rf"^(({_TOKEN}|\*)\.){{0,{MAX_TOKENS - 1}}}({_TOKEN}|\*|>)$"
+"""The grammar as JSON Schema can say it."""
+
 _OWNED = {"agents": DIRECT, "inbox": INBOX}
 _OWNED_NAME = {space: name for name, space in _OWNED.items()}
 _PLATFORM = frozenset({"sys", "presence", "dlq"})
@@ -160,3 +164,25 @@ def matches(pattern: str, subject: str) -> bool:
         if position >= len(given) or token not in {"*", given[position]}:
             return False
     return len(wanted) == len(given)
+
+
+def covers(wide: str, narrow: str) -> bool:
+    """Tell whether one short pattern receives everything that another one receives."""
+    outer, inner = pattern_to_bus(wide).split("."), pattern_to_bus(narrow).split(".")
+    for position, token in enumerate(outer):
+        if token == ">":
+            return len(inner) > position
+        if position >= len(inner) or inner[position] == ">" or token not in {"*", inner[position]}:
+            return False
+    return len(inner) == len(outer)
+
+
+def overlap(one: str, other: str) -> bool:
+    """Tell whether some subject is received by both of two short patterns."""
+    left, right = pattern_to_bus(one).split("."), pattern_to_bus(other).split(".")
+    for a, b in zip(left, right, strict=False):
+        if ">" in {a, b}:
+            return True
+        if a != b and "*" not in {a, b}:
+            return False
+    return len(left) == len(right)

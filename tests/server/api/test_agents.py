@@ -8,6 +8,7 @@ import pytest
 from artcafe.server.domain.ids import AgentId, TenantId
 from artcafe.wire.codes import Code
 from tests.kit.api import Api, good, problem
+from tests.kit.holders import Holder
 from tests.kit.installation import ACME
 from tests.kit.signing import KeyPair
 
@@ -15,9 +16,11 @@ NOON = "2025-11-24T16:00:00.000Z"
 AGENT_KEYS = {
     "id", "tenant_id", "name", "type", "status", "enabled", "capabilities", "capability_definitions",
     "metadata", "public_key", "key_fingerprint", "last_seen", "active_connections", "created_at",
-    "updated_at",
+    "updated_at", "policy", "channel_subscriptions", "total_messages_sent", "total_messages_received",
 }  # fmt: skip
+ANYTHING: dict[str, Any] = {"publish": {"allow": None, "deny": []}, "subscribe": {"allow": None, "deny": []}}
 A1 = AgentId("a1")
+HOLDER = Holder("tasks.*", "jobs")
 
 
 async def make(client: httpx.AsyncClient, agent: str = "a1", **fields: Any) -> dict[str, Any]:
@@ -60,6 +63,10 @@ class TestCreate:
             "key_fingerprint": key.fingerprint,
             "last_seen": None,
             "active_connections": 0,
+            "policy": ANYTHING,
+            "channel_subscriptions": [],
+            "total_messages_sent": 0,
+            "total_messages_received": 0,
             "created_at": NOON,
             "updated_at": NOON,
         }
@@ -161,16 +168,36 @@ class TestOne:
     ) -> None:
         await make(olivia)
         presence = api.installation.process.presence
-        presence.arrived(ACME, A1)
-        presence.arrived(ACME, A1)
+        presence.arrived(ACME, A1, HOLDER)
+        presence.arrived(ACME, A1, HOLDER)
         agent = good(await olivia.get("/api/v1/agents/a1"))["agent"]
         assert (agent["status"], agent["active_connections"], agent["last_seen"]) == ("online", 2, None)
+        assert agent["channel_subscriptions"] == ["jobs", "tasks.*"]
 
-        presence.left(ACME, A1)
-        presence.left(ACME, A1)
+        presence.left(ACME, A1, HOLDER)
+        presence.left(ACME, A1, HOLDER)
         await presence.announce()
         agent = good(await olivia.get("/api/v1/agents/a1"))["agent"]
         assert (agent["status"], agent["active_connections"], agent["last_seen"]) == ("offline", 0, NOON)
+        assert agent["channel_subscriptions"] == []
+
+    async def test_what_it_sent_and_got_is_counted_until_it_is_deleted(
+        self, api: Api, olivia: httpx.AsyncClient
+    ) -> None:
+        await make(olivia)
+        meter = api.installation.process.meter
+        for _ in range(3):
+            meter.message(ACME, "a1", "tasks", [], 1)
+        await meter.flush()
+        meter.message(ACME, "a1", "tasks", [], 1)
+        meter.received(ACME, A1, 7)
+
+        agent = good(await olivia.get("/api/v1/agents/a1"))["agent"]
+        assert (agent["total_messages_sent"], agent["total_messages_received"]) == (4, 7)
+
+        await olivia.delete("/api/v1/agents/a1")
+        again = await make(olivia)
+        assert (again["total_messages_sent"], again["total_messages_received"]) == (0, 0)
 
     async def test_its_public_key_is_the_first_that_is_active(self, olivia: httpx.AsyncClient) -> None:
         first, second = KeyPair(), KeyPair()
@@ -216,13 +243,97 @@ class TestList:
     async def test_status_filters(self, api: Api, olivia: httpx.AsyncClient) -> None:
         for agent in ("a1", "a2"):
             await make(olivia, agent)
-        api.installation.process.presence.arrived(ACME, A1)
+        api.installation.process.presence.arrived(ACME, A1, HOLDER)
 
         online = good(await olivia.get("/api/v1/agents?status=online"))["agents"]
         offline = good(await olivia.get("/api/v1/agents?status=offline"))["agents"]
 
         assert [agent["id"] for agent in online] == ["a1"]
         assert [agent["id"] for agent in offline] == ["a2"]
+
+    async def test_everything_that_is_named_has_to_fit(self, olivia: httpx.AsyncClient) -> None:
+        await make(olivia, "a1", name="Zoë", type="planner", capabilities=["x", "y"])
+        await make(olivia, "a2", name="Yan", type="planner", metadata={"tags": ["red", "new"]})
+        await make(olivia, "a3", name="Xi", capabilities=["y"], metadata={"tags": "red"})
+        await olivia.put("/api/v1/agents/a3", json={"enabled": False})
+
+        async def found(**query: Any) -> list[str]:
+            answer = await olivia.get("/api/v1/agents", params=query)
+            return [agent["id"] for agent in good(answer)["agents"]]
+
+        assert await found(type="planner") == ["a1", "a2"]
+        assert await found(capability="y") == ["a1", "a3"]
+        assert await found(tag="red") == ["a2"]
+        assert await found(enabled="false") == ["a3"]
+        assert await found(q="ZO") == ["a1"]
+        assert await found(q="A2") == ["a2"]
+        assert await found(type="planner", capability="y") == ["a1"]
+        assert await found(order="name") == ["a3", "a2", "a1"]
+        assert await found(order="-name", type="planner") == ["a1", "a2"]
+        problem(await olivia.get("/api/v1/agents?order=keys"), Code.validation_failed)
+
+
+class TestPolicy:
+    async def test_it_is_kept_in_short_forms(self, olivia: httpx.AsyncClient) -> None:
+        policy = {
+            "publish": {"allow": ["channels.acme.tasks.*", "inbox.*.>"], "deny": ["tasks.secret"]},
+            "subscribe": {"allow": [], "deny": ["agents.a1.>"]},
+        }
+        made = await make(olivia, policy=policy)
+
+        short = {**policy, "publish": {"allow": ["tasks.*", "inbox.*.>"], "deny": ["tasks.secret"]}}
+        assert made["policy"] == short
+        partly = good(await olivia.put("/api/v1/agents/a1", json={"policy": {"publish": {"deny": ["x"]}}}))
+        assert partly["agent"]["policy"] == {**ANYTHING, "publish": {"allow": None, "deny": ["x"]}}
+
+    @pytest.mark.parametrize(
+        ("pattern", "code"),
+        [
+            ("a..b", Code.validation_failed),
+            ("agents.>", Code.invalid_subject),
+            ("channels.acme-2.x", Code.forbidden),
+            (1, Code.validation_failed),
+        ],
+    )
+    async def test_a_pattern_that_is_none_is_refused(
+        self, olivia: httpx.AsyncClient, pattern: Any, code: Code
+    ) -> None:
+        made = await make(olivia)
+
+        problem(
+            await olivia.put("/api/v1/agents/a1", json={"policy": {"subscribe": {"allow": [pattern]}}}), code
+        )
+
+        assert good(await olivia.get("/api/v1/agents/a1"))["agent"] == made
+
+
+class TestVersions:
+    async def test_nobody_overwrites_what_somebody_else_changed(self, olivia: httpx.AsyncClient) -> None:
+        await make(olivia)
+        before = (await olivia.get("/api/v1/agents/a1")).headers["etag"]
+        match = {"if-match": f'"other", {before}'}
+
+        changed = await olivia.put("/api/v1/agents/a1", json={"name": "New"}, headers=match)
+        assert changed.status_code == 200
+        assert changed.headers["etag"] != before
+        for method in ("PUT", "DELETE"):
+            late = await olivia.request(method, "/api/v1/agents/a1", json={"name": "Late"}, headers=match)
+            problem(late, Code.precondition_failed)
+
+        agent = await olivia.get("/api/v1/agents/a1")
+        assert good(agent)["agent"]["name"] == "New"
+        assert agent.headers["etag"] == changed.headers["etag"]
+
+    async def test_an_agent_made_again_is_another_one(self, api: Api, olivia: httpx.AsyncClient) -> None:
+        await make(olivia)
+        before = (await olivia.get("/api/v1/agents/a1")).headers["etag"]
+        await olivia.delete("/api/v1/agents/a1")
+        api.installation.clock.advance(1)
+        await make(olivia)
+
+        late = await olivia.delete("/api/v1/agents/a1", headers={"if-match": before})
+
+        problem(late, Code.precondition_failed)
 
 
 class TestKeys:

@@ -56,6 +56,14 @@ class TestChannels:
                 "id": "new-tasks",
                 "tenant_id": "acme",
                 "status": "active",
+                "subject": "new-tasks",
+                "max_message_bytes": None,
+                "publishers": None,
+                "subscribers": None,
+                "subscriber_count": 0,
+                "active_subscribers": 0,
+                "total_messages": 0,
+                "last_message_at": None,
                 "created_at": NOON,
                 "updated_at": NOON,
             },
@@ -96,8 +104,8 @@ class TestChannels:
     @pytest.mark.parametrize(
         ("channel", "code"),
         [
-            ("*", Code.invalid_subject),
-            ("a b", Code.invalid_subject),
+            ("*", Code.validation_failed),
+            ("a b", Code.validation_failed),
             ("sys.x", Code.invalid_subject),
             ("agents.a1.x", Code.invalid_subject),
             ("channels.acme-2.x", Code.forbidden),
@@ -117,6 +125,97 @@ class TestChannels:
             good(await zoe.post("/api/v1/channels", json={"name": f"c{number}"}), 201)
 
         problem(await zoe.post("/api/v1/channels", json={"name": "one more"}), Code.quota_exceeded)
+
+    async def test_a_list_is_filtered_and_sorted(self, api: Api, olivia: httpx.AsyncClient) -> None:
+        for channel, name in (("a", "Zebra"), ("b", "Ape"), ("c", "Yak"), ("zoo", "Empty")):
+            good(await olivia.post("/api/v1/channels", json={"id": channel, "name": name}), 201)
+
+        by_name = await ids(olivia, order="name")
+        assert by_name == ["b", "zoo", "c", "a"]
+        assert await ids(olivia, order="-name") == by_name[::-1]
+        assert await ids(olivia, q="Z", limit=1) == ["a", "zoo"]
+
+    async def test_a_page_token_is_good_for_its_own_question_alone(
+        self, api: Api, olivia: httpx.AsyncClient
+    ) -> None:
+        for channel in ("a", "b"):
+            await olivia.post("/api/v1/channels", json={"id": channel, "name": "x"})
+            await api.signed_in("nina", "acme-2").post("/api/v1/channels", json={"id": channel, "name": "x"})
+        token = good(await olivia.get("/api/v1/channels?limit=1"))["next_token"]
+        query = {"limit": 1, "next_token": token}
+
+        assert good(await olivia.get("/api/v1/channels", params=query))["channels"][0]["id"] == "b"
+        problem(await olivia.get("/api/v1/channels", params={**query, "order": "name"}), Code.bad_request)
+        problem(await olivia.get("/api/v1/agents", params=query), Code.bad_request)
+        nina = api.signed_in("nina", "acme-2")
+        problem(await nina.get("/api/v1/channels", params=query), Code.bad_request)
+
+    async def test_rules_are_kept_in_their_short_form_and_cleared_by_null(
+        self, olivia: httpx.AsyncClient, tasks: dict[str, Any]
+    ) -> None:
+        rules = {
+            "subject": "channels.acme.tasks.>",
+            "max_message_bytes": 100,
+            "publishers": ["a1", "role:admin"],
+            "subscribers": [],
+        }
+        ruled = good(await olivia.put("/api/v1/channels/tasks", json=rules))["channel"]
+        assert {name: ruled[name] for name in rules} == {**rules, "subject": "tasks.>"}
+
+        cleared = good(await olivia.put("/api/v1/channels/tasks", json=dict.fromkeys(rules)))["channel"]
+        assert cleared == tasks
+
+    @pytest.mark.parametrize(
+        ("rule", "code"),
+        [
+            ({"subject": "agents.a1.x"}, Code.invalid_subject),
+            ({"subject": "sys.>"}, Code.invalid_subject),
+            ({"subject": "channels.acme-2.x"}, Code.forbidden),
+            ({"subject": "a..b"}, Code.validation_failed),
+            ({"publishers": ["role:king"]}, Code.validation_failed),
+            ({"subscribers": ["u-olivia"]}, Code.validation_failed),
+            ({"subscribers": ["a b"]}, Code.validation_failed),
+            ({"max_message_bytes": 0}, Code.validation_failed),
+        ],
+        ids=lambda value: f"{value}"[:40],
+    )
+    async def test_a_rule_that_is_none_is_refused(
+        self, olivia: httpx.AsyncClient, tasks: dict[str, Any], rule: dict[str, Any], code: Code
+    ) -> None:
+        problem(await olivia.put("/api/v1/channels/tasks", json=rule), code)
+        problem(await olivia.post("/api/v1/channels", json={"id": "other", "name": "x", **rule}), code)
+
+        assert good(await olivia.get("/api/v1/channels"))["channels"] == [tasks]
+
+    async def test_nobody_overwrites_what_somebody_else_changed(
+        self, olivia: httpx.AsyncClient, tasks: dict[str, Any]
+    ) -> None:
+        before = (await olivia.get("/api/v1/channels/tasks")).headers["etag"]
+        changed = await olivia.put(
+            "/api/v1/channels/tasks", json={"name": "New"}, headers={"if-match": before}
+        )
+        assert changed.headers["etag"] != before
+
+        for method in ("PUT", "DELETE"):
+            late = await olivia.request(
+                method, "/api/v1/channels/tasks", json={"name": "Late"}, headers={"if-match": before}
+            )
+            problem(late, Code.precondition_failed)
+
+        assert good(await olivia.get("/api/v1/channels/tasks"))["channel"]["name"] == "New"
+        gone = await olivia.delete("/api/v1/channels/tasks", headers={"if-match": changed.headers["etag"]})
+        assert gone.status_code == 204
+
+
+async def ids(client: httpx.AsyncClient, **query: Any) -> list[str]:
+    """The ids of every channel that is asked for, page by page."""
+    found: list[str] = []
+    while True:
+        page = good(await client.get("/api/v1/channels", params=query))
+        found += [channel["id"] for channel in page["channels"]]
+        if page["next_token"] is None:
+            return found
+        query["next_token"] = page["next_token"]
 
 
 class TestPublish:
@@ -185,6 +284,45 @@ class TestPublish:
         assert counters["2025-11-24#messages"] == counters["2025-11-24#subject:tasks"] == 1
         assert counters["2025-11-24#bytes"] == 7
 
+    async def test_a_channel_of_many_subjects_wants_one_named(
+        self, olivia: httpx.AsyncClient, tasks: dict[str, Any], heard: list[tuple[str, bytes]]
+    ) -> None:
+        await olivia.put("/api/v1/channels/tasks", json={"subject": "tasks.*"})
+
+        problem(await olivia.post(MESSAGES, json={}), Code.invalid_subject)
+        problem(await olivia.post(f"{MESSAGES}?subject=jobs.new", json={}), Code.invalid_subject)
+        problem(await olivia.post(f"{MESSAGES}?subject=channels.acme-2.x", json={}), Code.forbidden)
+        for subject in ("tasks.new", "channels.acme.tasks.old"):
+            good(await olivia.post(f"{MESSAGES}?subject={subject}", json={}))
+
+        await eventually(lambda: len(heard) == 2)
+        assert [subject for subject, _ in heard] == ["m.u-olivia.tasks.new", "m.u-olivia.tasks.old"]
+        shown = good(await olivia.get("/api/v1/channels/tasks"))["channel"]
+        assert (shown["total_messages"], shown["last_message_at"]) == (2, NOON)
+
+    async def test_a_channel_takes_what_it_says_from_whom_it_says(
+        self, api: Api, olivia: httpx.AsyncClient, tasks: dict[str, Any], heard: list[tuple[str, bytes]]
+    ) -> None:
+        rules = {"max_message_bytes": 10, "publishers": ["role:admin"]}
+        await olivia.put("/api/v1/channels/tasks", json=rules)
+
+        problem(await olivia.post(MESSAGES, json={"a": "too long"}), Code.too_large)
+        problem(await api.signed_in("mia").post(MESSAGES, json={}), Code.forbidden)
+        good(await api.signed_in("adam").post(MESSAGES, json={}))
+
+        await eventually(lambda: heard)
+        assert [subject for subject, _ in heard] == ["m.u-adam.tasks"]
+
+    async def test_admins_speak_as_the_platform_and_members_do_not(
+        self, api: Api, olivia: httpx.AsyncClient, tasks: dict[str, Any], heard: list[tuple[str, bytes]]
+    ) -> None:
+        problem(await api.signed_in("mia").post(f"{MESSAGES}?as=system", json={}), Code.forbidden)
+        problem(await olivia.post(f"{MESSAGES}?as=somebody", json={}), Code.validation_failed)
+        good(await api.signed_in("adam").post(f"{MESSAGES}?as=system", json={}))
+
+        await eventually(lambda: heard)
+        assert [subject for subject, _ in heard] == ["m.sys.tasks"]
+
     async def test_a_bus_that_is_away_is_worth_another_try(
         self, api: Api, olivia: httpx.AsyncClient, tasks: dict[str, Any]
     ) -> None:
@@ -232,5 +370,6 @@ class TestWhoMay:
         await olivia.post(MESSAGES, json={})
 
         assert good(await nina.get("/api/v1/channels"))["channels"] == []
-        assert good(await olivia.get("/api/v1/channels/tasks"))["channel"] == tasks
+        after = good(await olivia.get("/api/v1/channels/tasks"))["channel"]
+        assert after == {**tasks, "total_messages": 1, "last_message_at": NOON}
         assert heard == []

@@ -1,8 +1,12 @@
 """Which fields a request sets."""
 
-from pydantic import BaseModel
+from datetime import date
+from typing import Any
 
-from artcafe.server.api.fields import chosen
+import pytest
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from artcafe.server.api.fields import Date, Email, chosen
 
 
 class Fields(BaseModel):
@@ -22,3 +26,36 @@ def test_null_clears_what_is_clearable_and_says_nothing_elsewhere() -> None:
     body = Fields.model_validate({"name": None, "website": None})
     assert chosen(body, Fields) == {}
     assert chosen(body, Fields, frozenset({"website"})) == {"website": None}
+
+
+def test_a_day_is_written_out() -> None:
+    assert TypeAdapter(Date).validate_python("2026-11-24") == date(2026, 11, 24)
+
+
+@pytest.mark.parametrize("value", ["0", 0, "1764000000", "2026-11-24T00:00:00", "2026-1-1", "2026-02-30", ""])
+def test_anything_else_is_no_day_and_is_not_repeated(value: Any) -> None:
+    with pytest.raises(ValidationError) as refused:
+        TypeAdapter(Date).validate_python(value)
+
+    [fault] = refused.value.errors()
+    assert value in {"", "0", 0} or str(value) not in fault["msg"]
+
+
+@pytest.mark.parametrize(
+    ("text", "taken"),
+    [
+        ("ada@example.com", True),
+        ("ädä@exämple.com", True),
+        ("a@b@c", False),
+        ("a b@c", False),
+        ("a@b\x85", False),
+        ("a@b\n", False),
+        ("@b", False),
+    ],
+)
+def test_an_email_is_something_like_an_address(text: str, taken: bool) -> None:
+    if taken:
+        assert TypeAdapter(Email).validate_python(text) == text
+    else:
+        with pytest.raises(ValidationError):
+            TypeAdapter(Email).validate_python(text)

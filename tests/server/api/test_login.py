@@ -101,9 +101,10 @@ async def test_every_refusal_is_the_same_answer(api: Api, anyone: httpx.AsyncCli
         "empty": answered("", key),
     }
 
-    answers = [await anyone.post(VERIFY[0], json=body) for body in attempts.values()]
+    same = {"x-request-id": "the-same"}
+    answers = [await anyone.post(VERIFY[0], json=body, headers=same) for body in attempts.values()]
     api.installation.clock.advance(LIFETIME + 1)
-    answers.append(await anyone.post(VERIFY[0], json=answered(expired, key)))
+    answers.append(await anyone.post(VERIFY[0], json=answered(expired, key), headers=same))
 
     for answer in answers:
         problem(answer, Code.unauthorized)

@@ -1,18 +1,19 @@
-"""Tenants and members over REST, in the shapes that clients in the field read."""
+"""Tenants over REST, in the shapes that clients in the field read."""
 
 from typing import Any
 
 import httpx
 import pytest
 
+from artcafe.server.domain.legal import Document, Edition
 from artcafe.wire.codes import Code
 from tests.kit.api import MEMBERS, Api, good, problem
 
 NOON = "2025-11-24T16:00:00.000Z"
 TENANT_KEYS = {
     "id", "tenant_id", "name", "status", "subscription_tier", "admin_email", "description", "website",
-    "logo_url", "primary_color", "secondary_color", "metadata", "allow_client_challenge", "created_at",
-    "updated_at",
+    "logo_url", "primary_color", "secondary_color", "metadata", "allow_client_challenge", "limits",
+    "created_at", "updated_at",
 }  # fmt: skip
 
 EVERYTHING = {
@@ -52,6 +53,14 @@ class TestTenants:
             "tenant_id": "blue-sky",
             "status": "active",
             "allow_client_challenge": False,
+            "limits": {
+                "max_agents": 50,
+                "max_channels": 500,
+                "max_messages_per_day": 500_000 // 30,
+                "max_api_calls_per_day": 2_000 * 60 * 24,
+                "max_storage_bytes": None,
+                "concurrent_connections": 100,
+            },
             "created_at": NOON,
             "updated_at": NOON,
         }
@@ -90,6 +99,14 @@ class TestTenants:
             {"name": "x", "subscription_tier": "platinum"},
             {"name": "x", "metadata": []},
             {"name": "x", "allow_client_challenge": "perhaps"},
+            {"name": "x", "admin_email": "nobody"},
+            {"name": "x", "admin_email": "a@b c"},
+            {"name": "x", "admin_email": "a@" + "b" * 253},
+            {"name": "x", "website": "javascript:alert(1)"},
+            {"name": "x", "logo_url": "https://"},
+            {"name": "x", "primary_color": "red"},
+            {"name": "x", "secondary_color": "#1234567"},
+            {"name": "x", "terms_version": "#"},
         ],
         ids=str,
     )
@@ -114,6 +131,35 @@ class TestTenants:
         cleared = good(await olivia.put("/api/v1/tenants/acme", json={"description": None}))
         assert cleared["description"] is None
         assert cleared["allow_client_challenge"] is True
+
+    async def test_a_change_of_what_somebody_else_changed_is_refused(self, olivia: httpx.AsyncClient) -> None:
+        acme = "/api/v1/tenants/acme"
+        read = (await olivia.get(acme)).headers["etag"]
+        first = await olivia.put(acme, json={"name": "first"}, headers={"if-match": read})
+        written = first.headers["etag"]
+
+        for refused in (
+            await olivia.put(acme, json={"name": "second"}, headers={"if-match": read}),
+            await olivia.delete(acme, headers={"if-match": read}),
+        ):
+            problem(refused, Code.precondition_failed)
+
+        answer = await olivia.get(acme)
+        assert (good(answer)["name"], answer.headers["etag"]) == ("first", written)
+        assert written != read
+        assert (await olivia.delete(acme, headers={"if-match": written})).status_code == 204
+
+    async def test_what_is_published_has_to_be_accepted(self, api: Api) -> None:
+        api.installation.documents[Document.terms] = Edition("v1")
+        zoe = api.signed_in("zoe", None)
+
+        refused = problem(await zoe.post("/api/v1/tenants", json={"name": "x"}), Code.validation_failed)
+        assert "terms_version" in refused["detail"]
+        assert "v1" in refused["detail"]
+
+        good(await zoe.post("/api/v1/tenants", json={"name": "x", "terms_version": "v1"}), 201)
+        listed = good(await zoe.get("/api/v1/tenants/x/legal"))
+        assert [(one["document"], one["version"]) for one in listed["acceptances"]] == [("terms", "v1")]
 
     async def test_nobody_suspends_or_renumbers_a_tenant_by_the_way(self, olivia: httpx.AsyncClient) -> None:
         given = {"status": "suspended", "id": "other", "account": "x", "version": 9, "created_at": "never"}
@@ -164,80 +210,3 @@ class TestRoles:
         problem(await api.signed_in(user).delete("/api/v1/tenants/acme"), Code.forbidden)
 
         good(await api.signed_in("olivia").get("/api/v1/tenants/acme"))
-
-
-class TestMembers:
-    async def test_one_is_added_changed_and_removed(self, olivia: httpx.AsyncClient) -> None:
-        members = "/api/v1/tenants/acme/members"
-        zoe = {
-            "user_id": "zoe",
-            "email": "z@example.com",
-            "role": "member",
-            "joined_date": NOON,
-            "active": True,
-        }
-
-        added = await olivia.post(members, json={"user_id": "zoe", "email": "z@example.com"})
-        assert good(added) == zoe
-        changed = await olivia.put(f"{members}/zoe", json={"role": "viewer"})
-        assert good(changed) == {**zoe, "role": "viewer"}
-        listed = good(await olivia.get(members))
-        assert {**zoe, "role": "viewer"} in listed
-        assert {member["user_id"] for member in listed} == {"olivia", "zoe", *MEMBERS}
-
-        removed = await olivia.delete(f"{members}/zoe")
-        assert (removed.status_code, removed.content) == (204, b"")
-        problem(await olivia.delete(f"{members}/zoe"), Code.not_found)
-
-    async def test_a_change_without_a_role_is_refused_and_demotes_nobody(
-        self, olivia: httpx.AsyncClient
-    ) -> None:
-        answer = await olivia.put("/api/v1/tenants/acme/members/adam", json={"email": "new@example.com"})
-
-        problem(answer, Code.validation_failed)
-        roles = {m["user_id"]: m["role"] for m in good(await olivia.get("/api/v1/tenants/acme/members"))}
-        assert roles["adam"] == "admin"
-
-    async def test_the_last_owner_stays(self, olivia: httpx.AsyncClient) -> None:
-        olivias = "/api/v1/tenants/acme/members/olivia"
-
-        problem(await olivia.delete(olivias), Code.conflict)
-        problem(await olivia.put(olivias, json={"role": "admin"}), Code.conflict)
-
-    async def test_an_admin_makes_no_owner(self, api: Api) -> None:
-        adam = api.signed_in("adam")
-
-        for user in ("adam", "zoe"):
-            answer = await adam.post("/api/v1/tenants/acme/members", json={"user_id": user, "role": "owner"})
-            problem(answer, Code.forbidden)
-
-    @pytest.mark.parametrize(
-        "body", [{}, {"user_id": ""}, {"user_id": "x" * 256}, {"user_id": "x", "role": "god"}], ids=str
-    )
-    async def test_what_is_out_of_range_is_refused(
-        self, olivia: httpx.AsyncClient, body: dict[str, str]
-    ) -> None:
-        problem(await olivia.post("/api/v1/tenants/acme/members", json=body), Code.validation_failed)
-
-    @pytest.mark.parametrize("user", ["a\nb", "\u65e5" * 200])
-    async def test_a_user_that_no_store_takes_is_a_bad_request(
-        self, olivia: httpx.AsyncClient, user: str
-    ) -> None:
-        answer = await olivia.post("/api/v1/tenants/acme/members", json={"user_id": user})
-
-        problem(answer, Code.bad_request)
-
-    async def test_a_user_of_any_name_is_reached_by_its_path(self, olivia: httpx.AsyncClient) -> None:
-        added = await olivia.post("/api/v1/tenants/acme/members", json={"user_id": "auth0|a#b é"})
-        assert added.is_success
-
-        removed = await olivia.delete("/api/v1/tenants/acme/members/auth0%7Ca%23b%20%C3%A9")
-
-        assert removed.status_code == 204
-
-    @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
-    async def test_another_tenants_members_are_out_of_reach(self, api: Api, method: str) -> None:
-        path = "/api/v1/tenants/acme/members" + ("/vera" if method in {"PUT", "DELETE"} else "")
-        body = {"user_id": "nina", "role": "owner"}
-
-        problem(await api.signed_in("nina", "acme-2").request(method, path, json=body), Code.forbidden)

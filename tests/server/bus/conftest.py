@@ -7,7 +7,7 @@ import pytest_asyncio
 
 from artcafe.server.bus.tenants import TenantLinks
 from artcafe.server.domain.tenant import Tenant
-from artcafe.server.ports import Link
+from artcafe.server.ports.bus import Link
 from tests.kit.buses import tenant_links
 from tests.kit.nats import Nats, make_tenant, running_nats
 from tests.kit.proxy import Proxy

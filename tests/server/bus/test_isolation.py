@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from artcafe.server.bus.control import ControlLink
 from artcafe.server.bus.operator import Credentials, Operator
 from artcafe.server.domain.tenant import Tenant
-from artcafe.server.ports import Deliver, Link
+from artcafe.server.ports.bus import Deliver, Link
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.subjects import matches, pattern_to_bus, to_bus

@@ -8,7 +8,7 @@ from artcafe.server.bus.connection import Connection
 from artcafe.server.bus.link import NatsLink
 from artcafe.server.bus.tenants import TenantLinks
 from artcafe.server.domain.tenant import Tenant
-from artcafe.server.ports import Link
+from artcafe.server.ports.bus import Link
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.buses import tenant_links

@@ -13,7 +13,7 @@ from artcafe.server.bus.operator import USER_SECONDS, Operator
 from artcafe.server.bus.tenants import TenantLinks
 from artcafe.server.domain.tenant import Tenant
 from artcafe.server.embedded.nats_server import NatsServer, NatsServerError
-from artcafe.server.ports import Link
+from artcafe.server.ports.bus import Link
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.buses import tenant_links

@@ -5,11 +5,17 @@ from collections.abc import Awaitable, Callable
 import pytest
 from msgspec.structs import replace
 
-from artcafe.server.domain.agent import MAX_KEYS, Agent
+from artcafe.server.domain.agent import Agent
+from artcafe.server.domain.audit import Entry
 from artcafe.server.domain.ids import AgentId
+from artcafe.server.domain.listing import Query
+from artcafe.server.domain.policy import Grant, Policy
 from artcafe.server.domain.principal import Human
 from artcafe.server.domain.revocation import Revocation
 from artcafe.server.domain.tenant import Role
+from artcafe.server.domain.version import tag
+from artcafe.server.store.audit import AuditTable
+from artcafe.server.store.table import Table
 from artcafe.wire.codes import Code
 from tests.kit.deadlines import eventually
 from tests.kit.installation import ACME, OTHER, Installation, acting
@@ -18,6 +24,12 @@ from tests.kit.signing import KeyPair
 
 A1 = AgentId("a1")
 NOON = "2025-11-24T16:00:00.000Z"
+
+
+async def audited(installation: Installation) -> list[Entry]:
+    """The audit of `acme`, as far as it is about agents, in no order."""
+    page = await AuditTable(Table(installation.memory)).list(ACME, 100, None)
+    return [entry for entry in page.items if entry.action.startswith("agent.")]
 
 
 class TestCreate:
@@ -112,7 +124,7 @@ class TestCreate:
             await installation.process.agents.create(olivia, "a1", text, {"name": "a1"})
 
         assert len(text) < 10 or text not in refusal.message
-        assert (await installation.process.agents.list(olivia, 10, None)).items == []
+        assert (await installation.process.agents.list(olivia, Query(limit=10))).items == []
 
     async def test_the_plan_limits_how_many(self, installation: Installation) -> None:
         olivia = await installation.make_tenant(subscription_tier="free")
@@ -124,6 +136,14 @@ class TestCreate:
 
         await installation.process.agents.delete(olivia, AgentId("a0"))
         await installation.make_agent(olivia, "a3")
+
+    async def test_the_plan_limits_exactly_whoever_comes_at_once(self, installation: Installation) -> None:
+        olivia = await installation.make_tenant(subscription_tier="free")
+
+        outcomes = await race(*(installation.make_agent(olivia, f"a{number}") for number in range(8)))
+
+        assert outcomes.count(Code.quota_exceeded) == 5
+        assert await installation.process.agents.count(olivia) == 3
 
     async def test_a_tenant_that_was_deleted_meanwhile_is_not_found(
         self, installation: Installation, olivia: Human
@@ -195,88 +215,112 @@ class TestChange:
             await installation.process.agents.get(olivia, A1)
         await installation.make_agent(olivia, "a1", key)
 
-
-class TestKeys:
-    async def test_an_added_key_is_one_more(self, installation: Installation, olivia: Human) -> None:
-        first, second = KeyPair(), KeyPair()
-        await installation.make_agent(olivia, "a1", first)
-
-        added = await installation.process.agents.add_key(olivia, A1, second.line)
-
-        assert added.fingerprint == second.fingerprint
-        agent = await installation.process.agents.get(olivia, A1)
-        assert [key.fingerprint for key in agent.active_keys()] == [first.fingerprint, second.fingerprint]
-        with refused(Code.conflict):
-            await installation.process.agents.add_key(olivia, A1, second.line)
-
-    async def test_a_revoked_key_stays_listed_and_registers_nowhere_again(
+    async def test_only_as_it_was_read_is_it_changed_or_deleted(
         self, installation: Installation, olivia: Human
     ) -> None:
-        key = KeyPair()
-        await installation.make_agent(olivia, "a1", key)
-        await installation.make_agent(olivia, "a2")
+        agents = installation.process.agents
+        first = await installation.make_agent(olivia)
         heard = await installation.revocations()
+        second = await agents.change(olivia, A1, {"name": "x"}, tag(first))
 
-        revoked = await installation.process.agents.revoke_key(olivia, A1, key.fingerprint)
+        with refused(Code.precondition_failed):
+            await agents.change(olivia, A1, {"name": "y", "enabled": False}, tag(first))
+        with refused(Code.precondition_failed):
+            await agents.delete(olivia, A1, tag(first))
 
-        assert (revoked.status, revoked.revoked_at) == ("revoked", NOON)
-        agent = await installation.process.agents.get(olivia, A1)
-        assert (agent.keys, agent.active_keys()) == ([revoked], [])
-        await eventually(lambda: heard)
-        assert heard == [Revocation(ACME, A1, key.fingerprint)]
-        for name in ("a1", "a2"):
-            with refused(Code.conflict):
-                await installation.process.agents.add_key(olivia, AgentId(name), key.line)
-
-    async def test_revoking_again_tells_the_servers_again_and_keeps_the_first_time(
-        self, installation: Installation, olivia: Human
-    ) -> None:
-        key = KeyPair()
-        await installation.make_agent(olivia, "a1", key)
-        await installation.process.agents.revoke_key(olivia, A1, key.fingerprint)
-        installation.clock.advance(60)
-        heard = await installation.revocations()
-
-        again = await installation.process.agents.revoke_key(olivia, A1, key.fingerprint)
-
-        assert again.revoked_at == NOON
-        await eventually(lambda: heard)
-
-    async def test_a_removed_key_is_forgotten_and_its_connections_end(
-        self, installation: Installation, olivia: Human
-    ) -> None:
-        key = KeyPair()
-        await installation.make_agent(olivia, "a1", key)
-        heard = await installation.revocations()
-
-        await installation.process.agents.remove_key(olivia, A1, key.fingerprint)
-
-        await eventually(lambda: heard)
-        assert heard == [Revocation(ACME, A1, key.fingerprint)]
-        assert (await installation.process.agents.get(olivia, A1)).keys == []
-        await installation.make_agent(olivia, "a2", key)
-
-    async def test_a_key_that_the_agent_does_not_have_is_not_found(
-        self, installation: Installation, olivia: Human
-    ) -> None:
-        await installation.make_agent(olivia)
-        heard = await installation.revocations()
-
-        with refused(Code.not_found):
-            await installation.process.agents.revoke_key(olivia, A1, "SHA256:x")
-        with refused(Code.not_found):
-            await installation.process.agents.remove_key(olivia, A1, "SHA256:x")
-        with refused(Code.not_found):
-            await installation.process.agents.add_key(olivia, AgentId("a2"), KeyPair().line)
+        assert await agents.get(olivia, A1) == second
         assert heard == []
+        await agents.delete(olivia, A1, tag(second))
+        assert await agents.count(olivia) == 0
 
-    async def test_an_agent_has_so_many_keys_at_most(self, installation: Installation, olivia: Human) -> None:
+    async def test_of_many_who_read_the_same_exactly_one_changes_it(
+        self, installation: Installation, olivia: Human
+    ) -> None:
+        read = tag(await installation.make_agent(olivia))
+
+        outcomes = await race(
+            *(installation.process.agents.change(olivia, A1, {"name": f"n{n}"}, read) for n in range(6))
+        )
+
+        [won] = [agent for agent in outcomes if isinstance(agent, Agent)]
+        assert outcomes.count(Code.precondition_failed) == 5
+        assert await installation.process.agents.get(olivia, A1) == won
+
+
+class TestPolicy:
+    GIVEN = Policy(publish=Grant(allow=["tenant.acme.tasks.*"]), subscribe=Grant(deny=["channels.acme.x"]))
+    STORED = Policy(publish=Grant(allow=["tasks.*"]), subscribe=Grant(deny=["x"]))
+
+    async def test_it_is_stored_in_short_form(self, installation: Installation, olivia: Human) -> None:
+        agents = installation.process.agents
+        made, _ = await agents.create(olivia, "a1", None, {"name": "A", "policy": self.GIVEN})
+        assert made.policy == self.STORED
+
+        await agents.change(olivia, A1, {"policy": Policy()})
+        changed = await agents.change(olivia, A1, {"policy": self.GIVEN})
+        assert changed.policy == (await agents.get(olivia, A1)).policy == self.STORED
+
+    @pytest.mark.parametrize(
+        ("pattern", "code"), [("a b", Code.invalid_subject), ("tenant.acme-2.x", Code.forbidden)]
+    )
+    async def test_a_pattern_that_is_none_changes_nothing(
+        self, installation: Installation, olivia: Human, pattern: str, code: Code
+    ) -> None:
+        agents = installation.process.agents
+        before = await installation.make_agent(olivia)
+        fields = {"name": "x", "policy": Policy(publish=Grant(deny=[pattern]))}
+
+        with refused(code):
+            await agents.change(olivia, A1, fields)
+        with refused(code):
+            await agents.create(olivia, "a2", None, fields)
+
+        assert (await agents.list(olivia, Query(limit=10))).items == [before]
+
+
+class TestAudit:
+    async def test_every_change_is_told_with_who_and_what_and_no_values(
+        self, installation: Installation, olivia: Human
+    ) -> None:
+        agents, key = installation.process.agents, KeyPair()
+        human = Human(olivia.tenant, olivia.user, olivia.role, olivia.email, "192.0.2.7", "r1")
+        await installation.make_agent(human)
+        await agents.change(human, A1, {"name": "a secret", "enabled": True})
+        await agents.add_key(human, A1, key.line)
+        await agents.revoke_key(human, A1, key.fingerprint)
+        await agents.remove_key(human, A1, key.fingerprint)
+        await agents.delete(human, A1)
+
+        entries = await audited(installation)
+        assert {entry.action: entry.fields for entry in entries} == {
+            "agent.create": ["name"],
+            "agent.update": ["enabled", "name"],
+            "agent.add_key": [key.fingerprint],
+            "agent.revoke_key": [key.fingerprint],
+            "agent.remove_key": [key.fingerprint],
+            "agent.delete": [],
+        }
+        assert len({entry.id for entry in entries}) == 6
+        assert {(e.actor, e.email, e.target, e.at, e.remote, e.request) for e in entries} == {
+            ("olivia", "olivia@example.com", "a1", NOON, "192.0.2.7", "r1")
+        }
+        assert "secret" not in f"{entries}"
+
+    async def test_what_was_refused_is_not_told(self, installation: Installation, olivia: Human) -> None:
+        agents = installation.process.agents
         await installation.make_agent(olivia)
-        for _ in range(MAX_KEYS - 1):
-            await installation.process.agents.add_key(olivia, A1, KeyPair().line)
+        before = await audited(installation)
 
-        with refused(Code.quota_exceeded):
-            await installation.process.agents.add_key(olivia, A1, KeyPair().line)
+        outcomes = await race(
+            installation.make_agent(olivia),
+            agents.change(olivia, A1, {"name": "x"}, '"other"'),
+            agents.delete(olivia, A1, '"other"'),
+            agents.add_key(olivia, AgentId("a2"), KeyPair().line),
+            agents.delete(acting(olivia, Role.viewer), A1),
+        )
+
+        assert all(isinstance(outcome, Code) for outcome in outcomes)
+        assert await audited(installation) == before
 
 
 Act = Callable[[Installation, Human], Awaitable[object]]
@@ -298,7 +342,7 @@ async def test_a_viewer_changes_nothing(installation: Installation, olivia: Huma
     with refused(Code.forbidden):
         await act(installation, acting(olivia, Role.viewer))
 
-    assert (await installation.process.agents.list(olivia, 10, None)).items == [before]
+    assert (await installation.process.agents.list(olivia, Query(limit=10))).items == [before]
 
 
 @pytest.mark.parametrize("act", WRITES.values(), ids=WRITES)
@@ -314,7 +358,7 @@ async def test_nothing_reaches_into_another_tenant(
         with refused(Code.not_found):
             await act(installation, nina)
 
-    assert (await installation.process.agents.list(olivia, 10, None)).items == [before]
+    assert (await installation.process.agents.list(olivia, Query(limit=10))).items == [before]
 
 
 async def test_a_viewer_reads(installation: Installation, olivia: Human) -> None:
@@ -322,5 +366,17 @@ async def test_a_viewer_reads(installation: Installation, olivia: Human) -> None
     viewer = acting(olivia, Role.viewer)
 
     assert await installation.process.agents.get(viewer, A1) == agent
-    assert (await installation.process.agents.list(viewer, 10, None)).items == [agent]
+    assert (await installation.process.agents.list(viewer, Query(limit=10))).items == [agent]
     assert await installation.process.agents.key_uses(viewer, A1) == {}
+    assert await installation.process.agents.count(viewer) == 1
+
+
+async def test_the_list_is_filtered_and_sorted_as_asked(installation: Installation, olivia: Human) -> None:
+    for name in ("a1", "a2", "a3"):
+        await installation.make_agent(olivia, name)
+    await installation.process.agents.change(olivia, AgentId("a2"), {"enabled": False})
+    query: Query[Agent] = Query(limit=10, order="-id", keep=lambda agent: agent.enabled)
+
+    page = await installation.process.agents.list(olivia, query)
+
+    assert [agent.id for agent in page.items] == ["a3", "a1"]

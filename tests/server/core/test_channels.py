@@ -1,14 +1,19 @@
 """Channels: what may be one, who may make one, how many there may be."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from artcafe.server.domain.channel import Channel
 from artcafe.server.domain.ids import ChannelId
+from artcafe.server.domain.listing import Query
 from artcafe.server.domain.principal import Human
 from artcafe.server.domain.tenant import Role
+from artcafe.server.domain.version import tag
+from artcafe.server.store.audit import AuditTable
+from artcafe.server.store.table import Table
 from artcafe.wire.codes import Code
 from tests.kit.installation import ACME, OTHER, Installation, acting
 from tests.kit.outcomes import race, refused
@@ -29,7 +34,7 @@ async def test_a_channel_is_made_read_changed_and_deleted(installation: Installa
     installation.clock.advance(60)
     changed = await channels.change(olivia, made.id, {"metadata": {"n": 1}})
     assert changed == replace(made, metadata={"n": 1}, version=2, updated_at="2025-11-24T16:01:00.000Z")
-    assert (await channels.list(olivia, 10, None)).items == [changed]
+    assert (await channels.list(olivia, Query(limit=10))).items == [changed]
 
     await channels.delete(olivia, made.id)
     for gone in (channels.get(olivia, made.id), channels.delete(olivia, made.id)):
@@ -95,6 +100,98 @@ async def test_the_plan_limits_how_many(installation: Installation) -> None:
         await make(installation, olivia, "c10")
 
 
+async def test_the_plan_limits_exactly_whoever_comes_at_once(installation: Installation) -> None:
+    olivia = await installation.make_tenant(subscription_tier="starter")
+
+    outcomes = await race(*(make(installation, olivia, f"c{number}") for number in range(14)))
+
+    assert outcomes.count(Code.quota_exceeded) == 4
+    assert await installation.process.channels.count(olivia) == 10
+
+
+RULES = {"subject": "jobs.>", "max_message_bytes": 10, "publishers": ["a1"], "subscribers": ["role:admin"]}
+
+
+@pytest.mark.parametrize("spelling", ["jobs.>", "tenant.acme.channel.jobs.>", "channels.acme.jobs.>"])
+async def test_a_channel_has_a_pattern_of_its_own_and_rules(
+    installation: Installation, olivia: Human, spelling: str
+) -> None:
+    channels = installation.process.channels
+    given = {**RULES, "subject": spelling}
+
+    made = await channels.create(olivia, "tasks", {"name": "T", **given})
+    assert (made.id, made.pattern) == ("tasks", "jobs.>")
+    assert made == replace(made, **RULES)
+
+    free = {"subject": "", "max_message_bytes": None, "publishers": None, "subscribers": None}
+    assert (await channels.change(olivia, TASKS, free)).pattern == "tasks"
+    changed = await channels.change(olivia, TASKS, given)
+    assert await channels.get(olivia, TASKS) == changed == replace(changed, **RULES)
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"subject": "a b"}, Code.invalid_subject),
+        ({"subject": "sys.>"}, Code.invalid_subject),
+        ({"subject": "agents.a1.>"}, Code.invalid_subject),
+        ({"subject": "inbox.*.x"}, Code.invalid_subject),
+        ({"subject": "tenant.acme-2.>"}, Code.forbidden),
+        ({"publishers": ["a1", "role:king"]}, Code.validation_failed),
+        ({"subscribers": ["no agent"]}, Code.validation_failed),
+    ],
+)
+async def test_rules_that_cannot_hold_change_nothing(
+    installation: Installation, olivia: Human, fields: dict[str, Any], code: Code
+) -> None:
+    before = await make(installation, olivia)
+
+    with refused(code):
+        await installation.process.channels.change(olivia, TASKS, {"name": "x", **fields})
+    with refused(code):
+        await installation.process.channels.create(olivia, "more", {"name": "x", **fields})
+
+    assert (await installation.process.channels.list(olivia, Query(limit=10))).items == [before]
+
+
+async def test_only_as_it_was_read_is_it_changed_or_deleted(
+    installation: Installation, olivia: Human
+) -> None:
+    channels = installation.process.channels
+    first = await make(installation, olivia)
+    second = await channels.change(olivia, TASKS, {"name": "x"}, tag(first))
+
+    with refused(Code.precondition_failed):
+        await channels.change(olivia, TASKS, {"name": "y"}, tag(first))
+    with refused(Code.precondition_failed):
+        await channels.delete(olivia, TASKS, tag(first))
+
+    assert await channels.get(olivia, TASKS) == second
+    await channels.delete(olivia, TASKS, tag(second))
+    assert await channels.count(olivia) == 0
+
+
+async def test_every_change_is_in_the_audit_and_no_refusal(installation: Installation, olivia: Human) -> None:
+    channels = installation.process.channels
+    await make(installation, olivia)
+    await channels.change(olivia, TASKS, {"name": "a secret", "publishers": []})
+    with refused(Code.precondition_failed):
+        await channels.delete(olivia, TASKS, '"other"')
+    with refused(Code.forbidden):
+        await channels.delete(acting(olivia, Role.viewer), TASKS)
+    await channels.delete(olivia, TASKS)
+
+    page = await AuditTable(Table(installation.memory)).list(ACME, 100, None)
+    entries = [entry for entry in page.items if entry.action.startswith("channel.")]
+    assert sorted((entry.action, entry.fields) for entry in entries) == [
+        ("channel.create", ["name"]),
+        ("channel.delete", []),
+        ("channel.update", ["name", "publishers"]),
+    ]
+    assert {(entry.actor, entry.target) for entry in entries} == {("olivia", "tasks")}
+    assert "secret" not in f"{entries}"
+
+
 async def test_a_tenant_that_was_deleted_meanwhile_is_not_found(
     installation: Installation, olivia: Human
 ) -> None:
@@ -123,7 +220,7 @@ async def test_a_viewer_changes_nothing_and_reads(
     with refused(Code.forbidden):
         await act(installation, viewer)
 
-    assert (await installation.process.channels.list(viewer, 10, None)).items == [channel]
+    assert (await installation.process.channels.list(viewer, Query(limit=10))).items == [channel]
     assert await installation.process.channels.get(viewer, TASKS) == channel
 
 

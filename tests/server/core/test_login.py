@@ -8,8 +8,11 @@ import msgspec
 import pytest
 
 from artcafe.server.core.login import LIFETIME
+from artcafe.server.domain.change import Change, Kind
 from artcafe.server.domain.ids import AgentId, TenantId
 from artcafe.server.domain.principal import AgentPrincipal, Human
+from artcafe.server.store.agents import AgentTable
+from artcafe.server.store.near import TTL_SECONDS
 from artcafe.server.store.table import Table
 from artcafe.server.store.tenants import TenantTable
 from artcafe.wire.challenge import ANY_CONNECTION, VERSION, Challenge
@@ -17,6 +20,7 @@ from artcafe.wire.codes import Code
 from tests.kit.contents import contents
 from tests.kit.installation import ACME, OTHER, Installation, Process
 from tests.kit.outcomes import outcome, race, refused
+from tests.kit.records import ENTRY
 from tests.kit.signing import KeyPair
 
 A1, A2 = AgentId("a1"), AgentId("a2")
@@ -41,11 +45,15 @@ def process(installation: Installation) -> Process:
     return installation.process
 
 
-async def allow_chosen(installation: Installation, tenant: TenantId, *, allowed: bool = True) -> None:
+async def set_tenant(installation: Installation, tenant: TenantId, **fields: object) -> None:
+    """Change the tenant's record, and let the first process hear of it."""
     tenants = TenantTable(Table(installation.memory))
-    await tenants.change(
-        tenant, lambda record: msgspec.structs.replace(record, allow_client_challenge=allowed)
-    )
+    await tenants.change(tenant, lambda record: msgspec.structs.replace(record, **fields), ENTRY)
+    installation.process.directory.forget(Change(tenant, Kind.tenant, tenant))
+
+
+async def allow_chosen(installation: Installation, tenant: TenantId, *, allowed: bool = True) -> None:
+    await set_tenant(installation, tenant, allow_client_challenge=allowed)
 
 
 def in_band(process: Process, connection: str = "c1") -> Challenge:
@@ -484,17 +492,12 @@ class TestClientChosen:
 Forbid = Callable[[Installation, Human, KeyPair], Awaitable[object]]
 
 
-async def _suspend(installation: Installation, olivia: Human, _: KeyPair) -> None:
-    tenants = TenantTable(Table(installation.memory))
-    await tenants.change(olivia.tenant, lambda record: msgspec.structs.replace(record, status="suspended"))
-
-
 FORBIDDEN: dict[str, Forbid] = {
     "a revoked key": lambda i, h, k: i.process.agents.revoke_key(h, A1, k.fingerprint),
     "a removed key": lambda i, h, k: i.process.agents.remove_key(h, A1, k.fingerprint),
     "a disabled agent": lambda i, h, _: i.process.agents.change(h, A1, {"enabled": False}),
     "a deleted agent": lambda i, h, _: i.process.agents.delete(h, A1),
-    "a suspended tenant": _suspend,
+    "a suspended tenant": lambda i, h, _: set_tenant(i, h.tenant, status="suspended"),
     "a deleted tenant": lambda i, h, _: i.process.tenants.delete(h),
 }
 
@@ -592,6 +595,45 @@ class TestSightings:
 
         await process.agents.revoke_key(olivia, A1, key.fingerprint)
         assert await process.login.keys(ACME, A1) == frozenset([second.fingerprint])
+
+
+class TestNearCache:
+    """Logins are decided from memory; a change is felt at once, or soon when the word of it was lost."""
+
+    async def log_in(self, process: Process, key: KeyPair) -> AgentPrincipal | Code:
+        return await outcome(answer_text(process, fetched(process).text(), key))
+
+    async def test_a_revoked_key_is_refused_at_once_by_every_process(
+        self, installation: Installation, olivia: Human, key: KeyPair, a1: AgentPrincipal
+    ) -> None:
+        processes = [installation.process, installation.start("p2")]
+        assert [await self.log_in(process, key) for process in processes] == [a1, a1]
+
+        await processes[0].agents.revoke_key(olivia, A1, key.fingerprint)
+
+        assert [await self.log_in(process, key) for process in processes] == [Code.unauthorized] * 2
+        assert [await process.login.keys(ACME, A1) for process in processes] == [frozenset()] * 2
+
+    async def test_without_the_word_it_is_refused_as_soon_as_the_cache_expires(
+        self, installation: Installation, process: Process, key: KeyPair, a1: AgentPrincipal
+    ) -> None:
+        assert await self.log_in(process, key) == a1
+        unheard = AgentTable(Table(installation.memory))
+        await unheard.change(ACME, A1, lambda agent: msgspec.structs.replace(agent, keys=[]), ENTRY)
+
+        installation.clock.advance(TTL_SECONDS - 0.001)
+        assert await self.log_in(process, key) == a1
+        installation.clock.advance(0.001)
+        assert await self.log_in(process, key) is Code.unauthorized
+
+    async def test_who_was_refused_is_let_in_as_soon_as_it_is_there(
+        self, installation: Installation, olivia: Human, process: Process, key: KeyPair
+    ) -> None:
+        assert await self.log_in(process, key) is Code.unauthorized
+
+        await installation.make_agent(olivia, "a1", key)
+
+        assert await self.log_in(process, key) == AgentPrincipal(ACME, A1, key.fingerprint)
 
 
 class TestStoreAway:

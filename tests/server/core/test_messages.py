@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from artcafe.server.core.usage import CHANNEL
+from artcafe.server.domain.ids import ChannelId
 from artcafe.server.domain.principal import Human
 from artcafe.server.domain.tenant import Role
 from artcafe.wire.codes import Code
@@ -116,7 +118,68 @@ async def test_what_the_bus_took_is_counted_once_and_nothing_else_is(
         "2025-11-24#bytes": 8,
         "2025-11-24#messages": 1,
         "2025-11-24#subject:tasks": 1,
+        "ever#sent:u-olivia": 1,
     }
+
+
+async def test_what_a_channel_does_not_take_is_neither_sent_nor_counted(
+    installation: Installation, olivia: Human
+) -> None:
+    process = installation.process
+    rules = {"subject": "tasks.>", "publishers": ["role:admin"], "max_message_bytes": 4}
+    await process.channels.create(olivia, "jobs", {"name": "Jobs", **rules})
+    heard = await listen(installation, olivia)
+
+    with refused(Code.forbidden):
+        await process.messages.publish(acting(olivia, Role.member), "tasks.x", b"1")
+    with refused(Code.too_large):
+        await process.messages.publish(olivia, "tasks.x", b"12345")
+    await process.messages.publish(acting(olivia, Role.admin), "tasks.x", b"1234")
+    await process.messages.publish(acting(olivia, Role.member), "elsewhere", b"12345")
+
+    await eventually(lambda: len(heard) == 2)
+    assert [payload["data"] for _, payload in heard] == [1234, 12345]
+    assert await process.meter.ever(ACME, CHANNEL) == {"jobs": 1}
+
+
+async def test_a_message_counts_in_every_channel_of_its_subject(
+    installation: Installation, olivia: Human
+) -> None:
+    process = installation.process
+    for name, subject in (("all", ">"), ("tasks", ""), ("other", "")):
+        await process.channels.create(olivia, name, {"name": name, "subject": subject})
+
+    await process.messages.publish(olivia, "tenant.acme.channel.tasks", b"{}")
+
+    assert await process.meter.ever(ACME, CHANNEL) == {"all": 1, "tasks": 1}
+    assert await process.meter.last_spoken(ACME, [ChannelId(name) for name in ("all", "tasks", "other")]) == {
+        "all": "2025-11-24T16:00:00.000Z",
+        "tasks": "2025-11-24T16:00:00.000Z",
+    }
+
+
+async def test_who_may_speaks_as_the_platform(installation: Installation, olivia: Human) -> None:
+    heard = await listen(installation, olivia)
+
+    with refused(Code.forbidden):
+        await installation.process.messages.publish(acting(olivia, Role.member), "tasks", b"{}", system=True)
+    await installation.process.messages.publish(acting(olivia, Role.admin), "tasks", b"{}", system=True)
+
+    await eventually(lambda: heard)
+    assert [subject for subject, _ in heard] == ["m.sys.tasks"]
+
+
+async def test_a_changed_channel_is_felt_by_every_process_at_once(
+    installation: Installation, olivia: Human
+) -> None:
+    other = installation.start("p2")
+    await installation.process.channels.create(olivia, "tasks", {"name": "Tasks"})
+    await other.messages.publish(olivia, "tasks", b"12345")
+
+    await installation.process.channels.change(olivia, ChannelId("tasks"), {"max_message_bytes": 4})
+
+    with refused(Code.too_large):
+        await other.messages.publish(olivia, "tasks", b"12345")
 
 
 async def test_the_link_is_given_back_however_it_ends(installation: Installation, olivia: Human) -> None:

@@ -9,10 +9,12 @@ from artcafe.server.domain.ids import AgentId
 from artcafe.server.domain.principal import Human
 from artcafe.wire.codes import Code
 from tests.kit.contents import contents
+from tests.kit.holders import Holder
 from tests.kit.installation import ACME, OTHER, Installation, Process
 from tests.kit.outcomes import refused
 
 A1, A2 = AgentId("a1"), AgentId("a2")
+HERE = Holder()
 NOON, A_MINUTE_LATER = "2025-11-24T16:00:00.000Z", "2025-11-24T16:01:00.000Z"
 
 
@@ -37,25 +39,25 @@ class TestOneProcess:
     async def test_its_own_connections_are_exact_at_once(self, first: Process) -> None:
         assert await first.presence.online(ACME) == {}
 
-        first.presence.arrived(ACME, A1)
-        first.presence.arrived(ACME, A1)
-        first.presence.arrived(ACME, A2)
+        first.presence.arrived(ACME, A1, HERE)
+        first.presence.arrived(ACME, A1, HERE)
+        first.presence.arrived(ACME, A2, HERE)
         assert await first.presence.online(ACME) == {A1: 2, A2: 1}
         assert first.presence.here(ACME) == 3
 
-        first.presence.left(ACME, A1)
-        first.presence.left(ACME, A2)
+        first.presence.left(ACME, A1, HERE)
+        first.presence.left(ACME, A2, HERE)
         assert await first.presence.online(ACME) == {A1: 1}
         assert first.presence.here(ACME) == 1
 
     async def test_it_does_not_hear_itself_twice(self, first: Process) -> None:
-        first.presence.arrived(ACME, A1)
+        first.presence.arrived(ACME, A1, HERE)
         await first.presence.announce()
 
         assert await first.presence.online(ACME) == {A1: 1}
 
     async def test_asking_writes_nothing(self, installation: Installation, first: Process) -> None:
-        first.presence.arrived(ACME, A1)
+        first.presence.arrived(ACME, A1, HERE)
         before = contents(installation.memory)
 
         await first.presence.online(ACME)
@@ -64,7 +66,7 @@ class TestOneProcess:
 
     async def test_a_tenant_is_not_another(self, installation: Installation, first: Process) -> None:
         await installation.make_agent(await installation.make_tenant(OTHER, "nina"), A1)
-        first.presence.arrived(OTHER, A1)
+        first.presence.arrived(OTHER, A1, HERE)
         await first.presence.announce()
 
         assert await first.presence.online(ACME) == {}
@@ -74,7 +76,7 @@ class TestOneProcess:
         self, installation: Installation, first: Process
     ) -> None:
         """The only process of an embedded installation comes back under the same name."""
-        first.presence.arrived(ACME, A1)
+        first.presence.arrived(ACME, A1, HERE)
         await first.presence.announce()
 
         assert await installation.start("p1").presence.online(ACME) == {}
@@ -84,22 +86,22 @@ class TestSeveralProcesses:
     async def test_what_one_announced_the_other_adds_to_its_own(
         self, first: Process, second: Process
     ) -> None:
-        first.presence.arrived(ACME, A1)
-        first.presence.arrived(ACME, A2)
-        second.presence.arrived(ACME, A1)
+        first.presence.arrived(ACME, A1, HERE)
+        first.presence.arrived(ACME, A2, HERE)
+        second.presence.arrived(ACME, A1, HERE)
         assert await second.presence.online(ACME) == {A1: 1}
 
         await first.presence.announce()
         assert await second.presence.online(ACME) == {A1: 2, A2: 1}
 
-        first.presence.left(ACME, A1)
+        first.presence.left(ACME, A1, HERE)
         await first.presence.announce()
         assert await second.presence.online(ACME) == {A1: 1, A2: 1}
 
     async def test_a_process_that_stops_telling_is_believed_for_so_long(
         self, installation: Installation, first: Process, second: Process
     ) -> None:
-        first.presence.arrived(ACME, A1)
+        first.presence.arrived(ACME, A1, HERE)
         await first.presence.announce()
 
         installation.clock.advance(LIFETIME - 1)
@@ -110,7 +112,7 @@ class TestSeveralProcesses:
     async def test_a_process_that_goes_on_telling_is_believed_without_an_end(
         self, installation: Installation, first: Process, second: Process
     ) -> None:
-        first.presence.arrived(ACME, A1)
+        first.presence.arrived(ACME, A1, HERE)
         for _ in range(2 * LIFETIME // 2):
             await first.presence.announce()
             installation.clock.advance(2)
@@ -119,7 +121,7 @@ class TestSeveralProcesses:
     async def test_nothing_is_written_while_nothing_changes_and_nothing_expires(
         self, installation: Installation, first: Process
     ) -> None:
-        first.presence.arrived(ACME, A1)
+        first.presence.arrived(ACME, A1, HERE)
         await first.presence.announce()
         installation.store.writes_left = 0
 
@@ -132,9 +134,9 @@ class TestSeveralProcesses:
     async def test_who_left_everywhere_leaves_nothing_to_expire(
         self, installation: Installation, first: Process
     ) -> None:
-        first.presence.arrived(ACME, A1)
+        first.presence.arrived(ACME, A1, HERE)
         await first.presence.announce()
-        first.presence.left(ACME, A1)
+        first.presence.left(ACME, A1, HERE)
         await first.presence.announce()
         installation.store.away = True
 
@@ -146,9 +148,9 @@ class TestLastSeen:
     async def test_the_time_somebody_left_is_kept(
         self, installation: Installation, first: Process, second: Process
     ) -> None:
-        first.presence.arrived(ACME, A1)
+        first.presence.arrived(ACME, A1, HERE)
         installation.clock.advance(60)
-        first.presence.left(ACME, A1)
+        first.presence.left(ACME, A1, HERE)
         installation.clock.advance(60)
         await first.presence.announce()
 
@@ -156,17 +158,17 @@ class TestLastSeen:
 
     async def test_the_last_time_counts(self, installation: Installation, first: Process) -> None:
         for _ in range(2):
-            first.presence.arrived(ACME, A1)
-            first.presence.left(ACME, A1)
+            first.presence.arrived(ACME, A1, HERE)
+            first.presence.left(ACME, A1, HERE)
             await first.presence.announce()
             installation.clock.advance(60)
 
         assert await first.presence.last_seen(ACME, [A1]) == {A1: A_MINUTE_LATER}
 
     async def test_one_of_two_connections_that_ends_is_not_leaving(self, first: Process) -> None:
-        first.presence.arrived(ACME, A1)
-        first.presence.arrived(ACME, A1)
-        first.presence.left(ACME, A1)
+        first.presence.arrived(ACME, A1, HERE)
+        first.presence.arrived(ACME, A1, HERE)
+        first.presence.left(ACME, A1, HERE)
         await first.presence.announce()
 
         assert await first.presence.last_seen(ACME, [A1]) == {}
@@ -175,16 +177,16 @@ class TestLastSeen:
     async def test_a_failed_announcement_is_made_again_with_all_it_had(
         self, installation: Installation, first: Process, second: Process, writes: int
     ) -> None:
-        first.presence.arrived(ACME, A1)
-        first.presence.arrived(ACME, A2)
+        first.presence.arrived(ACME, A1, HERE)
+        first.presence.arrived(ACME, A2, HERE)
         await first.presence.announce()
-        first.presence.left(ACME, A1)
+        first.presence.left(ACME, A1, HERE)
         installation.store.writes_left = writes
         with refused(Code.unavailable):
             await first.presence.announce()
         installation.store.heal()
         installation.clock.advance(60)
-        first.presence.left(ACME, A2)
+        first.presence.left(ACME, A2, HERE)
 
         await first.presence.announce()
 
@@ -194,15 +196,15 @@ class TestLastSeen:
     async def test_who_came_back_and_left_again_before_the_next_try_left_the_second_time(
         self, installation: Installation, first: Process
     ) -> None:
-        first.presence.arrived(ACME, A1)
-        first.presence.left(ACME, A1)
+        first.presence.arrived(ACME, A1, HERE)
+        first.presence.left(ACME, A1, HERE)
         installation.store.away = True
         with refused(Code.unavailable):
             await first.presence.announce()
         installation.store.heal()
         installation.clock.advance(60)
-        first.presence.arrived(ACME, A1)
-        first.presence.left(ACME, A1)
+        first.presence.arrived(ACME, A1, HERE)
+        first.presence.left(ACME, A1, HERE)
 
         await first.presence.announce()
 
@@ -211,13 +213,13 @@ class TestLastSeen:
     async def test_who_left_again_while_it_failed_left_the_second_time(
         self, installation: Installation, first: Process
     ) -> None:
-        first.presence.arrived(ACME, A1)
-        first.presence.left(ACME, A1)
+        first.presence.arrived(ACME, A1, HERE)
+        first.presence.left(ACME, A1, HERE)
         announcing = asyncio.create_task(first.presence.announce())
         await asyncio.sleep(0)
         installation.clock.advance(60)
-        first.presence.arrived(ACME, A1)
-        first.presence.left(ACME, A1)
+        first.presence.arrived(ACME, A1, HERE)
+        first.presence.left(ACME, A1, HERE)
         installation.store.away = True
         with refused(Code.unavailable):
             await announcing
@@ -231,8 +233,8 @@ class TestLastSeen:
         self, installation: Installation, first: Process, second: Process
     ) -> None:
         await installation.make_agent(await installation.make_tenant(OTHER, "nina"), A1)
-        first.presence.arrived(ACME, A1)
-        first.presence.arrived(OTHER, A1)
+        first.presence.arrived(ACME, A1, HERE)
+        first.presence.arrived(OTHER, A1, HERE)
         installation.store.writes_left = 1
         with refused(Code.unavailable):
             await first.presence.announce()
@@ -245,8 +247,8 @@ class TestLastSeen:
     async def test_a_cancelled_announcement_is_made_again(
         self, installation: Installation, first: Process, second: Process
     ) -> None:
-        first.presence.arrived(ACME, A1)
-        first.presence.left(ACME, A1)
+        first.presence.arrived(ACME, A1, HERE)
+        first.presence.left(ACME, A1, HERE)
         announcing = asyncio.create_task(first.presence.announce())
         await asyncio.sleep(0)
         announcing.cancel()
@@ -262,27 +264,27 @@ async def test_who_comes_back_while_its_leaving_is_written_is_still_counted(
     installation: Installation, first: Process, second: Process
 ) -> None:
     """Two announcements at once: the first, of an empty tenant, must not forget what came meanwhile."""
-    first.presence.arrived(ACME, A1)
+    first.presence.arrived(ACME, A1, HERE)
     await first.presence.announce()
-    first.presence.left(ACME, A1)
+    first.presence.left(ACME, A1, HERE)
     slow = asyncio.create_task(first.presence.announce())
     await asyncio.sleep(0)
-    first.presence.arrived(ACME, A1)
+    first.presence.arrived(ACME, A1, HERE)
     await asyncio.gather(slow, first.presence.announce())
 
     assert first.presence.here(ACME) == 1
     assert await first.presence.online(ACME) == {A1: 1}
-    first.presence.left(ACME, A1)
+    first.presence.left(ACME, A1, HERE)
     assert first.presence.here(ACME) == 0
 
 
 async def test_what_is_told_after_the_tenant_was_deleted_leaves_nothing(
     installation: Installation, olivia: Human, first: Process
 ) -> None:
-    first.presence.arrived(ACME, A1)
+    first.presence.arrived(ACME, A1, HERE)
     await first.presence.announce()
     await first.tenants.delete(olivia)
-    first.presence.left(ACME, A1)
+    first.presence.left(ACME, A1, HERE)
 
     await first.presence.announce()
 

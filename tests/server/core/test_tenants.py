@@ -5,19 +5,28 @@ from msgspec.structs import replace
 
 from artcafe.server.bus.memory import MemoryBus
 from artcafe.server.domain.ids import TenantId, UserId
+from artcafe.server.domain.legal import Acceptance, Document, Edition
 from artcafe.server.domain.principal import Human, User
 from artcafe.server.domain.revocation import Revocation
-from artcafe.server.domain.tenant import Member, Role, Tenant
+from artcafe.server.domain.tenant import Role, Tenant
+from artcafe.server.domain.version import tag
+from artcafe.server.store.members import MemberTable
 from artcafe.server.store.table import Table
-from artcafe.server.store.tenants import MemberTable, TenantTable
+from artcafe.server.store.tenants import TenantTable
 from artcafe.wire.codes import Code
 from tests.kit.contents import contents
 from tests.kit.deadlines import eventually
 from tests.kit.installation import ACME, OTHER, Installation, acting
 from tests.kit.outcomes import outcome, race, refused
+from tests.kit.seats import seat
 
 OLIVIA = User(UserId("olivia"), "olivia@example.com")
 PAUL = User(UserId("paul"), "paul@example.com")
+
+PUBLISHED = {
+    Document.terms: Edition("v1", "https://example.com/terms"),
+    Document.privacy: Edition("p1"),
+}
 
 BELOW_ADMIN = [Role.viewer, Role.member]
 BELOW_OWNER = [*BELOW_ADMIN, Role.admin]
@@ -90,10 +99,10 @@ class TestEnter:
     async def test_a_member_that_is_not_active_stays_outside(
         self, installation: Installation, olivia: Human
     ) -> None:
-        members = MemberTable(Table(installation.store))
-        known = await members.get(ACME, OLIVIA.id)
+        table = Table(installation.store)
+        known = await MemberTable(table).get(ACME, OLIVIA.id)
         assert known is not None
-        await members.put(replace(known, active=False))
+        await seat(table, replace(known, active=False))
 
         with refused(Code.forbidden):
             await installation.process.tenants.enter(OLIVIA, ACME)
@@ -187,6 +196,79 @@ class TestCreate:
         assert installation.bus._accounts == set()
 
 
+class TestOfUser:
+    async def test_the_tenants_of_a_user_are_those_it_belongs_to(
+        self, installation: Installation, olivia: Human
+    ) -> None:
+        await installation.make_tenant(OTHER, "nina")
+        third = await installation.make_tenant(TenantId("third"))
+
+        assert [tenant.id for tenant in await installation.process.tenants.of_user(OLIVIA)] == [
+            ACME,
+            third.tenant,
+        ]
+        assert await installation.process.tenants.of_user(PAUL) == []
+
+
+class TestDocuments:
+    """What the operator publishes has to be accepted, in its current version."""
+
+    async def test_where_nothing_is_published_nothing_is_asked_for(
+        self, installation: Installation, olivia: Human
+    ) -> None:
+        assert (await installation.process.legal.list(olivia, 10, None)).items == []
+        with refused(Code.validation_failed) as refusal:
+            await installation.process.tenants.create(PAUL, None, {"name": "x"}, {Document.terms: "v1"})
+        assert "terms_version" in refusal.message
+
+    @pytest.mark.parametrize(
+        ("versions", "missing"),
+        [
+            ({}, "terms_version"),
+            ({Document.terms: "v1"}, "privacy_version"),
+            ({Document.terms: "v0", Document.privacy: "p1"}, "terms_version"),
+            ({Document.terms: "v1", Document.privacy: "p2"}, "privacy_version"),
+        ],
+        ids=str,
+    )
+    async def test_a_tenant_that_does_not_accept_all_of_it_is_not_made(
+        self, installation: Installation, versions: dict[Document, str], missing: str
+    ) -> None:
+        installation.documents |= PUBLISHED
+
+        with refused(Code.validation_failed) as refusal:
+            await installation.process.tenants.create(PAUL, None, {"name": "x"}, versions)
+
+        document = Document(missing.removesuffix("_version"))
+        assert missing in refusal.message
+        assert PUBLISHED[document].version in refusal.message
+        assert contents(installation.memory) == set()
+        assert installation.bus._accounts == set()
+
+    async def test_what_was_accepted_is_recorded_with_who_when_and_from_where(
+        self, installation: Installation
+    ) -> None:
+        installation.documents |= PUBLISHED
+        user = User(PAUL.id, PAUL.email, remote="192.0.2.7")
+        versions = {Document.terms: "v1", Document.privacy: "p1"}
+
+        tenant = await installation.process.tenants.create(user, "acme", {"name": "x"}, versions)
+
+        human = await installation.process.tenants.enter(user, tenant.id)
+        assert (await installation.process.legal.list(human, 10, None)).items == [
+            Acceptance(
+                document=document,
+                version=versions[document],
+                tenant=ACME,
+                user=PAUL.id,
+                email=PAUL.email,
+                at="2025-11-24T16:00:00.000Z",
+                remote="192.0.2.7",
+            )
+            for document in (Document.privacy, Document.terms)
+        ]
+
+
 class TestChange:
     async def test_it_sets_what_is_given_and_nothing_else(
         self, installation: Installation, olivia: Human
@@ -218,6 +300,23 @@ class TestChange:
         tenant = await stored(installation)
         assert tenant is not None
         assert tenant.name == "acme"
+
+    async def test_one_that_names_an_older_version_changes_nothing(
+        self, installation: Installation, olivia: Human
+    ) -> None:
+        tenants = installation.process.tenants
+        read = await tenants.get(olivia)
+        first = await tenants.change(olivia, {"name": "first"}, tag(read))
+
+        with refused(Code.precondition_failed):
+            await tenants.change(olivia, {"name": "second"}, tag(read))
+        with refused(Code.precondition_failed):
+            await tenants.delete(olivia, tag(read))
+
+        assert await tenants.get(olivia) == first
+        assert await has_account(installation.bus, first)
+        await tenants.delete(olivia, tag(first))
+        assert await stored(installation) is None
 
 
 class TestDelete:
@@ -290,94 +389,3 @@ class TestReconcile:
         assert await has_account(installation.bus, tenant)
         assert not await has_account(installation.bus, orphan)
         assert await installation.process.tenants.reconcile() == 0
-
-
-class TestMembers:
-    async def test_a_member_is_added_listed_changed_and_removed(
-        self, installation: Installation, olivia: Human
-    ) -> None:
-        tenants = installation.process.tenants
-
-        added = await tenants.put_member(olivia, PAUL.id, Role.member, PAUL.email)
-        installation.clock.advance(60)
-        changed = await tenants.put_member(olivia, PAUL.id, Role.viewer, "")
-
-        assert added == Member(
-            tenant=ACME,
-            user=PAUL.id,
-            role=Role.member,
-            email=PAUL.email,
-            joined_at="2025-11-24T16:00:00.000Z",
-        )
-        assert changed == replace(added, role=Role.viewer)
-        assert {member.user for member in await tenants.members(olivia)} == {OLIVIA.id, PAUL.id}
-
-        await tenants.remove_member(olivia, PAUL.id)
-
-        with refused(Code.forbidden):
-            await tenants.enter(PAUL, ACME)
-        with refused(Code.not_found):
-            await tenants.remove_member(olivia, PAUL.id)
-
-    @pytest.mark.parametrize("role", BELOW_ADMIN)
-    async def test_only_admins_and_owners_manage_members(
-        self, installation: Installation, olivia: Human, role: Role
-    ) -> None:
-        with refused(Code.forbidden):
-            await installation.process.tenants.put_member(acting(olivia, role), PAUL.id, Role.viewer, "")
-        with refused(Code.forbidden):
-            await installation.process.tenants.remove_member(acting(olivia, role), OLIVIA.id)
-
-    async def test_an_admin_makes_changes_and_removes_no_owner(
-        self, installation: Installation, olivia: Human
-    ) -> None:
-        tenants = installation.process.tenants
-        admin = acting(olivia, Role.admin)
-        await tenants.put_member(olivia, PAUL.id, Role.owner, "")
-
-        with refused(Code.forbidden):
-            await tenants.put_member(admin, UserId("nina"), Role.owner, "")
-        with refused(Code.forbidden):
-            await tenants.put_member(admin, PAUL.id, Role.viewer, "")
-        with refused(Code.forbidden):
-            await tenants.remove_member(admin, PAUL.id)
-
-        roles = {member.user: member.role for member in await tenants.members(olivia)}
-        assert roles == {OLIVIA.id: Role.owner, PAUL.id: Role.owner}
-
-    async def test_the_last_owner_stays(self, installation: Installation, olivia: Human) -> None:
-        tenants = installation.process.tenants
-        await tenants.put_member(olivia, PAUL.id, Role.admin, "")
-
-        with refused(Code.conflict):
-            await tenants.remove_member(olivia, OLIVIA.id)
-        with refused(Code.conflict):
-            await tenants.put_member(olivia, OLIVIA.id, Role.admin, "")
-
-        await tenants.put_member(olivia, PAUL.id, Role.owner, "")
-        await tenants.remove_member(olivia, OLIVIA.id)
-        assert [member.user for member in await tenants.members(olivia)] == [PAUL.id]
-
-    async def test_the_operator_admits_anybody_in_exactly_one_role(
-        self, installation: Installation, olivia: Human
-    ) -> None:
-        tenants = installation.process.tenants
-
-        await tenants.admit(ACME, PAUL, Role.viewer)
-        assert (await tenants.enter(PAUL, ACME)).role is Role.viewer
-        await tenants.admit(ACME, PAUL, Role.owner)
-        assert (await tenants.enter(PAUL, ACME)).role is Role.owner
-        with refused(Code.not_found):
-            await tenants.admit(TenantId("nowhere"), PAUL, Role.owner)
-
-    async def test_the_tenants_of_a_user_are_those_it_belongs_to(
-        self, installation: Installation, olivia: Human
-    ) -> None:
-        await installation.make_tenant(OTHER, "nina")
-        third = await installation.make_tenant(TenantId("third"))
-
-        assert [tenant.id for tenant in await installation.process.tenants.of_user(OLIVIA)] == [
-            ACME,
-            third.tenant,
-        ]
-        assert await installation.process.tenants.of_user(PAUL) == []

@@ -6,14 +6,28 @@ from datetime import date, timedelta
 
 import pytest
 
-from artcafe.server.core.usage import API_CALLS, BYTES, MAX_DAYS, MAX_SUBJECTS, MESSAGES, SUBJECT, Meter
-from artcafe.server.domain.ids import TenantId
-from artcafe.server.ports import UsageRecords
+from artcafe.server.core.usage import (
+    API_CALLS,
+    BYTES,
+    MAX_DAYS,
+    MAX_SUBJECTS,
+    MESSAGES,
+    RECEIVED,
+    SENT,
+    SUBJECT,
+    Meter,
+)
+from artcafe.server.domain.ids import AgentId, TenantId
+from artcafe.server.ports.records import UsageRecords
+from artcafe.server.store.memory import MemoryStore
+from artcafe.server.store.presence import SightingTable
+from artcafe.server.store.table import Table
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.installation import ACME, OTHER, Installation
 from tests.kit.issuers import StoppedClock
 from tests.kit.outcomes import refused
+from tests.kit.stores import new_rev
 
 TODAY = date(2025, 11, 24)
 Counts = dict[tuple[TenantId, str, str], int]
@@ -22,6 +36,18 @@ Counts = dict[tuple[TenantId, str, str], int]
 @pytest.fixture
 def meter(installation: Installation) -> Meter:
     return installation.process.meter
+
+
+@pytest.fixture
+def clock() -> StoppedClock:
+    return StoppedClock()
+
+
+@pytest.fixture
+async def sightings(clock: StoppedClock) -> SightingTable:
+    memory = MemoryStore(clock=clock.now, new_rev=new_rev)
+    await memory.open()
+    return SightingTable(Table(memory))
 
 
 async def written(installation: Installation, tenant: TenantId = ACME) -> dict[str, int]:
@@ -48,6 +74,10 @@ class SlowRecords:
         """As there are."""
         return await self._records.days(tenant, first, last)
 
+    async def metrics(self, tenant: TenantId, day: str, prefix: str) -> Mapping[str, int]:
+        """As there are."""
+        return await self._records.metrics(tenant, day, prefix)
+
 
 class KeptRecords:
     """ports.UsageRecords in a dictionary; they fail as often as told."""
@@ -70,15 +100,19 @@ class KeptRecords:
         """Nothing: these tests read `counts`."""
         return {}
 
+    async def metrics(self, tenant: TenantId, day: str, prefix: str) -> Mapping[str, int]:
+        """Nothing: these tests read `counts`."""
+        return {}
+
 
 class TestCounting:
     async def test_a_message_counts_itself_its_bytes_and_its_subject(
         self, installation: Installation, meter: Meter
     ) -> None:
-        meter.message(ACME, "tasks.new", 10)
-        meter.message(ACME, "tasks.new", 5)
-        meter.message(ACME, "tasks.old", 0)
-        meter.message(OTHER, "tasks.new", 1)
+        meter.message(ACME, "a1", "tasks.new", (), 10)
+        meter.message(ACME, "a1", "tasks.new", (), 5)
+        meter.message(ACME, "a1", "tasks.old", (), 0)
+        meter.message(OTHER, "a1", "tasks.new", (), 1)
         meter.count(ACME, API_CALLS)
         meter.count(ACME, API_CALLS, 4)
         assert await written(installation) == {}
@@ -91,6 +125,7 @@ class TestCounting:
             "2025-11-24#messages": 3,
             "2025-11-24#subject:tasks.new": 2,
             "2025-11-24#subject:tasks.old": 1,
+            "ever#sent:a1": 3,
         }
         assert (await written(installation, OTHER))["2025-11-24#messages"] == 1
 
@@ -133,13 +168,13 @@ class TestFlush:
         assert await written(installation) == {"2025-11-24#messages": 1}
 
     async def test_one_that_fails_loses_nothing(self, installation: Installation, meter: Meter) -> None:
-        meter.message(ACME, "a", 1)
+        meter.message(ACME, "a1", "a", (), 1)
         for _ in range(3):
             installation.store.away = True
             with refused(Code.unavailable):
                 await meter.flush()
             installation.store.heal()
-            meter.message(ACME, "a", 1)
+            meter.message(ACME, "a1", "a", (), 1)
 
         await meter.flush()
 
@@ -147,6 +182,7 @@ class TestFlush:
             "2025-11-24#bytes": 4,
             "2025-11-24#messages": 4,
             "2025-11-24#subject:a": 4,
+            "ever#sent:a1": 4,
         }
 
     async def test_one_that_fails_unknowingly_counts_again_and_never_less(
@@ -178,10 +214,12 @@ class TestFlush:
 
         assert await written(installation) == {"2025-11-24#messages": 4}
 
-    async def test_what_is_counted_meanwhile_goes_with_the_next(self, clock: StoppedClock) -> None:
+    async def test_what_is_counted_meanwhile_goes_with_the_next(
+        self, clock: StoppedClock, sightings: SightingTable
+    ) -> None:
         kept = KeptRecords()
         slow = SlowRecords(kept)
-        meter = Meter(slow, clock)
+        meter = Meter(slow, sightings, clock)
         meter.count(ACME, MESSAGES)
         flush = asyncio.create_task(meter.flush())
         await slow.asked.wait()
@@ -198,11 +236,11 @@ class TestFlush:
         assert kept.counts == {(ACME, "2025-11-24", MESSAGES): 11}
 
     async def test_a_deleted_tenants_counts_are_forgotten_also_those_on_their_way(
-        self, clock: StoppedClock
+        self, clock: StoppedClock, sightings: SightingTable
     ) -> None:
         kept = KeptRecords(failures=1)
         slow = SlowRecords(kept)
-        meter = Meter(slow, clock)
+        meter = Meter(slow, sightings, clock)
         for tenant in (ACME, OTHER):
             meter.count(tenant, MESSAGES)
         flush = asyncio.create_task(meter.flush())
@@ -218,46 +256,47 @@ class TestFlush:
         assert kept.counts == {(OTHER, "2025-11-24", MESSAGES): 1}
 
 
-@pytest.fixture
-def clock() -> StoppedClock:
-    return StoppedClock()
-
-
 class TestSubjects:
-    async def test_so_many_are_counted_by_name_and_the_rest_together(self, clock: StoppedClock) -> None:
+    async def test_so_many_are_counted_by_name_and_the_rest_together(
+        self, clock: StoppedClock, sightings: SightingTable
+    ) -> None:
         kept = KeptRecords()
-        meter = Meter(kept, clock)
+        meter = Meter(kept, sightings, clock)
         for number in range(MAX_SUBJECTS + 50):
-            meter.message(ACME, f"s.{number}", 1)
-        meter.message(ACME, "s.0", 1)
+            meter.message(ACME, "a1", f"s.{number}", (), 1)
+        meter.message(ACME, "a1", "s.0", (), 1)
 
         await meter.flush()
 
         metrics = {metric: amount for (_, _, metric), amount in kept.counts.items()}
         assert metrics.pop(SUBJECT + "*") == 50
         assert metrics.pop(SUBJECT + "s.0") == 2
-        assert metrics.pop(MESSAGES) == metrics.pop(BYTES) == MAX_SUBJECTS + 51
+        assert metrics.pop(MESSAGES) == metrics.pop(BYTES) == metrics.pop(SENT + "a1") == MAX_SUBJECTS + 51
         assert set(metrics) == {f"{SUBJECT}s.{number}" for number in range(1, MAX_SUBJECTS)}
 
-    async def test_after_a_flush_names_are_counted_again(self, clock: StoppedClock) -> None:
+    async def test_after_a_flush_names_are_counted_again(
+        self, clock: StoppedClock, sightings: SightingTable
+    ) -> None:
         kept = KeptRecords()
-        meter = Meter(kept, clock)
+        meter = Meter(kept, sightings, clock)
         for number in range(MAX_SUBJECTS):
-            meter.message(ACME, f"s.{number}", 1)
+            meter.message(ACME, "a1", f"s.{number}", (), 1)
         await meter.flush()
         kept.counts.clear()
 
-        meter.message(ACME, "new", 1)
+        meter.message(ACME, "a1", "new", (), 1)
         await meter.flush()
 
         assert kept.counts[ACME, "2025-11-24", SUBJECT + "new"] == 1
 
-    async def test_a_store_that_stays_away_does_not_let_them_pile_up(self, clock: StoppedClock) -> None:
+    async def test_a_store_that_stays_away_does_not_let_them_pile_up(
+        self, clock: StoppedClock, sightings: SightingTable
+    ) -> None:
         kept = KeptRecords(failures=5)
-        meter = Meter(kept, clock)
+        meter = Meter(kept, sightings, clock)
         for flush in range(5):
             for number in range(MAX_SUBJECTS):
-                meter.message(ACME, f"s.{flush}.{number}", 1)
+                meter.message(ACME, "a1", f"s.{flush}.{number}", (), 1)
             with refused(Code.unavailable):
                 await meter.flush()
 
@@ -287,15 +326,20 @@ class TestDays:
         }
         assert await meter.days(ACME, TODAY, TODAY) == {"2025-11-24": {MESSAGES: 5}}
 
-    async def test_what_is_on_its_way_is_counted_too(self, clock: StoppedClock) -> None:
+    async def test_what_is_on_its_way_is_counted_too(
+        self, clock: StoppedClock, sightings: SightingTable
+    ) -> None:
         slow = SlowRecords(KeptRecords())
-        meter = Meter(slow, clock)
+        meter = Meter(slow, sightings, clock)
         meter.count(ACME, MESSAGES)
+        meter.received(ACME, AgentId("a1"), 2)
         flush = asyncio.create_task(meter.flush())
         await slow.asked.wait()
         meter.count(ACME, MESSAGES, 10)
+        meter.received(ACME, AgentId("a1"), 3)
 
         assert await meter.days(ACME, TODAY, TODAY) == {"2025-11-24": {MESSAGES: 11}}
+        assert await meter.ever(ACME, RECEIVED) == {"a1": 5}
         slow.go_on.set()
         await flush
 
@@ -317,17 +361,19 @@ class TestDays:
         assert await written(installation) == {"2025-11-24#messages": 1}
 
 
-async def test_counters_are_written_once_in_a_while_and_not_once_per_message() -> None:
+async def test_counters_are_written_once_in_a_while_and_not_once_per_message(
+    clock: StoppedClock, sightings: SightingTable
+) -> None:
     """Bug 7 of the original: every message was a write to the database."""
-    records, clock = KeptRecords(), StoppedClock()
-    meter = Meter(records, clock)
+    records = KeptRecords()
+    meter = Meter(records, sightings, clock)
 
     for number in range(10_000):
-        meter.message(ACME, f"tasks.{number % 3}", 10)
+        meter.message(ACME, "a1", f"tasks.{number % 3}", (), 10)
 
     assert records.writes == 0
     await meter.flush()
-    assert (records.writes, len(records.counts)) == (1, 5)
+    assert (records.writes, len(records.counts)) == (1, 6)
     await meter.flush()
     assert records.writes == 1, "nothing was counted since"
     assert records.counts[ACME, f"{TODAY}", MESSAGES] == 10_000

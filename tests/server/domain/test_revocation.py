@@ -3,11 +3,13 @@
 import msgspec
 import pytest
 
-from artcafe.server.domain.ids import AgentId, TenantId
+from artcafe.server.domain.ids import AgentId, TenantId, UserId
+from artcafe.server.domain.principal import AgentPrincipal, Human
 from artcafe.server.domain.revocation import Revocation
+from artcafe.server.domain.tenant import Role
 from artcafe.wire.codes import Code
 
-TENANT = TenantId("acme")
+TENANT, OTHER = TenantId("acme"), TenantId("acme-2")
 ADA, BOB = AgentId("ada"), AgentId("bob")
 
 
@@ -21,8 +23,17 @@ ADA, BOB = AgentId("ada"), AgentId("bob")
 )
 def test_what_it_ends(revocation: Revocation, covered: set[tuple[AgentId, str]], code: Code) -> None:
     connections = {(agent, key) for agent in (ADA, BOB) for key in ("k1", "k2")}
-    assert {connection for connection in connections if revocation.covers(*connection)} == covered
+    assert {who for who in connections if revocation.covers(AgentPrincipal(TENANT, *who))} == covered
+    assert not any(revocation.covers(AgentPrincipal(OTHER, *who)) for who in connections)
     assert revocation.code is code
+
+
+def test_humans_go_with_their_tenant_alone() -> None:
+    human, other = (Human(tenant, UserId("ada"), Role.owner) for tenant in (TENANT, OTHER))
+    assert Revocation(TENANT).covers(human)
+    assert not Revocation(TENANT).covers(other)
+    assert not Revocation(TENANT, ADA).covers(human)
+    assert not Revocation(TENANT, ADA, "k1").covers(human)
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,8 @@ async def test_usage_of_a_deleted_tenant_is_not_written(house: House) -> None:
 
 async def missed(house: House) -> None:
     """Words of other processes do not come here any more."""
-    await house.hearing.close()
+    for subscription in house.hearing:
+        await subscription.close()
 
 
 async def test_a_revocation_that_was_missed_is_found_within_a_minute(house: House) -> None:

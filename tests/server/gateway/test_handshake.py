@@ -147,3 +147,8 @@ def test_a_refusal_is_the_problem_document_of_rest() -> None:
 
 def test_a_401_says_how_to_log_in() -> None:
     assert Refuse.because(ArtcafeError(Code.unauthorized)).headers["www-authenticate"] == "Bearer"
+
+
+def test_the_first_of_several_parameters_counts() -> None:
+    upgrade = Upgrade("/", {"a": ["1", "2"], "b": []}, {}, (), "192.0.2.1", "example.com")
+    assert [upgrade.parameter(name) for name in ("a", "b", "c")] == ["1", None, None]

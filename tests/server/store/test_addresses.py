@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from artcafe.server.domain.ids import AgentId, ChannelId, TenantId, UserId
 from artcafe.server.store import addresses as at
 
-TENANTS = [TenantId(text) for text in ("acme", "acme-2", "acm", "ACME", "T", "U", "CH", "USE", "META", "a")]
+TENANTS = [
+    TenantId(text) for text in ("acme", "acme-2", "acm", "ACME", "T", "U", "CH", "USE", "LOG", "META", "a")
+]
 USERS = [UserId(text) for text in ("acme", "a", "a#b", "#", "auth0|7", "é", "T#acme", "META")]
 AGENTS = [AgentId(text) for text in ("a", "ab", "a-b", "META", "AGENT", "0")]
 CHANNELS = [ChannelId(text) for text in ("a", "a.b", "META", "AGENT", "0")]
@@ -25,32 +27,37 @@ FINGERPRINT = st.text(string.ascii_letters + string.digits + "+/:", min_size=1, 
 
 def keys_of_one_tenant() -> dict[str, str]:
     """Every sort key in a tenant's partition, and what it is the key of."""
-    rows = {"meta": at.META}
+    rows = {"meta": at.META, "owners": at.OWNERS}
     rows |= {f"member {user}": at.member(user) for user in USERS}
     rows |= {f"agent {agent}": at.agent(agent) for agent in AGENTS}
     rows |= {f"key {print_}": at.key(print_) for print_ in FINGERPRINTS}
     rows |= {f"channel {channel}": at.channel(channel) for channel in CHANNELS}
     rows |= {f"seen {agent}": at.seen(agent) for agent in AGENTS}
+    rows |= {f"spoken {channel}": at.spoken(channel) for channel in CHANNELS}
+    rows |= {f"count {prefix}": at.count(prefix) for prefix in (at.AGENTS, at.CHANNELS)}
     rows |= {f"use {agent} {p}": at.uses(agent) + p for agent in AGENTS for p in FINGERPRINTS}
     rows |= {f"online {process}": at.online(process) + "0" for process in ("embedded", "f00")}
+    rows |= {f"invitation {name}": at.invitation(name) for name in ("a", "META")}
+    rows |= {f"acceptance {name}": at.acceptance(name, "1") for name in ("terms", "privacy")}
+    rows |= {f"answer {user}": at.answer(user, "f00d") for user in USERS}
     return rows
 
 
 class TestPartitions:
     def test_no_two_things_share_a_partition(self) -> None:
         partitions = [at.TENANTS, *map(at.user, USERS)]
-        for kind in (at.tenant, at.challenges, at.usage):
+        for kind in (at.tenant, at.challenges, at.usage, at.log):
             partitions += [kind(tenant) for tenant in TENANTS]
 
         assert len(set(partitions)) == len(partitions)
 
     def test_a_partition_of_a_tenant_ends_in_exactly_its_id(self) -> None:
-        for kind, tenant in itertools.product((at.tenant, at.challenges, at.usage), TENANTS):
+        for kind, tenant in itertools.product((at.tenant, at.challenges, at.usage, at.log), TENANTS):
             assert kind(tenant).partition("#")[2] == tenant
 
     @given(tenant=IDS, user=ANY_TEXT)
     def test_no_user_can_be_called_so_that_its_partition_is_a_tenants(self, tenant: str, user: str) -> None:
-        of_tenant = {kind(TenantId(tenant)) for kind in (at.tenant, at.challenges, at.usage)}
+        of_tenant = {kind(TenantId(tenant)) for kind in (at.tenant, at.challenges, at.usage, at.log)}
 
         assert at.user(UserId(user)) not in {*of_tenant, at.TENANTS}
 
@@ -62,7 +69,14 @@ class TestKeysInATenant:
         assert len(set(rows.values())) == len(rows)
 
     def test_the_list_of_one_room_holds_nothing_of_another(self) -> None:
-        lists = {"member": at.MEMBERS, "agent": at.AGENTS, "channel": at.CHANNELS, "online": at.ONLINE}
+        lists = {
+            "member": at.MEMBERS,
+            "agent": at.AGENTS,
+            "channel": at.CHANNELS,
+            "online": at.ONLINE,
+            "invitation": at.INVITATIONS,
+            "acceptance": at.ACCEPTANCES,
+        }
         for room, prefix in lists.items():
             for name, sk in keys_of_one_tenant().items():
                 assert sk.startswith(prefix) == (name.split()[0] == room), (name, prefix)
@@ -92,7 +106,21 @@ class TestKeysInATenant:
     def test_the_rows_of_one_process_are_not_in_anothers_list(
         self, process: str, other: str, number: int
     ) -> None:
-        assert f"{at.online(other)}{number}".startswith(at.online(process)) == (process == other)
+        row = f"{at.online(other)}{number}"
+
+        assert row.startswith(at.online(process)) == (process == other)
+        assert at.process(row) == other
+
+
+class TestAudit:
+    @given(one=st.integers(0, 9_999_999_999_999), other=st.integers(0, 9_999_999_999_999), name=IDS)
+    def test_what_is_newer_sorts_before(self, one: int, other: int, name: str) -> None:
+        rows = sorted([at.log_entry(one, name), at.log_entry(other, name)])
+
+        assert rows == [at.log_entry(max(one, other), name), at.log_entry(min(one, other), name)]
+
+    def test_two_entries_of_one_moment_have_two_keys(self) -> None:
+        assert at.log_entry(1, "a") != at.log_entry(1, "b")
 
 
 class TestMemberships:

@@ -4,16 +4,31 @@ import pytest
 from msgspec.structs import replace
 
 from artcafe.server.domain.agent import MAX_KEYS, Agent
+from artcafe.server.domain.change import Change, Kind
 from artcafe.server.domain.ids import AgentId
 from artcafe.server.store.agents import AgentTable
+from artcafe.server.store.audit import AuditTable
 from artcafe.server.store.item import ItemStore
 from artcafe.server.store.presence import SightingTable
 from artcafe.server.store.table import Table
 from artcafe.server.store.tenants import TenantTable
 from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
 from tests.kit.contents import contents
 from tests.kit.outcomes import race, refused
-from tests.kit.records import ACME, ALIKE, AT, a_key, a_member, a_tenant, an_agent
+from tests.kit.records import (
+    ACME,
+    ALIKE,
+    AT,
+    ENTRY,
+    a_key,
+    a_member,
+    a_tenant,
+    an_agent,
+    an_entry,
+    anyway,
+    to_nobody,
+)
 from tests.kit.unreliable_store import UnreliableStore
 
 A1, A2 = AgentId("a1"), AgentId("a2")
@@ -22,12 +37,17 @@ A1, A2 = AgentId("a1"), AgentId("a2")
 @pytest.fixture
 async def agents(table: Table) -> AgentTable:
     for tenant in (ACME, *ALIKE):
-        await TenantTable(table).create(a_tenant(tenant), a_member(tenant=tenant))
+        await TenantTable(table).create(a_tenant(tenant), a_member(tenant=tenant), ENTRY)
     return AgentTable(table)
 
 
 def with_keys(agent: Agent, *fingerprints: str) -> Agent:
     return replace(agent, keys=[a_key(fingerprint) for fingerprint in fingerprints])
+
+
+async def audited(table: Table) -> set[str]:
+    """The ids of what the audit has; the fixture's own is among them."""
+    return {entry.id for entry in (await AuditTable(table).list(ACME, 10, None)).items}
 
 
 class TestCreate:
@@ -39,49 +59,49 @@ class TestCreate:
             capability_definitions={"plan": {"in": [1, None]}},
             metadata={"owner": "é"},
         )
-        await agents.create(agent)
+        await agents.create(agent, None, ENTRY)
 
         assert await agents.get(ACME, A1) == agent
         assert await agents.get(ACME, A2) is None
 
     async def test_a_taken_id_is_a_conflict_and_leaves_the_first_as_it_was(self, agents: AgentTable) -> None:
-        await agents.create(an_agent("a1", "SHA256:x"))
+        await agents.create(an_agent("a1", "SHA256:x"), None, ENTRY)
 
         with refused(Code.conflict) as refusal:
-            await agents.create(replace(an_agent("a1", "SHA256:y"), name="second"))
+            await agents.create(replace(an_agent("a1", "SHA256:y"), name="second"), None, ENTRY)
 
         assert "id" in refusal.message
         assert await agents.get(ACME, A1) == an_agent("a1", "SHA256:x")
         # The second one's key was not claimed by the way.
-        await agents.create(an_agent("a2", "SHA256:y"))
+        await agents.create(an_agent("a2", "SHA256:y"), None, ENTRY)
 
     async def test_a_taken_key_is_a_conflict_and_makes_no_agent(self, agents: AgentTable) -> None:
-        await agents.create(an_agent("a1", "SHA256:x"))
+        await agents.create(an_agent("a1", "SHA256:x"), None, ENTRY)
 
         with refused(Code.conflict) as refusal:
-            await agents.create(an_agent("a2", "SHA256:y", "SHA256:x"))
+            await agents.create(an_agent("a2", "SHA256:y", "SHA256:x"), None, ENTRY)
 
         assert "key" in refusal.message
         assert await agents.get(ACME, A2) is None
-        await agents.create(an_agent("a3", "SHA256:y"))
+        await agents.create(an_agent("a3", "SHA256:y"), None, ENTRY)
 
     async def test_the_same_id_and_key_in_another_tenant_are_others(self, agents: AgentTable) -> None:
         for tenant in (ACME, *ALIKE):
-            await agents.create(an_agent("a1", "SHA256:x", tenant=tenant))
+            await agents.create(an_agent("a1", "SHA256:x", tenant=tenant), None, ENTRY)
 
         for tenant in (ACME, *ALIKE):
             assert await agents.get(tenant, A1) == an_agent("a1", "SHA256:x", tenant=tenant)
 
     async def test_an_agent_without_a_tenant_is_not_found(self, table: Table, backend: ItemStore) -> None:
         with refused(Code.not_found):
-            await AgentTable(table).create(an_agent("a1", "SHA256:x"))
+            await AgentTable(table).create(an_agent("a1", "SHA256:x"), None, ENTRY)
 
         assert contents(backend) == set()
 
     async def test_of_many_who_create_one_id_at_once_exactly_one_wins(self, agents: AgentTable) -> None:
         keys = [f"SHA256:{number}" for number in range(8)]
 
-        outcomes = await race(*(agents.create(an_agent("a1", key)) for key in keys))
+        outcomes = await race(*(agents.create(an_agent("a1", key), None, ENTRY) for key in keys))
 
         assert outcomes.count(Code.conflict) == len(keys) - 1
         assert await agents.get(ACME, A1) == an_agent("a1", keys[outcomes.index(None)])
@@ -89,7 +109,7 @@ class TestCreate:
     async def test_of_many_who_claim_one_key_at_once_exactly_one_wins(self, agents: AgentTable) -> None:
         names = [f"agent-{number}" for number in range(8)]
 
-        outcomes = await race(*(agents.create(an_agent(name, "SHA256:x")) for name in names))
+        outcomes = await race(*(agents.create(an_agent(name, "SHA256:x"), None, ENTRY) for name in names))
 
         assert outcomes.count(Code.conflict) == len(names) - 1
         page = await agents.list(ACME, 10, None)
@@ -98,43 +118,46 @@ class TestCreate:
 
 class TestChange:
     async def test_no_change_is_lost_when_many_come_at_once(self, agents: AgentTable) -> None:
-        await agents.create(an_agent("a1"))
+        await agents.create(an_agent("a1"), None, ENTRY)
 
         def edit(agent: Agent) -> Agent:
             return replace(agent, version=agent.version + 1)
 
-        await race(*(agents.change(ACME, A1, edit) for _ in range(8)))
+        await race(*(agents.change(ACME, A1, edit, ENTRY) for _ in range(8)))
 
         agent = await agents.get(ACME, A1)
         assert agent is not None
         assert agent.version == 9
 
     async def test_an_added_key_is_claimed_and_a_removed_one_is_free(self, agents: AgentTable) -> None:
-        await agents.create(an_agent("a1", "SHA256:x"))
+        await agents.create(an_agent("a1", "SHA256:x"), None, ENTRY)
 
-        changed = await agents.change(ACME, A1, lambda agent: with_keys(agent, "SHA256:y"))
+        changed = await agents.change(ACME, A1, lambda agent: with_keys(agent, "SHA256:y"), ENTRY)
 
         assert await agents.get(ACME, A1) == changed == an_agent("a1", "SHA256:y")
-        await agents.create(an_agent("a2", "SHA256:x"))
+        await agents.create(an_agent("a2", "SHA256:x"), None, ENTRY)
         with refused(Code.conflict):
-            await agents.create(an_agent("a3", "SHA256:y"))
+            await agents.create(an_agent("a3", "SHA256:y"), None, ENTRY)
 
     async def test_a_key_of_another_agent_is_a_conflict_and_changes_nothing(self, agents: AgentTable) -> None:
-        await agents.create(an_agent("a1", "SHA256:x"))
-        await agents.create(an_agent("a2", "SHA256:y"))
+        await agents.create(an_agent("a1", "SHA256:x"), None, ENTRY)
+        await agents.create(an_agent("a2", "SHA256:y"), None, ENTRY)
 
         with refused(Code.conflict) as refusal:
-            await agents.change(ACME, A2, lambda agent: with_keys(agent, "SHA256:y", "SHA256:x"))
+            await agents.change(ACME, A2, lambda agent: with_keys(agent, "SHA256:y", "SHA256:x"), ENTRY)
 
         assert "another agent" in refusal.message
         assert await agents.get(ACME, A2) == an_agent("a2", "SHA256:y")
 
     async def test_of_two_agents_who_add_one_key_at_once_exactly_one_wins(self, agents: AgentTable) -> None:
-        await agents.create(an_agent("a1"))
-        await agents.create(an_agent("a2"))
+        await agents.create(an_agent("a1"), None, ENTRY)
+        await agents.create(an_agent("a2"), None, ENTRY)
 
         outcomes = await race(
-            *(agents.change(ACME, name, lambda agent: with_keys(agent, "SHA256:x")) for name in (A1, A2))
+            *(
+                agents.change(ACME, name, lambda agent: with_keys(agent, "SHA256:x"), ENTRY)
+                for name in (A1, A2)
+            )
         )
 
         assert sum(outcome is Code.conflict for outcome in outcomes) == 1
@@ -143,18 +166,18 @@ class TestChange:
 
     async def test_as_many_keys_as_an_agent_may_have_change_in_one_step(self, agents: AgentTable) -> None:
         keys = [f"SHA256:{number:02}" for number in range(MAX_KEYS)]
-        await agents.create(an_agent("a1", *keys))
+        await agents.create(an_agent("a1", *keys), None, ENTRY)
 
-        await agents.change(ACME, A1, with_keys)
+        await agents.change(ACME, A1, with_keys, ENTRY)
 
-        await agents.create(an_agent("a2", *keys))
+        await agents.create(an_agent("a2", *keys), None, ENTRY)
         assert await agents.count(ACME) == 2
 
     async def test_changing_what_is_not_there_is_not_found(self, agents: AgentTable) -> None:
-        await agents.create(an_agent("a1", tenant="acme-2"))
+        await agents.create(an_agent("a1", tenant="acme-2"), None, ENTRY)
 
         with refused(Code.not_found):
-            await agents.change(ACME, A1, lambda agent: agent)
+            await agents.change(ACME, A1, lambda agent: agent, ENTRY)
 
 
 class TestDelete:
@@ -163,41 +186,142 @@ class TestDelete:
     ) -> None:
         sightings = SightingTable(table)
         for other in ("a10", "a", "a1-"):
-            await agents.create(an_agent(other, f"SHA256:{other}"))
+            await agents.create(an_agent(other, f"SHA256:{other}"), None, ENTRY)
             await sightings.used(ACME, AgentId(other), f"SHA256:{other}", AT)
             await sightings.announce(ACME, "p1", {}, {AgentId(other): AT}, 0)
         others = contents(backend)
-        await agents.create(an_agent("a1", "SHA256:x", "SHA256:y"))
+        await agents.create(an_agent("a1", "SHA256:x", "SHA256:y"), None, ENTRY)
         for fingerprint in ("SHA256:x", "SHA256:y"):
             await sightings.used(ACME, A1, fingerprint, AT)
         await sightings.announce(ACME, "p1", {}, {A1: AT}, 0)
 
-        await agents.delete(ACME, A1)
+        await agents.delete(ACME, A1, anyway, ENTRY)
 
         assert contents(backend) == others
-        await agents.create(an_agent("a2", "SHA256:x"))
+        await agents.create(an_agent("a2", "SHA256:x"), None, ENTRY)
 
     async def test_deleting_what_is_not_there_is_not_found(self, agents: AgentTable) -> None:
-        await agents.create(an_agent("a1", tenant="acme-2"))
+        await agents.create(an_agent("a1", tenant="acme-2"), None, ENTRY)
 
         with refused(Code.not_found):
-            await agents.delete(ACME, A1)
+            await agents.delete(ACME, A1, anyway, ENTRY)
 
         assert await agents.get(ALIKE[0], A1) is not None
 
     async def test_of_two_who_delete_at_once_one_finds_nothing(self, agents: AgentTable) -> None:
-        await agents.create(an_agent("a1", "SHA256:x"))
+        await agents.create(an_agent("a1", "SHA256:x"), None, ENTRY)
 
-        outcomes = await race(agents.delete(ACME, A1), agents.delete(ACME, A1))
+        outcomes = await race(agents.delete(ACME, A1, anyway, ENTRY), agents.delete(ACME, A1, anyway, ENTRY))
 
         assert sorted(outcomes, key=str) == [Code.not_found, None]
+
+    async def test_nothing_is_left_either_when_the_word_of_it_goes_nowhere(
+        self, table: Table, agents: AgentTable, backend: ItemStore, unreliable: UnreliableStore
+    ) -> None:
+        await agents.create(an_agent("a2"), None, ENTRY)
+        before = contents(backend)
+        await agents.create(an_agent("a1", "SHA256:x"), None, ENTRY)
+        sightings = SightingTable(table)
+        await sightings.used(ACME, A1, "SHA256:x", AT)
+        await sightings.announce(ACME, "p1", {}, {A1: AT}, 0)
+
+        with refused(Code.unavailable):
+            await AgentTable(Table(unreliable, to_nobody)).delete(ACME, A1, anyway, ENTRY)
+
+        assert contents(backend) == before
+
+    async def test_what_is_changed_meanwhile_is_deleted_as_it_is_then(self, agents: AgentTable) -> None:
+        await agents.create(an_agent("a1", "SHA256:x"), None, ENTRY)
+        checked: list[str] = []
+
+        outcomes = await race(
+            agents.delete(ACME, A1, lambda agent: checked.append(agent.name), ENTRY),
+            agents.change(ACME, A1, lambda agent: replace(with_keys(agent, "SHA256:y"), name="new"), ENTRY),
+        )
+
+        assert outcomes[0] is None
+        assert checked[-1] == "new" or outcomes[1] is Code.not_found
+        assert await agents.get(ACME, A1) is None
+        await agents.create(an_agent("a2", "SHA256:x", "SHA256:y"), None, ENTRY)
+
+    async def test_what_the_check_refuses_is_not_deleted(self, agents: AgentTable) -> None:
+        await agents.create(an_agent("a1", "SHA256:x"), None, ENTRY)
+
+        def check(agent: Agent) -> None:
+            assert agent == an_agent("a1", "SHA256:x")
+            raise ArtcafeError(Code.precondition_failed)
+
+        with refused(Code.precondition_failed):
+            await agents.delete(ACME, A1, check, ENTRY)
+
+        assert await agents.get(ACME, A1) is not None
+        assert await agents.count(ACME) == 1
+
+
+class TestTold:
+    async def test_a_change_is_told_when_it_can_be_read(
+        self, agents: AgentTable, unreliable: UnreliableStore
+    ) -> None:
+        told: list[tuple[Change, Agent | None]] = []
+
+        async def announce(change: Change) -> None:
+            told.append((change, await agents.get(change.tenant, AgentId(change.id))))
+
+        speaking = AgentTable(Table(unreliable, announce))
+        await speaking.create(an_agent("a1"), None, ENTRY)
+        await speaking.change(ACME, A1, lambda agent: replace(agent, name="new"), ENTRY)
+        await speaking.delete(ACME, A1, anyway, ENTRY)
+
+        change = Change(ACME, Kind.agent, "a1")
+        assert told == [
+            (change, an_agent("a1")),
+            (change, replace(an_agent("a1"), name="new")),
+            (change, None),
+        ]
+
+    async def test_what_was_refused_is_neither_told_nor_in_the_audit(
+        self, table: Table, agents: AgentTable, unreliable: UnreliableStore
+    ) -> None:
+        for name in ("a1", "a2"):
+            await agents.create(an_agent(name, f"SHA256:{name}"), None, an_entry(name))
+        told: list[Change] = []
+
+        async def announce(change: Change) -> None:
+            told.append(change)
+
+        speaking, refusal = AgentTable(Table(unreliable, announce)), an_entry("refused")
+
+        def refuse(_: Agent) -> Agent:
+            raise ArtcafeError(Code.precondition_failed)
+
+        outcomes = await race(
+            speaking.create(an_agent("a1"), None, refusal),
+            speaking.create(an_agent("a3"), 2, refusal),
+            speaking.create(an_agent("a3", "SHA256:a1"), None, refusal),
+            speaking.create(an_agent("a3", tenant="nowhere"), None, refusal),
+            speaking.change(ACME, A2, refuse, refusal),
+            speaking.change(ACME, A2, lambda agent: with_keys(agent, "SHA256:a1"), refusal),
+            speaking.change(ACME, AgentId("a3"), lambda agent: agent, refusal),
+            speaking.delete(ACME, AgentId("a3"), anyway, refusal),
+        )
+
+        assert all(isinstance(outcome, Code) for outcome in outcomes)
+        assert told == []
+        assert await audited(table) == {ENTRY.id, "a1", "a2"}
+
+    async def test_each_change_is_in_the_audit(self, table: Table, agents: AgentTable) -> None:
+        await agents.create(an_agent("a1"), None, an_entry("made"))
+        await agents.change(ACME, A1, lambda agent: agent, an_entry("changed"))
+        await agents.delete(ACME, A1, anyway, an_entry("deleted"))
+
+        assert await audited(table) == {ENTRY.id, "made", "changed", "deleted"}
 
 
 class TestList:
     async def test_pages_are_in_order_of_the_ids_and_of_one_tenant(self, agents: AgentTable) -> None:
         for name in ("b", "a", "B", "a-1", "_"):
-            await agents.create(an_agent(name))
-            await agents.create(an_agent(f"{name}x", tenant="acme-2"))
+            await agents.create(an_agent(name), None, ENTRY)
+            await agents.create(an_agent(f"{name}x", tenant="acme-2"), None, ENTRY)
 
         first = await agents.list(ACME, 3, None)
         second = await agents.list(ACME, 3, first.cursor)
@@ -209,7 +333,7 @@ class TestList:
     async def test_a_page_token_leads_into_no_other_tenant(self, agents: AgentTable) -> None:
         for tenant in ("acme", "acme-2"):
             for name in ("a1", "a2"):
-                await agents.create(an_agent(name, tenant=tenant))
+                await agents.create(an_agent(name, tenant=tenant), None, ENTRY)
         theirs = (await agents.list(ALIKE[0], 1, None)).cursor
 
         page = await agents.list(ACME, 5, theirs)
@@ -227,11 +351,11 @@ async def test_a_store_that_is_away_is_unavailable(agents: AgentTable, unreliabl
     with refused(Code.unavailable):
         await agents.get(ACME, A1)
     with refused(Code.unavailable):
-        await agents.create(an_agent("a1"))
+        await agents.create(an_agent("a1"), None, ENTRY)
     with refused(Code.unavailable):
-        await agents.change(ACME, A1, lambda agent: agent)
+        await agents.change(ACME, A1, lambda agent: agent, ENTRY)
     with refused(Code.unavailable):
-        await agents.delete(ACME, A1)
+        await agents.delete(ACME, A1, anyway, ENTRY)
     with refused(Code.unavailable):
         await agents.list(ACME, 5, None)
     with refused(Code.unavailable):
@@ -240,4 +364,4 @@ async def test_a_store_that_is_away_is_unavailable(agents: AgentTable, unreliabl
 
 async def test_an_agent_over_the_limit_of_an_item_is_too_large(agents: AgentTable) -> None:
     with refused(Code.too_large):
-        await agents.create(replace(an_agent("a1"), metadata={"blob": "x" * 300_000}))
+        await agents.create(replace(an_agent("a1"), metadata={"blob": "x" * 300_000}), None, ENTRY)

@@ -1,18 +1,36 @@
 """Channels in the store, on every backend."""
 
+import asyncio
+
 import pytest
 from msgspec.structs import replace
 
+from artcafe.server.domain.change import Change, Kind
 from artcafe.server.domain.channel import Channel
 from artcafe.server.domain.ids import ChannelId
+from artcafe.server.store.audit import AuditTable
 from artcafe.server.store.channels import ChannelTable
 from artcafe.server.store.item import ItemStore
+from artcafe.server.store.presence import SightingTable
 from artcafe.server.store.table import Table
 from artcafe.server.store.tenants import TenantTable
 from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
 from tests.kit.contents import contents
 from tests.kit.outcomes import race, refused
-from tests.kit.records import ACME, ALIKE, a_channel, a_member, a_tenant
+from tests.kit.records import (
+    ACME,
+    ALIKE,
+    AT,
+    ENTRY,
+    LATER,
+    a_channel,
+    a_member,
+    a_tenant,
+    an_entry,
+    anyway,
+    to_nobody,
+)
 from tests.kit.unreliable_store import UnreliableStore
 
 TASKS = ChannelId("tasks")
@@ -21,23 +39,28 @@ TASKS = ChannelId("tasks")
 @pytest.fixture
 async def channels(table: Table) -> ChannelTable:
     for tenant in (ACME, *ALIKE):
-        await TenantTable(table).create(a_tenant(tenant), a_member(tenant=tenant))
+        await TenantTable(table).create(a_tenant(tenant), a_member(tenant=tenant), ENTRY)
     return ChannelTable(table)
+
+
+async def audited(table: Table) -> set[str]:
+    """The ids of what the audit has; the fixture's own is among them."""
+    return {entry.id for entry in (await AuditTable(table).list(ACME, 10, None)).items}
 
 
 async def test_what_is_created_is_read(channels: ChannelTable) -> None:
     channel = replace(a_channel("tasks.new"), description="é", metadata={"n": [1, None]})
-    await channels.create(channel)
+    await channels.create(channel, None, ENTRY)
 
     assert await channels.get(ACME, ChannelId("tasks.new")) == channel
     assert await channels.get(ACME, TASKS) is None
 
 
 async def test_a_taken_id_is_a_conflict(channels: ChannelTable) -> None:
-    await channels.create(replace(a_channel(), name="first"))
+    await channels.create(replace(a_channel(), name="first"), None, ENTRY)
 
     with refused(Code.conflict):
-        await channels.create(replace(a_channel(), name="second"))
+        await channels.create(replace(a_channel(), name="second"), None, ENTRY)
 
     channel = await channels.get(ACME, TASKS)
     assert channel is not None
@@ -47,7 +70,7 @@ async def test_a_taken_id_is_a_conflict(channels: ChannelTable) -> None:
 async def test_of_many_who_create_one_id_at_once_exactly_one_wins(channels: ChannelTable) -> None:
     names = [f"name {number}" for number in range(8)]
 
-    outcomes = await race(*(channels.create(replace(a_channel(), name=name)) for name in names))
+    outcomes = await race(*(channels.create(replace(a_channel(), name=name), None, ENTRY) for name in names))
 
     assert outcomes.count(Code.conflict) == len(names) - 1
     channel = await channels.get(ACME, TASKS)
@@ -57,8 +80,8 @@ async def test_of_many_who_create_one_id_at_once_exactly_one_wins(channels: Chan
 
 async def test_the_same_id_in_another_tenant_is_another_channel(channels: ChannelTable) -> None:
     for tenant in (ACME, *ALIKE):
-        await channels.create(a_channel("tasks", tenant))
-    await channels.delete(ACME, TASKS)
+        await channels.create(a_channel("tasks", tenant), None, ENTRY)
+    await channels.delete(ACME, TASKS, anyway, ENTRY)
 
     assert await channels.get(ACME, TASKS) is None
     for tenant in ALIKE:
@@ -67,18 +90,18 @@ async def test_the_same_id_in_another_tenant_is_another_channel(channels: Channe
 
 async def test_a_channel_without_a_tenant_is_not_found(table: Table, backend: ItemStore) -> None:
     with refused(Code.not_found):
-        await ChannelTable(table).create(a_channel())
+        await ChannelTable(table).create(a_channel(), None, ENTRY)
 
     assert contents(backend) == set()
 
 
 async def test_no_change_is_lost_when_many_come_at_once(channels: ChannelTable) -> None:
-    await channels.create(a_channel())
+    await channels.create(a_channel(), None, ENTRY)
 
     def edit(channel: Channel) -> Channel:
         return replace(channel, version=channel.version + 1)
 
-    await race(*(channels.change(ACME, TASKS, edit) for _ in range(8)))
+    await race(*(channels.change(ACME, TASKS, edit, ENTRY) for _ in range(8)))
 
     channel = await channels.get(ACME, TASKS)
     assert channel is not None
@@ -87,23 +110,176 @@ async def test_no_change_is_lost_when_many_come_at_once(channels: ChannelTable) 
 
 async def test_what_is_not_there_is_neither_changed_nor_deleted(channels: ChannelTable) -> None:
     with refused(Code.not_found):
-        await channels.change(ACME, TASKS, lambda channel: channel)
+        await channels.change(ACME, TASKS, lambda channel: channel, ENTRY)
     with refused(Code.not_found):
-        await channels.delete(ACME, TASKS)
+        await channels.delete(ACME, TASKS, anyway, ENTRY)
 
 
 async def test_of_two_who_delete_at_once_one_finds_nothing(channels: ChannelTable) -> None:
-    await channels.create(a_channel())
+    await channels.create(a_channel(), None, ENTRY)
 
-    outcomes = await race(channels.delete(ACME, TASKS), channels.delete(ACME, TASKS))
+    outcomes = await race(
+        channels.delete(ACME, TASKS, anyway, ENTRY), channels.delete(ACME, TASKS, anyway, ENTRY)
+    )
 
     assert sorted(outcomes, key=str) == [Code.not_found, None]
 
 
+async def test_nothing_is_left_either_when_the_word_of_it_goes_nowhere(
+    table: Table, channels: ChannelTable, backend: ItemStore, unreliable: UnreliableStore
+) -> None:
+    await channels.create(a_channel("other"), None, ENTRY)
+    before = contents(backend)
+    await channels.create(a_channel(), None, ENTRY)
+    await SightingTable(table).spoken(ACME, {TASKS: AT})
+
+    with refused(Code.unavailable):
+        await ChannelTable(Table(unreliable, to_nobody)).delete(ACME, TASKS, anyway, ENTRY)
+
+    assert contents(backend) == before
+
+
+async def test_what_is_changed_meanwhile_is_deleted_as_it_is_then(channels: ChannelTable) -> None:
+    await channels.create(a_channel(), None, ENTRY)
+    checked: list[str] = []
+
+    outcomes = await race(
+        channels.delete(ACME, TASKS, lambda channel: checked.append(channel.name), ENTRY),
+        channels.change(ACME, TASKS, lambda channel: replace(channel, name="new"), ENTRY),
+    )
+
+    assert outcomes[0] is None
+    assert checked[-1] == "new" or outcomes[1] is Code.not_found
+    assert await channels.get(ACME, TASKS) is None
+
+
+async def test_what_the_check_refuses_is_not_deleted(channels: ChannelTable) -> None:
+    await channels.create(a_channel(), None, ENTRY)
+
+    def check(channel: Channel) -> None:
+        assert channel == a_channel()
+        raise ArtcafeError(Code.precondition_failed)
+
+    with refused(Code.precondition_failed):
+        await channels.delete(ACME, TASKS, check, ENTRY)
+
+    assert await channels.get(ACME, TASKS) == a_channel()
+    assert await channels.count(ACME) == 1
+
+
+async def test_of_many_who_create_at_once_exactly_as_many_as_may_win(
+    channels: ChannelTable, backend: ItemStore
+) -> None:
+    """Two tables over one store are two server processes."""
+    processes = [channels, ChannelTable(Table(backend))]
+
+    outcomes = await race(*(processes[n % 2].create(a_channel(f"c{n}"), 5, ENTRY) for n in range(12)))
+
+    assert outcomes.count(None) == 5
+    assert outcomes.count(Code.quota_exceeded) == 7
+    assert len((await channels.list(ACME, 20, None)).items) == await channels.count(ACME) == 5
+
+
+async def test_what_is_deleted_makes_room_once_and_what_is_refused_does_not_count(
+    channels: ChannelTable,
+) -> None:
+    for name in ("tasks", "b", "c"):
+        await channels.create(a_channel(name), 3, ENTRY)
+    with refused(Code.conflict):
+        await channels.create(a_channel("b"), 4, ENTRY)
+
+    await race(*(channels.delete(ACME, TASKS, anyway, ENTRY) for _ in range(3)))
+
+    assert await channels.count(ACME) == 2
+    await channels.create(a_channel("d"), 3, ENTRY)
+    with refused(Code.quota_exceeded):
+        await channels.create(a_channel("e"), 3, ENTRY)
+    assert [await channels.count(tenant) for tenant in ALIKE] == [0, 0, 0, 0]
+
+
+async def test_a_change_is_told_when_it_can_be_read_and_is_in_the_audit(
+    table: Table, channels: ChannelTable, unreliable: UnreliableStore
+) -> None:
+    told: list[tuple[Change, Channel | None]] = []
+
+    async def announce(change: Change) -> None:
+        told.append((change, await channels.get(change.tenant, ChannelId(change.id))))
+
+    speaking = ChannelTable(Table(unreliable, announce))
+    await speaking.create(a_channel(), None, an_entry("made"))
+    await speaking.change(ACME, TASKS, lambda channel: replace(channel, name="new"), an_entry("changed"))
+    await speaking.delete(ACME, TASKS, anyway, an_entry("deleted"))
+
+    change = Change(ACME, Kind.channel, "tasks")
+    assert told == [(change, a_channel()), (change, a_channel(name="new")), (change, None)]
+    assert await audited(table) == {ENTRY.id, "made", "changed", "deleted"}
+
+
+async def test_what_was_refused_is_neither_told_nor_in_the_audit(
+    table: Table, channels: ChannelTable, unreliable: UnreliableStore
+) -> None:
+    await channels.create(a_channel(), None, an_entry("made"))
+    told: list[Change] = []
+
+    async def announce(change: Change) -> None:
+        told.append(change)
+
+    speaking, refusal = ChannelTable(Table(unreliable, announce)), an_entry("refused")
+
+    def refuse(_: Channel) -> Channel:
+        raise ArtcafeError(Code.precondition_failed)
+
+    outcomes = await race(
+        speaking.create(a_channel(), None, refusal),
+        speaking.create(a_channel("b"), 1, refusal),
+        speaking.create(a_channel("b", "nowhere"), None, refusal),
+        speaking.change(ACME, TASKS, refuse, refusal),
+        speaking.change(ACME, ChannelId("b"), lambda channel: channel, refusal),
+        speaking.delete(ACME, ChannelId("b"), anyway, refusal),
+    )
+
+    assert all(isinstance(outcome, Code) for outcome in outcomes)
+    assert told == []
+    assert await audited(table) == {ENTRY.id, "made"}
+
+
+async def test_when_a_channel_had_its_last_message_goes_with_it_and_never_back(
+    table: Table, channels: ChannelTable, backend: ItemStore
+) -> None:
+    sightings = SightingTable(table)
+    await channels.create(a_channel("other"), None, ENTRY)
+    before = contents(backend)
+    await channels.create(a_channel(), None, ENTRY)
+    for when in (AT, LATER, AT):
+        await sightings.spoken(ACME, {TASKS: when, ChannelId("nowhere"): when})
+    assert await sightings.last_spoken(ACME, [TASKS, ChannelId("nowhere"), ChannelId("other")]) == {
+        TASKS: LATER
+    }
+
+    await channels.delete(ACME, TASKS, anyway, ENTRY)
+
+    assert contents(backend) == before
+    assert await sightings.last_spoken(ACME, [TASKS]) == {}
+
+
+@pytest.mark.parametrize("times", [(AT, LATER), (LATER, AT)], ids=["later last", "later first"])
+async def test_of_two_processes_who_write_at_once_the_later_message_stays(
+    channels: ChannelTable, backend: ItemStore, times: tuple[str, str]
+) -> None:
+    await channels.create(a_channel(), None, ENTRY)
+    processes = [SightingTable(Table(UnreliableStore(backend))) for _ in times]
+
+    await asyncio.gather(
+        *(process.spoken(ACME, {TASKS: when}) for process, when in zip(processes, times, strict=True))
+    )
+
+    assert await processes[0].last_spoken(ACME, [TASKS]) == {TASKS: LATER}
+
+
 async def test_pages_are_in_order_of_the_ids_and_of_one_tenant(channels: ChannelTable) -> None:
     for name in ("b", "a.b", "a", "a-b", "B"):
-        await channels.create(a_channel(name))
-        await channels.create(a_channel(f"{name}x", "acme-2"))
+        await channels.create(a_channel(name), None, ENTRY)
+        await channels.create(a_channel(f"{name}x", "acme-2"), None, ENTRY)
 
     first = await channels.list(ACME, 3, None)
     second = await channels.list(ACME, 3, first.cursor)
@@ -121,8 +297,8 @@ async def test_a_store_that_is_away_is_unavailable(
     unreliable.away = True
 
     with refused(Code.unavailable):
-        await channels.create(a_channel())
+        await channels.create(a_channel(), None, ENTRY)
     with refused(Code.unavailable):
-        await channels.delete(ACME, TASKS)
+        await channels.delete(ACME, TASKS, anyway, ENTRY)
     with refused(Code.unavailable):
         await channels.list(ACME, 5, None)

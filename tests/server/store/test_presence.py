@@ -11,7 +11,7 @@ from artcafe.server.store.tenants import TenantTable
 from artcafe.wire.codes import Code
 from tests.kit.contents import contents
 from tests.kit.outcomes import refused
-from tests.kit.records import ACME, ALIKE, AT, LATER, a_member, a_tenant, an_agent
+from tests.kit.records import ACME, ALIKE, AT, ENTRY, LATER, a_member, a_tenant, an_agent, anyway
 from tests.kit.stores import SetClock
 from tests.kit.unreliable_store import UnreliableStore
 
@@ -22,9 +22,9 @@ NOBODY = "no process"
 @pytest.fixture
 async def sightings(table: Table) -> SightingTable:
     for tenant in (ACME, ALIKE[0]):
-        await TenantTable(table).create(a_tenant(tenant), a_member(tenant=tenant))
+        await TenantTable(table).create(a_tenant(tenant), a_member(tenant=tenant), ENTRY)
         for agent in (A1, A2, A3):
-            await AgentTable(table).create(an_agent(agent, tenant=tenant))
+            await AgentTable(table).create(an_agent(agent, tenant=tenant), None, ENTRY)
     return SightingTable(table)
 
 
@@ -34,11 +34,11 @@ def soon(clock: SetClock) -> int:
 
 
 class TestOnline:
-    async def test_connections_are_summed_over_processes(self, sightings: SightingTable, soon: int) -> None:
+    async def test_connections_are_known_by_process(self, sightings: SightingTable, soon: int) -> None:
         await sightings.announce(ACME, "p1", {A1: 2, A2: 1}, {}, soon)
         await sightings.announce(ACME, "p2", {A1: 3, A3: 1}, {}, soon)
 
-        assert await sightings.online(ACME, NOBODY) == {A1: 5, A2: 1, A3: 1}
+        assert await sightings.online(ACME, NOBODY) == {"p1": {A1: 2, A2: 1}, "p2": {A1: 3, A3: 1}}
 
     async def test_a_process_leaves_out_what_it_said_itself(
         self, sightings: SightingTable, soon: int
@@ -46,8 +46,8 @@ class TestOnline:
         await sightings.announce(ACME, "p1", {A1: 2}, {}, soon)
         await sightings.announce(ACME, "p10", {A2: 1}, {}, soon)
 
-        assert await sightings.online(ACME, "p1") == {A2: 1}
-        assert await sightings.online(ACME, "p10") == {A1: 2}
+        assert await sightings.online(ACME, "p1") == {"p10": {A2: 1}}
+        assert await sightings.online(ACME, "p10") == {"p1": {A1: 2}}
 
     async def test_what_a_process_says_replaces_what_it_said(
         self, sightings: SightingTable, soon: int
@@ -55,7 +55,7 @@ class TestOnline:
         await sightings.announce(ACME, "p1", {A1: 2, A2: 1}, {}, soon)
         await sightings.announce(ACME, "p1", {A2: 4}, {}, soon)
 
-        assert await sightings.online(ACME, NOBODY) == {A2: 4}
+        assert await sightings.online(ACME, NOBODY) == {"p1": {A2: 4}}
 
         await sightings.announce(ACME, "p1", {}, {}, soon)
 
@@ -68,9 +68,9 @@ class TestOnline:
         await sightings.announce(ACME, "p2", {A2: 1}, {}, soon + 30)
 
         clock.now = soon - 0.5
-        assert await sightings.online(ACME, NOBODY) == {A1: 1, A2: 1}
+        assert await sightings.online(ACME, NOBODY) == {"p1": {A1: 1}, "p2": {A2: 1}}
         clock.now = soon
-        assert await sightings.online(ACME, NOBODY) == {A2: 1}
+        assert await sightings.online(ACME, NOBODY) == {"p2": {A2: 1}}
 
     async def test_it_is_told_of_one_tenant(self, sightings: SightingTable, soon: int) -> None:
         await sightings.announce(ALIKE[0], "p1", {A1: 1}, {A2: AT}, soon)
@@ -85,12 +85,12 @@ class TestOnline:
         before = contents(backend)
 
         await sightings.announce(ACME, "p1", many, {}, soon)
-        assert await sightings.online(ACME, NOBODY) == many
+        assert await sightings.online(ACME, NOBODY) == {"p1": many}
         assert len(contents(backend) - before) == 3
 
         few = dict(list(many.items())[:5])
         await sightings.announce(ACME, "p1", few, {}, soon)
-        assert await sightings.online(ACME, NOBODY) == few
+        assert await sightings.online(ACME, NOBODY) == {"p1": few}
         assert len(contents(backend) - before) == 1
 
 
@@ -109,9 +109,9 @@ class TestLastSeen:
     ) -> None:
         names = [AgentId(f"many-{number:02}") for number in range(30)]
         for name in names:
-            await AgentTable(table).create(an_agent(name))
+            await AgentTable(table).create(an_agent(name), None, ENTRY)
         gone = names[17]
-        await AgentTable(table).delete(ACME, gone)
+        await AgentTable(table).delete(ACME, gone, anyway, ENTRY)
 
         await sightings.announce(ACME, "p1", {}, dict.fromkeys(names, AT), soon)
 
@@ -121,7 +121,7 @@ class TestLastSeen:
         self, table: Table, sightings: SightingTable, backend: ItemStore, soon: int
     ) -> None:
         """Its connections end after it is gone, and are announced as ended."""
-        await AgentTable(table).delete(ACME, A1)
+        await AgentTable(table).delete(ACME, A1, anyway, ENTRY)
         before = contents(backend)
 
         await sightings.announce(ACME, "p1", {}, {A1: LATER}, soon)
@@ -139,7 +139,7 @@ class TestLastSeen:
         with refused(Code.unavailable):
             await sightings.announce(ACME, "p1", {}, {A1: AT}, soon)
 
-        assert await sightings.online(ACME, NOBODY) == {A1: 1}
+        assert await sightings.online(ACME, NOBODY) == {"p1": {A1: 1}}
         assert bool(await sightings.last_seen(ACME, [A1])) == (writes == 1)
 
 

@@ -116,6 +116,103 @@ class TestChange:
         assert (caught.value.index, tries) == (1, 1)
 
 
+class TestAgain:
+    @pytest.mark.parametrize("lost", [0, 1])
+    async def test_a_conflict_over_what_is_contested_is_tried_again_with_new_operations(
+        self, table: Table, lost: int
+    ) -> None:
+        seen: list[list[int]] = []
+
+        async def attempt() -> tuple[int, list[Op]]:
+            stored = [await table.read("p", sk, Note) for sk in ("a", "b")]
+            seen.append([note.record.number for note in stored if note])
+            if len(seen) == 1:  # Somebody else is faster, once.
+                await table.write(Put("p", "ab"[lost], data(Note("theirs", 7))))
+            return len(seen), [
+                Put("p", sk, data(Note("ours")), Rev(note.rev))
+                for sk, note in zip("ab", stored, strict=True)
+                if note
+            ]
+
+        await table.write(*(Put("p", sk, data(Note("", 1))) for sk in "ab"))
+        assert await table.again(attempt, contested=2) == 2
+
+        assert seen == [[1, 1], [7, 1] if lost == 0 else [1, 7]]
+        notes = [await table.read("p", sk, Note) for sk in "ab"]
+        assert [note.record.text for note in notes if note] == ["ours", "ours"]
+
+    @pytest.mark.parametrize("contested", [1, 2])
+    async def test_a_conflict_over_anything_else_is_the_callers_at_once(
+        self, table: Table, contested: int
+    ) -> None:
+        tries = 0
+
+        async def attempt() -> tuple[None, list[Op]]:
+            nonlocal tries
+            tries += 1
+            free: list[Op] = [Put("p", f"free {number}", {}) for number in range(contested)]
+            return None, [*free, Check("p", "missing", EXISTS)]
+
+        with pytest.raises(Conflict) as caught:
+            await table.again(attempt, contested)
+
+        assert (caught.value.index, tries) == (contested, 1)
+
+    async def test_what_the_attempt_refuses_is_not_tried_again(self, table: Table) -> None:
+        tries = 0
+
+        async def attempt() -> tuple[None, list[Op]]:
+            nonlocal tries
+            tries += 1
+            raise ArtcafeError(Code.quota_exceeded)
+
+        with refused(Code.quota_exceeded):
+            await table.again(attempt)
+
+        assert tries == 1
+
+
+class TestCount:
+    async def test_it_counts_up_to_the_limit_and_down_to_nothing(self, table: Table) -> None:
+        assert await table.counted("p", "N#") == 0
+        for number in (1, 2):
+            await table.write(await table.count("p", "N#", 1, 2))
+            assert await table.counted("p", "N#") == number
+        with refused(Code.quota_exceeded) as refusal:
+            await table.count("p", "N#", 1, 2)
+        assert "2" in refusal.message
+
+        for number in (1, 0):
+            await table.write(await table.count("p", "N#", -1))
+            assert await table.counted("p", "N#") == number
+
+    async def test_what_was_there_before_anybody_counted_is_counted_once(self, table: Table) -> None:
+        await table.write(Put("p", "N#1", {}), Put("p", "N#2", {}))
+        assert await table.counted("p", "N#") == 2
+
+        await table.write(Put("p", "N#3", {}), await table.count("p", "N#", 1, 3))
+
+        assert await table.counted("p", "N#") == 3
+
+    @pytest.mark.parametrize("there", [0, 1])
+    async def test_of_two_made_from_one_reading_only_one_is_written(self, table: Table, there: int) -> None:
+        for _ in range(there):
+            await table.write(await table.count("p", "N#", 1))
+        one, other = await table.count("p", "N#", 1), await table.count("p", "N#", 1)
+        await table.write(one)
+
+        with pytest.raises(Conflict):
+            await table.write(other)
+
+        assert await table.counted("p", "N#") == there + 1
+
+    async def test_each_prefix_and_each_partition_is_counted_by_itself(self, table: Table) -> None:
+        await table.write(await table.count("p", "N#", 1))
+
+        assert await table.counted("p", "M#") == 0
+        assert await table.counted("q", "N#") == 0
+
+
 class TestLists:
     async def test_pages_follow_each_other_and_keep_to_the_prefix(self, table: Table) -> None:
         for name in ("a1", "a2", "a3", "b1"):

@@ -1,6 +1,7 @@
-"""Tenants and members in the store, on every backend."""
+"""Tenants in the store, on every backend."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import pytest
 from msgspec.structs import replace
@@ -8,21 +9,39 @@ from msgspec.structs import replace
 from artcafe.server.domain.ids import AgentId, UserId
 from artcafe.server.domain.tenant import Member, Role, Tenant
 from artcafe.server.store.agents import AgentTable
+from artcafe.server.store.audit import AuditTable
 from artcafe.server.store.channels import ChannelTable
+from artcafe.server.store.invitations import InvitationTable
 from artcafe.server.store.item import ItemStore
+from artcafe.server.store.legal import LegalTable
 from artcafe.server.store.login import ChallengeTable
+from artcafe.server.store.members import MemberTable
 from artcafe.server.store.memory import MemoryStore
 from artcafe.server.store.presence import SightingTable
 from artcafe.server.store.table import Table
-from artcafe.server.store.tenants import LAST_OWNERS, MemberTable, TenantTable
+from artcafe.server.store.tenants import LAST_OWNERS, TenantTable
 from artcafe.server.store.usage import UsageTable
 from artcafe.wire.codes import Code
 from tests.kit.contents import Row, contents
 from tests.kit.outcomes import outcome, race, refused
-from tests.kit.records import ACME, ALIKE, AT, LATER, a_channel, a_member, a_tenant, an_agent
+from tests.kit.records import (
+    ACME,
+    ALIKE,
+    AT,
+    ENTRY,
+    LATER,
+    a_channel,
+    a_member,
+    a_tenant,
+    an_acceptance,
+    an_agent,
+    an_entry,
+    an_invitation,
+)
+from tests.kit.seats import seat
 from tests.kit.unreliable_store import UnreliableStore
 
-OLIVIA, PAUL = UserId("olivia"), UserId("paul")
+PAUL = UserId("paul")
 
 
 @pytest.fixture
@@ -38,13 +57,18 @@ def members(table: Table) -> MemberTable:
 async def furnish(table: Table, tenant: str, extra_members: int = 0) -> None:
     """A tenant with something in every room."""
     name = a_tenant(tenant).id
-    await TenantTable(table).create(a_tenant(tenant), a_member("olivia", tenant))
-    await MemberTable(table).put(a_member("auth0|paul", tenant, Role.viewer))
+    entry = an_entry(tenant=tenant)
+    terms = an_acceptance(tenant=tenant)
+    await TenantTable(table).create(a_tenant(tenant), a_member("olivia", tenant), entry, [terms])
+    await seat(table, a_member("paul", tenant))
+    await seat(table, a_member("paul", tenant, Role.admin))  # An owner went, and that left a row.
+    await seat(table, a_member("auth0|paul", tenant, Role.viewer))
+    await InvitationTable(table).create(an_invitation(tenant=tenant), entry)
     for number in range(extra_members):
-        await MemberTable(table).put(a_member(f"viewer-{number:02}", tenant, Role.viewer))
+        await seat(table, a_member(f"viewer-{number:02}", tenant, Role.viewer))
     for agent in ("a1", "a2"):
-        await AgentTable(table).create(an_agent(agent, f"SHA256:{agent}", tenant=tenant))
-    await ChannelTable(table).create(a_channel("tasks.new", tenant))
+        await AgentTable(table).create(an_agent(agent, f"SHA256:{agent}", tenant=tenant), None, entry)
+    await ChannelTable(table).create(a_channel("tasks.new", tenant), None, entry)
     sightings = SightingTable(table)
     a1 = AgentId("a1")
     await sightings.used(name, a1, "SHA256:a1", AT)
@@ -67,22 +91,22 @@ class TestTenants:
             allow_client_challenge=True,
             subscription_tier="starter",
         )
-        await tenants.create(tenant, a_member())
+        await tenants.create(tenant, a_member(), ENTRY)
 
         assert await tenants.get(ACME) == tenant
 
     async def test_a_tenant_that_never_was_is_none(self, tenants: TenantTable) -> None:
-        await tenants.create(a_tenant("acme-2"), a_member(tenant="acme-2"))
+        await tenants.create(a_tenant("acme-2"), a_member(tenant="acme-2"), ENTRY)
 
         assert await tenants.get(ACME) is None
 
     async def test_a_taken_id_is_a_conflict_and_leaves_the_first_as_it_was(
         self, tenants: TenantTable, members: MemberTable
     ) -> None:
-        await tenants.create(a_tenant(name="first"), a_member("olivia"))
+        await tenants.create(a_tenant(name="first"), a_member("olivia"), ENTRY)
 
         with refused(Code.conflict):
-            await tenants.create(a_tenant(name="second"), a_member("paul"))
+            await tenants.create(a_tenant(name="second"), a_member("paul"), ENTRY)
 
         tenant = await tenants.get(ACME)
         assert tenant is not None
@@ -95,7 +119,7 @@ class TestTenants:
     ) -> None:
         users = [f"user-{number}" for number in range(8)]
 
-        outcomes = await race(*(tenants.create(a_tenant(name=user), a_member(user)) for user in users))
+        outcomes = await race(*(tenants.create(a_tenant(name=user), a_member(user), ENTRY) for user in users))
 
         assert outcomes.count(Code.conflict) == len(users) - 1
         winner = users[outcomes.index(None)]
@@ -106,12 +130,12 @@ class TestTenants:
         assert [user for user in users if await members.of_user(UserId(user))] == [winner]
 
     async def test_change_applies_to_the_current_record(self, tenants: TenantTable) -> None:
-        await tenants.create(a_tenant(), a_member())
+        await tenants.create(a_tenant(), a_member(), ENTRY)
 
         def edit(tenant: Tenant) -> Tenant:
             return replace(tenant, version=tenant.version + 1, name=tenant.name + "!")
 
-        await race(*(tenants.change(ACME, edit) for _ in range(5)))
+        await race(*(tenants.change(ACME, edit, ENTRY) for _ in range(5)))
 
         tenant = await tenants.get(ACME)
         assert tenant is not None
@@ -119,65 +143,36 @@ class TestTenants:
 
     async def test_changing_what_is_not_there_is_not_found(self, tenants: TenantTable) -> None:
         with refused(Code.not_found):
-            await tenants.change(ACME, lambda tenant: tenant)
+            await tenants.change(ACME, lambda tenant: tenant, ENTRY)
+
+    @pytest.mark.parametrize("lies", [False, True])
+    async def test_a_change_and_its_entry_are_both_there_or_neither(
+        self, table: Table, tenants: TenantTable, unreliable: UnreliableStore, lies: bool
+    ) -> None:
+        made, changed = an_entry("made"), an_entry("changed", at=LATER)
+        works: list[Callable[[], Awaitable[object]]] = [
+            lambda: tenants.create(a_tenant(), a_member(), made, [an_acceptance()]),
+            lambda: tenants.change(ACME, lambda tenant: replace(tenant, name="new"), changed),
+        ]
+        for work, before, after in zip(works, ([], [made]), ([made], [changed, made]), strict=True):
+            unreliable.writes_left, unreliable.lies = 0, lies
+            assert await outcome(work()) is Code.unavailable
+            unreliable.heal()
+            assert (await AuditTable(table).list(ACME, 10, None)).items == (after if lies else before)
+            if not lies:
+                await work()
+            assert (await AuditTable(table).list(ACME, 10, None)).items == after
+        tenant = await tenants.get(ACME)
+        assert tenant is not None
+        assert tenant.name == "new"
+        assert (await LegalTable(table).list(ACME, 10, None)).items == [an_acceptance()]
 
     async def test_every_lists_each_tenant_once(self, tenants: TenantTable) -> None:
         for name in (ACME, *ALIKE):
-            await tenants.create(a_tenant(name), a_member(tenant=name))
+            await tenants.create(a_tenant(name), a_member(tenant=name), an_entry(tenant=name))
         await tenants.delete(ALIKE[0])
 
         assert sorted([tenant.id async for tenant in tenants.every()]) == sorted({ACME, *ALIKE[1:]})
-
-
-class TestMembers:
-    async def test_both_directions_are_told_alike(self, tenants: TenantTable, members: MemberTable) -> None:
-        await tenants.create(a_tenant(), a_member("olivia"))
-        await tenants.create(a_tenant("acme-2"), a_member("olivia", "acme-2", Role.viewer))
-        await members.put(a_member("paul", role=Role.admin))
-
-        assert await members.get(ACME, PAUL) == a_member("paul", role=Role.admin)
-        assert [m.user for m in await members.of_tenant(ACME)] == ["olivia", "paul"]
-        assert {m.tenant: m.role for m in await members.of_user(OLIVIA)} == {
-            "acme": Role.owner,
-            "acme-2": Role.viewer,
-        }
-
-    async def test_a_changed_role_is_changed_in_both_directions(
-        self, tenants: TenantTable, members: MemberTable
-    ) -> None:
-        await tenants.create(a_tenant(), a_member("olivia"))
-
-        await members.put(a_member("olivia", role=Role.viewer))
-
-        changed = a_member("olivia", role=Role.viewer)
-        assert await members.of_tenant(ACME) == await members.of_user(OLIVIA) == [changed]
-
-    async def test_nobody_becomes_a_member_of_nothing(self, members: MemberTable, backend: ItemStore) -> None:
-        with refused(Code.not_found):
-            await members.put(a_member())
-
-        assert contents(backend) == set()
-
-    async def test_removing_removes_both_directions(self, tenants: TenantTable, members: MemberTable) -> None:
-        await tenants.create(a_tenant(), a_member("olivia"))
-        await members.put(a_member("paul"))
-
-        await members.delete(ACME, PAUL)
-
-        assert await members.get(ACME, PAUL) is None
-        assert await members.of_user(PAUL) == []
-        with refused(Code.not_found):
-            await members.delete(ACME, PAUL)
-
-    @pytest.mark.parametrize("user", ["a#b", "auth0|x", "é", "T#acme", "MEMBER#olivia"])
-    async def test_a_user_of_any_name_is_itself(
-        self, tenants: TenantTable, members: MemberTable, user: str
-    ) -> None:
-        await tenants.create(a_tenant(), a_member("olivia"))
-        await members.put(a_member(user, role=Role.member))
-
-        assert await members.get(ACME, UserId(user)) == a_member(user, role=Role.member)
-        assert await members.of_user(UserId(user)) == [a_member(user, role=Role.member)]
 
 
 class TestDeletion:
@@ -187,7 +182,10 @@ class TestDeletion:
         await furnish(table, "acme")
         before = contents(backend)
         assert {row[1] for row in before} == {
-            "TENANTS", "T#acme", "U#olivia", "U#auth0|paul", "CH#acme", "USE#acme"
+            "TENANTS", "T#acme", "U#olivia", "U#paul", "U#auth0|paul", "CH#acme", "USE#acme", "LOG#acme"
+        }  # fmt: skip
+        assert {row[2].partition("#")[0] for row in before if row[1] == "T#acme"} >= {
+            "OWNERS", "INVITE", "LEGAL", "MEMBER", "AGENT", "CHAN", "COUNT"
         }  # fmt: skip
 
         await tenants.delete(ACME)
@@ -252,11 +250,14 @@ class TestDeletion:
         await furnish(table, "acme")
         await tenants.delete(ACME)
 
-        await tenants.create(a_tenant(), a_member("nina"))
+        await tenants.create(a_tenant(), a_member("nina"), ENTRY)
 
         assert [member.user for member in await members.of_tenant(ACME)] == ["nina"]
         assert await AgentTable(table).count(ACME) == 0
         assert await ChannelTable(table).count(ACME) == 0
+        assert (await InvitationTable(table).list(ACME, 10, None)).items == []
+        assert (await LegalTable(table).list(ACME, 10, None)).items == []
+        assert (await AuditTable(table).list(ACME, 10, None)).items == [ENTRY]
         assert await SightingTable(table).last_seen(ACME, [AgentId("a2")]) == {}
         assert await SightingTable(table).online(ACME, "p2") == {}
         assert await UsageTable(table).days(ACME, "2025-11-24", "2025-11-25") == {}
@@ -276,14 +277,14 @@ class TestDeletion:
         assert contents(backend) == set()
 
     async def test_a_member_who_is_added_while_it_runs_goes_too(
-        self, table: Table, members: MemberTable, backend: ItemStore
+        self, table: Table, backend: ItemStore
     ) -> None:
         """Whatever the moment: a membership without its tenant would open the next one of that name."""
 
         async def put_after(turns: int) -> None:
             for _ in range(turns):
                 await asyncio.sleep(0)
-            await members.put(a_member("late", role=Role.member))
+            await seat(table, a_member("late", role=Role.member))
 
         outcomes = set()
         for turns in range(0, 100, 1 if isinstance(backend, MemoryStore) else 25):

@@ -68,3 +68,16 @@ async def test_a_store_that_is_away_is_unavailable(usage: UsageTable, unreliable
         await usage.add({(ACME, DAY, "messages"): 1})
     with refused(Code.unavailable):
         await usage.days(ACME, DAY, DAY)
+    with refused(Code.unavailable):
+        await usage.metrics(ACME, "ever", "sent:")
+
+
+async def test_the_metrics_under_one_word_are_those_of_the_prefix(usage: UsageTable) -> None:
+    await usage.add({(ACME, "ever", "sent:a1"): 2, (ACME, "ever", "sent:a2"): 1, (ACME, "ever", "sen"): 9})
+    await usage.add({(ACME, "ever", "sent:a1"): 3, (ACME, "everything", "sent:a1"): 9})
+    await usage.add({(ALIKE[0], "ever", "sent:a1"): 100})
+
+    assert await usage.metrics(ACME, "ever", "sent:") == {"sent:a1": 5, "sent:a2": 1}
+    assert await usage.metrics(ACME, "ever", "received:") == {}
+    # No day is called so: what was counted ever is in no report of days.
+    assert await usage.days(ACME, DAY, NEXT) == {}

@@ -1,40 +1,86 @@
 """Agents and their keys over REST."""
 
 import base64
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field
+import msgspec
+from fastapi import APIRouter, Depends, Response
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from artcafe.server.api.deps import Cases, CurrentHuman, UseCases
-from artcafe.server.api.fields import chosen
+from artcafe.server.api.etags import IfMatch, set_tag
+from artcafe.server.api.fields import JsonObject, SubjectPattern, chosen
+from artcafe.server.api.once import CreateOnce
+from artcafe.server.api.pages import Limit, NextToken, Order
+from artcafe.server.core.usage import RECEIVED, SENT
 from artcafe.server.domain.agent import Agent, AgentKey
 from artcafe.server.domain.ids import PATTERN, AgentId
+from artcafe.server.domain.listing import Query
+from artcafe.server.domain.policy import MAX_PATTERNS, Policy
 from artcafe.server.domain.principal import Human
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
 router = APIRouter(prefix="/api/v1/agents", tags=["agents"])
 
-KeyText = Annotated[str, Field(min_length=1, max_length=16384)]
+KeyText = Annotated[
+    str, Field(min_length=1, max_length=16384, json_schema_extra={"format": "ssh-public-key"})
+]
+Name = Annotated[str, Field(min_length=1, max_length=128, examples=["Trip planner"])]
+Word = Annotated[str, Field(max_length=128)]
+
+
+class GrantFields(BaseModel):
+    """Patterns of subjects. `deny` wins; without `allow` everything is allowed."""
+
+    allow: Annotated[list[SubjectPattern], Field(max_length=MAX_PATTERNS)] | None = None
+    deny: Annotated[list[SubjectPattern], Field(max_length=MAX_PATTERNS)] = []
+
+
+class PolicyFields(BaseModel):
+    """What an agent may say and hear. Its own subjects it always hears, unless they are denied by name."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "publish": {"allow": ["results.>", "inbox.*.>"], "deny": ["results.secret.>"]},
+                    "subscribe": {"allow": ["tasks.*"], "deny": []},
+                }
+            ]
+        }
+    )
+
+    publish: GrantFields = Field(default_factory=GrantFields)
+    subscribe: GrantFields = Field(default_factory=GrantFields)
 
 
 class AgentFields(BaseModel):
-    """What may be set on an agent; what is left out stays as it is."""
+    """What may be set on an agent; what is left out stays as it is. `metadata.tags`, a list of words, can
+    be filtered by."""
 
-    name: Annotated[str, Field(min_length=1, max_length=128)] | None = None
-    type: Annotated[str, Field(max_length=64)] | None = None
-    enabled: bool | None = None
-    capabilities: list[Annotated[str, Field(max_length=128)]] | None = None
+    name: Name | None = None
+    type: Annotated[str, Field(max_length=64, examples=["planner"])] | None = None
+    enabled: StrictBool | None = None
+    capabilities: Annotated[list[Word], Field(max_length=100, examples=[["travel"]])] | None = None
     capability_definitions: list[Any] | dict[str, Any] | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: JsonObject | None = None
+    policy: PolicyFields | None = None
+
+    def fields(self) -> dict[str, Any]:
+        """What the request sets, as the use cases take it."""
+        fields = chosen(self, AgentFields)
+        if "policy" in fields:
+            fields["policy"] = msgspec.convert(fields["policy"], Policy)
+        return fields
 
 
 class NewAgent(AgentFields):
     """An agent to register. Without a public key the service makes a key pair."""
 
-    id: Annotated[str, Field(pattern=PATTERN)] | None = None
-    name: Annotated[str, Field(min_length=1, max_length=128)]
+    id: Annotated[str, Field(pattern=PATTERN, examples=["planner"])] | None = None
+    name: Name
     public_key: KeyText | None = None
 
 
@@ -80,7 +126,8 @@ class KeyView(BaseModel):
 
 
 class AgentView(BaseModel):
-    """An agent. `public_key` and `key_fingerprint` are those of its first active key."""
+    """An agent. `public_key` and `key_fingerprint` are those of its first active key;
+    `channel_subscriptions` are the patterns it is subscribed to now."""
 
     id: str
     tenant_id: str
@@ -91,9 +138,13 @@ class AgentView(BaseModel):
     capabilities: list[str]
     capability_definitions: list[Any] | dict[str, Any]
     metadata: dict[str, Any]
+    policy: PolicyFields
     public_key: str | None
     key_fingerprint: str | None
     active_connections: int
+    channel_subscriptions: list[str]
+    total_messages_sent: int
+    total_messages_received: int
     last_seen: str | None
     created_at: str
     updated_at: str
@@ -140,9 +191,11 @@ def _fingerprint(key_id: str) -> str:
 
 
 async def _views(cases: UseCases, human: Human, agents: list[Agent]) -> list[AgentView]:
-    online = await cases.presence.online(human.tenant)
-    away = [agent.id for agent in agents if agent.id not in online]
-    seen = await cases.presence.last_seen(human.tenant, away)
+    tenant, ids = human.tenant, [agent.id for agent in agents]
+    online = await cases.presence.online(tenant)
+    seen = await cases.presence.last_seen(tenant, [agent for agent in ids if agent not in online])
+    subscriptions = await cases.presence.subscriptions(tenant, [agent for agent in ids if agent in online])
+    sent, received = await cases.meter.ever(tenant, SENT), await cases.meter.ever(tenant, RECEIVED)
     views = []
     for agent in agents:
         key = next(iter(agent.active_keys()), None)
@@ -158,9 +211,13 @@ async def _views(cases: UseCases, human: Human, agents: list[Agent]) -> list[Age
                 capabilities=agent.capabilities,
                 capability_definitions=agent.capability_definitions,
                 metadata=agent.metadata,
+                policy=PolicyFields.model_validate(msgspec.to_builtins(agent.policy)),
                 public_key=key.line if key else None,
                 key_fingerprint=key.fingerprint if key else None,
                 active_connections=connections,
+                channel_subscriptions=list(subscriptions.get(agent.id, [])),
+                total_messages_sent=sent.get(agent.id, 0),
+                total_messages_received=received.get(agent.id, 0),
                 last_seen=seen.get(agent.id),
                 created_at=agent.created_at,
                 updated_at=agent.updated_at,
@@ -169,70 +226,128 @@ async def _views(cases: UseCases, human: Human, agents: list[Agent]) -> list[Age
     return views
 
 
-async def _one(cases: UseCases, human: Human, agent: Agent, private_key: str | None = None) -> OneAgent:
+async def _one(
+    cases: UseCases, human: Human, response: Response, agent: Agent, private_key: str | None = None
+) -> OneAgent:
+    set_tag(response, agent)
     [view] = await _views(cases, human, [agent])
     return OneAgent(agent=view, private_key=private_key)
+
+
+class AgentQuery(BaseModel):
+    """Which agents are asked for; everything that is named has to fit."""
+
+    status: Literal["online", "offline"] | None = None
+    type: Annotated[str | None, Field(max_length=64)] = None
+    capability: Annotated[str | None, Field(max_length=128, description="One of its capabilities.")] = None
+    tag: Annotated[str | None, Field(max_length=128, description="One of `metadata.tags`.")] = None
+    enabled: bool | None = None
+    q: Annotated[str | None, Field(max_length=128, description="Part of the name or id.")] = None
+    order: Annotated[Order, Field(description="The field to sort by; `-` the other way round.")] = "id"
+
+    def keep(self, online: Mapping[AgentId, int]) -> Callable[[Agent], bool]:
+        """What tells whether an agent is asked for."""
+
+        def fits(agent: Agent) -> bool:
+            text, tags = (self.q or "").lower(), agent.metadata.get("tags")
+            return (
+                (self.status is None or (self.status == "online") == (agent.id in online))
+                and (self.type is None or self.type == agent.type)
+                and (self.capability is None or self.capability in agent.capabilities)
+                and (self.tag is None or (isinstance(tags, list) and self.tag in tags))
+                and (self.enabled is None or self.enabled == agent.enabled)
+                and (text in agent.name.lower() or text in agent.id.lower())
+            )
+
+        return fits
 
 
 @router.get("")
 async def list_agents(
     cases: Cases,
     human: CurrentHuman,
-    status: Literal["online", "offline"] | None = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    next_token: Annotated[str | None, Query(max_length=1024)] = None,
+    asked: Annotated[AgentQuery, Depends()],
+    limit: Limit = 50,
+    next_token: NextToken = None,
 ) -> AgentList:
-    """A page of agents, by id. With `status` a page may be short or empty and still have a next one."""
-    page = await cases.agents.list(human, limit, next_token)
+    """List agents, a page at a time. By id a page may be short and still have a next one."""
+    of = f"agents {asked.model_dump_json()}"
+    online = await cases.presence.online(human.tenant) if asked.status else {}
+    query = Query(
+        limit=limit,
+        cursor=cases.pages.open(human.tenant, of, next_token),
+        order=asked.order,
+        keep=asked.keep(online),
+    )
+    page = await cases.agents.list(human, query)
     views = await _views(cases, human, page.items)
-    wanted = [view for view in views if status in {None, view.status}]
-    return AgentList(agents=wanted, next_token=page.cursor)
+    return AgentList(agents=views, next_token=cases.pages.seal(human.tenant, of, page.cursor))
 
 
-@router.post("", status_code=201, response_model_exclude_none=False)
-async def create_agent(body: NewAgent, cases: Cases, human: CurrentHuman) -> OneAgent:
-    """Register an agent."""
-    agent, private_key = await cases.agents.create(human, body.id, body.public_key, chosen(body, AgentFields))
-    return await _one(cases, human, agent, private_key)
+@router.post("", status_code=201)
+async def create_agent(
+    body: NewAgent, cases: Cases, human: CurrentHuman, response: Response, once: CreateOnce
+) -> OneAgent:
+    """Register an agent, with a public key of its own or with a key pair that the service makes."""
+
+    async def create() -> OneAgent:
+        agent, private_key = await cases.agents.create(human, body.id, body.public_key, body.fields())
+        return await _one(cases, human, response, agent, private_key)
+
+    return await once(human, body, response, OneAgent, create)
 
 
 @router.get("/{agent_id}")
-async def get_agent(agent_id: str, cases: Cases, human: CurrentHuman) -> OneAgent:
-    """One agent."""
-    return await _one(cases, human, await cases.agents.get(human, AgentId(agent_id)))
+async def get_agent(agent_id: str, cases: Cases, human: CurrentHuman, response: Response) -> OneAgent:
+    """Get one agent."""
+    return await _one(cases, human, response, await cases.agents.get(human, AgentId(agent_id)))
 
 
 @router.put("/{agent_id}")
-async def update_agent(agent_id: str, body: AgentFields, cases: Cases, human: CurrentHuman) -> OneAgent:
-    """Set some fields. Disabling an agent ends its connections."""
-    return await _one(
-        cases, human, await cases.agents.change(human, AgentId(agent_id), chosen(body, AgentFields))
-    )
+async def update_agent(
+    agent_id: str,
+    body: AgentFields,
+    cases: Cases,
+    human: CurrentHuman,
+    response: Response,
+    if_match: IfMatch = None,
+) -> OneAgent:
+    """Set some fields. Disabling an agent ends its connections; a policy is felt by them within a second."""
+    changed = await cases.agents.change(human, AgentId(agent_id), body.fields(), if_match)
+    return await _one(cases, human, response, changed)
 
 
 @router.delete("/{agent_id}", status_code=204)
-async def delete_agent(agent_id: str, cases: Cases, human: CurrentHuman) -> None:
+async def delete_agent(agent_id: str, cases: Cases, human: CurrentHuman, if_match: IfMatch = None) -> None:
     """Delete an agent; its connections end at once."""
-    await cases.agents.delete(human, AgentId(agent_id))
+    await cases.agents.delete(human, AgentId(agent_id), if_match)
+    await cases.meter.start_over(human.tenant, SENT + agent_id, RECEIVED + agent_id)
 
 
 @router.get("/{agent_id}/keys")
 async def list_keys(agent_id: str, cases: Cases, human: CurrentHuman) -> KeyList:
-    """All keys of an agent, revoked ones included."""
+    """List all keys of an agent, revoked ones included."""
     agent = await cases.agents.get(human, AgentId(agent_id))
     uses = await cases.agents.key_uses(human, agent.id)
     return KeyList(keys=[KeyView.of(key, uses.get(key.fingerprint)) for key in agent.keys])
 
 
 @router.post("/{agent_id}/keys", status_code=201)
-async def add_key(agent_id: str, body: NewKey, cases: Cases, human: CurrentHuman) -> OneKey:
+async def add_key(
+    agent_id: str, body: NewKey, cases: Cases, human: CurrentHuman, response: Response, once: CreateOnce
+) -> OneKey:
     """Give an agent one more key."""
-    return OneKey(key=KeyView.of(await cases.agents.add_key(human, AgentId(agent_id), body.public_key)))
+
+    async def create() -> OneKey:
+        key = await cases.agents.add_key(human, AgentId(agent_id), body.public_key)
+        return OneKey(key=KeyView.of(key))
+
+    return await once(human, body, response, OneKey, create)
 
 
 @router.put("/{agent_id}/keys/{key_id}")
 async def revoke_key(agent_id: str, key_id: str, _: KeyFields, cases: Cases, human: CurrentHuman) -> OneKey:
-    """Revoke a key; connections that it proved end at once."""
+    """Revoke a key for good; connections that it proved end at once."""
     key = await cases.agents.revoke_key(human, AgentId(agent_id), _fingerprint(key_id))
     return OneKey(key=KeyView.of(key))
 

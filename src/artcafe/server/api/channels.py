@@ -1,55 +1,95 @@
 """Channels over REST, and publishing into them."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from artcafe.server.api.deps import Cases, CurrentHuman
-from artcafe.server.api.fields import chosen
+from artcafe.server.api.deps import Cases, CurrentHuman, UseCases
+from artcafe.server.api.etags import IfMatch, set_tag
+from artcafe.server.api.fields import JsonObject, SubjectPattern, chosen
+from artcafe.server.api.once import CreateOnce
+from artcafe.server.api.pages import Limit, NextToken, Order
+from artcafe.server.core.usage import CHANNEL
+from artcafe.server.domain import listing
+from artcafe.server.domain.access import WHO
 from artcafe.server.domain.channel import Channel
 from artcafe.server.domain.ids import ChannelId
+from artcafe.server.domain.principal import Human
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.subjects import MAX_BYTES, SUBJECT_SCHEMA
 
 router = APIRouter(prefix="/api/v1/channels", tags=["channels"])
+
+Name = Annotated[str, Field(min_length=1, max_length=128, examples=["Tasks"])]
 
 _check_object = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-class ChannelFields(BaseModel):
-    """What may be set on a channel; what is left out stays as it is."""
+Audience = Annotated[
+    list[Annotated[str, Field(pattern=WHO, examples=["planner"])]],
+    Field(max_length=1000, examples=[["planner", "role:admin"]]),
+]
 
-    name: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+CLEARABLE = frozenset({"description", "subject", "max_message_bytes", "publishers", "subscribers"})
+
+
+class ChannelFields(BaseModel):
+    """What may be set on a channel; what is left out stays as it is, null clears it where there may be
+    none.
+
+    `subject` is a pattern; a channel without one is the subject of its id. `publishers` and
+    `subscribers` are who may: ids of agents, and `role:member` for humans of that role and those above.
+    Without a list everybody may whom role and policy let.
+    """
+
+    name: Name | None = None
+    subject: SubjectPattern | None = None
     description: Annotated[str, Field(max_length=1024)] | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: JsonObject | None = None
+    max_message_bytes: Annotated[int, Field(ge=1, le=2**31)] | None = None
+    publishers: Audience | None = None
+    subscribers: Audience | None = None
+
+    def fields(self) -> dict[str, Any]:
+        """What the request sets, as the use cases take it."""
+        fields = chosen(self, ChannelFields, CLEARABLE)
+        if "subject" in fields:
+            fields["subject"] = fields["subject"] or ""
+        return fields
 
 
 class NewChannel(ChannelFields):
-    """A channel to make. `id` is its subject, made from the name when it is left out."""
+    """A channel to make. `id` is made from the name when it is left out."""
 
-    id: Annotated[str, Field(min_length=1, max_length=255)] | None = None
-    name: Annotated[str, Field(min_length=1, max_length=128)]
+    id: (
+        Annotated[str, Field(min_length=1, max_length=255, pattern=SUBJECT_SCHEMA, examples=["tasks"])] | None
+    ) = None
+    name: Name
 
 
 class ChannelView(BaseModel):
-    """A channel."""
+    """A channel. `subscriber_count` are the subscriptions that reach it now, `active_subscribers` the
+    agents that hold them; `total_messages` are all that it ever had."""
 
     id: str
     tenant_id: str
     name: str
+    subject: str
     description: str | None
     status: str
     metadata: dict[str, Any]
+    max_message_bytes: int | None
+    publishers: list[str] | None
+    subscribers: list[str] | None
+    subscriber_count: int
+    active_subscribers: int
+    total_messages: int
+    last_message_at: str | None
     created_at: str
     updated_at: str
-
-    @classmethod
-    def of(cls, channel: Channel) -> "ChannelView":
-        """What members see of a channel."""
-        fields = {name: getattr(channel, name) for name in cls.model_fields if name != "tenant_id"}
-        return cls(tenant_id=channel.tenant, **fields)
 
 
 class OneChannel(BaseModel):
@@ -74,45 +114,116 @@ class MessagePublished(BaseModel):
     success: bool = True
 
 
+async def _views(cases: UseCases, human: Human, channels: list[Channel]) -> list[ChannelView]:
+    tenant, ids = human.tenant, [channel.id for channel in channels]
+    audience = await cases.presence.audience(tenant, {channel.id: channel.pattern for channel in channels})
+    messages = await cases.meter.ever(tenant, CHANNEL)
+    last = await cases.meter.last_spoken(tenant, ids)
+    views = []
+    for channel in channels:
+        subscriptions, agents = audience.get(channel.id, (0, 0))
+        views.append(
+            ChannelView(
+                id=channel.id,
+                tenant_id=channel.tenant,
+                name=channel.name,
+                subject=channel.pattern,
+                description=channel.description,
+                status=channel.status,
+                metadata=channel.metadata,
+                max_message_bytes=channel.max_message_bytes,
+                publishers=channel.publishers,
+                subscribers=channel.subscribers,
+                subscriber_count=subscriptions,
+                active_subscribers=agents,
+                total_messages=messages.get(channel.id, 0),
+                last_message_at=last.get(channel.id),
+                created_at=channel.created_at,
+                updated_at=channel.updated_at,
+            )
+        )
+    return views
+
+
+async def _one(cases: UseCases, human: Human, response: Response, channel: Channel) -> OneChannel:
+    set_tag(response, channel)
+    [view] = await _views(cases, human, [channel])
+    return OneChannel(channel=view)
+
+
+class ChannelQuery(BaseModel):
+    """Which channels are asked for; everything that is named has to fit."""
+
+    q: Annotated[str | None, Field(max_length=128, description="Part of the name or id.")] = None
+    order: Annotated[Order, Field(description="The field to sort by; `-` the other way round.")] = "id"
+
+    def keep(self, channel: Channel) -> bool:
+        """Whether a channel is asked for."""
+        text = (self.q or "").lower()
+        return text in channel.name.lower() or text in channel.id.lower()
+
+
 @router.get("")
 async def list_channels(
     cases: Cases,
     human: CurrentHuman,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    next_token: Annotated[str | None, Query(max_length=1024)] = None,
+    asked: Annotated[ChannelQuery, Depends()],
+    limit: Limit = 50,
+    next_token: NextToken = None,
 ) -> ChannelList:
-    """A page of channels, by id."""
-    page = await cases.channels.list(human, limit, next_token)
-    return ChannelList(channels=[ChannelView.of(channel) for channel in page.items], next_token=page.cursor)
+    """List channels, a page at a time. By id a page may be short and still have a next one."""
+    of = f"channels {asked.model_dump_json()}"
+    query = listing.Query(
+        limit=limit,
+        cursor=cases.pages.open(human.tenant, of, next_token),
+        order=asked.order,
+        keep=asked.keep,
+    )
+    page = await cases.channels.list(human, query)
+    views = await _views(cases, human, page.items)
+    return ChannelList(channels=views, next_token=cases.pages.seal(human.tenant, of, page.cursor))
 
 
 @router.post("", status_code=201)
-async def create_channel(body: NewChannel, cases: Cases, human: CurrentHuman) -> OneChannel:
+async def create_channel(
+    body: NewChannel, cases: Cases, human: CurrentHuman, response: Response, once: CreateOnce
+) -> OneChannel:
     """Make a channel."""
-    return OneChannel(
-        channel=ChannelView.of(await cases.channels.create(human, body.id, chosen(body, ChannelFields)))
-    )
+
+    async def create() -> OneChannel:
+        channel = await cases.channels.create(human, body.id, body.fields())
+        return await _one(cases, human, response, channel)
+
+    return await once(human, body, response, OneChannel, create)
 
 
 @router.get("/{channel_id}")
-async def get_channel(channel_id: str, cases: Cases, human: CurrentHuman) -> OneChannel:
-    """One channel."""
-    return OneChannel(channel=ChannelView.of(await cases.channels.get(human, ChannelId(channel_id))))
+async def get_channel(channel_id: str, cases: Cases, human: CurrentHuman, response: Response) -> OneChannel:
+    """Get one channel."""
+    return await _one(cases, human, response, await cases.channels.get(human, ChannelId(channel_id)))
 
 
 @router.put("/{channel_id}")
 async def update_channel(
-    channel_id: str, body: ChannelFields, cases: Cases, human: CurrentHuman
+    channel_id: str,
+    body: ChannelFields,
+    cases: Cases,
+    human: CurrentHuman,
+    response: Response,
+    if_match: IfMatch = None,
 ) -> OneChannel:
-    """Set some fields."""
-    changed = await cases.channels.change(human, ChannelId(channel_id), chosen(body, ChannelFields))
-    return OneChannel(channel=ChannelView.of(changed))
+    """Set some fields; who is connected feels a new rule within a second."""
+    changed = await cases.channels.change(human, ChannelId(channel_id), body.fields(), if_match)
+    return await _one(cases, human, response, changed)
 
 
 @router.delete("/{channel_id}", status_code=204)
-async def delete_channel(channel_id: str, cases: Cases, human: CurrentHuman) -> None:
-    """Delete a channel."""
-    await cases.channels.delete(human, ChannelId(channel_id))
+async def delete_channel(
+    channel_id: str, cases: Cases, human: CurrentHuman, if_match: IfMatch = None
+) -> None:
+    """Delete a channel and the rules on it; its subject can be used as before it was made."""
+    await cases.channels.delete(human, ChannelId(channel_id), if_match)
+    await cases.meter.start_over(human.tenant, CHANNEL + channel_id)
 
 
 @router.post(
@@ -125,9 +236,25 @@ async def delete_channel(channel_id: str, cases: Cases, human: CurrentHuman) -> 
     },
 )
 async def publish_message(
-    channel_id: str, request: Request, cases: Cases, human: CurrentHuman
+    channel_id: str,
+    request: Request,
+    cases: Cases,
+    human: CurrentHuman,
+    subject: Annotated[
+        str | None,
+        Query(
+            max_length=MAX_BYTES,
+            pattern=SUBJECT_SCHEMA,
+            description="One of the channel's subjects, where it has several.",
+            examples=["tasks.new"],
+        ),
+    ] = None,
+    sender: Annotated[
+        Literal["user", "system"], Query(alias="as", description="As yourself, or as the platform.")
+    ] = "user",
 ) -> MessagePublished:
-    """Publish a JSON object into a channel, as yourself. It is forwarded as it was written."""
+    """Publish a JSON object into a channel. It is forwarded as it was written; the answer means that the
+    bus has it, as an `ack` on a WebSocket does."""
     channel = await cases.channels.get(human, ChannelId(channel_id))
     body = await request.body()
     try:
@@ -135,5 +262,7 @@ async def publish_message(
         _check_object(body.decode())
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise ArtcafeError(Code.validation_failed, "The body must be one JSON object.") from None
-    published = await cases.messages.publish(human, channel.id, body)
+    published = await cases.messages.publish(
+        human, channel.concrete(subject), body, system=sender == "system"
+    )
     return MessagePublished(message_id=published.message_id, timestamp=published.timestamp)

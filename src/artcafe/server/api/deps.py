@@ -7,16 +7,23 @@ from typing import Annotated
 from fastapi import Depends, Header, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from artcafe.server.api.pages import PageTokens
 from artcafe.server.core.agents import Agents
+from artcafe.server.core.audit import Audit
 from artcafe.server.core.channels import Channels
+from artcafe.server.core.invitations import Invitations
+from artcafe.server.core.legal import Legal
 from artcafe.server.core.login import Login
 from artcafe.server.core.messages import Messages
 from artcafe.server.core.presence import Presence
 from artcafe.server.core.tenants import Tenants
+from artcafe.server.core.throttle import Throttle
 from artcafe.server.core.usage import API_CALLS, Meter
 from artcafe.server.domain.ids import UserId
 from artcafe.server.domain.principal import Human, User
-from artcafe.server.ports import Clock, Issuer, TokenVerifier
+from artcafe.server.ports.clock import Clock
+from artcafe.server.ports.identity import Issuer, Sealer, TokenVerifier
+from artcafe.server.ports.records import AnswerRecords, Directory
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
@@ -26,16 +33,25 @@ class UseCases:
     """Everything the routes need; made once by the composition root."""
 
     tenants: Tenants
+    invitations: Invitations
+    legal: Legal
+    audit: Audit
     agents: Agents
     channels: Channels
     messages: Messages
     login: Login
     presence: Presence
     meter: Meter
+    directory: Directory
+    throttle: Throttle
+    answers: AnswerRecords
+    sealer: Sealer
+    pages: PageTokens
     tokens: TokenVerifier
     issuer: Issuer | None
     clock: Clock
     server_name: Callable[[str], str]
+    client_address: Callable[[str, str], str]
     checks: Mapping[str, Callable[[], Awaitable[None]]]
     version: str
 
@@ -53,16 +69,33 @@ _bearer = HTTPBearer(auto_error=False, description="An access token of the confi
 
 
 async def current_user(
-    cases: Cases, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+    request: Request,
+    cases: Cases,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> User:
     """The human behind the bearer token (RFC 6750). Raises unauthorized."""
     if credentials is None:
         raise ArtcafeError(Code.unauthorized, "A bearer token is needed.")
     claims = await cases.tokens.verify(credentials.credentials)
-    return User(UserId(claims.subject), claims.email or "", claims.tenant_claim)
+    peer = request.client.host if request.client is not None else ""
+    return User(
+        UserId(claims.subject),
+        claims.email or "",
+        claims.tenant_claim,
+        remote=cases.client_address(peer, request.headers.get("x-forwarded-for", "")),
+        request=getattr(request.state, "request_id", ""),
+    )
 
 
 CurrentUser = Annotated[User, Depends(current_user)]
+
+
+async def _enter(cases: UseCases, user: User, wanted: str | None) -> Human:
+    """The user inside a tenant; the one place where calls are counted and throttled."""
+    human = await cases.tenants.enter(user, wanted)
+    await cases.throttle.api_call(human.tenant)
+    cases.meter.count(human.tenant, API_CALLS)
+    return human
 
 
 async def current_human(
@@ -74,9 +107,7 @@ async def current_human(
     ] = None,
 ) -> Human:
     """The user inside a tenant: the header picks among memberships, it never makes one."""
-    human = await cases.tenants.enter(user, x_tenant_id)
-    cases.meter.count(human.tenant, API_CALLS)
-    return human
+    return await _enter(cases, user, x_tenant_id)
 
 
 CurrentHuman = Annotated[Human, Depends(current_human)]
@@ -84,9 +115,7 @@ CurrentHuman = Annotated[Human, Depends(current_human)]
 
 async def named_human(cases: Cases, user: CurrentUser, tenant_id: str) -> Human:
     """The user inside the tenant that the path names."""
-    human = await cases.tenants.enter(user, tenant_id)
-    cases.meter.count(human.tenant, API_CALLS)
-    return human
+    return await _enter(cases, user, tenant_id)
 
 
 NamedHuman = Annotated[Human, Depends(named_human)]

@@ -3,18 +3,25 @@
 import logging
 
 from fastapi import FastAPI, Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
+from fastapi.security import HTTPBearer
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.routing import Match
+from starlette.types import Scope
 
+from artcafe.server.api.deps import current_user, use_cases
+from artcafe.server.api.request_ids import edge_headers, request_id
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.problem import MEDIA_TYPE, document
 from artcafe.wire.problem import headers as headers_of
 
 LOG = logging.getLogger("artcafe.api")
+
+_BEARER = HTTPBearer(auto_error=False)
 
 _METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
@@ -39,14 +46,15 @@ class Problem(BaseModel):
     status: int
     code: str
     detail: str
+    request_id: str
     retry_after_ms: int | None = None
 
 
-def problem(error: ArtcafeError, headers: dict[str, str] | None = None) -> Response:
-    """The answer for an error."""
+def problem(error: ArtcafeError, scope: Scope, headers: dict[str, str] | None = None) -> Response:
+    """The answer for an error in the request with this ASGI scope."""
     status = error.code.http
     return JSONResponse(
-        document(error, status),
+        document(error, status, request_id(scope)),
         status,
         headers={**headers_of(error, status), **(headers or {})},
         media_type=MEDIA_TYPE,
@@ -61,9 +69,9 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _on_fault)
 
 
-async def _on_artcafe(_: Request, error: Exception) -> Response:
+async def _on_artcafe(request: Request, error: Exception) -> Response:
     assert isinstance(error, ArtcafeError)
-    return problem(error)
+    return problem(error, request.scope)
 
 
 async def _on_http(request: Request, error: Exception) -> Response:
@@ -73,7 +81,8 @@ async def _on_http(request: Request, error: Exception) -> Response:
     if error.status_code == 405:
         # Starlette names the methods of the first matching route only; RFC 9110 section 10.2.1 wants all.
         headers["Allow"] = ", ".join(_methods(request))
-    return problem(ArtcafeError(code), headers)
+    refusal = await _of_a_stranger(request) if code is Code.bad_request else None
+    return problem(refusal or ArtcafeError(code), request.scope, headers)
 
 
 def _methods(request: Request) -> list[str]:
@@ -88,16 +97,37 @@ def _methods(request: Request) -> list[str]:
     ]
 
 
-async def _on_validation(_: Request, error: Exception) -> Response:
+async def _on_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     # Locations and rules, never the input: it may hold a secret or text that JSON cannot carry.
     faults = "; ".join(
         f"{'.'.join(str(step) for step in fault['loc'])}: {fault['msg']}" for fault in error.errors()
     )
     text = faults.encode("ascii", "replace").decode()[:1000]
-    return problem(ArtcafeError(Code.validation_failed, text))
+    refusal = await _of_a_stranger(request) or ArtcafeError(Code.validation_failed, text)
+    return problem(refusal, request.scope)
+
+
+async def _of_a_stranger(request: Request) -> ArtcafeError | None:
+    """Why the sender may not ask this at all, if so.
+
+    FastAPI reads a body before it asks for a token, and who has none is told nothing but that.
+    """
+    if not _asks_for_a_token(request.scope["route"].dependant):
+        return None
+    try:
+        await current_user(request, use_cases(request), await _BEARER(request))
+    except ArtcafeError as error:
+        return error
+    return None
+
+
+def _asks_for_a_token(dependant: Dependant) -> bool:
+    return dependant.call is current_user or any(map(_asks_for_a_token, dependant.dependencies))
 
 
 async def _on_fault(request: Request, error: Exception) -> Response:
-    LOG.error("fault in %s %s", request.method, request.url.path, exc_info=error)
-    return problem(ArtcafeError(Code.internal))
+    scope = request.scope
+    LOG.error("fault in %s %r, request %s", scope["method"], scope["path"], request_id(scope), exc_info=error)
+    # Answered outside of every middleware, so the headers of RequestIds are put here.
+    return problem(ArtcafeError(Code.internal), scope, edge_headers(scope))

@@ -1,8 +1,40 @@
 """What a request sets on a record."""
 
-from typing import Any
+import re
+from datetime import date
+from typing import Annotated, Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator, Field
+
+from artcafe.wire.subjects import MAX_BYTES, PATTERN_SCHEMA
+
+SubjectPattern = Annotated[
+    str, Field(max_length=MAX_BYTES, pattern=PATTERN_SCHEMA, examples=["tasks.*"], title="Pattern")
+]
+"""A pattern of subjects: `*` is one token, a last `>` the rest."""
+
+Email = Annotated[
+    str,
+    Field(
+        max_length=254,
+        pattern=r"^[^@\x00-\x20\x7f-\xa0]+@[^@\x00-\x20\x7f-\xa0]+$",
+        examples=["ada@example.com"],
+    ),
+]
+"""Something like an address: it is for people to read."""
+
+
+def _written_out(text: object) -> object:
+    if not isinstance(text, str) or re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text) is None:
+        raise ValueError("a date is written 2026-11-24")
+    return text
+
+
+Date = Annotated[date, BeforeValidator(_written_out)]
+"""A day. Pydantic alone would take a number too, as seconds since 1970."""
+
+JsonObject = Annotated[dict[str, Any], Field(examples=[{"team": "travel"}])]
+"""Whatever the client likes to keep with a record."""
 
 
 def chosen(

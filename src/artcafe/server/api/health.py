@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Literal
 
 from fastapi import APIRouter, Response
+from pydantic import BaseModel
 
 from artcafe.server.api.deps import Cases
 from artcafe.wire.errors import ArtcafeError
@@ -25,29 +26,55 @@ async def _answers(check: Callable[[], Awaitable[None]]) -> str:
     return "ok"
 
 
+class Live(BaseModel):
+    """The process turns."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Ready(BaseModel):
+    """What each dependency answered: `ok`, or what is the matter."""
+
+    status: Literal["ok", "unavailable"]
+    checks: dict[str, str]
+
+
+class Health(BaseModel):
+    """How the platform is."""
+
+    status: Literal["healthy", "degraded"]
+    nats_connected: bool
+    store_connected: bool
+    version: str
+
+
 @router.get("/livez", summary="The process turns")
-async def livez() -> dict[str, str]:
+async def livez() -> Live:
     """Needs nothing but the process itself."""
-    return {"status": "ok"}
+    return Live()
 
 
-@router.get("/readyz", summary="Every dependency answers")
-async def readyz(cases: Cases, response: Response) -> dict[str, Any]:
+@router.get(
+    "/readyz",
+    summary="Every dependency answers",
+    responses={503: {"model": Ready, "description": "Some dependency does not answer."}},
+)
+async def readyz(cases: Cases, response: Response) -> Ready:
     """503 unless the bus and the store answer; each is named."""
     checks = {name: await _answers(check) for name, check in cases.checks.items()}
     ready = all(answer == "ok" for answer in checks.values())
     response.status_code = 200 if ready else 503
-    return {"status": "ok" if ready else "unavailable", "checks": checks}
+    return Ready(status="ok" if ready else "unavailable", checks=checks)
 
 
 @router.get("/health", summary="What people look at")
 @router.get("/api/v1/health", include_in_schema=False)
-async def health(cases: Cases) -> dict[str, Any]:
+async def health(cases: Cases) -> Health:
     """Always 200; `status` is `degraded` while a dependency is away."""
     checks = {name: await _answers(check) for name, check in cases.checks.items()}
-    return {
-        "status": "healthy" if all(answer == "ok" for answer in checks.values()) else "degraded",
-        "nats_connected": checks.get("bus") == "ok",
-        "store_connected": checks.get("store") == "ok",
-        "version": cases.version,
-    }
+    return Health(
+        status="healthy" if all(answer == "ok" for answer in checks.values()) else "degraded",
+        nats_connected=checks.get("bus") == "ok",
+        store_connected=checks.get("store") == "ok",
+        version=cases.version,
+    )

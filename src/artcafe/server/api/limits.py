@@ -53,7 +53,7 @@ class BodyLimit:
                 return b"".join(parts)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refusal = problem(ArtcafeError(Code.too_large, f"A body has {self._limit} bytes at most."))
+        refusal = problem(ArtcafeError(Code.too_large, f"A body has {self._limit} bytes at most."), scope)
         await refusal(scope, receive, send)
 
 

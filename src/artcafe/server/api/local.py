@@ -9,7 +9,7 @@ from artcafe.server.api.deps import Cases, UseCases
 from artcafe.server.domain.ids import PATTERN, TenantId, UserId
 from artcafe.server.domain.principal import User
 from artcafe.server.domain.tenant import Role
-from artcafe.server.ports import Issuer
+from artcafe.server.ports.identity import Issuer
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 

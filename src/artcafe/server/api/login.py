@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from artcafe.server.api.deps import Cases
-from artcafe.server.domain.ids import agent_id, tenant_id
+from artcafe.server.domain.ids import PATTERN, agent_id, tenant_id
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.times import rfc3339
@@ -17,8 +17,8 @@ router = APIRouter(prefix="/api/v1", tags=["agent login"])
 class ChallengeRequest(BaseModel):
     """Who wants to log in."""
 
-    tenant_id: Annotated[str, Field(max_length=63)]
-    agent_id: Annotated[str, Field(max_length=63)]
+    tenant_id: Annotated[str, Field(pattern=PATTERN)]
+    agent_id: Annotated[str, Field(pattern=PATTERN)]
 
 
 class ChallengeIssued(BaseModel):
@@ -30,9 +30,11 @@ class ChallengeIssued(BaseModel):
     agent_id: str
 
 
-class ChallengeAnswer(ChallengeRequest):
+class ChallengeAnswer(BaseModel):
     """`response` is base64 of a raw signature, or an armored SSHSIG."""
 
+    tenant_id: Annotated[str, Field(max_length=63)]
+    agent_id: Annotated[str, Field(max_length=63)]
     challenge: Annotated[str, Field(max_length=2048)]
     response: Annotated[str, Field(max_length=16384)]
 

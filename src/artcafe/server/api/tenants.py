@@ -1,22 +1,33 @@
-"""Tenants and their members over REST."""
+"""Tenants over REST."""
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictBool
 
 from artcafe.server.api.deps import Cases, CurrentUser, NamedHuman
-from artcafe.server.api.fields import chosen
-from artcafe.server.domain.ids import PATTERN, UserId
-from artcafe.server.domain.plan import TIERS
-from artcafe.server.domain.tenant import Member, Role, Tenant
+from artcafe.server.api.etags import IfMatch, set_tag
+from artcafe.server.api.fields import Email, JsonObject, chosen
+from artcafe.server.api.legal import Versions
+from artcafe.server.api.once import CreateOnce
+from artcafe.server.api.plans import Limits
+from artcafe.server.domain.ids import PATTERN
+from artcafe.server.domain.plan import TIERS, plan_named
+from artcafe.server.domain.tenant import Tenant
 
 router = APIRouter(prefix="/api/v1/tenants", tags=["tenants"])
 
 Text = Annotated[str, Field(max_length=1024)]
-Name = Annotated[str, Field(min_length=1, max_length=128)]
-Tier = Annotated[str, Field(examples=list(TIERS), max_length=32)]
+Name = Annotated[str, Field(min_length=1, max_length=128, examples=["Acme"])]
+Tier = Annotated[str, Field(max_length=32, json_schema_extra={"enum": list(TIERS)})]
+Url = Annotated[
+    str,
+    Field(
+        max_length=2048, pattern=r"^https?://[^\x00-\x20\x7f-\xa0]+$", examples=["https://acme.example.com"]
+    ),
+]
+Colour = Annotated[str, Field(pattern="^#[0-9a-fA-F]{6}$", examples=["#1a2b3c"])]
 
 CLEARABLE = frozenset({"description", "website", "logo_url", "primary_color", "secondary_color"})
 
@@ -25,21 +36,22 @@ class TenantFields(BaseModel):
     """What may be set on a tenant; what is left out stays as it is."""
 
     name: Name | None = None
-    admin_email: Text | None = None
+    admin_email: Email | None = None
     subscription_tier: Tier | None = None
     description: Text | None = None
-    website: Text | None = None
-    logo_url: Text | None = None
-    primary_color: Text | None = None
-    secondary_color: Text | None = None
-    metadata: dict[str, Any] | None = None
-    allow_client_challenge: bool | None = None
+    website: Url | None = None
+    logo_url: Url | None = None
+    primary_color: Colour | None = None
+    secondary_color: Colour | None = None
+    metadata: JsonObject | None = None
+    allow_client_challenge: StrictBool | None = None
 
 
-class NewTenant(TenantFields):
-    """A tenant to make. `id` is made from the name when it is left out."""
+class NewTenant(TenantFields, Versions):
+    """A tenant to make. `id` is made from the name when it is left out; what the operator publishes
+    (`/legal/versions`) has to be accepted."""
 
-    id: Annotated[str, Field(pattern=PATTERN)] | None = None
+    id: Annotated[str, Field(pattern=PATTERN, examples=["acme"])] | None = None
     name: Name
 
 
@@ -59,14 +71,16 @@ class TenantView(BaseModel):
     secondary_color: str | None
     metadata: dict[str, Any]
     allow_client_challenge: bool
+    limits: Limits
     created_at: str
     updated_at: str
 
     @classmethod
     def of(cls, tenant: Tenant) -> "TenantView":
         """What a member sees of a tenant."""
-        fields = {name: getattr(tenant, name) for name in cls.model_fields if name != "tenant_id"}
-        return cls(tenant_id=tenant.id, **fields)
+        limits = Limits.of(plan_named(tenant.subscription_tier))
+        fields = {name: getattr(tenant, name) for name in set(cls.model_fields) - {"tenant_id", "limits"}}
+        return cls(tenant_id=tenant.id, limits=limits, **fields)
 
 
 class TenantCreated(BaseModel):
@@ -81,97 +95,51 @@ class TenantCreated(BaseModel):
     success: bool = True
 
 
-class MemberView(BaseModel):
-    """A human in a tenant."""
-
-    user_id: str
-    email: str
-    role: Role
-    joined_date: str
-    active: bool
-
-    @classmethod
-    def of(cls, member: Member) -> "MemberView":
-        """What members see of each other."""
-        return cls(
-            user_id=member.user,
-            email=member.email,
-            role=member.role,
-            joined_date=member.joined_at,
-            active=member.active,
-        )
-
-
-class MemberFields(BaseModel):
-    """A member's role; without an email the one that is known stays."""
-
-    role: Role
-    email: Text = ""
-
-
-class NewMember(MemberFields):
-    """A user to add, by its subject at the issuer."""
-
-    user_id: Annotated[str, Field(min_length=1, max_length=255)]
-    role: Role = Role.member
-
-
 @router.post("", status_code=201)
 async def create_tenant(
     body: NewTenant,
     cases: Cases,
     user: CurrentUser,
     credentials: Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer(auto_error=False))],
+    response: Response,
+    once: CreateOnce,
 ) -> TenantCreated:
     """Make a tenant; the caller owns it."""
-    tenant = await cases.tenants.create(user, body.id, chosen(body, TenantFields, CLEARABLE))
-    return TenantCreated(tenant_id=tenant.id, admin_token=credentials.credentials)
+
+    async def create() -> TenantCreated:
+        fields = chosen(body, TenantFields, CLEARABLE)
+        tenant = await cases.tenants.create(user, body.id, fields, body.versions())
+        set_tag(response, tenant)
+        return TenantCreated(tenant_id=tenant.id, admin_token=credentials.credentials)
+
+    return await once(user, body, response, TenantCreated, create)
 
 
 @router.get("")
 async def list_tenants(cases: Cases, user: CurrentUser) -> list[TenantView]:
-    """The tenants you belong to."""
+    """List the tenants you belong to."""
     return [TenantView.of(tenant) for tenant in await cases.tenants.of_user(user)]
 
 
 @router.get("/{tenant_id}")
-async def get_tenant(cases: Cases, human: NamedHuman) -> TenantView:
-    """One tenant you belong to."""
-    return TenantView.of(await cases.tenants.get(human))
+async def get_tenant(cases: Cases, human: NamedHuman, response: Response) -> TenantView:
+    """Get one tenant you belong to."""
+    tenant = await cases.tenants.get(human)
+    set_tag(response, tenant)
+    return TenantView.of(tenant)
 
 
 @router.put("/{tenant_id}")
-async def update_tenant(body: TenantFields, cases: Cases, human: NamedHuman) -> TenantView:
+async def update_tenant(
+    body: TenantFields, cases: Cases, human: NamedHuman, response: Response, if_match: IfMatch = None
+) -> TenantView:
     """Set some fields."""
-    return TenantView.of(await cases.tenants.change(human, chosen(body, TenantFields, CLEARABLE)))
+    tenant = await cases.tenants.change(human, chosen(body, TenantFields, CLEARABLE), if_match)
+    set_tag(response, tenant)
+    return TenantView.of(tenant)
 
 
 @router.delete("/{tenant_id}", status_code=204)
-async def delete_tenant(cases: Cases, human: NamedHuman) -> None:
+async def delete_tenant(cases: Cases, human: NamedHuman, if_match: IfMatch = None) -> None:
     """Delete the tenant with everything in it. There is no way back."""
-    await cases.tenants.delete(human)
-
-
-@router.get("/{tenant_id}/members")
-async def list_members(cases: Cases, human: NamedHuman) -> list[MemberView]:
-    """Everybody in the tenant."""
-    return [MemberView.of(member) for member in await cases.tenants.members(human)]
-
-
-@router.post("/{tenant_id}/members")
-async def add_member(body: NewMember, cases: Cases, human: NamedHuman) -> MemberView:
-    """Add a user to the tenant."""
-    member = await cases.tenants.put_member(human, UserId(body.user_id), body.role, body.email)
-    return MemberView.of(member)
-
-
-@router.put("/{tenant_id}/members/{user_id}")
-async def change_member(user_id: str, body: MemberFields, cases: Cases, human: NamedHuman) -> MemberView:
-    """Change a member's role."""
-    return MemberView.of(await cases.tenants.put_member(human, UserId(user_id), body.role, body.email))
-
-
-@router.delete("/{tenant_id}/members/{user_id}", status_code=204)
-async def remove_member(user_id: str, cases: Cases, human: NamedHuman) -> None:
-    """Remove a member from the tenant."""
-    await cases.tenants.remove_member(human, UserId(user_id))
+    await cases.tenants.delete(human, if_match)

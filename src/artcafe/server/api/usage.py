@@ -1,5 +1,6 @@
 """Usage over REST: the numbers of the one counter."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
 
@@ -7,38 +8,17 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from artcafe.server.api.deps import Cases, CurrentHuman, UseCases
+from artcafe.server.api.fields import Date
+from artcafe.server.api.plans import Limits
 from artcafe.server.core.usage import AGENT, API_CALLS, BYTES, MESSAGES, SUBJECT
-from artcafe.server.domain.plan import Plan, plan_named
-from artcafe.server.domain.principal import Human
+from artcafe.server.domain.channel import Channel
+from artcafe.server.domain.plan import plan_named
+from artcafe.wire.subjects import matches
 from artcafe.wire.times import rfc3339
 
 router = APIRouter(prefix="/api/v1/usage-metrics", tags=["usage"])
 
 DAYS = 7
-
-
-class Limits(BaseModel):
-    """What the plan has; null is unlimited. Daily figures are a thirtieth of the month."""
-
-    max_agents: int | None
-    max_channels: int | None
-    max_messages_per_day: int | None
-    max_api_calls_per_day: int | None
-    max_storage_bytes: int | None
-    concurrent_connections: int | None
-
-    @classmethod
-    def of(cls, plan: Plan) -> "Limits":
-        """A plan's limits in the shape that clients read."""
-        monthly, per_minute = plan.messages_per_month, plan.api_calls_per_minute
-        return cls(
-            max_agents=plan.agents,
-            max_channels=plan.channels,
-            max_messages_per_day=None if monthly is None else monthly // 30,
-            max_api_calls_per_day=None if per_minute is None else per_minute * 60 * 24,
-            max_storage_bytes=None,
-            concurrent_connections=plan.connections,
-        )
 
 
 class Day(BaseModel):
@@ -91,36 +71,31 @@ def _today(cases: UseCases) -> date:
     return datetime.fromtimestamp(cases.clock.now(), UTC).date()
 
 
-async def _named(cases: UseCases, human: Human) -> tuple[int, set[str]]:
-    """How many agents there are, and the ids of all channels."""
-    agents, cursor = 0, None
-    while True:
-        page = await cases.agents.list(human, 200, cursor)
-        agents, cursor = agents + len(page.items), page.cursor
-        if cursor is None:
-            break
-    channels: set[str] = set()
-    while True:
-        found = await cases.channels.list(human, 200, cursor)
-        channels.update(channel.id for channel in found.items)
-        cursor = found.cursor
-        if cursor is None:
-            return agents, channels
+def _active(channels: Sequence[Channel], counts: Mapping[str, int]) -> int:
+    """How many channels had a message on one of their subjects."""
+    subjects = {name.removeprefix(SUBJECT) for name in counts if name.startswith(SUBJECT)}
+    return sum(
+        any(matches(channel.pattern, subject) for subject in subjects)
+        if channel.has_many
+        else channel.pattern in subjects
+        for channel in channels
+    )
 
 
 @router.get("")
 async def usage_metrics(
     cases: Cases,
     human: CurrentHuman,
-    start_date: Annotated[date | None, Query(description="First UTC day; a week ago.")] = None,
-    end_date: Annotated[date | None, Query(description="Last UTC day; today.")] = None,
+    start_date: Annotated[Date | None, Query(description="First UTC day; a week ago.")] = None,
+    end_date: Annotated[Date | None, Query(description="Last UTC day; today.")] = None,
 ) -> Usage:
     """What the tenant used, day by day. Agents and channels are counted as there are now."""
     last = end_date or _today(cases)
     first = start_date or last - min(timedelta(days=DAYS - 1), last - date.min)
     tenant = await cases.tenants.get(human)
     days = await cases.meter.days(human.tenant, first, last)
-    agents, channels = await _named(cases, human)
+    agents = await cases.agents.count(human)
+    channels = await cases.directory.channels(human.tenant)
     at = rfc3339(cases.clock.now())
     metrics = [
         Day(
@@ -129,7 +104,7 @@ async def usage_metrics(
             agents_count=agents,
             active_agents_count=sum(name.startswith(AGENT) for name in counts),
             channels_count=len(channels),
-            active_channels_count=sum(SUBJECT + channel in counts for channel in channels),
+            active_channels_count=_active(channels, counts),
             messages_count=counts.get(MESSAGES, 0),
             bytes_count=counts.get(BYTES, 0),
             api_calls_count=counts.get(API_CALLS, 0),
@@ -152,11 +127,11 @@ async def billing(cases: Cases, human: CurrentHuman) -> Billing:
     tenant = await cases.tenants.get(human)
     today = _today(cases)
     days = await cases.meter.days(human.tenant, today.replace(day=1), today)
-    agents, channels = await _named(cases, human)
+    agents, channels = await cases.agents.count(human), await cases.channels.count(human)
     plan = plan_named(tenant.subscription_tier)
     usage = {
         "agents": agents,
-        "channels": len(channels),
+        "channels": channels,
         "messages": sum(counts.get(MESSAGES, 0) for counts in days.values()),
         "bytes": sum(counts.get(BYTES, 0) for counts in days.values()),
         "api_calls": sum(counts.get(API_CALLS, 0) for counts in days.values()),

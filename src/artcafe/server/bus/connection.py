@@ -17,7 +17,7 @@ from nats.errors import Error as NatsError
 from nats.errors import UnexpectedEOF
 
 from artcafe.server.bus.operator import Credentials
-from artcafe.server.ports import Deliver
+from artcafe.server.ports.bus import Deliver
 
 CONNECT_SECONDS = 3
 _END_SECONDS = 1

@@ -1,14 +1,23 @@
 """What the server processes of one installation tell each other: ports.Control on NATS."""
 
 import asyncio
+import itertools
+import logging
 import random
+import secrets
+from collections.abc import Callable
 from types import TracebackType
 
 from artcafe.server.bus.link import BUFFER_BYTES, PATIENCE_SECONDS, NatsLink, NatsSubscription, leave
 from artcafe.server.bus.operator import Operator
-from artcafe.server.ports import Deliver
+from artcafe.server.bus.question import ANSWER_SECONDS, Question
+from artcafe.server.ports.bus import Deliver
+from artcafe.wire.errors import ArtcafeError
 
 _PREFIX = "control."
+_ASKED, _ANSWERED = "control.ask.", "control.answer."
+
+_log = logging.getLogger(__name__)
 
 
 class ControlLink:
@@ -18,11 +27,23 @@ class ControlLink:
     store again after a while.
     """
 
-    def __init__(self, url: str, operator: Operator, *, patience: float = PATIENCE_SECONDS) -> None:
-        """`url` may be several, with commas between them; `patience` is how many seconds a call waits."""
+    def __init__(
+        self,
+        url: str,
+        operator: Operator,
+        *,
+        patience: float = PATIENCE_SECONDS,
+        answer_seconds: float = ANSWER_SECONDS,
+    ) -> None:
+        """`url` may be several, with commas between them; `patience` is how many seconds a call waits for
+        the bus, `answer_seconds` how long `ask` waits for the other processes."""
         self._servers = [part.strip() for part in url.split(",")]
         self._operator = operator
         self._patience = patience
+        self._answer_seconds = answer_seconds
+        self._name = secrets.token_hex(8)
+        self._numbers = itertools.count(1)
+        self._questions: dict[str, Question] = {}
 
     async def __aenter__(self) -> "ControlLink":
         """Connect. Raises unavailable."""
@@ -39,6 +60,7 @@ class ControlLink:
         self._running = self._tasks.create_task(self._link.run())
         try:
             await self._link.ready()
+            await self._link.subscribe(f"{_ANSWERED}{self._name}.*", self._answered)
         except BaseException:
             self._link.close()
             self._running.cancel()
@@ -66,3 +88,35 @@ class ControlLink:
         return await self._link.subscribe(
             _PREFIX + topic, lambda subject, payload: deliver(subject.removeprefix(_PREFIX), payload)
         )
+
+    async def ask(self, topic: str, payload: bytes, answers: int) -> list[bytes]:
+        """What processes answer, as soon as there are so many answers; after a while those that came.
+
+        Raises unavailable when the question cannot be handed over.
+        """
+        number = f"{next(self._numbers)}"
+        question = self._questions[number] = Question(topic, answers)
+        try:
+            self._link.publish(f"{_ASKED}{topic}.{self._name}.{number}", payload)
+            return await question.answered(self._answer_seconds)
+        finally:
+            del self._questions[number]
+
+    async def answer(self, topic: str, reply: Callable[[bytes], bytes | None]) -> NatsSubscription:
+        """Answer what is asked on a topic, a single token, unless `reply` gives None. Raises unavailable."""
+
+        def deliver(subject: str, payload: bytes) -> None:
+            said = reply(payload)
+            if said is not None:
+                asker = subject.removeprefix(f"{_ASKED}{topic}.")
+                try:
+                    self._link.publish(_ANSWERED + asker, said)
+                except ArtcafeError as error:
+                    _log.warning("a question about %s is not answered: %s", topic, error)
+
+        return await self._link.subscribe(f"{_ASKED}{topic}.*.*", deliver)
+
+    def _answered(self, subject: str, payload: bytes) -> None:
+        question = self._questions.get(subject.rpartition(".")[2])
+        if question is not None:  # Else it comes too late.
+            question.take(payload)

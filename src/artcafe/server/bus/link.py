@@ -8,7 +8,7 @@ from collections.abc import Callable
 from artcafe.server.bus.connection import Connection, NatsError, Subscribed
 from artcafe.server.bus.grammar import check_pattern, check_queue, check_subject
 from artcafe.server.bus.operator import Credentials
-from artcafe.server.ports import Deliver
+from artcafe.server.ports.bus import Deliver
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 

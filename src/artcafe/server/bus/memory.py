@@ -4,18 +4,22 @@ For tests, and wherever one process is all there is. Nothing is kept on disk.
 """
 
 import asyncio
+import itertools
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from artcafe.server.bus.grammar import check_pattern, check_queue, check_subject, receives
+from artcafe.server.bus.question import ANSWER_SECONDS, Question
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.tenant import Tenant
-from artcafe.server.ports import Deliver
+from artcafe.server.ports.bus import Deliver
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
 BUFFER_BYTES = 8 * 1024 * 1024
 MAX_PAYLOAD_BYTES = 2 * 1024 * 1024
+
+_ASKED, _ANSWERED = "ask.", "answer."
 
 _Key = tuple[TenantId, str]
 
@@ -145,8 +149,14 @@ class MemoryLink:
 class MemoryBus:
     """ports.Bus, ports.Accounts and ports.Control. Several users of one MemoryBus are several processes."""
 
-    def __init__(self, *, idle_seconds: float = 60.0, buffer_bytes: int = BUFFER_BYTES) -> None:
-        """As for bus.tenants.TenantLinks."""
+    def __init__(
+        self,
+        *,
+        idle_seconds: float = 60.0,
+        buffer_bytes: int = BUFFER_BYTES,
+        answer_seconds: float = ANSWER_SECONDS,
+    ) -> None:
+        """As for bus.tenants.TenantLinks and bus.control.ControlLink."""
         self._idle_seconds = idle_seconds
         self._buffer_bytes = buffer_bytes
         self._accounts: set[_Key] = set()
@@ -154,6 +164,8 @@ class MemoryBus:
         self._holders: Counter[TenantId] = Counter()
         self._idle: dict[TenantId, asyncio.TimerHandle] = {}
         self._control = MemoryLink(buffer_bytes)
+        self._answer_seconds = answer_seconds
+        self._numbers = itertools.count(1)
 
     async def link(self, tenant: Tenant) -> MemoryLink:
         """The tenant's link. Each call that returns is matched by one `release`.
@@ -216,6 +228,27 @@ class MemoryBus:
     async def hear(self, topic: str, deliver: Deliver) -> MemorySubscription:
         """`deliver` gets (topic, payload). `topic` may be a pattern."""
         return await self._control.subscribe(topic, deliver)
+
+    async def ask(self, topic: str, payload: bytes, answers: int) -> list[bytes]:
+        """What is answered, as soon as there are so many answers; after a while those that came."""
+        number = f"{next(self._numbers)}"
+        question = Question(topic, answers)
+        heard = await self._control.subscribe(_ANSWERED + number, lambda _, said: question.take(said))
+        try:
+            self._control.publish(f"{_ASKED}{topic}.{number}", payload)
+            return await question.answered(self._answer_seconds)
+        finally:
+            await heard.close()
+
+    async def answer(self, topic: str, reply: Callable[[bytes], bytes | None]) -> MemorySubscription:
+        """Answer what is asked on a topic, a single token, unless `reply` gives None."""
+
+        def deliver(subject: str, payload: bytes) -> None:
+            said = reply(payload)
+            if said is not None:
+                self._control.publish(_ANSWERED + subject.rpartition(".")[2], said)
+
+        return await self._control.subscribe(f"{_ASKED}{topic}.*", deliver)
 
     def _forget(self, key: _Key) -> None:
         self._accounts.discard(key)

@@ -15,7 +15,7 @@ from typing import Any
 
 from artcafe.server.bus.nkeys import KeyPair, Kind, read_token, write_token
 from artcafe.server.domain.tenant import Tenant
-from artcafe.server.ports import Clock
+from artcafe.server.ports.clock import Clock
 from artcafe.wire import subjects
 
 SEED_BYTES = 32

@@ -1,26 +1,24 @@
 """Agents and their keys."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
 
 from artcafe.server.domain.access import Action, require
 from artcafe.server.domain.agent import MAX_KEYS, Agent, AgentKey
+from artcafe.server.domain.audit import Entry, entry
 from artcafe.server.domain.ids import AgentId, TenantId, agent_id, is_reserved, slug
+from artcafe.server.domain.listing import Page, Query, page_of
 from artcafe.server.domain.plan import plan_named
+from artcafe.server.domain.policy import checked
 from artcafe.server.domain.principal import Human
 from artcafe.server.domain.revocation import TOPIC, Revocation
-from artcafe.server.ports import (
-    AgentRecords,
-    Clock,
-    Control,
-    MakeKeyPair,
-    Page,
-    ReadKey,
-    SightingRecords,
-    TenantRecords,
-)
+from artcafe.server.domain.version import require_match
+from artcafe.server.ports.bus import Control
+from artcafe.server.ports.clock import Clock
+from artcafe.server.ports.identity import MakeKeyPair, ReadKey
+from artcafe.server.ports.records import AgentRecords, SightingRecords, TenantRecords
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.times import rfc3339
@@ -63,16 +61,26 @@ class Agents:
         name = self._like(fields["name"], human.tenant)
         identifier = agent_id(wanted or name)
         self._check_id(human.tenant, identifier)
-        await self._check_quota(human.tenant)
+        limit = await self._limit(human.tenant)
         if wanted is None and await self._records.get(human.tenant, identifier) is not None:
             identifier = agent_id(f"{name}-{self._new_id()[-6:]}")
         if key is None:
             private_key, line = await self._make_key_pair()
             key = self._key(line)
         at = rfc3339(self._clock.now())
+        fields = self._checked(human.tenant, fields)
         agent = Agent(id=identifier, tenant=human.tenant, keys=[key], created_at=at, updated_at=at, **fields)
-        await self._records.create(agent)
+        await self._records.create(agent, limit, self._entry(human, "agent.create", identifier, fields))
         return agent, private_key
+
+    def _checked(self, tenant: TenantId, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields as they are stored. Raises invalid_subject and forbidden for a policy's patterns."""
+        if "policy" in fields:
+            return {**fields, "policy": checked(fields["policy"], tenant)}
+        return dict(fields)
+
+    def _entry(self, human: Human, action: str, agent: AgentId, fields: Iterable[str] = ()) -> Entry:
+        return entry(human, action, agent, fields, at=rfc3339(self._clock.now()), new=self._new_id())
 
     def _like(self, name: str, tenant: TenantId) -> str:
         """An id made from a name; one that an agent may not have gets `agent-` in front."""
@@ -84,13 +92,11 @@ class Agents:
         if str(agent) == str(tenant):
             raise ArtcafeError(Code.validation_failed, "An agent is not called like its tenant.")
 
-    async def _check_quota(self, tenant: TenantId) -> None:
+    async def _limit(self, tenant: TenantId) -> int | None:
         record = await self._tenants.get(tenant)
         if record is None:
             raise ArtcafeError(Code.not_found)
-        limit = plan_named(record.subscription_tier).agents
-        if limit is not None and await self._records.count(tenant) >= limit:
-            raise ArtcafeError(Code.quota_exceeded, f"The plan has {limit} agents.")
+        return plan_named(record.subscription_tier).agents
 
     def _key(self, text: str) -> AgentKey:
         public = self._read_key(text)
@@ -110,25 +116,40 @@ class Agents:
             raise ArtcafeError(Code.not_found)
         return record
 
-    async def list(self, human: Human, limit: int, cursor: str | None) -> Page[Agent]:
-        """A page of agents in byte order of their ids."""
+    async def list(self, human: Human, query: Query[Agent]) -> Page[Agent]:
+        """A page of agents. Raises bad_request for a cursor that no page of this list gave."""
         require(human, Action.read)
-        return await self._records.list(human.tenant, limit, cursor)
+        return await page_of(query, lambda limit, cursor: self._records.list(human.tenant, limit, cursor))
 
-    async def change(self, human: Human, agent: AgentId, fields: Mapping[str, Any]) -> Agent:
-        """Set some fields. An agent that is disabled loses its connections. Raises not_found."""
+    async def count(self, human: Human) -> int:
+        """How many agents there are."""
+        require(human, Action.read)
+        return await self._records.count(human.tenant)
+
+    async def change(
+        self, human: Human, agent: AgentId, fields: Mapping[str, Any], if_match: str | None = None
+    ) -> Agent:
+        """Set some fields. An agent that is disabled loses its connections; a policy is felt at once.
+
+        Raises not_found, precondition_failed, invalid_subject.
+        """
         require(human, Action.manage_agents)
-        changed = await self._edit(
-            human.tenant, agent, lambda record: msgspec.structs.replace(record, **fields)
-        )
+        fields = self._checked(human.tenant, fields)
+
+        def edit(record: Agent) -> Agent:
+            require_match(record, if_match)
+            return msgspec.structs.replace(record, **fields)
+
+        changed = await self._edit(human, agent, edit, "agent.update", fields)
         if not changed.enabled:
             await self._revoke(Revocation(human.tenant, agent))
         return changed
 
-    async def delete(self, human: Human, agent: AgentId) -> None:
-        """Delete the agent; its connections end. Raises not_found."""
+    async def delete(self, human: Human, agent: AgentId, if_match: str | None = None) -> None:
+        """Delete the agent; its connections end. Raises not_found, precondition_failed."""
         require(human, Action.manage_agents)
-        await self._records.delete(human.tenant, agent)
+        done = self._entry(human, "agent.delete", agent)
+        await self._records.delete(human.tenant, agent, lambda record: require_match(record, if_match), done)
         await self._revoke(Revocation(human.tenant, agent))
 
     async def key_uses(self, human: Human, agent: AgentId) -> Mapping[str, str]:
@@ -148,7 +169,7 @@ class Agents:
                 raise ArtcafeError(Code.quota_exceeded, f"An agent has {MAX_KEYS} keys at most.")
             return msgspec.structs.replace(record, keys=[*record.keys, key])
 
-        await self._edit(human.tenant, agent, edit)
+        await self._edit(human, agent, edit, "agent.add_key", [key.fingerprint])
         return key
 
     async def revoke_key(self, human: Human, agent: AgentId, fingerprint: str) -> AgentKey:
@@ -165,7 +186,7 @@ class Agents:
             keys = [revoked if known is key else known for known in record.keys]
             return msgspec.structs.replace(record, keys=keys)
 
-        changed = await self._edit(human.tenant, agent, edit)
+        changed = await self._edit(human, agent, edit, "agent.revoke_key", [fingerprint])
         await self._revoke(Revocation(human.tenant, agent, fingerprint))
         return _key_of(changed, fingerprint)
 
@@ -177,16 +198,23 @@ class Agents:
             key = _key_of(record, fingerprint)
             return msgspec.structs.replace(record, keys=[known for known in record.keys if known is not key])
 
-        await self._edit(human.tenant, agent, edit)
+        await self._edit(human, agent, edit, "agent.remove_key", [fingerprint])
         await self._revoke(Revocation(human.tenant, agent, fingerprint))
 
-    async def _edit(self, tenant: TenantId, agent: AgentId, edit: Callable[[Agent], Agent]) -> Agent:
-        at = rfc3339(self._clock.now())
+    async def _edit(
+        self,
+        human: Human,
+        agent: AgentId,
+        edit: Callable[[Agent], Agent],
+        action: str,
+        fields: Iterable[str],
+    ) -> Agent:
+        done = self._entry(human, action, agent, fields)
 
         def stamped(record: Agent) -> Agent:
-            return msgspec.structs.replace(edit(record), version=record.version + 1, updated_at=at)
+            return msgspec.structs.replace(edit(record), version=record.version + 1, updated_at=done.at)
 
-        return await self._records.change(tenant, agent, stamped)
+        return await self._records.change(human.tenant, agent, stamped, done)
 
     async def _revoke(self, revocation: Revocation) -> None:
         await self._control.tell(TOPIC, msgspec.json.encode(revocation))

@@ -1,24 +1,28 @@
 """Channels: named subjects that humans see."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
 
-from artcafe.server.domain.access import Action, require
+from artcafe.server.domain.access import Action, check_audience, require
+from artcafe.server.domain.audit import Entry, entry
 from artcafe.server.domain.channel import Channel
 from artcafe.server.domain.ids import ChannelId, TenantId, slug
+from artcafe.server.domain.listing import Page, Query, page_of
 from artcafe.server.domain.plan import plan_named
 from artcafe.server.domain.principal import Human
-from artcafe.server.ports import ChannelRecords, Clock, Page, TenantRecords
+from artcafe.server.domain.version import require_match
+from artcafe.server.ports.clock import Clock
+from artcafe.server.ports.records import ChannelRecords, TenantRecords
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
-from artcafe.wire.subjects import parse_subject
+from artcafe.wire.subjects import Address, parse_pattern, parse_subject
 from artcafe.wire.times import rfc3339
 
 
 class Channels:
-    """Make, change and delete channels. Deleting one forgets its description; the subject stays usable."""
+    """Make, change and delete channels. Deleting one forgets what it said; its subject stays usable."""
 
     def __init__(
         self,
@@ -41,29 +45,34 @@ class Channels:
         require(human, Action.manage_channels)
         name = slug(fields["name"])
         identifier = self._id(human.tenant, wanted or name or self._new_id())
-        await self._check_quota(human.tenant)
+        limit = await self._limit(human.tenant)
         if wanted is None and await self._records.get(human.tenant, identifier) is not None:
             identifier = self._id(human.tenant, f"{name}-{self._new_id()[-6:]}")
         at = rfc3339(self._clock.now())
+        fields = self._checked(human.tenant, fields)
         channel = Channel(id=identifier, tenant=human.tenant, created_at=at, updated_at=at, **fields)
-        await self._records.create(channel)
+        await self._records.create(channel, limit, self._entry(human, "channel.create", identifier, fields))
         return channel
 
-    def _id(self, tenant: TenantId, text: str) -> ChannelId:
-        address = parse_subject(text, tenant)
-        if address.owner is not None or address.platform:
-            raise ArtcafeError(
-                Code.invalid_subject, "A channel is a shared subject, not an agent's or the platform's."
-            )
-        return ChannelId(address.subject)
+    def _checked(self, tenant: TenantId, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields as they are stored. Raises invalid_subject, forbidden, validation_failed."""
+        for audience in (fields.get("publishers"), fields.get("subscribers")):
+            check_audience(audience or [])
+        if not fields.get("subject"):
+            return dict(fields)
+        return {**fields, "subject": _shared(parse_pattern(fields["subject"], tenant)).subject}
 
-    async def _check_quota(self, tenant: TenantId) -> None:
+    def _entry(self, human: Human, action: str, channel: ChannelId, fields: Iterable[str] = ()) -> Entry:
+        return entry(human, action, channel, fields, at=rfc3339(self._clock.now()), new=self._new_id())
+
+    def _id(self, tenant: TenantId, text: str) -> ChannelId:
+        return ChannelId(_shared(parse_subject(text, tenant)).subject)
+
+    async def _limit(self, tenant: TenantId) -> int | None:
         record = await self._tenants.get(tenant)
         if record is None:
             raise ArtcafeError(Code.not_found)
-        limit = plan_named(record.subscription_tier).channels
-        if limit is not None and await self._records.count(tenant) >= limit:
-            raise ArtcafeError(Code.quota_exceeded, f"The plan has {limit} channels.")
+        return plan_named(record.subscription_tier).channels
 
     async def get(self, human: Human, channel: ChannelId) -> Channel:
         """Raises not_found."""
@@ -73,22 +82,45 @@ class Channels:
             raise ArtcafeError(Code.not_found)
         return record
 
-    async def list(self, human: Human, limit: int, cursor: str | None) -> Page[Channel]:
-        """A page of channels in byte order of their ids."""
+    async def list(self, human: Human, query: Query[Channel]) -> Page[Channel]:
+        """A page of channels. Raises bad_request for a cursor that no page of this list gave."""
         require(human, Action.read)
-        return await self._records.list(human.tenant, limit, cursor)
+        return await page_of(query, lambda limit, cursor: self._records.list(human.tenant, limit, cursor))
 
-    async def change(self, human: Human, channel: ChannelId, fields: Mapping[str, Any]) -> Channel:
-        """Set some fields. Raises not_found."""
+    async def count(self, human: Human) -> int:
+        """How many channels there are."""
+        require(human, Action.read)
+        return await self._records.count(human.tenant)
+
+    async def change(
+        self, human: Human, channel: ChannelId, fields: Mapping[str, Any], if_match: str | None = None
+    ) -> Channel:
+        """Set some fields; who is connected feels it at once.
+
+        Raises not_found, precondition_failed, and what `create` raises for a field.
+        """
         require(human, Action.manage_channels)
-        at = rfc3339(self._clock.now())
+        fields = self._checked(human.tenant, fields)
+        done = self._entry(human, "channel.update", channel, fields)
 
         def edit(record: Channel) -> Channel:
-            return msgspec.structs.replace(record, **fields, version=record.version + 1, updated_at=at)
+            require_match(record, if_match)
+            return msgspec.structs.replace(record, **fields, version=record.version + 1, updated_at=done.at)
 
-        return await self._records.change(human.tenant, channel, edit)
+        return await self._records.change(human.tenant, channel, edit, done)
 
-    async def delete(self, human: Human, channel: ChannelId) -> None:
-        """Raises not_found."""
+    async def delete(self, human: Human, channel: ChannelId, if_match: str | None = None) -> None:
+        """Delete the channel and the rules on it. Raises not_found, precondition_failed."""
         require(human, Action.manage_channels)
-        await self._records.delete(human.tenant, channel)
+        done = self._entry(human, "channel.delete", channel)
+        await self._records.delete(
+            human.tenant, channel, lambda record: require_match(record, if_match), done
+        )
+
+
+def _shared(address: Address) -> Address:
+    if address.owner is not None or address.platform:
+        raise ArtcafeError(
+            Code.invalid_subject, "A channel is a shared subject, not an agent's or the platform's."
+        )
+    return address

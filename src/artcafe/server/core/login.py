@@ -14,14 +14,9 @@ from collections.abc import Callable
 from artcafe.server.domain.agent import Agent
 from artcafe.server.domain.ids import AgentId, TenantId
 from artcafe.server.domain.principal import AgentPrincipal
-from artcafe.server.ports import (
-    AgentRecords,
-    ChallengeRecords,
-    Clock,
-    SightingRecords,
-    SignatureVerifier,
-    TenantRecords,
-)
+from artcafe.server.ports.clock import Clock
+from artcafe.server.ports.identity import SignatureVerifier
+from artcafe.server.ports.records import ChallengeRecords, Directory, SightingRecords
 from artcafe.wire.challenge import ANY_CONNECTION, Challenge, is_ours
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -40,8 +35,7 @@ class Login:
     def __init__(
         self,
         *,
-        tenants: TenantRecords,
-        agents: AgentRecords,
+        directory: Directory,
         challenges: ChallengeRecords,
         sightings: SightingRecords,
         verifier: SignatureVerifier,
@@ -49,8 +43,7 @@ class Login:
         clock: Clock,
         random: Callable[[int], bytes],
     ) -> None:
-        self._tenants = tenants
-        self._agents = agents
+        self._directory = directory
         self._challenges = challenges
         self._sightings = sightings
         self._verifier = verifier
@@ -123,12 +116,12 @@ class Login:
         )
 
     async def _allows_chosen(self, tenant: TenantId) -> bool:
-        record = await self._tenants.get(tenant)
+        record = await self._directory.tenant(tenant)
         return record is not None and record.allow_client_challenge
 
     async def _candidate(self, tenant: TenantId, agent: AgentId) -> Agent | None:
-        record = await self._tenants.get(tenant)
-        known = await self._agents.get(tenant, agent)
+        record = await self._directory.tenant(tenant)
+        known = await self._directory.agent(tenant, agent)
         if record is None or record.status != "active" or known is None or not known.enabled:
             return None
         return known

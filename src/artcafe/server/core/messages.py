@@ -1,14 +1,17 @@
 """Publishing from outside a WebSocket."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from msgspec import Raw
 
-from artcafe.server.domain.access import check_publish
-from artcafe.server.domain.ids import TenantId
+from artcafe.server.domain.access import Rights, platform_lane
+from artcafe.server.domain.ids import PLATFORM_SENDER, ChannelId, TenantId
+from artcafe.server.domain.policy import Policy
 from artcafe.server.domain.principal import Human
-from artcafe.server.ports import Bus, Clock, TenantRecords
+from artcafe.server.ports.bus import Bus
+from artcafe.server.ports.clock import Clock
+from artcafe.server.ports.records import Directory
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.frames import Envelope, encode
@@ -25,37 +28,47 @@ class Published:
 
 
 class Messages:
-    """Publish as a human. When `publish` returns, the bus has the message."""
+    """Publish as a human or, for who may, as the platform. When `publish` returns, the bus has it."""
 
     def __init__(
         self,
         *,
         bus: Bus,
-        tenants: TenantRecords,
+        directory: Directory,
         clock: Clock,
         new_message_id: Callable[[], str],
-        count: Callable[[TenantId, str, int], None],
+        count: Callable[[TenantId, str, str, Sequence[ChannelId], int], None],
     ) -> None:
         self._bus = bus
-        self._tenants = tenants
+        self._directory = directory
         self._clock = clock
         self._new_message_id = new_message_id
         self._count = count
 
-    async def publish(self, human: Human, subject: str, data: bytes) -> Published:
-        """`data` is one JSON value, already checked. Raises invalid_subject, forbidden, unavailable."""
+    async def publish(self, human: Human, subject: str, data: bytes, *, system: bool = False) -> Published:
+        """`data` is one JSON value, already checked.
+
+        Raises invalid_subject, forbidden, too_large, unavailable.
+        """
         address = parse_subject(subject, human.tenant)
-        check_publish(human, address)
-        tenant = await self._tenants.get(human.tenant)
+        tenant = await self._directory.tenant(human.tenant)
         if tenant is None:
             raise ArtcafeError(Code.not_found)
+        channels = await self._directory.channels(tenant.id)
+        if system:
+            lane = platform_lane(human, address, channels)
+        else:
+            lane = Rights(human, Policy(), channels).publish(address)
+        if lane.max_bytes is not None and len(data) > lane.max_bytes:
+            raise ArtcafeError(Code.too_large, f"The channel takes {lane.max_bytes} bytes at most.")
+        sender = PLATFORM_SENDER if system else human.sender
         published = Published(self._new_message_id(), rfc3339(self._clock.now()))
         envelope = Envelope(id=published.message_id, timestamp=published.timestamp, data=Raw(data))
         link = await self._bus.link(tenant)
         try:
-            link.publish(to_bus(human.sender, address.subject), encode(envelope))
+            link.publish(to_bus(sender, address.subject), encode(envelope))
             await link.flush()
         finally:
             self._bus.release(tenant.id)
-        self._count(human.tenant, address.subject, len(data))
+        self._count(tenant.id, sender, address.subject, lane.channels, len(data))
         return published

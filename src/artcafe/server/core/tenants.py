@@ -1,17 +1,22 @@
 """Tenants and their members."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
 
 from artcafe.server.domain.access import Action, require
+from artcafe.server.domain.audit import OPERATOR, Entry, entry
 from artcafe.server.domain.ids import TenantId, UserId, slug, tenant_id
+from artcafe.server.domain.legal import Document, Documents, acceptances, check_whole
 from artcafe.server.domain.plan import plan_named
 from artcafe.server.domain.principal import Human, User
 from artcafe.server.domain.revocation import TOPIC, Revocation
-from artcafe.server.domain.tenant import Member, Role, Tenant
-from artcafe.server.ports import Accounts, Clock, Control, MemberRecords, TenantRecords
+from artcafe.server.domain.tenant import Member, Role, Tenant, changed_member
+from artcafe.server.domain.version import require_match
+from artcafe.server.ports.bus import Accounts, Control
+from artcafe.server.ports.clock import Clock
+from artcafe.server.ports.records import MemberRecords, TenantRecords
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.times import rfc3339
@@ -30,6 +35,7 @@ class Tenants:
         clock: Clock,
         new_id: Callable[[], str],
         default_tier: str,
+        documents: Documents,
     ) -> None:
         self._records = records
         self._members = members
@@ -38,6 +44,7 @@ class Tenants:
         self._clock = clock
         self._new_id = new_id
         self._default_tier = default_tier
+        self._documents = documents
 
     async def enter(self, user: User, wanted: str | None) -> Human:
         """The user as a member of a tenant: the wanted one, else the token's hint, else the only one.
@@ -57,14 +64,23 @@ class Tenants:
             member = await self._members.get(TenantId(wanted), user.id)
         if member is None or not member.active:
             raise ArtcafeError(Code.forbidden, "You are not a member of this tenant.")
-        return Human(member.tenant, user.id, member.role, user.email)
+        return _inside(user, member)
 
-    async def create(self, user: User, wanted: str | None, fields: Mapping[str, Any]) -> Tenant:
+    async def create(
+        self,
+        user: User,
+        wanted: str | None,
+        fields: Mapping[str, Any],
+        versions: Mapping[Document, str] | None = None,
+    ) -> Tenant:
         """A new tenant, owned by the user. `wanted` is its id; else one is made from the name.
 
-        The account is pushed before the record is stored: a tenant that exists can be connected to.
-        Raises conflict when the id is taken, validation_failed for a bad id or tier.
+        `versions` are of the operator's documents, which the user accepts. The account is pushed before
+        the record is stored: a tenant that exists can be connected to. Raises conflict when the id is
+        taken, validation_failed for a bad id or tier, or for versions that are not the current ones.
         """
+        versions = versions or {}
+        check_whole(self._documents, versions)
         at = rfc3339(self._clock.now())
         fields = {"subscription_tier": self._default_tier, **fields}
         _check_tier(fields["subscription_tier"])
@@ -74,9 +90,11 @@ class Tenants:
             identifier = tenant_id(f"{name}-{self._new_id()[-6:]}")
         tenant = Tenant(id=identifier, account=self._new_id(), created_at=at, updated_at=at, **fields)
         owner = Member(tenant=identifier, user=user.id, role=Role.owner, email=user.email, joined_at=at)
+        human = _inside(user, owner)
+        done = self._entry(human, "tenant.create", identifier, fields)
         await self._accounts.push(tenant)
         try:
-            await self._records.create(tenant, owner)
+            await self._records.create(tenant, owner, done, acceptances(versions, human, at=at))
         except ArtcafeError as error:
             # Where the outcome is unknown the account stays: a record without one could not connect,
             # and an account without a record is removed by the next reconciliation.
@@ -84,6 +102,9 @@ class Tenants:
                 await self._accounts.remove(tenant)
             raise
         return tenant
+
+    def _entry(self, human: Human, action: str, target: str, fields: Iterable[str] = ()) -> Entry:
+        return entry(human, action, target, fields, at=rfc3339(self._clock.now()), new=self._new_id())
 
     async def get(self, human: Human) -> Tenant:
         """The tenant of a member. Raises not_found when it was deleted meanwhile."""
@@ -98,24 +119,29 @@ class Tenants:
         found = [await self._records.get(member.tenant) for member in await self._members.of_user(user.id)]
         return [tenant for tenant in found if tenant is not None]
 
-    async def change(self, human: Human, fields: Mapping[str, Any]) -> Tenant:
-        """Set some fields. Raises not_found, validation_failed for an unknown tier."""
+    async def change(self, human: Human, fields: Mapping[str, Any], if_match: str | None = None) -> Tenant:
+        """Set some fields. Raises not_found, precondition_failed, validation_failed for an unknown tier."""
         require(human, Action.change_tenant)
         if "subscription_tier" in fields:
             _check_tier(fields["subscription_tier"])
-        at = rfc3339(self._clock.now())
+        done = self._entry(human, "tenant.update", human.tenant, fields)
 
         def edit(tenant: Tenant) -> Tenant:
-            return msgspec.structs.replace(tenant, **fields, version=tenant.version + 1, updated_at=at)
+            require_match(tenant, if_match)
+            return msgspec.structs.replace(tenant, **fields, version=tenant.version + 1, updated_at=done.at)
 
-        tenant = await self._records.change(human.tenant, edit)
+        tenant = await self._records.change(human.tenant, edit, done)
         await self._accounts.push(tenant)
         return tenant
 
-    async def delete(self, human: Human) -> None:
-        """Delete the tenant, its account with its streams and everything stored; its connections end."""
+    async def delete(self, human: Human, if_match: str | None = None) -> None:
+        """Delete the tenant, its account with its streams and everything stored; its connections end.
+
+        Raises not_found, precondition_failed.
+        """
         require(human, Action.delete_tenant)
         tenant = await self.get(human)
+        require_match(tenant, if_match)
         told = msgspec.json.encode(Revocation(tenant.id))
         await self._control.tell(TOPIC, told)
         await self._accounts.remove(tenant)
@@ -128,36 +154,51 @@ class Tenants:
         require(human, Action.read)
         return await self._members.of_tenant(human.tenant)
 
-    async def put_member(self, human: Human, user: UserId, role: Role, email: str) -> Member:
-        """Add a member or change its role. Only an owner makes owners; the last owner stays one."""
-        require(human, Action.manage_members)
-        known = await self._members.get(human.tenant, user)
-        if human.role is not Role.owner and (role is Role.owner or (known and known.role is Role.owner)):
-            raise ArtcafeError(Code.forbidden, "Only an owner makes or changes an owner.")
-        if known and known.role is Role.owner and role is not Role.owner:
-            await self._require_other_owner(human.tenant, user)
-        joined = known.joined_at if known else rfc3339(self._clock.now())
-        email = email or (known.email if known else "")
-        member = Member(tenant=human.tenant, user=user, role=role, email=email, joined_at=joined)
-        await self._members.put(member)
+    async def member(self, human: Human, user: UserId) -> Member:
+        """One of them. Raises not_found."""
+        require(human, Action.read)
+        member = await self._members.get(human.tenant, user)
+        if member is None:
+            raise ArtcafeError(Code.not_found)
         return member
 
-    async def remove_member(self, human: Human, user: UserId) -> None:
-        """Remove a member; the last owner stays. Raises not_found, conflict."""
-        require(human, Action.manage_members)
-        known = await self._members.get(human.tenant, user)
-        if known is None:
-            raise ArtcafeError(Code.not_found)
-        if known.role is Role.owner:
-            if human.role is not Role.owner:
-                raise ArtcafeError(Code.forbidden, "Only an owner removes an owner.")
-            await self._require_other_owner(human.tenant, user)
-        await self._members.delete(human.tenant, user)
+    async def put_member(
+        self, human: Human, user: UserId, role: Role, email: str, if_match: str | None = None
+    ) -> Member:
+        """Add a member or change its role; without an email the one that is known stays.
 
-    async def _require_other_owner(self, tenant: TenantId, user: UserId) -> None:
-        members = await self._members.of_tenant(tenant)
-        if not any(member.role is Role.owner and member.user != user for member in members):
-            raise ArtcafeError(Code.conflict, "A tenant keeps at least one owner.")
+        Only an owner makes or changes owners. Raises conflict when no owner would be left,
+        precondition_failed.
+        """
+        require(human, Action.manage_members)
+        done = self._entry(human, "member.put", user, ["role", "email"] if email else ["role"])
+
+        def edit(known: Member | None) -> Member:
+            if human.role is not Role.owner and (role is Role.owner or (known and known.role is Role.owner)):
+                raise ArtcafeError(Code.forbidden, "Only an owner makes or changes an owner.")
+            if known is not None:
+                require_match(known, if_match)
+                return changed_member(known, role, email)
+            if if_match is not None:
+                raise ArtcafeError(Code.precondition_failed, "There is no such member.")
+            return Member(tenant=human.tenant, user=user, role=role, email=email, joined_at=done.at)
+
+        return await self._members.put(human.tenant, user, edit, done)
+
+    async def remove_member(self, human: Human, user: UserId, if_match: str | None = None) -> None:
+        """Remove a member; everybody may leave. Only an owner removes owners.
+
+        Raises not_found, precondition_failed, and conflict for the last owner.
+        """
+        if user != human.user:
+            require(human, Action.manage_members)
+
+        def check(known: Member) -> None:
+            if known.role is Role.owner and human.role is not Role.owner and user != human.user:
+                raise ArtcafeError(Code.forbidden, "Only an owner removes an owner.")
+            require_match(known, if_match)
+
+        await self._members.delete(human.tenant, user, check, self._entry(human, "member.remove", user))
 
     async def admit(self, tenant: TenantId, user: User, role: Role) -> Member:
         """Make the user a member with exactly this role, on the word of the installation's operator.
@@ -167,14 +208,16 @@ class Tenants:
         known = await self._members.get(tenant, user.id)
         if known is not None and known.role is role:
             return known
-        at = rfc3339(self._clock.now())
-        member = Member(tenant=tenant, user=user.id, role=role, email=user.email, joined_at=at)
-        await self._members.put(member)
-        return member
+        acting = Human(tenant, UserId(OPERATOR), Role.owner)
+        return await self.put_member(acting, user.id, role, user.email)
 
     async def reconcile(self) -> int:
         """Make the bus agree with the store, at start-up; how many accounts changed."""
         return await self._accounts.reconcile([tenant async for tenant in self._records.every()])
+
+
+def _inside(user: User, member: Member) -> Human:
+    return Human(member.tenant, user.id, member.role, user.email, user.remote, user.request)
 
 
 def _check_tier(tier: str) -> None:

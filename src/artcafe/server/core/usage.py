@@ -1,20 +1,27 @@
 """One counter: the number that limits is the number that is billed and graphed."""
 
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 
-from artcafe.server.domain.ids import TenantId
-from artcafe.server.ports import Clock, UsageRecords
+from artcafe.server.domain.ids import AgentId, ChannelId, TenantId
+from artcafe.server.ports.clock import Clock
+from artcafe.server.ports.records import SightingRecords, UsageRecords
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
-from artcafe.wire.times import utc_day
+from artcafe.wire.times import rfc3339, utc_day
 
 MESSAGES = "messages"
 BYTES = "bytes"
 API_CALLS = "api_calls"
 SUBJECT = "subject:"
 AGENT = "agent:"
+SENT = "sent:"
+RECEIVED = "received:"
+CHANNEL = "channel:"
+
+EVER = "ever"
+"""Where counts stand that are of no single day: messages sent and received by agents, and in channels."""
 
 MAX_SUBJECTS = 10_000
 """Subjects counted by name between two flushes; what comes on top is counted as `subject:*`. A flush
@@ -31,16 +38,22 @@ class Meter:
     flush that fails keeps its counts for the next one.
     """
 
-    def __init__(self, records: UsageRecords, clock: Clock) -> None:
+    def __init__(self, records: UsageRecords, sightings: SightingRecords, clock: Clock) -> None:
         self._records = records
+        self._sightings = sightings
         self._clock = clock
         self._pending: Counter[tuple[TenantId, str, str]] = Counter()
         self._flushing: Counter[tuple[TenantId, str, str]] = Counter()
         self._subjects = 0
+        # When channels had their last message, as far as that is not written yet: Unix seconds.
+        self._spoken: defaultdict[TenantId, dict[ChannelId, float]] = defaultdict(dict)
 
-    def message(self, tenant: TenantId, subject: str, size: int) -> None:
-        """Count one published message of `size` payload bytes."""
-        day = utc_day(self._clock.now())
+    def message(
+        self, tenant: TenantId, sender: str, subject: str, channels: Sequence[ChannelId], size: int
+    ) -> None:
+        """Count one published message of `size` payload bytes, in the channels its subject belongs to."""
+        now = self._clock.now()
+        day = utc_day(now)
         pending = self._pending
         pending[tenant, day, MESSAGES] += 1
         pending[tenant, day, BYTES] += size
@@ -50,6 +63,14 @@ class Meter:
                 key = (tenant, day, SUBJECT + "*")
             self._subjects += 1
         pending[key] += 1
+        pending[tenant, EVER, SENT + sender] += 1
+        for channel in channels:
+            pending[tenant, EVER, CHANNEL + channel] += 1
+            self._spoken[tenant][channel] = now
+
+    def received(self, tenant: TenantId, agent: AgentId, amount: int) -> None:
+        """Count messages that were delivered to an agent."""
+        self._pending[tenant, EVER, RECEIVED + agent] += amount
 
     def count(self, tenant: TenantId, metric: str, amount: int = 1) -> None:
         """Count anything else."""
@@ -60,6 +81,7 @@ class Meter:
         for counts in (self._pending, self._flushing):
             for key in [key for key in counts if key[0] == tenant]:
                 del counts[key]
+        self._spoken.pop(tenant, None)
 
     async def flush(self) -> None:
         """Write what was counted. Raises unavailable; nothing is forgotten then.
@@ -67,6 +89,7 @@ class Meter:
         A write whose outcome is unknown is written again: usage may be over-counted by one flush
         after a failure of the store, never under-counted.
         """
+        await self._flush_spoken()
         if self._flushing or not self._pending:
             return
         self._flushing, self._pending = self._pending, Counter()
@@ -79,6 +102,40 @@ class Meter:
             raise
         finally:
             self._flushing = Counter()
+
+    async def _flush_spoken(self) -> None:
+        for tenant in tuple(self._spoken):
+            spoken = self._spoken.pop(tenant)
+            try:
+                await self._sightings.spoken(tenant, {name: rfc3339(at) for name, at in spoken.items()})
+            except BaseException:
+                self._spoken[tenant] = {**spoken, **self._spoken.get(tenant, {})}
+                raise
+
+    async def ever(self, tenant: TenantId, kind: str) -> dict[str, int]:
+        """What was counted ever of one kind (SENT, RECEIVED, CHANNEL), by name."""
+        counts = Counter(await self._records.metrics(tenant, EVER, kind))
+        for waiting in (self._pending, self._flushing):
+            for (whose, day, metric), amount in waiting.items():
+                if whose == tenant and day == EVER and metric.startswith(kind):
+                    counts[metric] += amount
+        return {metric.removeprefix(kind): amount for metric, amount in counts.items()}
+
+    async def start_over(self, tenant: TenantId, *metrics: str) -> None:
+        """Count from nothing what belongs to no single day: what it is of is gone, and may come again."""
+        for metric in metrics:
+            stored = await self._records.metrics(tenant, EVER, metric)
+            waiting = self._pending[tenant, EVER, metric] + self._flushing[tenant, EVER, metric]
+            self._pending[tenant, EVER, metric] -= stored.get(metric, 0) + waiting
+
+    async def last_spoken(self, tenant: TenantId, channels: Sequence[ChannelId]) -> Mapping[ChannelId, str]:
+        """When these channels had their last message; a channel that had none is missing."""
+        told = dict(await self._sightings.last_spoken(tenant, channels))
+        here = self._spoken.get(tenant, {})
+        for channel in channels:
+            if channel in here:
+                told[channel] = max(told.get(channel, ""), rfc3339(here[channel]))
+        return told
 
     async def days(self, tenant: TenantId, first: date, last: date) -> dict[str, dict[str, int]]:
         """Every day from first to last with its counts, what is not flushed yet included.

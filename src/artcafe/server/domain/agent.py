@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from artcafe.server.domain.ids import AgentId, TenantId
+from artcafe.server.domain.policy import Policy
 
 MAX_KEYS = 16
 """Keys per agent, revoked ones included until they are removed."""
@@ -33,6 +34,7 @@ class Agent(Struct, frozen=True, kw_only=True):
     capabilities: list[str] = []
     capability_definitions: list[Any] | dict[str, Any] = []
     metadata: dict[str, Any] = {}
+    policy: Policy = field(default_factory=Policy)
     keys: list[AgentKey] = []
     version: int = 1
     created_at: str

@@ -1,21 +1,59 @@
-"""A channel: a named subject that humans see, describe and publish into."""
+"""A channel: a named subject, or pattern of subjects, that humans see, describe and put rules on."""
 
 from typing import Any
 
 from msgspec import Struct
 
 from artcafe.server.domain.ids import ChannelId, TenantId
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.subjects import matches, parse_subject
 
 
 class Channel(Struct, frozen=True, kw_only=True):
-    """The channel `tasks` is the subject `tasks` of its tenant."""
+    """The channel `tasks` is the subject `tasks` of its tenant, unless it was given another pattern.
+
+    `publishers` and `subscribers` say who may: ids of agents, and `role:member` for humans of that role
+    and those above it. Without a list everybody may whom role and policy let. A subject that several
+    channels match is for whom all of them let, and takes what the smallest of them takes.
+    """
 
     id: ChannelId
     tenant: TenantId
     name: str
+    subject: str = ""
     description: str | None = None
     status: str = "active"
     metadata: dict[str, Any] = {}
+    max_message_bytes: int | None = None
+    publishers: list[str] | None = None
+    subscribers: list[str] | None = None
     version: int = 1
     created_at: str
     updated_at: str
+
+    @property
+    def pattern(self) -> str:
+        """The subjects of the channel, in their short form."""
+        return self.subject or self.id
+
+    @property
+    def has_many(self) -> bool:
+        """Whether it has more than one subject."""
+        return not {"*", ">"}.isdisjoint(self.pattern)
+
+    def concrete(self, subject: str | None) -> str:
+        """The subject to publish to: the one that is named, if it is the channel's, else the only one.
+
+        Raises invalid_subject.
+        """
+        if subject is None:
+            if self.has_many:
+                raise ArtcafeError(
+                    Code.invalid_subject, f"The channel has many subjects, {self.pattern}: name one of them."
+                )
+            return self.pattern
+        short = parse_subject(subject, self.tenant).subject
+        if not matches(self.pattern, short):
+            raise ArtcafeError(Code.invalid_subject, f"The channel's subjects are {self.pattern}.")
+        return short

@@ -11,11 +11,14 @@ class User:
     """A human with a valid token, not yet inside a tenant.
 
     `hint` is the token's own claim of a tenant: it picks among memberships, it never makes one.
+    `remote` is the address and `request` the id of the request that the human makes.
     """
 
     id: UserId
     email: str = ""
     hint: str | None = None
+    remote: str = ""
+    request: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,8 @@ class Human:
     user: UserId
     role: Role
     email: str = ""
+    remote: str = ""
+    request: str = ""
 
     @property
     def sender(self) -> str:

@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from artcafe.server.domain.ids import AgentId, TenantId
+from artcafe.server.domain.principal import AgentPrincipal, Principal
 from artcafe.wire.codes import Code
 
 TOPIC = "revoked"
@@ -21,8 +22,12 @@ class Revocation(Struct, frozen=True, omit_defaults=True):
         """How the connections are closed."""
         return Code.key_revoked if self.fingerprint else Code.removed
 
-    def covers(self, agent: AgentId, fingerprint: str) -> bool:
-        """Tell whether a connection of this tenant's agent, proven by this key, must go."""
-        return (self.agent is None or self.agent == agent) and (
-            self.fingerprint is None or self.fingerprint == fingerprint
+    def covers(self, principal: Principal) -> bool:
+        """Tell whether who is connected must go. Humans go with their tenant alone."""
+        if principal.tenant != self.tenant or self.agent is None:
+            return principal.tenant == self.tenant
+        return (
+            isinstance(principal, AgentPrincipal)
+            and principal.agent == self.agent
+            and self.fingerprint in {None, principal.fingerprint}
         )

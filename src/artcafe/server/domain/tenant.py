@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from artcafe.server.domain.ids import TenantId, UserId
 
@@ -51,3 +52,14 @@ class Member(Struct, frozen=True, kw_only=True):
     email: str = ""
     joined_at: str
     active: bool = True
+    version: int = 1
+
+    @property
+    def created_at(self) -> str:
+        """When the member came."""
+        return self.joined_at
+
+
+def changed_member(member: Member, role: Role, email: str) -> Member:
+    """The member in this role; without an email the one that is known stays."""
+    return replace(member, role=role, email=email or member.email, version=member.version + 1)

@@ -4,7 +4,7 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from artcafe.server.domain.principal import AgentPrincipal
+from artcafe.server.domain.principal import Principal
 from artcafe.server.domain.revocation import Revocation
 from artcafe.server.gateway.connection import Connection
 from artcafe.wire.codes import Code
@@ -77,13 +77,10 @@ class Arrivals:
             self._revocations.popleft()
         self._revocations.append((now, revocation))
 
-    def lost_its_right(self, connection: Connection, principal: AgentPrincipal) -> bool:
+    def lost_its_right(self, connection: Connection, principal: Principal) -> bool:
         """Whether a revocation came while this connection was on its way in."""
         return any(
-            at >= connection.since
-            and revocation.tenant == principal.tenant
-            and revocation.covers(principal.agent, principal.fingerprint)
-            for at, revocation in self._revocations
+            at >= connection.since and revocation.covers(principal) for at, revocation in self._revocations
         )
 
     def _uncount(self, remote: str) -> None:

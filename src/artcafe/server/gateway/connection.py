@@ -1,4 +1,4 @@
-"""One agent's WebSocket: the login, then a session."""
+"""One client's WebSocket: the login, then a session."""
 
 import logging
 from collections import deque
@@ -7,16 +7,14 @@ from typing import Protocol
 
 import msgspec
 
-from artcafe.server.domain.principal import AgentPrincipal
-from artcafe.server.gateway.dialects import Dialect
+from artcafe.server.domain.principal import Principal
+from artcafe.server.gateway.entry import Entry, Proven, Way
 from artcafe.server.gateway.hub import TenantHub
 from artcafe.server.gateway.peer import Peer
 from artcafe.server.gateway.session import Session, Work
 from artcafe.wire import frames
-from artcafe.wire.challenge import NAMESPACE, Challenge
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
-from artcafe.wire.times import rfc3339
 
 LOG = logging.getLogger("artcafe.gateway")
 
@@ -33,12 +31,12 @@ class Door(Protocol):
         """Run work as a task of the gateway's."""
         ...
 
-    def prove(self, challenge: Challenge, auth: frames.Auth) -> Awaitable[AgentPrincipal]:
-        """Check the answer to the challenge; raises unauthorized."""
+    def admit(self, connection: "Connection", proven: Proven) -> Awaitable[Session]:
+        """Let a proven client in; raises ArtcafeError when it may not, or not now."""
         ...
 
-    def admit(self, connection: "Connection", principal: AgentPrincipal) -> Awaitable[Session]:
-        """Let a proven agent in; raises ArtcafeError when it may not, or not now."""
+    def renew(self, connection: "Connection", token: str) -> Awaitable[int]:
+        """Take a newer token; when it expires, in Unix seconds. Raises forbidden, unauthorized."""
         ...
 
     def opened(self, connection: "Connection") -> None:
@@ -55,32 +53,23 @@ class Connection:
 
     Frames are worked off in the order they came: while one waits for the bus, the next ones wait
     too, and nothing more is read from the socket. Once the end has begun nothing is worked off any
-    more, whatever still waits. `challenge` is what the agent has to answer, or `principal` is who
-    the URL proved already.
+    more, whatever still waits. `entry` says who it is, or how it will prove that.
     """
 
-    def __init__(
-        self,
-        door: Door,
-        *,
-        connection_id: str,
-        remote: str,
-        since: float,
-        challenge: Challenge | None = None,
-        principal: AgentPrincipal | None = None,
-        dialect: Dialect,
-    ) -> None:
+    def __init__(self, door: Door, entry: Entry, *, connection_id: str, remote: str, since: float) -> None:
         self.id = connection_id
         self.remote = remote
         self.since = since
-        self.dialect = dialect
-        self.admitted: AgentPrincipal | None = None
+        self.dialect = entry.dialect
+        self.admitted: Principal | None = None
+        self.expires: int | None = None  # When what proved it is over: Unix seconds.
+        self.changes = 0  # How often its rights may have become others.
+        self.refreshing = False  # Whether somebody asks for them.
         self.session: Session | None = None
         self.peer: Peer | None = None
         self._gone = False
         self._door = door
-        self._challenge = challenge
-        self._principal = principal
+        self._proof: Proven | Way | None = entry.proof
         self._backlog: deque[bytes] = deque()
         self._busy = False
         self._silent = 0
@@ -88,22 +77,15 @@ class Connection:
     # The socket's side.
 
     def opened(self, peer: Peer) -> None:
-        """Say the challenge, or let the proven agent in."""
+        """Ask the question of the login, or let in who is proven."""
         self.peer = peer
         self._door.opened(self)
         if self.gone():
             return
-        if self._principal is not None:
-            self._wait_for(self._enter(self._principal))
-        elif self._challenge is not None:
-            self.send(
-                frames.Challenge(
-                    namespace=NAMESPACE,
-                    nonce=self._challenge.nonce,
-                    expires_at=rfc3339(self._challenge.expires),
-                    text=self._challenge.text(),
-                )
-            )
+        if isinstance(self._proof, Proven):
+            self._wait_for(self._enter(self._proof))
+        elif self._proof is not None and (question := self._proof.question()) is not None:
+            self.send(question)
 
     def text(self, message: bytes) -> None:
         """One frame."""
@@ -149,7 +131,15 @@ class Connection:
             return
         reason = message or code.value.when
         self.send(frames.Error(code=code.name, message=reason))
-        self.peer.close(code.close, reason)
+        self._close(self.peer, code, reason)
+
+    async def renew(self, token: str) -> int:
+        """Take a newer token; when it expires, in Unix seconds. Raises forbidden, unauthorized."""
+        return await self._door.renew(self, token)
+
+    def patterns(self) -> list[str]:
+        """What the client subscribed to, in the short form."""
+        return [] if self.session is None else self.session.patterns()
 
     def beat(self) -> None:
         """Once per heartbeat: ask a client that was silent, close one that was silent twice.
@@ -167,7 +157,9 @@ class Connection:
     def bus_was_away(self, hubs: Container[TenantHub]) -> None:
         """Close, so that the client comes back and knows, if it subscribed through one of these hubs."""
         session = self.session
-        if session is not None and session.hub in hubs and session.member.subscriptions:
+        if session is None or session.hub not in hubs:
+            return
+        if any(member.subscriptions for member in session.members):
             self.end(Code.unavailable, "The bus was away: messages may have been missed.")
 
     def go_away(self, reconnect_after_ms: int) -> None:
@@ -176,7 +168,12 @@ class Connection:
             return
         if self.session is not None:
             self.send(frames.Goaway(reason="restart", reconnect_after_ms=reconnect_after_ms))
-        self.peer.close(Code.going_away.close, "restart")
+        self._close(self.peer, Code.going_away, "restart")
+
+    def _close(self, peer: Peer, code: Code, reason: str) -> None:
+        peer.close(code.close, reason)
+        if self.session is not None:
+            self.session.mute()
 
     # In order.
 
@@ -210,40 +207,23 @@ class Connection:
     # The login.
 
     def _answer(self, message: bytes) -> Work | None:
-        challenge, self._challenge = self._challenge, None
-        if challenge is None:
+        proof, self._proof = self._proof, None
+        if proof is None or isinstance(proof, Proven):
             # One try per connection; what a client sends behind a refused one is not heard.
             return None
-        try:
-            auth = frames.decode_auth(message)
-        except (ValueError, RecursionError):
-            self.end(Code.unauthorized)
-            return None
-        return self._login(challenge, auth)
+        return self._login(proof, message)
 
-    async def _login(self, challenge: Challenge, auth: frames.Auth) -> None:
+    async def _login(self, way: Way, message: bytes) -> None:
         try:
-            principal = await self._door.prove(challenge, auth)
+            proven = await way.prove(message)
         except ArtcafeError as error:
             self.end(error.code, error.message)
             return
-        await self._enter(principal)
+        await self._enter(proven)
 
-    async def _enter(self, principal: AgentPrincipal) -> None:
+    async def _enter(self, proven: Proven) -> None:
         try:
-            session = await self._door.admit(self, principal)
+            session = self.session = await self._door.admit(self, proven)
+            await session.begin(self.id, self._door.heartbeat_seconds)
         except ArtcafeError as error:
             self.end(error.code, error.message)
-            return
-        self.session = session
-        if self.dialect.welcomes:
-            self.send(
-                frames.Welcome(
-                    tenant=principal.tenant,
-                    agent=principal.agent,
-                    connection=self.id,
-                    server_time=session.now(),
-                    heartbeat_seconds=self._door.heartbeat_seconds,
-                    limits=session.limits,
-                )
-            )

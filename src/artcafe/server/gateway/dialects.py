@@ -17,6 +17,15 @@ CORRELATION = "correlation-id"
 """The header in which a dialect's own correlation id travels."""
 
 
+class Asked(Protocol):
+    """A frame that a client sent."""
+
+    @property
+    def id(self) -> str | None:
+        """The client's own correlation string."""
+        ...
+
+
 class Dialect(Protocol):
     """One kind of client."""
 
@@ -25,12 +34,7 @@ class Dialect(Protocol):
         """Tells dialects apart in the cache of frames."""
         ...
 
-    @property
-    def welcomes(self) -> bool:
-        """Whether the client is told that it is in."""
-        ...
-
-    def read(self, message: bytes) -> Sequence[frames.ClientFrame]:
+    def read(self, message: bytes) -> Sequence[Asked]:
         """What a message asks for, in order. Raises msgspec's errors, or RecursionError."""
         ...
 
@@ -47,7 +51,6 @@ class Plain:
     """The subprotocol artcafe.v1: docs/protocol.md."""
 
     name = "plain"
-    welcomes = True
 
     def read(self, message: bytes) -> Sequence[frames.ClientFrame]:
         """One frame."""
@@ -80,7 +83,9 @@ class _Named(Struct, kw_only=True):
         return named
 
 
-class _Publish(_Named, tag_field="type", tag="publish", kw_only=True):
+class Publish(_Named, tag_field="type", tag="publish", kw_only=True):
+    """As frames.Publish, under any names."""
+
     data: Raw | UnsetType = UNSET
     message: Raw | UnsetType = UNSET
     payload: Raw | UnsetType = UNSET
@@ -88,11 +93,15 @@ class _Publish(_Named, tag_field="type", tag="publish", kw_only=True):
     reply_to: str | None = None
 
 
-class _Subscribe(_Named, tag_field="type", tag="subscribe", kw_only=True):
+class Subscribe(_Named, tag_field="type", tag="subscribe", kw_only=True):
+    """As frames.Subscribe, under any names."""
+
     queue: frames.Queue | None = None
 
 
-class _Unsubscribe(_Named, tag_field="type", tag="unsubscribe", kw_only=True):
+class Unsubscribe(_Named, tag_field="type", tag="unsubscribe", kw_only=True):
+    """As frames.Unsubscribe, under any names."""
+
     queue: frames.Queue | None = None
 
 
@@ -103,7 +112,9 @@ class _Presence(Struct, tag_field="type", tag="presence", kw_only=True):
     metadata: dict[str, Any] = {}
 
 
-class _Ping(Struct, tag_field="type", tag="ping", kw_only=True):
+class Ping(Struct, tag_field="type", tag="ping", kw_only=True):
+    """As frames.Ping."""
+
     id: frames.Id | None = None
 
 
@@ -119,9 +130,7 @@ class _Nested(Struct, kw_only=True):
     reply_to: str | None = None
 
 
-_read_said = msgspec.json.Decoder(
-    _Publish | _Subscribe | _Unsubscribe | _Presence | _Ping | _Heartbeat
-).decode
+_read_said = msgspec.json.Decoder(Publish | Subscribe | Unsubscribe | _Presence | Ping | _Heartbeat).decode
 _read_nested = msgspec.json.Decoder(_Nested).decode
 _read_object = msgspec.json.Decoder(dict[str, Raw]).decode
 
@@ -134,31 +143,23 @@ class Legacy:
     """
 
     name = "legacy"
-    welcomes = False
 
     def read(self, message: bytes) -> Sequence[frames.ClientFrame]:
         """The frames that a message stands for: `subjects` stand for one each."""
         said = _read_said(message)
         match said:
-            case _Publish():
-                return [_published(said, subject) for subject in said.named()]
-            case _Subscribe():
-                return [frames.Subscribe(subject=name, id=said.id, queue=said.queue) for name in said.named()]
-            case _Unsubscribe():
-                return [
-                    frames.Unsubscribe(subject=name, id=said.id, queue=said.queue) for name in said.named()
-                ]
             case _Presence():
                 metadata = said.metadata
                 if said.capabilities is not None:
                     metadata = {**metadata, "capabilities": said.capabilities}
                 return (frames.Presence(status=said.status, metadata=metadata, id=said.id),)
-            case _:  # A ping or a heartbeat.
+            case _Heartbeat():
                 return (frames.Ping(id=said.id),)
+        return named(said)
 
     def answer(self, frame: Struct) -> Struct | None:
-        """As it is: what these clients do not know they ignore."""
-        return frame
+        """As it is, but for a welcome: what these clients do not know they ignore."""
+        return None if isinstance(frame, frames.Welcome) else frame
 
     def message(self, tenant: TenantId, subject: str, sender: str, envelope: Envelope) -> bytes:
         """`data` with the proven sender and tenant, and the timestamp where it has none."""
@@ -234,7 +235,20 @@ class Wrapped(Legacy):
         return encode(_Delivered(subject, letter))
 
 
-def _published(said: _Publish, subject: str) -> frames.Publish:
+def named(said: Publish | Subscribe | Unsubscribe | Ping) -> Sequence[frames.ClientFrame]:
+    """The frames that a frame stands for: `subjects` stand for one each."""
+    match said:
+        case Publish():
+            return [_published(said, subject) for subject in said.named()]
+        case Subscribe():
+            return [frames.Subscribe(subject=name, id=said.id, queue=said.queue) for name in said.named()]
+        case Unsubscribe():
+            return [frames.Unsubscribe(subject=name, id=said.id, queue=said.queue) for name in said.named()]
+        case Ping():
+            return (frames.Ping(id=said.id),)
+
+
+def _published(said: Publish, subject: str) -> frames.Publish:
     """`data`, or the payload of the envelope in `message`, or `message` or `payload` themselves."""
     data, headers, reply_to = said.data, said.headers, said.reply_to
     if not isinstance(data, Raw) and isinstance(said.message, Raw):

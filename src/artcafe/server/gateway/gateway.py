@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -11,41 +11,46 @@ from functools import partial
 import msgspec
 
 from artcafe.server.core.login import Login
-from artcafe.server.core.presence import Presence
+from artcafe.server.core.presence import Presence, Question
 from artcafe.server.core.usage import AGENT, Meter
-from artcafe.server.domain.ids import AgentId, TenantId, agent_id, tenant_id
+from artcafe.server.domain.change import Change
+from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.plan import Plan, plan_named
-from artcafe.server.domain.principal import AgentPrincipal
+from artcafe.server.domain.principal import AgentPrincipal, Human, Principal
 from artcafe.server.domain.revocation import Revocation
+from artcafe.server.gateway.agents import AgentEntrance
+from artcafe.server.gateway.announcer import Announcer
 from artcafe.server.gateway.arrivals import Arrivals
 from artcafe.server.gateway.connection import Connection
-from artcafe.server.gateway.dialects import Dialect, Legacy, Plain, Wrapped
+from artcafe.server.gateway.entry import Proven
 from artcafe.server.gateway.handshake import Accept, Refuse, Upgrade
 from artcafe.server.gateway.hub import Member, TenantHub
+from artcafe.server.gateway.humans import DASHBOARD_PATHS, EnterTenant, HumanEntrance
+from artcafe.server.gateway.inside import Inside
 from artcafe.server.gateway.session import Session, Work
-from artcafe.server.ports import Bus, Clock, Link, TenantRecords
+from artcafe.server.gateway.standing import Standing
+from artcafe.server.gateway.viewer import Viewer
+from artcafe.server.ports.bus import Bus, Link
+from artcafe.server.ports.clock import Clock
+from artcafe.server.ports.identity import TokenVerifier
+from artcafe.server.ports.records import Directory
 from artcafe.wire import frames
-from artcafe.wire.challenge import Challenge
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
 LOG = logging.getLogger("artcafe.gateway")
 
-AGENT_PATH = "/api/v1/ws/agent/"
-
-OLDER_AGENT_PATH = "/ws/agent/"
-"""Where clients of dialect B connect."""
-
 RECHECK_SECONDS = 60.0
-"""How often the store is asked whether who is connected still may be: a revocation told while the bus
-was away reaches nobody."""
+"""How often it is asked whether who is connected still may be, and may what it does: a word told while
+the bus was away reaches nobody."""
 
 _read_revocation = msgspec.json.Decoder(Revocation).decode
+_read_question = msgspec.json.Decoder(Question).decode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayLimits:
-    """What one process takes."""
+    """What one process takes. `max_agent_connections` is for each agent, and for each human."""
 
     max_payload_bytes: int
     max_subscriptions: int
@@ -62,31 +67,36 @@ class Gateway:
         self,
         *,
         login: Login,
-        tenants: TenantRecords,
+        tokens: TokenVerifier,
+        enter: EnterTenant,
+        directory: Directory,
         presence: Presence,
         meter: Meter,
         bus: Bus,
         clock: Clock,
         limits: GatewayLimits,
+        allowed_origins: Collection[str],
         server_name: Callable[[str], str],
         new_connection_id: Callable[[], str],
         new_message_id: Callable[[], str],
         jitter: Callable[[], float],
     ) -> None:
-        self._login = login
-        self._tenants = tenants
+        self._directory = directory
         self._presence = presence
         self._meter = meter
         self._bus = bus
         self._clock = clock
         self._limits = limits
-        self._server_name = server_name
         self._new_connection_id = new_connection_id
         self._new_message_id = new_message_id
         self._jitter = jitter
         self._tasks = asyncio.TaskGroup()
         self._arrivals = Arrivals(limits.max_pending_logins, limits.max_pending_logins_per_address)
-        self._inside: dict[tuple[TenantId, AgentId], dict[Connection, AgentPrincipal]] = {}
+        self._agents = AgentEntrance(login, self._arrivals, server_name)
+        self._humans = HumanEntrance(tokens, enter, self._arrivals, allowed_origins)
+        self._announcer = Announcer(presence, directory, bus, clock, new_message_id)
+        self._inside = Inside()
+        self._standing = Standing(login, directory, self._humans, self._inside, self.start)
         self._hubs: dict[TenantId, TenantHub] = {}
         self._next_check = clock.monotonic() + RECHECK_SECONDS
         self._stopping = self._over = False
@@ -94,14 +104,19 @@ class Gateway:
 
     async def __aenter__(self) -> "Gateway":
         await self._tasks.__aenter__()
-        self._sweeper = self._tasks.create_task(self._sweep())
+        self._chores = [self._tasks.create_task(work) for work in (self._sweep(), self._announcer.run())]
         return self
 
     async def __aexit__(self, *error: object) -> None:
         self._send_away()
         self._over = True
-        self._sweeper.cancel()
+        for chore in self._chores:
+            chore.cancel()
         await self._tasks.__aexit__(None, None, None)
+        # Whoever is still here is cut with the server: it is counted, and told to be gone.
+        for connection in self._inside:
+            self._forget(connection)
+        await self._announcer.finish()
 
     @property
     def heartbeat_seconds(self) -> float:
@@ -114,69 +129,58 @@ class Gateway:
         """Decide about a client that wants to come in (handshake.Endpoint)."""
         if self._stopping:
             raise ArtcafeError(Code.unavailable, "The server is stopping.", retry_after=1.0)
-        path, older = _place(upgrade.path)
-        tenant, agent = _who(upgrade, path)
-        ours = frames.SUBPROTOCOL in upgrade.protocols
-        dialect = Plain() if ours else older
-        text, signature = (_one(upgrade, name) for name in ("challenge", "signature"))
         connection_id = self._new_connection_id()
-        make = partial(
-            Connection,
+        if upgrade.path in DASHBOARD_PATHS:
+            entry = await self._humans.enter(upgrade)
+        else:
+            entry = await self._agents.enter(upgrade, connection_id)
+        connection = Connection(
             self,
+            entry,
             connection_id=connection_id,
             remote=upgrade.remote,
             since=self._clock.monotonic(),
-            dialect=dialect,
         )
-        if text is not None and signature is not None:
-            with self._arrivals.counted(upgrade.remote):
-                principal = await self._login.answer_text(tenant, agent, text, signature)
-            connection = make(principal=principal)
-        elif ours:
-            self._arrivals.require_room(upgrade.remote)
-            server = self._server_name(upgrade.host)
-            challenge = self._login.challenge(server, tenant, agent, connection_id)
-            connection = make(challenge=challenge)
-        else:
-            raise ArtcafeError(
-                Code.unauthorized,
-                f"Offer the subprotocol {frames.SUBPROTOCOL}, or bring challenge and signature.",
-            )
-        return Accept(connection, frames.SUBPROTOCOL if ours else None)
+        return Accept(connection, entry.protocol)
 
     def opened(self, connection: Connection) -> None:
-        """A socket opened; it is pending until its agent is admitted."""
+        """A socket opened; it is pending until its client is admitted."""
         self._arrivals.add(connection)
         if self._stopping:  # It was at the endpoint when everybody was sent away.
             self._go_away(connection)
 
-    async def prove(self, challenge: Challenge, auth: frames.Auth) -> AgentPrincipal:
-        """Check the answer to a challenge. Raises unauthorized."""
-        return await self._login.answer(challenge, auth.signature, auth.key)
-
-    async def admit(self, connection: Connection, principal: AgentPrincipal) -> Session:
-        """Let a proven agent in. Raises unauthorized, too_many_connections, unavailable."""
+    async def admit(self, connection: Connection, proven: Proven) -> Session:
+        """Let a proven client in. Raises unauthorized, forbidden, too_many_connections, unavailable."""
+        principal = proven.principal
         tenant = principal.tenant
-        record = await self._tenants.get(tenant)
+        record = await self._directory.tenant(tenant)
         if record is None or connection.gone() or self._arrivals.lost_its_right(connection, principal):
             raise ArtcafeError(Code.unauthorized)
         plan = plan_named(record.subscription_tier)
         self._require_room(principal, plan)
-        # From here on a revocation finds the connection.
+        # From here on a revocation or a change finds the connection.
         self._arrivals.discard(connection)
-        connection.admitted = principal
-        self._inside.setdefault((tenant, principal.agent), {})[connection] = principal
-        self._presence.arrived(tenant, principal.agent)
-        self._meter.count(tenant, AGENT + principal.agent)
+        self._inside.add(connection, principal)
+        connection.expires = proven.expires
+        if isinstance(principal, AgentPrincipal):
+            self._presence.arrived(tenant, principal.agent, connection)
+            self._announcer.wake()
+            self._meter.count(tenant, AGENT + principal.agent)
         link = await self._bus.link(record)
-        if connection.gone():
+        try:
+            principal, rights = await self._standing.now(connection, principal)
+            if connection.gone():
+                raise ArtcafeError(Code.unauthorized)
+        except BaseException:
             self._bus.release(tenant)
-            raise ArtcafeError(Code.unauthorized)
-        return Session(
+            raise
+        kind = Viewer if isinstance(principal, Human) else Session
+        return kind(
             principal=principal,
             client=connection,
             hub=self._hub(tenant, link),
             member=Member(connection, connection.dialect),
+            rights=rights,
             dialect=connection.dialect,
             limits=frames.Limits(
                 max_payload_bytes=self._limits.max_payload_bytes,
@@ -189,11 +193,12 @@ class Gateway:
             start=self.start,
         )
 
-    def _require_room(self, principal: AgentPrincipal, plan: Plan) -> None:
-        here = self._inside.get((principal.tenant, principal.agent), {})
-        if len(here) >= self._limits.max_agent_connections:
-            raise ArtcafeError(Code.too_many_connections, "The agent has its limit of connections.")
-        if plan.connections is not None and self._presence.here(principal.tenant) >= plan.connections:
+    def _require_room(self, principal: Principal, plan: Plan) -> None:
+        if self._inside.count(principal) >= self._limits.max_agent_connections:
+            raise ArtcafeError(Code.too_many_connections, "There is a limit of connections for each.")
+        if isinstance(principal, Human) or plan.connections is None:
+            return  # A plan counts agents.
+        if self._presence.here(principal.tenant) >= plan.connections:
             raise ArtcafeError(Code.too_many_connections, "The tenant has its plan's limit of connections.")
 
     def _hub(self, tenant: TenantId, link: Link) -> TenantHub:
@@ -203,32 +208,66 @@ class Gateway:
         hub.sessions += 1
         return hub
 
+    async def renew(self, connection: Connection, token: str) -> int:
+        """Take a newer token of the same human; until when the connection lives then, in Unix seconds."""
+        human = connection.admitted
+        assert isinstance(human, Human)
+        assert connection.expires is not None
+        connection.expires = max(connection.expires, await self._humans.renewed(human, token))
+        return connection.expires
+
     # Out.
 
     def closed(self, connection: Connection) -> None:
         """A socket is gone: forget it at once, clean up behind it."""
         self._arrivals.discard(connection)
-        principal = connection.admitted
-        if principal is not None:
-            key = (principal.tenant, principal.agent)
-            self._presence.left(*key)
-            del self._inside[key][connection]
-            if not self._inside[key]:
-                del self._inside[key]
+        self._forget(connection)
         if not self._arrivals and not self._inside:
             self._empty.set()
         if connection.session is not None:
             self.start(self._clean_up(connection.session))
 
+    def _forget(self, connection: Connection) -> None:
+        """Count it out, and what was delivered to it."""
+        self._count_delivered(connection)
+        principal = self._inside.remove(connection)
+        if isinstance(principal, AgentPrincipal):
+            self._presence.left(principal.tenant, principal.agent, connection)
+            self._announcer.wake()
+
     async def _clean_up(self, session: Session) -> None:
         tenant, hub = session.principal.tenant, session.hub
+        session.mute()
         try:
-            await hub.leave(session.member)
+            await hub.leave(*session.members)
         finally:
             hub.sessions -= 1
             if hub.sessions == 0 and self._hubs.get(tenant) is hub:
                 del self._hubs[tenant]
             self._bus.release(tenant)
+
+    # Counted and asked.
+
+    def count_delivered(self) -> None:
+        """Hand what was delivered to agents to the meter, before it is flushed."""
+        for connection in self._inside:
+            self._count_delivered(connection)
+
+    def _count_delivered(self, connection: Connection) -> None:
+        principal, session = connection.admitted, connection.session
+        if isinstance(principal, AgentPrincipal) and session is not None:
+            delivered = session.member.delivered()
+            if delivered:
+                self._meter.received(principal.tenant, principal.agent, delivered)
+
+    def asked(self, payload: bytes) -> bytes | None:
+        """Answer what another process asks about the connections here (presence.TOPIC)."""
+        try:
+            question = _read_question(payload)
+        except (ValueError, RecursionError) as error:
+            LOG.error("a question cannot be read, so it is not answered: %s", error)
+            return None
+        return self._presence.answer(question)
 
     # Must go.
 
@@ -242,15 +281,18 @@ class Gateway:
         self._arrivals.revoked(revocation, self._clock.monotonic())
         covered = [
             connection
-            for (tenant, agent), connections in self._inside.items()
-            if tenant == revocation.tenant
-            for connection, principal in connections.items()
-            if revocation.covers(agent, principal.fingerprint)
+            for connection in self._inside.tenant(revocation.tenant)
+            if connection.admitted is not None and revocation.covers(connection.admitted)
         ]
         _for_each(covered, lambda connection: connection.end(revocation.code))
         if revocation.agent is None:
+            _for_each(covered, self._count_delivered)
             self._meter.forget(revocation.tenant)
             self.start(self._bus.drop(revocation.tenant))
+
+    def changed(self, change: Change) -> None:
+        """Hear of a change: whoever it concerns lives by the rights that follow from it."""
+        self._standing.changed(change)
 
     async def stop(self, within: float) -> None:
         """Take nobody in any more, send everybody away, wait `within` seconds at most until they went."""
@@ -263,15 +305,12 @@ class Gateway:
     def _send_away(self) -> bool:
         """Take nobody in any more and send everybody away; whether there was anybody."""
         self._stopping = True
-        everybody = [*self._arrivals, *self._everybody_inside()]
+        everybody = [*self._arrivals, *self._inside]
         _for_each(everybody, self._go_away)
         return bool(everybody)
 
     def _go_away(self, connection: Connection) -> None:
         connection.go_away(round(2000 * self._jitter()))
-
-    def _everybody_inside(self) -> list[Connection]:
-        return [connection for connections in self._inside.values() for connection in connections]
 
     async def _sweep(self) -> None:
         """Close who does not answer: one task for all connections."""
@@ -282,31 +321,32 @@ class Gateway:
             await asyncio.sleep(tick)
             now = self._clock.monotonic()
             _for_each(self._arrivals.late(now), lambda connection: connection.end(Code.login_timeout))
+            _for_each(self._expired(), lambda connection: connection.end(Code.token_expired))
             self._tell_of_gaps()
             if now >= next_beat:
                 next_beat = now + heartbeat
-                _for_each(self._everybody_inside(), Connection.beat)
+                _for_each(self._inside, Connection.beat)
             if now >= self._next_check:
                 self._next_check = math.inf
                 self.start(self._recheck())
+
+    def _expired(self) -> list[Connection]:
+        now = self._clock.now()
+        return [
+            connection
+            for connection in self._inside
+            if connection.expires is not None and connection.expires <= now
+        ]
 
     def _tell_of_gaps(self) -> None:
         """Close who subscribed and may have missed messages while the bus was away: never a silent loss."""
         missed = {hub for hub in self._hubs.values() if hub.missed()}
         if missed:
-            _for_each(self._everybody_inside(), lambda connection: connection.bus_was_away(missed))
+            _for_each(self._inside, lambda connection: connection.bus_was_away(missed))
 
     async def _recheck(self) -> None:
         try:
-            for (tenant, agent), connections in tuple(self._inside.items()):
-                # Who comes while the store is asked may come by a key that the answer does not have yet.
-                before = tuple(connections.items())
-                keys = await self._login.keys(tenant, agent)
-                for connection, principal in before:
-                    if keys is None:
-                        connection.end(Code.removed)
-                    elif principal.fingerprint not in keys:
-                        connection.end(Code.key_revoked)
+            await self._standing.recheck()
         finally:
             self._next_check = self._clock.monotonic() + RECHECK_SECONDS
 
@@ -340,25 +380,3 @@ def _for_each(connections: Iterable[Connection], act: Callable[[Connection], Non
             act(connection)
         except Exception:
             LOG.exception("fault in connection %s", connection.id)
-
-
-def _place(path: str) -> tuple[str, Dialect]:
-    """The path that a client came to, and what is spoken there by who offers no subprotocol."""
-    for prefix, dialect in ((AGENT_PATH, Legacy()), (OLDER_AGENT_PATH, Wrapped())):
-        if path.startswith(prefix):
-            return prefix, dialect
-    raise ArtcafeError(Code.not_found, "There is no WebSocket here.")
-
-
-def _who(upgrade: Upgrade, path: str) -> tuple[TenantId, AgentId]:
-    try:
-        tenant = tenant_id(_one(upgrade, "tenant_id") or upgrade.headers.get("x-tenant-id", ""))
-        return tenant, agent_id(upgrade.path.removeprefix(path))
-    except ArtcafeError:
-        # As little as for an agent that does not exist.
-        raise ArtcafeError(Code.unauthorized) from None
-
-
-def _one(upgrade: Upgrade, name: str) -> str | None:
-    values = upgrade.query.get(name)
-    return values[0] if values else None

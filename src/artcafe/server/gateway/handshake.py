@@ -37,6 +37,11 @@ class Upgrade:
     remote: str
     host: str
 
+    def parameter(self, name: str) -> str | None:
+        """The first of this name in the query, or None."""
+        values = self.query.get(name)
+        return values[0] if values else None
+
 
 @dataclass(frozen=True, slots=True)
 class Accept:

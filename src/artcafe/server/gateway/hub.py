@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.gateway.delivery import Delivery
 from artcafe.server.gateway.dialects import Dialect
-from artcafe.server.ports import Link, Subscription
+from artcafe.server.ports.bus import Link, Subscription
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.subjects import Address, matches, pattern_to_bus
@@ -68,6 +68,24 @@ class Member:
         # The form of a message, and whether more copies of it come; None where it is not delivered.
         self._choices: dict[tuple[Topic, str], tuple[str, bool] | None] = {}
         self._recent: dict[str, None] = {}
+        self._hears: Callable[[str], bool] = lambda _: True
+        self.stopped = False
+        self._delivered = 0
+
+    def filter(self, hears: Callable[[str], bool]) -> None:
+        """Deliver from now on only what is on a subject that this tells true of."""
+        self._hears = hears
+        self._choices.clear()
+
+    def stop(self) -> None:
+        """Deliver nothing any more, and take no more subscriptions."""
+        self.stopped = True
+        self._choices.clear()
+
+    def delivered(self) -> int:
+        """How many messages were delivered since this was last asked."""
+        delivered, self._delivered = self._delivered, 0
+        return delivered
 
     def changed(self) -> None:
         """The set of subscriptions is another one."""
@@ -82,6 +100,7 @@ class Member:
         if more:
             self._remember(delivery.id)
         self._receiver.deliver(delivery.frame(form, self._dialect))
+        self._delivered += 1
 
     def _choice(self, topic: Topic, subject: str) -> tuple[str, bool] | None:
         """The form of the oldest matching subscription; with queue groups alone, of the topic's own."""
@@ -93,7 +112,7 @@ class Member:
         matching = [known for known in self.subscriptions.values() if matches(known.address.subject, subject)]
         own = next((known for known in matching if known.topic is topic), None)
         choice = None
-        if own is not None:
+        if own is not None and not self.stopped and self._hears(subject):
             oldest = next((known for known in matching if known.queue is None), own)
             choice = oldest.address.form, any(known.topic is not topic for known in matching)
         if len(self._choices) >= MAX_CHOICES:
@@ -132,6 +151,8 @@ class TenantHub:
         key = (text, queue)
         if key in member.subscriptions:
             return
+        if member.stopped:
+            raise ArtcafeError(Code.unavailable, "The connection is over.")
         topic = self._topics.get(address.subject) if queue is None else None
         fresh = topic is None
         if topic is None:
@@ -189,10 +210,13 @@ class TenantHub:
         await _close(self._detach(member, (text, queue)))
         return True
 
-    async def leave(self, member: Member) -> None:
-        """Remove everything a member had, at once; then tell the bus."""
-        for handle in [self._detach(member, key) for key in tuple(member.subscriptions)]:
-            await _close(handle)
+    def leave(self, *members: Member) -> Coroutine[Any, Any, None]:
+        """Remove everything the members had, at once; what is left to tell the bus is handed back."""
+        return self.end([(member, key) for member in members for key in member.subscriptions])
+
+    def end(self, held: Sequence[tuple[Member, tuple[str, str | None]]]) -> Coroutine[Any, Any, None]:
+        """Remove some subscriptions, at once; what is left to tell the bus is handed back."""
+        return _close_all([self._detach(member, key) for member, key in held])
 
     def _detach(self, member: Member, key: tuple[str, str | None]) -> Subscription | None:
         """Take a subscription from a member. What nobody needs any more on the bus is handed back."""
@@ -249,3 +273,8 @@ async def _close(handle: Subscription | None) -> None:
             await handle.close()
         except ArtcafeError as error:
             LOG.warning("a subscription on the bus was not closed: %s", error)
+
+
+async def _close_all(handles: Sequence[Subscription | None]) -> None:
+    for handle in handles:
+        await _close(handle)

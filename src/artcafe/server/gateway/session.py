@@ -1,22 +1,24 @@
-"""What an agent does once it is in: its frames, one after the other."""
+"""What a client does once it is in: its frames, one after the other."""
 
 import math
 import re
-from collections.abc import Callable, Coroutine, Iterator, Sized
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence, Sized
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
 
-from artcafe.server.domain.access import check_publish, check_subscribe
-from artcafe.server.domain.principal import AgentPrincipal
+from artcafe.server.domain.access import Rights
+from artcafe.server.domain.ids import ChannelId
+from artcafe.server.domain.principal import Principal
 from artcafe.server.domain.rate import TokenBucket
-from artcafe.server.gateway.dialects import Dialect
+from artcafe.server.gateway.dialects import Asked, Dialect
 from artcafe.server.gateway.hub import Member, TenantHub
-from artcafe.server.ports import Clock
+from artcafe.server.ports.clock import Clock
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
-from artcafe.wire.subjects import parse_pattern, parse_subject, to_bus
+from artcafe.wire.subjects import Address, parse_pattern, parse_subject, to_bus
 from artcafe.wire.times import rfc3339
 
 MAX_REMEMBERED = 256
@@ -51,6 +53,10 @@ class Client(Protocol):
         """Say why, and close."""
         ...
 
+    def renew(self, token: str) -> Awaitable[int]:
+        """Take a newer token; when it expires, in Unix seconds. Raises forbidden, unauthorized."""
+        ...
+
 
 class _Id(msgspec.Struct):
     id: frames.Id | None = None
@@ -59,26 +65,38 @@ class _Id(msgspec.Struct):
 _read_id = msgspec.json.Decoder(_Id).decode
 
 
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """A subject that this session may publish to: where it goes on the bus, and what it takes."""
+
+    bus_subject: str
+    subject: str
+    channels: tuple[ChannelId, ...]
+    max_bytes: int
+
+
 class Session:
-    """A proven agent on one connection: what a frame asks for is done, or refused with an `error`."""
+    """A proven client on one connection: what a frame asks for is done, or refused with an `error`."""
 
     def __init__(
         self,
         *,
-        principal: AgentPrincipal,
+        principal: Principal,
         client: Client,
         hub: TenantHub,
         member: Member,
+        rights: Rights,
         dialect: Dialect,
         limits: frames.Limits,
         clock: Clock,
         new_message_id: Callable[[], str],
-        count: Callable[[str, int], None],
+        count: Callable[[str, str, Sequence[ChannelId], int], None],
         start: Callable[[Work], None],
     ) -> None:
         self.principal = principal
         self.hub = hub
         self.member = member
+        self.members: tuple[Member, ...] = (member,)
         self.limits = limits
         self._client = client
         self._dialect = dialect
@@ -89,7 +107,58 @@ class Session:
         rate = float(limits.messages_per_second)
         self._bucket = TokenBucket(rate, 2 * rate, clock.monotonic())
         self._patience = TokenBucket(rate, PATIENCE * rate, clock.monotonic())
-        self._allowed: dict[str, tuple[str, str]] = {}
+        self._routes: dict[str, _Route] = {}
+        self._rights = rights
+        member.filter(rights.hears)
+
+    async def begin(self, connection: str, heartbeat_seconds: float) -> None:
+        """Tell the client that it is in, on this connection."""
+        self._answer(
+            frames.Welcome(
+                tenant=self.principal.tenant,
+                agent=self.principal.sender,
+                connection=connection,
+                server_time=self.now(),
+                heartbeat_seconds=heartbeat_seconds,
+                limits=self.limits,
+            )
+        )
+
+    def patterns(self) -> list[str]:
+        """What the client subscribed to, in the short form."""
+        return [held.address.subject for held in self.member.subscriptions.values()]
+
+    def mute(self) -> None:
+        """Deliver nothing any more, and take no more subscriptions."""
+        for member in self.members:
+            member.stop()
+
+    def rights_changed(self, principal: Principal, rights: Rights) -> Work | None:
+        """Live by other rights from now on. Subscriptions that are no longer allowed end at once, and the
+        client is told of each; what is left to do on the bus is handed back."""
+        self.principal, self._rights = principal, rights
+        self._routes.clear()
+        for member in self.members:
+            member.filter(rights.hears)
+        over = [
+            (member, key, error)
+            for member in self.members
+            for key, held in member.subscriptions.items()
+            if (error := self._forbidden(held.address, key[1])) is not None
+        ]
+        if not over:
+            return None
+        work = self.hub.end([(member, key) for member, key, _ in over])
+        for _, (text, _), error in over:
+            self._answer(frames.Error(code=error.code.name, message=error.message, details={"subject": text}))
+        return work
+
+    def _forbidden(self, address: Address, queue: str | None) -> ArtcafeError | None:
+        try:
+            self._rights.check_subscribe(address, queue=queue is not None)
+        except ArtcafeError as error:
+            return error
+        return None
 
     def take(self, message: bytes) -> Work | None:
         """Handle one frame; work that has to wait for the bus is handed back."""
@@ -100,7 +169,7 @@ class Session:
             return None
         return self._in_order(iter(asked))
 
-    def _in_order(self, asked: Iterator[frames.ClientFrame]) -> Work | None:
+    def _in_order(self, asked: Iterator[Asked]) -> Work | None:
         """Handle frames up to the first that has to wait; the rest is handed back with its work."""
         for frame in asked:
             try:
@@ -115,13 +184,13 @@ class Session:
                     return self._after(work, asked)
         return None
 
-    async def _after(self, work: Work, asked: Iterator[frames.ClientFrame]) -> None:
+    async def _after(self, work: Work, asked: Iterator[Asked]) -> None:
         await work
         rest = self._in_order(asked)
         if rest is not None:
             await rest
 
-    def _handle(self, frame: frames.ClientFrame) -> Work | None:
+    def _handle(self, frame: Asked) -> Work | None:
         match frame:
             case frames.Publish():
                 self._publish(frame)
@@ -162,8 +231,8 @@ class Session:
 
     def _publish(self, frame: frames.Publish) -> None:
         self._throttle()
-        self._check_size(frame.data)
-        bus_subject, subject = self._allowed.get(frame.subject) or self._allow(frame.subject)
+        route = self._routes.get(frame.subject) or self._route(frame.subject)
+        self._check_size(frame.data, route.max_bytes)
         reply_to = None
         if frame.reply_to is not None:
             reply_to = parse_subject(frame.reply_to, self.principal.tenant).subject
@@ -171,19 +240,25 @@ class Session:
         envelope = frames.Envelope(
             id=message_id, timestamp=self.now(), data=frame.data, headers=frame.headers, reply_to=reply_to
         )
-        self.hub.link.publish(bus_subject, frames.encode(envelope))
-        self._count(subject, len(frame.data))
+        self.hub.link.publish(route.bus_subject, frames.encode(envelope))
+        self._count(self.principal.sender, route.subject, route.channels, len(frame.data))
         if frame.id is not None:
             self._confirm(frames.Ack(id=frame.id, message_id=message_id))
 
-    def _allow(self, text: str) -> tuple[str, str]:
+    def _route(self, text: str) -> _Route:
         """Ask once per subject whether this agent may publish there, and remember it."""
         address = parse_subject(text, self.principal.tenant)
-        check_publish(self.principal, address)
-        if len(self._allowed) >= MAX_REMEMBERED:
-            self._allowed.clear()
-        allowed = self._allowed[text] = (to_bus(self.principal.sender, address.subject), address.subject)
-        return allowed
+        lane = self._rights.publish(address)
+        if len(self._routes) >= MAX_REMEMBERED:
+            self._routes.clear()
+        most = self.limits.max_payload_bytes
+        route = self._routes[text] = _Route(
+            to_bus(self.principal.sender, address.subject),
+            address.subject,
+            lane.channels,
+            most if lane.max_bytes is None else min(most, lane.max_bytes),
+        )
+        return route
 
     def _confirm(self, ack: frames.Ack) -> None:
         """Send the ack when the bus has the message; one flush serves everybody who waits."""
@@ -201,11 +276,13 @@ class Session:
     async def _subscribe(self, frame: frames.Subscribe) -> None:
         try:
             address = parse_pattern(frame.subject, self.principal.tenant)
-            check_subscribe(self.principal, address)
+            self._rights.check_subscribe(address, queue=frame.queue is not None)
             held = self.member.subscriptions
             if (frame.subject, frame.queue) not in held and len(held) >= self.limits.subscriptions:
                 raise ArtcafeError(Code.too_many_subscriptions)
             await self.hub.subscribe(self.member, frame.subject, address, frame.queue)
+            if (frame.subject, frame.queue) not in held:
+                raise ArtcafeError(Code.forbidden, "The rights changed while the subscription began.")
         except ArtcafeError as error:
             self.refuse(error, frame.id)
         else:
@@ -223,9 +300,9 @@ class Session:
     def _presence(self, frame: frames.Presence) -> None:
         """What the agent says of itself, for everybody subscribed to presence.{agent}."""
         self._throttle()
-        agent = self.principal.agent
+        agent = self.principal.sender
         said = frames.encode({"agent_id": agent, "status": frame.status, "metadata": frame.metadata})
-        self._check_size(said)
+        self._check_size(said, self.limits.max_payload_bytes)
         envelope = frames.Envelope(id=self._new_message_id(), timestamp=self.now(), data=msgspec.Raw(said))
         self.hub.link.publish(to_bus(self.principal.sender, f"presence.{agent}"), frames.encode(envelope))
 
@@ -239,9 +316,9 @@ class Session:
         if self._patience.spend(self._clock.monotonic()) > 0.0:
             self._client.end(Code.flooding)
 
-    def _check_size(self, data: Sized) -> None:
-        if len(data) > self.limits.max_payload_bytes:
-            raise ArtcafeError(Code.too_large, "The data is larger than this connection's limit.")
+    def _check_size(self, data: Sized, most: int) -> None:
+        if len(data) > most:
+            raise ArtcafeError(Code.too_large, f"The data is larger than {most} bytes, the limit here.")
 
     def _refuse_unreadable(self, message: bytes, error: Exception) -> None:
         """A frame that cannot be read is answered with its id, where that can be read."""

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from artcafe.server.identity.jwks import ALGORITHM, check_url
-from artcafe.server.ports import Clock
+from artcafe.server.ports.clock import Clock
 
 LOCAL_CLIENT = "artcafe-local"
 """The `client_id` of every token of a local issuer."""

@@ -14,7 +14,7 @@ import jwt
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from artcafe.server.ports import Clock
+from artcafe.server.ports.clock import Clock
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 

@@ -22,7 +22,7 @@ from artcafe.server.identity.jwks import (
     check_url,
     fetch_document,
 )
-from artcafe.server.ports import Clock
+from artcafe.server.ports.clock import Clock
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 

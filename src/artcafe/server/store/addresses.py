@@ -5,15 +5,23 @@
 | TENANTS          | {tenant}            | that it exists                                        |
 | T#{tenant}       | META                | the tenant                                            |
 |                  | MEMBER#{user}       | a member                                              |
+|                  | OWNERS              | changes whenever an owner goes                        |
+|                  | INVITE#{id}         | an open invitation; expires                           |
+|                  | LEGAL#{doc}#{v}     | who accepted a version of one of the operator's texts |
 |                  | AGENT#{agent}       | an agent with its keys                                |
 |                  | FP#{fingerprint}    | which agent has this key: a claim, unique             |
 |                  | CHAN#{channel}      | a channel                                             |
 |                  | USED#{agent}#{fp}   | when a key last logged in                             |
 |                  | SEEN#{agent}        | when an agent was last seen going                     |
+|                  | SPOKEN#{channel}    | when a channel had its last message                   |
+|                  | COUNT#{noun}        | how many agents, or channels, there are               |
 |                  | ONLINE#{process}#n  | who is connected to a server process; expires         |
+|                  | ANSWER#{user}#{key} | what an Idempotency-Key was answered with; expires    |
 | U#{user}         | TENANT#{tenant}     | the same membership, seen from the user               |
+|                  | ANSWER#{user}#{key} | the same, for what is done in no tenant               |
 | CH#{tenant}      | {agent}#{digest}    | a challenge that was answered                         |
 | USE#{tenant}     | {day}#{metric}      | a counter                                             |
+| LOG#{tenant}     | {9…9 - ms}#{id}     | an entry of the audit, the newest first; expires      |
 """
 
 from artcafe.server.domain.ids import AgentId, ChannelId, TenantId, UserId
@@ -24,6 +32,9 @@ AGENTS = "AGENT#"
 CHANNELS = "CHAN#"
 MEMBERS = "MEMBER#"
 MEMBERSHIPS = "TENANT#"
+OWNERS = "OWNERS"
+INVITATIONS = "INVITE#"
+ACCEPTANCES = "LEGAL#"
 ONLINE = "ONLINE#"
 
 
@@ -57,6 +68,16 @@ def membership(of: TenantId) -> str:
     return MEMBERSHIPS + of
 
 
+def invitation(of: str) -> str:
+    """An open invitation."""
+    return INVITATIONS + of
+
+
+def acceptance(document: str, version: str) -> str:
+    """Who accepted a version of a document."""
+    return f"{ACCEPTANCES}{document}#{version}"
+
+
 def agent(of: AgentId) -> str:
     """An agent."""
     return AGENTS + of
@@ -72,6 +93,31 @@ def channel(of: ChannelId) -> str:
     return CHANNELS + of
 
 
+def spoken(of: ChannelId) -> str:
+    """When a channel had its last message."""
+    return f"SPOKEN#{of}"
+
+
+def count(prefix: str) -> str:
+    """How many records there are whose sort keys begin with the prefix."""
+    return f"COUNT#{prefix}"
+
+
+def log(of: TenantId) -> str:
+    """The partition of a tenant's audit."""
+    return f"LOG#{of}"
+
+
+def log_entry(milliseconds: int, entry: str) -> str:
+    """An entry made that long after the epoch: what is newer sorts before."""
+    return f"{9_999_999_999_999 - milliseconds:013d}#{entry}"
+
+
+def answer(of: UserId, digest: str) -> str:
+    """What a user's Idempotency-Key was answered with."""
+    return f"ANSWER#{of}#{digest}"
+
+
 def uses(of: AgentId) -> str:
     """What the last uses of an agent's keys begin with."""
     return f"USED#{of}#"
@@ -85,3 +131,8 @@ def seen(of: AgentId) -> str:
 def online(instance: str) -> str:
     """What the rows of one server process begin with."""
     return f"{ONLINE}{instance}#"
+
+
+def process(sort_key: str) -> str:
+    """The server process whose row this is."""
+    return sort_key.removeprefix(ONLINE).rpartition("#")[0]

@@ -3,13 +3,19 @@
 from collections.abc import Callable
 
 from artcafe.server.domain.agent import Agent
+from artcafe.server.domain.audit import Entry
+from artcafe.server.domain.change import Change, Kind
 from artcafe.server.domain.ids import AgentId, TenantId
-from artcafe.server.ports import Page
+from artcafe.server.domain.listing import Page
 from artcafe.server.store import addresses as at
+from artcafe.server.store.audit import logged
 from artcafe.server.store.item import ABSENT, ANY, Check, Conflict, Delete, Op, Put, Rev
 from artcafe.server.store.table import Stored, Table, data
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
+
+_RECORD, _CLAIMS = 2, 3
+"""Where in the creation of an agent its record and its claims stand."""
 
 
 class AgentTable:
@@ -23,19 +29,28 @@ class AgentTable:
         stored = await self._table.read(at.tenant(tenant), at.agent(agent), Agent)
         return stored.record if stored else None
 
-    async def create(self, agent: Agent) -> None:
-        """Raises conflict when the id or one of the keys is taken, not_found without the tenant."""
+    async def create(self, agent: Agent, limit: int | None, entry: Entry) -> None:
+        """Raises conflict when the id or one of the keys is taken, not_found, quota_exceeded."""
         pk = at.tenant(agent.tenant)
-        try:
-            await self._table.write(
+
+        async def attempt() -> tuple[None, list[Op]]:
+            return None, [
+                await self._table.count(pk, at.AGENTS, 1, limit),
                 Check(pk, at.META),
                 Put(pk, at.agent(agent.id), data(agent), ABSENT),
                 *(_claim(agent, fingerprint) for fingerprint in _fingerprints(agent)),
-            )
+                *logged(entry),
+            ]
+
+        try:
+            await self._table.again(attempt)
         except Conflict as conflict:
             raise _refused(conflict.index) from None
+        await self._changed(agent.tenant, agent.id)
 
-    async def change(self, tenant: TenantId, agent: AgentId, edit: Callable[[Agent], Agent]) -> Agent:
+    async def change(
+        self, tenant: TenantId, agent: AgentId, edit: Callable[[Agent], Agent], entry: Entry
+    ) -> Agent:
         """Apply `edit` to the current record. Raises not_found, conflict."""
         pk = at.tenant(tenant)
 
@@ -46,27 +61,44 @@ class AgentTable:
                 Put(pk, at.agent(agent), data(changed), Rev(stored.rev)),
                 *(_claim(changed, fingerprint) for fingerprint in sorted(after - before)),
                 *(Delete(pk, at.key(fingerprint), ANY) for fingerprint in sorted(before - after)),
+                *logged(entry),
             ]
 
         try:
-            return await self._table.change(pk, at.agent(agent), Agent, steps)
+            changed = await self._table.change(pk, at.agent(agent), Agent, steps)
         except Conflict:
-            raise _refused(2) from None
+            raise _refused(_CLAIMS) from None
+        await self._changed(tenant, agent)
+        return changed
 
-    async def delete(self, tenant: TenantId, agent: AgentId) -> None:
-        """Remove the agent, its claims and what was seen of it. Raises not_found."""
+    async def delete(
+        self, tenant: TenantId, agent: AgentId, check: Callable[[Agent], None], entry: Entry
+    ) -> None:
+        """Remove the agent, its claims and what was seen of it, unless `check` raises. Raises not_found."""
         pk = at.tenant(tenant)
 
-        def steps(stored: Stored[Agent]) -> tuple[Agent, list[Op]]:
-            return stored.record, [
+        async def attempt() -> tuple[None, list[Op]]:
+            stored = await self._table.read(pk, at.agent(agent), Agent)
+            if stored is None:
+                raise ArtcafeError(Code.not_found)
+            check(stored.record)
+            return None, [
+                await self._table.count(pk, at.AGENTS, -1),
                 Delete(pk, at.agent(agent), Rev(stored.rev)),
                 *(Delete(pk, at.key(fingerprint)) for fingerprint in _fingerprints(stored.record)),
+                *logged(entry),
             ]
 
-        await self._table.change(pk, at.agent(agent), Agent, steps)
-        async for item in self._table.items(pk, at.uses(agent)):
-            await self._table.write(Delete(pk, item.sk))
-        await self._table.write(Delete(pk, at.seen(agent)))
+        await self._table.again(attempt, contested=2)
+        try:
+            await self._changed(tenant, agent)
+        finally:  # Nobody deletes it again: what is left now, its next namesake would inherit.
+            async for item in self._table.items(pk, at.uses(agent)):
+                await self._table.write(Delete(pk, item.sk))
+            await self._table.write(Delete(pk, at.seen(agent)))
+
+    async def _changed(self, tenant: TenantId, agent: AgentId) -> None:
+        await self._table.announce(Change(tenant, Kind.agent, agent))
 
     async def list(self, tenant: TenantId, limit: int, cursor: str | None) -> Page[Agent]:
         """A page of agents. Raises bad_request for a cursor that no earlier page gave."""
@@ -74,7 +106,7 @@ class AgentTable:
 
     async def count(self, tenant: TenantId) -> int:
         """How many agents the tenant has."""
-        return sum([1 async for _ in self._table.items(at.tenant(tenant), at.AGENTS)])
+        return await self._table.counted(at.tenant(tenant), at.AGENTS)
 
 
 def _fingerprints(agent: Agent) -> set[str]:
@@ -86,8 +118,8 @@ def _claim(agent: Agent, fingerprint: str) -> Op:
 
 
 def _refused(index: int) -> ArtcafeError:
-    if index == 0:
+    if index < _RECORD:
         return ArtcafeError(Code.not_found, "There is no such tenant.")
-    if index == 1:
+    if index == _RECORD:
         return ArtcafeError(Code.conflict, "There is an agent of this id.")
     return ArtcafeError(Code.conflict, "The key belongs to another agent of this tenant.")

@@ -1,14 +1,14 @@
 """When keys and agents were last seen, and who is connected where."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from msgspec import Struct, convert
 
-from artcafe.server.domain.ids import AgentId, TenantId
+from artcafe.server.domain.ids import AgentId, ChannelId, TenantId
 from artcafe.server.store import addresses as at
-from artcafe.server.store.item import MAX_OPS, Check, Conflict, Delete, Op, Put
+from artcafe.server.store.item import ABSENT, MAX_OPS, Check, Conflict, Delete, Op, Put, Rev
 from artcafe.server.store.table import Table, data
 
 ROW_AGENTS = 1500
@@ -85,17 +85,42 @@ class SightingTable:
             return False
         return True
 
-    async def online(self, tenant: TenantId, besides: str) -> Mapping[AgentId, int]:
-        """Connections per agent, over all processes but the one called `besides`."""
-        own = at.online(besides)
-        counts: Counter[AgentId] = Counter()
+    async def online(self, tenant: TenantId, besides: str) -> Mapping[str, Mapping[AgentId, int]]:
+        """Connections per agent, for each process but the one called `besides`."""
+        processes: dict[str, dict[AgentId, int]] = {}
         async for item in self._table.items(at.tenant(tenant), at.ONLINE):
-            if not item.sk.startswith(own):
-                counts.update(convert(item.data, _Online).agents)
-        return counts
+            process = at.process(item.sk)
+            if process != besides:
+                processes.setdefault(process, {}).update(convert(item.data, _Online).agents)
+        return processes
 
     async def last_seen(self, tenant: TenantId, agents: Sequence[AgentId]) -> Mapping[AgentId, str]:
         """When these agents were last seen going; an agent never seen is missing."""
         pk = at.tenant(tenant)
         found = await asyncio.gather(*(self._table.read(pk, at.seen(agent), _At) for agent in agents))
         return {agent: row.record.at for agent, row in zip(agents, found, strict=True) if row}
+
+    async def spoken(self, tenant: TenantId, channels: Mapping[ChannelId, str]) -> None:
+        """When channels had their last message; an earlier time changes nothing."""
+        for channel, when in channels.items():
+            await self._speak(at.tenant(tenant), channel, when)
+
+    async def _speak(self, pk: str, channel: ChannelId, when: str) -> None:
+        async def attempt() -> tuple[None, list[Op]]:
+            before = await self._table.read(pk, at.spoken(channel), _At)
+            if before and before.record.at >= when:
+                return None, []
+            cond = Rev(before.rev) if before else ABSENT
+            return None, [
+                Put(pk, at.spoken(channel), data(_At(when)), cond),
+                Check(pk, at.channel(channel)),
+            ]
+
+        with suppress(Conflict):  # The channel is gone.
+            await self._table.again(attempt)
+
+    async def last_spoken(self, tenant: TenantId, channels: Sequence[ChannelId]) -> Mapping[ChannelId, str]:
+        """When these channels had their last message; a channel that had none is missing."""
+        pk = at.tenant(tenant)
+        found = await asyncio.gather(*(self._table.read(pk, at.spoken(channel), _At) for channel in channels))
+        return {channel: row.record.at for channel, row in zip(channels, found, strict=True) if row}

@@ -1,14 +1,18 @@
 """Records in an ItemStore: typed, and with the errors that the ports promise."""
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from artcafe.server.ports import Page
+from artcafe.server.domain.change import Change
+from artcafe.server.domain.listing import Page
+from artcafe.server.store import addresses as at
 from artcafe.server.store.item import (
+    ABSENT,
+    Cond,
     Conflict,
     InvalidCursor,
     InvalidKey,
@@ -16,6 +20,8 @@ from artcafe.server.store.item import (
     Item,
     ItemStore,
     Op,
+    Put,
+    Rev,
     StoreUnavailable,
     TooLarge,
 )
@@ -23,9 +29,16 @@ from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
 R = TypeVar("R", bound=msgspec.Struct)
+T = TypeVar("T")
 
 TRIES = 50
 """How often a change is tried again because somebody else was faster."""
+
+
+class Counted(msgspec.Struct):
+    """How many there are."""
+
+    n: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +74,19 @@ def translated() -> Iterator[None]:
         raise ArtcafeError(Code.validation_failed, f"{error}") from error
 
 
-class Table:
-    """Typed reads and writes over an ItemStore."""
+Announce = Callable[[Change], Awaitable[None]]
 
-    def __init__(self, store: ItemStore) -> None:
+
+async def _to_nobody(_: Change) -> None:
+    """Where nobody holds in memory what is stored."""
+
+
+class Table:
+    """Typed reads and writes over an ItemStore. `announce` is told what was changed, after the commit."""
+
+    def __init__(self, store: ItemStore, announce: Announce = _to_nobody) -> None:
         self.store = store
+        self.announce = announce
 
     async def read(self, pk: str, sk: str, kind: type[R]) -> Stored[R] | None:
         """One record, or None."""
@@ -86,19 +107,54 @@ class Table:
         The first of the operations is the one on the record itself; a Conflict of another one is
         the caller's. Raises not_found.
         """
-        for _ in range(TRIES):
+
+        async def attempt() -> tuple[R, Sequence[Op]]:
             stored = await self.read(pk, sk, kind)
             if stored is None:
                 raise ArtcafeError(Code.not_found)
-            record, ops = steps(stored)
+            return steps(stored)
+
+        return await self.again(attempt)
+
+    async def again(self, attempt: Callable[[], Awaitable[tuple[T, Sequence[Op]]]], contested: int = 1) -> T:
+        """Write what `attempt` makes, made anew as long as somebody else is faster.
+
+        The first `contested` of its operations are those that others compete for; a Conflict of a
+        later one is the caller's.
+        """
+        for _ in range(TRIES):
+            result, ops = await attempt()
             try:
                 await self.write(*ops)
             except Conflict as conflict:
-                if conflict.index > 0:
+                if conflict.index >= contested:
                     raise
             else:
-                return record
+                return result
         raise ArtcafeError(Code.unavailable, "Too many changes at once; try again.")
+
+    async def count(self, pk: str, prefix: str, step: int, limit: int | None = None) -> Op:
+        """The operation that counts one record more, or less, of those with this prefix.
+
+        Raises quota_exceeded when there are `limit` of them. It conflicts with every other one of its
+        kind: whoever writes it makes it anew then.
+        """
+        before, cond = await self._counted(pk, prefix)
+        if limit is not None and before + step > limit:
+            raise ArtcafeError(Code.quota_exceeded, f"The plan has {limit} of them.")
+        return Put(pk, at.count(prefix), data(Counted(before + step)), cond)
+
+    async def counted(self, pk: str, prefix: str) -> int:
+        """How many records there are with this prefix."""
+        return (await self._counted(pk, prefix))[0]
+
+    async def _counted(self, pk: str, prefix: str) -> tuple[int, Cond]:
+        """How many there are, and what nobody may have changed meanwhile. What was never counted is
+        counted once."""
+        stored = await self.read(pk, at.count(prefix), Counted)
+        if stored is not None:
+            return stored.record.n, Rev(stored.rev)
+        return sum([1 async for _ in self.items(pk, prefix)]), ABSENT
 
     async def page(self, pk: str, prefix: str, kind: type[R], limit: int, cursor: str | None) -> Page[R]:
         """A page of records."""

@@ -34,6 +34,12 @@ class UsageTable:
                 found[day] = {name.removeprefix(f"{day}#"): amount for name, amount in counters.items()}
         return found
 
+    async def metrics(self, tenant: TenantId, day: str, prefix: str) -> Mapping[str, int]:
+        """The metrics of one day, or of another word, whose names begin with the prefix."""
+        with translated():
+            counters = await self._table.store.counters(at.usage(tenant), f"{day}#{prefix}")
+        return {name.removeprefix(f"{day}#"): amount for name, amount in counters.items()}
+
 
 def _days(first: date, last: date) -> list[str]:
     return [f"{first + timedelta(days=offset)}" for offset in range((last - first).days + 1)]

@@ -1,0 +1,113 @@
+"""`artcafe invitations`: how people come in whose name at the token issuer nobody knows yet."""
+
+import sys
+
+import click
+
+from artcafe.cli.connection import Connection, signs_in
+from artcafe.cli.members import ROLES
+from artcafe.cli.parameters import given
+from artcafe.cli.session import ask, tenant_of
+from artcafe.cli.table import print_record, print_rows
+from artcafe.cli.text import json_option, plain, print_json
+from artcafe.client.rest import Json, Rest
+
+_COLUMNS = {"ID": "id", "EMAIL": "email", "ROLE": "role", "BY": "created_by", "EXPIRES": "expires_at"}
+
+
+@click.group()
+def invitations() -> None:
+    """Invitations: whoever brings the token becomes a member, once.
+
+    \b
+    Examples:
+      artcafe invitations create --role admin --email ada@acme.example
+      artcafe invitations accept acme.0f8fad5b.p5sL3bq0
+    """
+
+
+@invitations.command()
+@click.option("--role", type=click.Choice(ROLES), default="member", show_default=True)
+@click.option("--email", help="Whom it is for; a note, which binds nobody.")
+@click.option(
+    "--days", "expires_in_days", type=click.IntRange(1, 30), help="How long it is good. [default: 7]"
+)
+@json_option
+@signs_in
+def create(
+    connection: Connection, role: str, email: str | None, expires_in_days: int | None, *, as_json: bool
+) -> None:
+    """Make an invitation, and print its token: give it to the person it is for.
+
+    \b
+    Examples:
+      artcafe invitations create
+      artcafe invitations create --role admin --email ada@acme.example --days 2
+    """
+
+    async def create_one(rest: Rest) -> Json:
+        fields = given({"role": role, "email": email, "expires_in_days": expires_in_days})
+        return await rest.create_invitation(await tenant_of(connection, rest), **fields)
+
+    made = ask(connection, create_one)
+    if as_json:
+        print_json(made)
+        return
+    print_record(made["invitation"])
+    click.echo("\nThe token is shown this once; whoever has it comes in:\n", err=True)
+    click.echo(plain(str(made["token"])))
+
+
+@invitations.command("list")
+@json_option
+@signs_in
+def list_invitations(connection: Connection, *, as_json: bool) -> None:
+    """List the invitations that stand open.
+
+    \b
+    Examples:
+      artcafe invitations list --tenant acme
+    """
+
+    async def found(rest: Rest) -> list[Json]:
+        return await rest.invitations(await tenant_of(connection, rest))
+
+    print_rows(_COLUMNS, ask(connection, found), as_json=as_json, empty="No invitation stands open.")
+
+
+@invitations.command()
+@click.argument("invitation")
+@json_option
+@signs_in
+def revoke(connection: Connection, invitation: str, *, as_json: bool) -> None:
+    """Withdraw an invitation, by its id.
+
+    \b
+    Examples:
+      artcafe invitations revoke 0f8fad5bd9cb469fa16570867728950e
+    """
+
+    async def revoked(rest: Rest) -> None:
+        await rest.revoke_invitation(await tenant_of(connection, rest), invitation)
+
+    ask(connection, revoked)
+    if as_json:
+        print_json({"id": invitation, "deleted": True})
+    else:
+        click.echo(f"The invitation {plain(invitation)} is withdrawn.")
+
+
+@invitations.command()
+@click.argument("invitation", metavar="INVITATION|-")
+@json_option
+@signs_in
+def accept(connection: Connection, invitation: str, *, as_json: bool) -> None:
+    """Become a member by an invitation's token; `-` reads it from standard input.
+
+    \b
+    Examples:
+      artcafe invitations accept acme.0f8fad5b.p5sL3bq0
+      pbpaste | artcafe invitations accept -
+    """
+    token = sys.stdin.read().strip() if invitation == "-" else invitation
+    print_record(ask(connection, lambda rest: rest.accept_invitation(token)), as_json=as_json)

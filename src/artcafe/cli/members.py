@@ -1,0 +1,112 @@
+"""`artcafe members`: the humans of a tenant."""
+
+import click
+
+from artcafe.cli.connection import Connection, signs_in
+from artcafe.cli.parameters import given
+from artcafe.cli.session import ask, tenant_of
+from artcafe.cli.table import print_record, print_rows
+from artcafe.cli.text import json_option, plain, print_json
+from artcafe.client.rest import Json, Rest
+
+_COLUMNS = {"USER": "user_id", "EMAIL": "email", "ROLE": "role", "JOINED": "joined_date", "ACTIVE": "active"}
+
+ROLES = ("viewer", "member", "admin", "owner")
+
+
+@click.group()
+def members() -> None:
+    """Members: humans with a role. Viewers look, members manage agents and channels, admins manage
+    people and read the audit, owners own.
+
+    \b
+    Examples:
+      artcafe members list --tenant acme
+      artcafe members add 8f1c2f4e --role admin --email ada@acme.example
+      artcafe members update 8f1c2f4e --role member
+    """
+
+
+@members.command("list")
+@json_option
+@signs_in
+def list_members(connection: Connection, *, as_json: bool) -> None:
+    """List everybody in the tenant.
+
+    \b
+    Examples:
+      artcafe members list
+      artcafe members list --tenant acme --json | jq -r '.[].email'
+    """
+
+    async def found(rest: Rest) -> list[Json]:
+        return await rest.members(await tenant_of(connection, rest))
+
+    print_rows(_COLUMNS, ask(connection, found), as_json=as_json, empty="Nobody is here.")
+
+
+@members.command()
+@click.argument("user")
+@click.option("--role", type=click.Choice(ROLES), default="member", show_default=True)
+@click.option("--email", help="For people to read.")
+@json_option
+@signs_in
+def add(connection: Connection, user: str, role: str, email: str | None, *, as_json: bool) -> None:
+    """Add a user, by the name that the token issuer has for it (the token's `sub`).
+
+    Somebody whose name you do not know comes by an invitation.
+
+    \b
+    Examples:
+      artcafe members add 8f1c2f4e --role admin --email ada@acme.example
+      artcafe invitations create --role admin
+    """
+
+    async def added(rest: Rest) -> Json:
+        fields = given({"user_id": user, "role": role, "email": email})
+        return await rest.add_member(await tenant_of(connection, rest), **fields)
+
+    print_record(ask(connection, added), as_json=as_json)
+
+
+@members.command()
+@click.argument("user")
+@click.option("--role", type=click.Choice(ROLES), required=True)
+@click.option("--email", help="For people to read.")
+@json_option
+@signs_in
+def update(connection: Connection, user: str, role: str, email: str | None, *, as_json: bool) -> None:
+    """Give a member another role; open dashboards feel it within a second.
+
+    \b
+    Examples:
+      artcafe members update 8f1c2f4e --role viewer
+    """
+
+    async def changed(rest: Rest) -> Json:
+        fields = given({"role": role, "email": email})
+        return await rest.change_member(await tenant_of(connection, rest), user, **fields)
+
+    print_record(ask(connection, changed), as_json=as_json)
+
+
+@members.command()
+@click.argument("user")
+@json_option
+@signs_in
+def remove(connection: Connection, user: str, *, as_json: bool) -> None:
+    """Remove a member, or leave yourself. The last owner stays.
+
+    \b
+    Examples:
+      artcafe members remove 8f1c2f4e
+    """
+
+    async def removed(rest: Rest) -> None:
+        await rest.remove_member(await tenant_of(connection, rest), user)
+
+    ask(connection, removed)
+    if as_json:
+        print_json({"user_id": user, "deleted": True})
+    else:
+        click.echo(f"{plain(user)} is no member any more.")

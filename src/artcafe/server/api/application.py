@@ -1,0 +1,47 @@
+"""The REST API as one application: its rooms, its errors, its description."""
+
+from collections.abc import Callable
+
+from fastapi import FastAPI
+
+from artcafe.server.api import (
+    agents,
+    audit,
+    channels,
+    docs,
+    errors,
+    health,
+    invitations,
+    legal,
+    local,
+    login,
+    members,
+    openapi,
+    tenants,
+    usage,
+)
+from artcafe.server.api.deps import UseCases
+from artcafe.server.api.limits import BodyLimit
+from artcafe.server.api.request_ids import RequestIds
+
+
+def create_app(cases: UseCases, max_body_bytes: int, new_id: Callable[[], str]) -> FastAPI:
+    """The REST API over some use cases; `new_id` makes request ids."""
+    app = FastAPI(
+        title="ArtCafe PubSub",
+        description="Humans manage tenants, agents and channels. Agents talk over WebSockets.",
+        version=cases.version,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=openapi.operation_id,
+    )
+    app.state.use_cases = cases
+    errors.install(app)
+    app.add_middleware(BodyLimit, limit=max_body_bytes)
+    app.add_middleware(RequestIds, new_id=new_id)
+    rooms = (health, docs, tenants, members, invitations, legal, login, agents, channels, usage, audit, local)
+    for room in rooms:
+        app.include_router(room.router)
+    openapi.install(app)
+    return app

@@ -1,0 +1,83 @@
+"""The audit over REST."""
+
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from artcafe.server.api.deps import Cases, CurrentHuman
+from artcafe.server.api.pages import Limit, NextToken
+from artcafe.server.domain.audit import Entry
+
+router = APIRouter(prefix="/api/v1/audit", tags=["audit"])
+
+Actor = Annotated[str | None, Query(max_length=255, description="Only changes by this user.")]
+Action = Annotated[
+    str | None, Query(max_length=64, description="Only changes of this kind.", examples=["agent.update"])
+]
+Target = Annotated[
+    str | None, Query(max_length=255, description="Only changes of this.", examples=["planner"])
+]
+
+
+class EntryView(BaseModel):
+    """One change: who made it, to what, and which fields were set."""
+
+    id: Annotated[str, Field(examples=["0f8fad5bd9cb469fa16570867728950e"])]
+    at: str
+    actor: str
+    email: str
+    action: Annotated[str, Field(examples=["agent.update"])]
+    target: Annotated[str, Field(examples=["planner"])]
+    fields: Annotated[list[str], Field(examples=[["description"]])]
+    remote: str
+    request_id: str
+
+    @classmethod
+    def of(cls, entry: Entry) -> "EntryView":
+        """What who reads the audit sees of an entry."""
+        return cls(
+            id=entry.id,
+            at=entry.at,
+            actor=entry.actor,
+            email=entry.email,
+            action=entry.action,
+            target=entry.target,
+            fields=entry.fields,
+            remote=entry.remote,
+            request_id=entry.request,
+        )
+
+
+class EntryList(BaseModel):
+    """A page of entries; the end is reached when `next_token` is null."""
+
+    entries: list[EntryView]
+    next_token: str | None
+
+
+@router.get("")
+async def list_audit(
+    cases: Cases,
+    human: CurrentHuman,
+    limit: Limit = 50,
+    next_token: NextToken = None,
+    actor: Actor = None,
+    action: Action = None,
+    target: Target = None,
+) -> EntryList:
+    """List who changed what, the newest first. With a filter a page may be short and have a next one."""
+    asked = "audit " + msgspec.json.encode((actor, action, target)).decode()
+    page = await cases.audit.list(
+        human,
+        limit,
+        cases.pages.open(human.tenant, asked, next_token),
+        actor=actor,
+        action=action,
+        target=target,
+    )
+    return EntryList(
+        entries=[EntryView.of(entry) for entry in page.items],
+        next_token=cases.pages.seal(human.tenant, asked, page.cursor),
+    )

@@ -1,0 +1,125 @@
+"""Invitations over REST."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, Field
+
+from artcafe.server.api.deps import Cases, CurrentUser, NamedHuman
+from artcafe.server.api.etags import set_tag
+from artcafe.server.api.fields import Email
+from artcafe.server.api.members import MemberView
+from artcafe.server.api.once import CreateOnce
+from artcafe.server.api.pages import Limit, NextToken
+from artcafe.server.domain.ids import PATTERN
+from artcafe.server.domain.invitation import MAX_DAYS, Invitation
+from artcafe.server.domain.tenant import Role
+
+router = APIRouter(prefix="/api/v1", tags=["invitations"])
+
+_TOKEN = "acme.0f8fad5bd9cb469fa16570867728950e.p5sL3bq0uYk1hT8rJ2mXcV7wZ4nGdQ9eA6fKiOyBtRs"
+
+InvitationId = Annotated[str, Field(pattern=PATTERN, examples=["0f8fad5bd9cb469fa16570867728950e"])]
+Secret = Annotated[str, Field(min_length=1, max_length=256, examples=[_TOKEN])]
+
+
+class NewInvitation(BaseModel):
+    """Whom to invite. The email is a note for people: whoever brings the token is let in."""
+
+    email: Email | None = None
+    role: Role = Role.member
+    expires_in_days: Annotated[int, Field(ge=1, le=MAX_DAYS)] = 7
+
+
+class InvitationView(BaseModel):
+    """An open invitation."""
+
+    id: InvitationId
+    email: str | None
+    role: Role
+    created_by: str
+    created_at: str
+    expires_at: str
+
+    @classmethod
+    def of(cls, invitation: Invitation) -> "InvitationView":
+        """What who manages members sees of it: all but the digest."""
+        return cls(
+            id=invitation.id,
+            email=invitation.email or None,
+            role=invitation.role,
+            created_by=invitation.created_by,
+            created_at=invitation.created_at,
+            expires_at=invitation.expires_at,
+        )
+
+
+class InvitationCreated(BaseModel):
+    """The token opens the tenant once. It is shown here and never again."""
+
+    invitation: InvitationView
+    token: Secret
+    success: bool = True
+
+
+class InvitationList(BaseModel):
+    """A page of open invitations; the end is reached when `next_token` is null."""
+
+    invitations: list[InvitationView]
+    next_token: str | None
+
+
+class InvitationToken(BaseModel):
+    """What an invited human brings."""
+
+    token: Secret
+
+
+class Joined(MemberView):
+    """The member one became, and of which tenant."""
+
+    tenant_id: str
+
+
+@router.post("/tenants/{tenant_id}/invitations", status_code=201)
+async def create_invitation(
+    body: NewInvitation, cases: Cases, human: NamedHuman, response: Response, once: CreateOnce
+) -> InvitationCreated:
+    """Invite somebody into the tenant."""
+
+    async def create() -> InvitationCreated:
+        invitation, token = await cases.invitations.create(
+            human, body.role, body.email or "", body.expires_in_days
+        )
+        return InvitationCreated(invitation=InvitationView.of(invitation), token=f"{token}")
+
+    return await once(human, body, response, InvitationCreated, create)
+
+
+@router.get("/tenants/{tenant_id}/invitations")
+async def list_invitations(
+    cases: Cases, human: NamedHuman, limit: Limit = 50, next_token: NextToken = None
+) -> InvitationList:
+    """List the open invitations, by id."""
+    cursor = cases.pages.open(human.tenant, "invitations", next_token)
+    page = await cases.invitations.list(human, limit, cursor)
+    return InvitationList(
+        invitations=[InvitationView.of(invitation) for invitation in page.items],
+        next_token=cases.pages.seal(human.tenant, "invitations", page.cursor),
+    )
+
+
+@router.delete("/tenants/{tenant_id}/invitations/{invitation_id}", status_code=204)
+async def delete_invitation(invitation_id: InvitationId, cases: Cases, human: NamedHuman) -> None:
+    """Withdraw an invitation."""
+    await cases.invitations.delete(human, invitation_id)
+
+
+@router.post("/invitations/accept")
+async def accept_invitation(
+    body: InvitationToken, cases: Cases, user: CurrentUser, response: Response
+) -> Joined:
+    """Become a member by an invitation's token."""
+    member = await cases.invitations.accept(user, body.token)
+    set_tag(response, member)
+    return Joined(tenant_id=member.tenant, **MemberView.of(member).model_dump())

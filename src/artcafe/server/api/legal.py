@@ -1,0 +1,105 @@
+"""The operator's documents over REST: which there are, and which were accepted."""
+
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from artcafe.server.api.deps import Cases, NamedHuman
+from artcafe.server.api.pages import Limit, NextToken
+from artcafe.server.domain.legal import VERSION_PATTERN, Acceptance, Document, Edition
+
+router = APIRouter(prefix="/api/v1", tags=["legal"])
+
+Version = Annotated[str, Field(pattern=VERSION_PATTERN, examples=["2026-01-31"])]
+Url = Annotated[str, Field(examples=["https://example.com/terms"])]
+
+
+class Versions(BaseModel):
+    """The versions of the operator's documents that the caller accepts."""
+
+    terms_version: Version | None = None
+    privacy_version: Version | None = None
+
+    def versions(self) -> dict[Document, str]:
+        """Those that were given."""
+        given = {Document.terms: self.terms_version, Document.privacy: self.privacy_version}
+        return {document: version for document, version in given.items() if version is not None}
+
+
+class EditionView(BaseModel):
+    """A document's current version, and where it can be read."""
+
+    version: Version
+    url: Url | None
+
+    @classmethod
+    def of(cls, edition: Edition | None) -> "EditionView | None":
+        """What everybody sees of a document; None where there is none."""
+        return None if edition is None else cls(version=edition.version, url=edition.url)
+
+
+class Published(BaseModel):
+    """What the operator publishes; null is not published, and nothing to accept."""
+
+    terms: EditionView | None
+    privacy: EditionView | None
+
+
+class AcceptanceView(BaseModel):
+    """Who accepted a version for the tenant, when, and from which address."""
+
+    document: Document
+    version: Version
+    user_id: str
+    email: str
+    accepted_at: str
+    remote: str
+
+    @classmethod
+    def of(cls, acceptance: Acceptance) -> "AcceptanceView":
+        """What members see of an acceptance."""
+        return cls(
+            document=acceptance.document,
+            version=acceptance.version,
+            user_id=acceptance.user,
+            email=acceptance.email,
+            accepted_at=acceptance.at,
+            remote=acceptance.remote,
+        )
+
+
+class AcceptanceList(BaseModel):
+    """A page of acceptances; the end is reached when `next_token` is null."""
+
+    acceptances: list[AcceptanceView]
+    next_token: str | None
+
+
+@router.get("/legal/versions")
+async def legal_versions(cases: Cases) -> Published:
+    """Show the documents that are accepted by making a tenant."""
+    published = cases.legal.published
+    return Published(
+        terms=EditionView.of(published.get(Document.terms)),
+        privacy=EditionView.of(published.get(Document.privacy)),
+    )
+
+
+@router.get("/tenants/{tenant_id}/legal")
+async def list_acceptances(
+    cases: Cases, human: NamedHuman, limit: Limit = 50, next_token: NextToken = None
+) -> AcceptanceList:
+    """List what was accepted for the tenant, by document and version."""
+    page = await cases.legal.list(human, limit, cases.pages.open(human.tenant, "legal", next_token))
+    return AcceptanceList(
+        acceptances=[AcceptanceView.of(acceptance) for acceptance in page.items],
+        next_token=cases.pages.seal(human.tenant, "legal", page.cursor),
+    )
+
+
+@router.post("/tenants/{tenant_id}/legal")
+async def accept_documents(body: Versions, cases: Cases, human: NamedHuman) -> AcceptanceList:
+    """Accept current versions for the tenant. Of each version the first acceptance counts, and is given."""
+    accepted = await cases.legal.accept(human, body.versions())
+    return AcceptanceList(acceptances=[AcceptanceView.of(one) for one in accepted], next_token=None)

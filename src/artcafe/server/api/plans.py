@@ -1,0 +1,29 @@
+"""What a plan has, as clients read it."""
+
+from pydantic import BaseModel
+
+from artcafe.server.domain.plan import Plan
+
+
+class Limits(BaseModel):
+    """What the plan has; null is unlimited. Daily figures are a thirtieth of the month."""
+
+    max_agents: int | None
+    max_channels: int | None
+    max_messages_per_day: int | None
+    max_api_calls_per_day: int | None
+    max_storage_bytes: int | None
+    concurrent_connections: int | None
+
+    @classmethod
+    def of(cls, plan: Plan) -> "Limits":
+        """A plan's limits in the shape that clients read."""
+        monthly, per_minute = plan.messages_per_month, plan.api_calls_per_minute
+        return cls(
+            max_agents=plan.agents,
+            max_channels=plan.channels,
+            max_messages_per_day=None if monthly is None else monthly // 30,
+            max_api_calls_per_day=None if per_minute is None else per_minute * 60 * 24,
+            max_storage_bytes=None,
+            concurrent_connections=plan.connections,
+        )

@@ -1,0 +1,51 @@
+"""Which errors an operation gives, read from its description: what it takes is what can be wrong with it."""
+
+from typing import Any
+
+from artcafe.wire.codes import Code
+
+_OWN = {
+    "create_agent": {Code.quota_exceeded, Code.invalid_subject},
+    "update_agent": {Code.invalid_subject},
+    "add_key": {Code.quota_exceeded},
+    "list_agents": {Code.quota_exceeded},
+    "list_channels": {Code.quota_exceeded},
+    "create_channel": {Code.quota_exceeded, Code.invalid_subject},
+    "update_channel": {Code.invalid_subject},
+    "publish_message": {Code.invalid_subject},
+    "verify_challenge": {Code.unauthorized},
+    "accept_invitation": {Code.not_found},
+    "configuration": {Code.not_found},
+    "jwks": {Code.not_found},
+    "token": {Code.unauthorized, Code.not_found, Code.unavailable},
+}
+"""What only these operations can say, by the name of the function."""
+
+_PROBES = ("/livez", "/readyz", "/health")
+
+
+def refusals(operation: dict[str, Any], path: str, method: str) -> set[Code]:
+    """The codes with which this operation may answer. Probes have answers of their own and give none."""
+    if path in _PROBES:
+        return set()
+    codes = {Code.internal, *_OWN.get(operation["operationId"], ())}
+    parameters = {parameter["name"].lower() for parameter in operation.get("parameters", ())}
+    if path.startswith("/api/"):
+        codes.add(Code.unavailable)
+    if "requestBody" in operation:
+        codes |= {Code.bad_request, Code.too_large, Code.validation_failed}
+    if parameters:
+        codes |= {Code.bad_request, Code.validation_failed}
+    if "security" in operation:
+        codes |= {Code.unauthorized, Code.token_expired}
+        if method != "get":
+            codes.add(Code.conflict)
+    if parameters & {"tenant_id", "x-tenant-id"}:
+        codes |= {Code.forbidden, Code.rate_limited}
+    if "{" in path:
+        codes.add(Code.not_found)
+    if "if-match" in parameters:
+        codes.add(Code.precondition_failed)
+    if "idempotency-key" in parameters:
+        codes.add(Code.idempotency_mismatch)
+    return codes

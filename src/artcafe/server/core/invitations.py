@@ -1,0 +1,95 @@
+"""Invitations: how somebody becomes a member without being known beforehand."""
+
+from collections.abc import Callable, Iterable
+
+from artcafe.server.domain.access import LADDER, Action, require
+from artcafe.server.domain.audit import Entry, entry
+from artcafe.server.domain.invitation import SECRET_BYTES, Invitation, Token, new_token, read_token
+from artcafe.server.domain.listing import Page
+from artcafe.server.domain.principal import Human, User
+from artcafe.server.domain.tenant import Member, Role, changed_member
+from artcafe.server.ports.clock import Clock
+from artcafe.server.ports.records import InvitationRecords
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.times import rfc3339
+
+_DAY = 86_400
+
+
+class Invitations:
+    """Invite, withdraw, accept. A token is shown once and good once; only its digest is stored."""
+
+    def __init__(
+        self,
+        *,
+        records: InvitationRecords,
+        clock: Clock,
+        new_id: Callable[[], str],
+        random: Callable[[int], bytes],
+    ) -> None:
+        self._records = records
+        self._clock = clock
+        self._new_id = new_id
+        self._random = random
+
+    async def create(self, human: Human, role: Role, email: str, days: int) -> tuple[Invitation, Token]:
+        """A new invitation, and its token. Raises not_found; only an owner invites owners."""
+        require(human, Action.manage_members)
+        if role is Role.owner and human.role is not Role.owner:
+            raise ArtcafeError(Code.forbidden, "Only an owner invites an owner.")
+        now = int(self._clock.now())
+        token = new_token(human.tenant, self._new_id(), self._random(SECRET_BYTES))
+        invitation = Invitation(
+            id=token.id,
+            tenant=human.tenant,
+            role=role,
+            email=email,
+            created_by=human.user,
+            created_at=rfc3339(now),
+            expires_at=rfc3339(now + days * _DAY),
+            digest=token.digest,
+        )
+        done = self._entry(human, "invitation.create", token.id, ["role", "email"] if email else ["role"])
+        await self._records.create(invitation, done)
+        return invitation, token
+
+    async def list(self, human: Human, limit: int, cursor: str | None) -> Page[Invitation]:
+        """A page of the open invitations, by id."""
+        require(human, Action.manage_members)
+        return await self._records.list(human.tenant, limit, cursor)
+
+    async def delete(self, human: Human, invitation: str) -> None:
+        """Withdraw an invitation. Raises not_found."""
+        require(human, Action.manage_members)
+        done = self._entry(human, "invitation.delete", invitation)
+        await self._records.delete(human.tenant, invitation, done)
+
+    async def accept(self, user: User, text: str) -> Member:
+        """Become what the token's invitation says, once.
+
+        A token that is unknown, used, expired or wrong raises not_found in the same words; conflict when
+        the user is a member who may do as much already, and then the invitation stays.
+        """
+        token = read_token(text)
+        if token is None:
+            raise ArtcafeError(Code.not_found)
+        human = Human(token.tenant, user.id, Role.viewer, user.email, user.remote, user.request)
+        done = self._entry(human, "invitation.accept", token.id)
+
+        def join(invitation: Invitation, known: Member | None) -> Member:
+            if not token.opens(invitation):
+                raise ArtcafeError(Code.not_found)
+            role = invitation.role
+            if known is None:
+                return Member(
+                    tenant=token.tenant, user=user.id, role=role, email=user.email, joined_at=done.at
+                )
+            if LADDER.index(role) <= LADDER.index(known.role):
+                raise ArtcafeError(Code.conflict, f"You are a member already, as {known.role}.")
+            return changed_member(known, role, user.email)
+
+        return await self._records.accept(token.tenant, token.id, user.id, join, done)
+
+    def _entry(self, human: Human, action: str, invitation: str, fields: Iterable[str] = ()) -> Entry:
+        return entry(human, action, invitation, fields, at=rfc3339(self._clock.now()), new=self._new_id())

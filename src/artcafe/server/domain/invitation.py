@@ -1,0 +1,69 @@
+"""An invitation: whoever brings its token becomes a member, once."""
+
+import base64
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass
+
+from msgspec import Struct
+
+from artcafe.server.domain.ids import TenantId
+from artcafe.server.domain.tenant import Role
+
+SECRET_BYTES = 32
+"""How much chance is in a token."""
+
+MAX_DAYS = 30
+"""How long an invitation stands open at most."""
+
+_TOKEN = re.compile(r"([A-Za-z0-9_-]{1,63})\.([A-Za-z0-9_-]{1,63})\.([A-Za-z0-9_-]{43})")
+
+
+class Invitation(Struct, frozen=True, kw_only=True):
+    """An open invitation into a tenant. The email is for people to read: it binds nobody.
+
+    `digest` is the SHA-256 of the secret, in hexadecimal; the secret itself is kept nowhere. Times are
+    RFC 3339, in whole seconds.
+    """
+
+    id: str
+    tenant: TenantId
+    role: Role
+    email: str = ""
+    created_by: str
+    created_at: str
+    expires_at: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What an invited human brings: `{tenant}.{id}.{secret}`."""
+
+    tenant: TenantId
+    id: str
+    secret: str
+
+    def __str__(self) -> str:
+        return f"{self.tenant}.{self.id}.{self.secret}"
+
+    @property
+    def digest(self) -> str:
+        """What is stored of the secret."""
+        return hashlib.sha256(self.secret.encode()).hexdigest()
+
+    def opens(self, invitation: Invitation) -> bool:
+        """Whether the secret is the invitation's; constant time."""
+        return hmac.compare_digest(self.digest, invitation.digest)
+
+
+def new_token(tenant: TenantId, invitation: str, chance: bytes) -> Token:
+    """The token of a new invitation, from SECRET_BYTES of chance."""
+    return Token(tenant, invitation, base64.urlsafe_b64encode(chance).decode().rstrip("="))
+
+
+def read_token(text: str) -> Token | None:
+    """A token as it was given out; None for any other text."""
+    found = _TOKEN.fullmatch(text)
+    return Token(TenantId(found[1]), found[2], found[3]) if found else None

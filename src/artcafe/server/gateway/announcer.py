@@ -1,0 +1,126 @@
+"""Tells who is online: one task of the gateway, woken by whoever comes and goes."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from artcafe.server.core.presence import Presence
+from artcafe.server.domain.ids import PLATFORM_SENDER, AgentId, TenantId
+from artcafe.server.ports.bus import Bus
+from artcafe.server.ports.clock import Clock
+from artcafe.server.ports.records import Directory
+from artcafe.wire import frames
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.subjects import to_bus
+from artcafe.wire.times import rfc3339
+
+LOG = logging.getLogger("artcafe.gateway")
+
+GATHER_SECONDS = 0.05
+"""How long changes are gathered before they are announced together."""
+
+SHARE = 4
+"""After an announcement that took a while it rests this many times as long: many who come at once are
+told in few, large steps."""
+
+IDLE_SECONDS = 1.0
+"""How often it looks whether something is about to expire, or failed and is due again."""
+
+TELL_SECONDS = 2.0
+"""How long one tenant's bus may keep the other tenants waiting."""
+
+FAREWELL_SECONDS = 3.0
+"""How long the last announcement may take."""
+
+
+class Announcer:
+    """Announces the presence of this process, and publishes on `presence.{agent}` what follows from it."""
+
+    def __init__(
+        self,
+        presence: Presence,
+        directory: Directory,
+        bus: Bus,
+        clock: Clock,
+        new_message_id: Callable[[], str],
+    ) -> None:
+        self._presence = presence
+        self._directory = directory
+        self._bus = bus
+        self._clock = clock
+        self._new_message_id = new_message_id
+        self._changed = asyncio.Event()
+
+    def wake(self) -> None:
+        """Somebody came or went."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Announce until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                async with asyncio.timeout(IDLE_SECONDS):
+                    await self._changed.wait()
+            except TimeoutError:
+                pass  # What is about to expire wakes nobody.
+            else:
+                await asyncio.sleep(GATHER_SECONDS)
+            self._changed.clear()
+            began = loop.time()
+            done = await self.announce()
+            await asyncio.sleep(SHARE * (loop.time() - began) if done else IDLE_SECONDS)
+
+    async def finish(self) -> None:
+        """Announce for the last time. Where the bus does not answer, the rows are written at least."""
+        try:
+            async with asyncio.timeout(FAREWELL_SECONDS):
+                done = await self.announce()
+        except TimeoutError:
+            done = False
+        if not done:
+            try:
+                await self._presence.announce()
+            except ArtcafeError as error:
+                LOG.error("who was online here is believed for a while: %s", error)
+
+    async def announce(self) -> bool:
+        """Announce what changed; whether all of it could be told. What could not is due again."""
+        try:
+            await self._presence.announce(self.tell)
+        except ArtcafeError as error:
+            LOG.warning("who is online is not told now: %s", error)
+            return False
+        except Exception:
+            # Supervision: this task outlives a fault, or nobody would be announced any more.
+            LOG.exception("fault in an announcement")
+            return False
+        return True
+
+    async def tell(self, tenant: TenantId, news: Mapping[AgentId, bool]) -> None:
+        """Publish who came and went (presence.Tell). Nothing happens when the tenant is gone."""
+        record = await self._directory.tenant(tenant)
+        if record is None:
+            return
+        try:
+            async with asyncio.timeout(TELL_SECONDS):
+                link = await self._bus.link(record)
+                try:
+                    for agent, online in news.items():
+                        link.publish(to_bus(PLATFORM_SENDER, f"presence.{agent}"), self._event(agent, online))
+                    await link.flush()
+                finally:
+                    self._bus.release(tenant)
+        except TimeoutError:
+            raise ArtcafeError(Code.unavailable, "The bus does not answer.") from None
+
+    def _event(self, agent: AgentId, online: bool) -> bytes:
+        at = rfc3339(self._clock.now())
+        data = {"agent_id": agent, "status": "online" if online else "offline", "timestamp": at}
+        envelope = frames.Envelope(
+            id=self._new_message_id(), timestamp=at, data=msgspec.Raw(frames.encode(data))
+        )
+        return frames.encode(envelope)

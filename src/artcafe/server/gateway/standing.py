@@ -1,0 +1,118 @@
+"""What clients may do as things are now, and how who is connected gets to feel a change of it."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from artcafe.server.core.login import Login
+from artcafe.server.domain.access import Rights
+from artcafe.server.domain.change import Change, Kind
+from artcafe.server.domain.policy import Policy
+from artcafe.server.domain.principal import AgentPrincipal, Human, Principal
+from artcafe.server.gateway.connection import Connection
+from artcafe.server.gateway.humans import HumanEntrance
+from artcafe.server.gateway.inside import Inside
+from artcafe.server.gateway.session import Session, Work
+from artcafe.server.ports.records import Directory
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+
+LOG = logging.getLogger("artcafe.gateway")
+
+RETRY_SECONDS = 1.0
+"""When rights are asked for again that could not be read."""
+
+
+class Standing:
+    """Knows who may do what. `start` runs work as a task of the gateway's."""
+
+    def __init__(
+        self,
+        login: Login,
+        directory: Directory,
+        humans: HumanEntrance,
+        inside: Inside,
+        start: Callable[[Work], None],
+    ) -> None:
+        self._login = login
+        self._directory = directory
+        self._humans = humans
+        self._inside = inside
+        self._start = start
+
+    async def now(self, connection: Connection, principal: Principal) -> tuple[Principal, Rights]:
+        """Who it is and what it may: read again where a change came meanwhile.
+
+        Raises unauthorized and forbidden for who is no agent or no member any more, and unavailable.
+        """
+        while True:
+            before = connection.changes
+            policy = Policy()
+            if isinstance(principal, Human):
+                principal = await self._humans.again(principal)
+            else:
+                agent = await self._directory.agent(principal.tenant, principal.agent)
+                if agent is None:
+                    raise ArtcafeError(Code.unauthorized)
+                policy = agent.policy
+            channels = await self._directory.channels(principal.tenant)
+            if connection.changes == before:
+                return principal, Rights(principal, policy, channels)
+
+    def changed(self, change: Change) -> None:
+        """Let everybody whom a change concerns live by the rights that follow from it."""
+        for connection in self._inside.tenant(change.tenant):
+            if connection.admitted is not None and _concerns(change, connection.admitted):
+                connection.changes += 1
+                if connection.session is not None and not connection.refreshing:
+                    connection.refreshing = True
+                    self._start(self._refresh(connection, connection.session))
+
+    async def recheck(self) -> None:
+        """Ask about everybody, whatever was told. Raises unavailable."""
+        for connection in self._inside:
+            principal = connection.admitted
+            if isinstance(principal, AgentPrincipal):
+                keys = await self._login.keys(principal.tenant, principal.agent)
+                if keys is None:
+                    connection.end(Code.removed)
+                elif principal.fingerprint not in keys:
+                    connection.end(Code.key_revoked)
+            if connection.session is not None and not connection.refreshing:
+                connection.refreshing = True
+                await self._refresh(connection, connection.session)
+
+    async def _refresh(self, connection: Connection, session: Session) -> None:
+        try:
+            work = await self._apply(connection, session)
+        finally:
+            connection.refreshing = False
+        if work is not None:
+            await work
+
+    async def _apply(self, connection: Connection, session: Session) -> Work | None:
+        """Let a connection live by its rights as they are now, as soon as they can be read."""
+        while not connection.gone():
+            try:
+                principal, rights = await self.now(connection, session.principal)
+            except ArtcafeError as error:
+                if error.code is not Code.unavailable:
+                    connection.end(Code.removed)
+                    return None
+                LOG.warning("the rights of connection %s cannot be read now: %s", connection.id, error)
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                connection.admitted = principal
+                return session.rights_changed(principal, rights)
+        return None
+
+
+def _concerns(change: Change, principal: Principal) -> bool:
+    match change.kind:
+        case Kind.channel:
+            return True
+        case Kind.agent:
+            return isinstance(principal, AgentPrincipal) and principal.agent == change.id
+        case Kind.member:
+            return isinstance(principal, Human) and principal.user == change.id
+    return False

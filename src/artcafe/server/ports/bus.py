@@ -1,0 +1,89 @@
+"""Messages between agents, and words between the processes of one installation."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from artcafe.server.domain.ids import TenantId
+from artcafe.server.domain.tenant import Tenant
+
+Deliver = Callable[[str, bytes], None]
+"""Called with (bus subject, payload) in the event loop, in the order of arrival; must not block or raise."""
+
+
+class Subscription(Protocol):
+    """Interest in a pattern."""
+
+    async def close(self) -> None:
+        """Nothing is delivered after this returns. Closing twice is allowed."""
+
+
+class Link(Protocol):
+    """One tenant's place on the bus. Subjects are bus subjects, as wire.subjects spells them.
+
+    `gaps` counts how often its subscriptions may have missed messages: the bus was away.
+    """
+
+    gaps: int
+
+    def publish(self, subject: str, payload: bytes) -> None:
+        """Send at most once; never blocks. Order is kept per link.
+
+        Raises unavailable when the bus is away and the bounded buffer is full: nothing was taken.
+        """
+
+    async def subscribe(self, pattern: str, deliver: Deliver, queue: str | None = None) -> Subscription:
+        """When this returns, whatever is published later anywhere is delivered while the link lives.
+
+        With `queue`, each message goes to one member of the group of that name and pattern.
+        """
+
+    async def flush(self) -> None:
+        """When this returns, the bus has everything published before. Raises unavailable."""
+
+
+class Bus(Protocol):
+    """Links to tenants' accounts: at most one connection per tenant and process."""
+
+    async def link(self, tenant: Tenant) -> Link:
+        """The tenant's link, connected. Each call is matched by one `release`; the last one lets it close
+        after a while of silence. Raises unavailable."""
+
+    def release(self, tenant: TenantId) -> None:
+        """Give back one `link`."""
+
+    async def drop(self, tenant: TenantId) -> None:
+        """Close the tenant's connection at once, whoever holds it: the tenant was deleted or suspended."""
+
+    async def ping(self) -> None:
+        """Raises unavailable when the bus does not answer."""
+
+
+class Accounts(Protocol):
+    """Tenants' accounts on the bus. The store is the source of truth; this makes the bus agree with it."""
+
+    async def push(self, tenant: Tenant) -> None:
+        """Create or update the tenant's account. Effective on live connections when it returns."""
+
+    async def remove(self, tenant: Tenant) -> None:
+        """Delete the account with its streams; its connections end. Nothing happens when it is gone."""
+
+    async def reconcile(self, tenants: Sequence[Tenant]) -> int:
+        """Push what the bus lacks or holds differently, delete what no tenant owns; how many changed."""
+
+
+class Control(Protocol):
+    """Words between the server processes of one installation, on an account no tenant sees."""
+
+    async def tell(self, topic: str, payload: bytes) -> None:
+        """To every process that hears the topic, this one included. At most once. Raises unavailable."""
+
+    async def hear(self, topic: str, deliver: Deliver) -> Subscription:
+        """`deliver` gets (topic, payload)."""
+
+    async def ask(self, topic: str, payload: bytes, answers: int) -> Sequence[bytes]:
+        """What processes answer, as soon as there are so many answers; after a second those that came,
+        and the lack of the others is logged. Raises unavailable when nobody can be asked."""
+
+    async def answer(self, topic: str, reply: Callable[[bytes], bytes | None]) -> Subscription:
+        """Answer what is asked on a topic; `reply` gives None where this process has nothing to say. It
+        is called in the event loop, and must not block or raise."""

@@ -1,0 +1,102 @@
+"""Keys, signatures, tokens, and what seals a secret."""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+
+class PublicKey(Protocol):
+    """An SSH public key that was read and found strong enough."""
+
+    @property
+    def type(self) -> str:
+        """As OpenSSH names it: `ssh-ed25519`."""
+
+    @property
+    def fingerprint(self) -> str:
+        """As ssh-keygen prints it: `SHA256:…`."""
+
+    @property
+    def comment(self) -> str:
+        """What stood behind the key; may be empty."""
+
+    @property
+    def line(self) -> str:
+        """Type and base64, without the comment: what is stored."""
+
+
+ReadKey = Callable[[str], PublicKey]
+"""Read an OpenSSH line or a PEM public key; raises validation_failed with the reason."""
+
+MakeKeyPair = Callable[[], Awaitable[tuple[str, str]]]
+"""A new (private key as PKCS#8 PEM, public key line)."""
+
+
+class SignatureVerifier(Protocol):
+    """SSH signatures."""
+
+    @property
+    def decoy(self) -> str:
+        """A public key that nobody can sign for: the same work for agents that do not exist."""
+
+    def verify(self, key: str, text: bytes, signature: str) -> bool:
+        """Check a signature (armored SSHSIG, or base64 of a raw one) by a stored key line. Never raises."""
+
+
+class Claims(Protocol):
+    """What a valid token says about a human."""
+
+    @property
+    def subject(self) -> str:
+        """Who, at the issuer."""
+
+    @property
+    def email(self) -> str | None:
+        """Only for people to read."""
+
+    @property
+    def tenant_claim(self) -> str | None:
+        """Picks among memberships; never makes one."""
+
+    @property
+    def expires(self) -> int:
+        """Unix seconds."""
+
+
+class TokenVerifier(Protocol):
+    """Humans' tokens."""
+
+    async def verify(self, token: str) -> Claims:
+        """Raises unauthorized, token_expired, or unavailable when the issuer's keys were never had."""
+
+
+class Sealer(Protocol):
+    """Keeps what may hold a secret, so that only whoever knows the key can have it read again."""
+
+    def seal(self, key: str, text: bytes) -> str:
+        """The text, encrypted and authenticated under the key and a secret of the installation."""
+
+    def open(self, key: str, sealed: str) -> bytes:
+        """The text. Raises ValueError for another key, or where it was tampered with."""
+
+
+class Issuer(Protocol):
+    """The embedded installation's own issuer of tokens."""
+
+    def jwks(self) -> dict[str, object]:
+        """The public keys, RFC 7517."""
+
+    def configuration(self) -> dict[str, object]:
+        """OpenID Connect Discovery 1.0, section 3."""
+
+    def mint(
+        self,
+        subject: str,
+        *,
+        email: str | None = None,
+        lifetime_seconds: int = 3600,
+        tenant: str | None = None,
+    ) -> str:
+        """An access token."""
+
+    def secret_matches(self, candidate: str) -> bool:
+        """Whether the caller can read the secret in the data directory; constant time."""

@@ -1,0 +1,271 @@
+"""What is stored. Whoever changes something brings the entry of the audit that is written with it, or None
+for what nobody did.
+
+Reads are strong: a write that returned is seen by the next read.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from artcafe.server.domain.agent import Agent
+from artcafe.server.domain.audit import Entry
+from artcafe.server.domain.channel import Channel
+from artcafe.server.domain.ids import AgentId, ChannelId, TenantId, UserId
+from artcafe.server.domain.invitation import Invitation
+from artcafe.server.domain.legal import Acceptance
+from artcafe.server.domain.listing import Page
+from artcafe.server.domain.tenant import Member, Tenant
+
+
+class TenantRecords(Protocol):
+    """Tenants and their members. Reads are strong: a write that returned is seen by the next read."""
+
+    async def get(self, tenant: TenantId) -> Tenant | None:
+        """The tenant, or None."""
+
+    async def create(
+        self, tenant: Tenant, owner: Member, entry: Entry, accepted: Sequence[Acceptance] = ()
+    ) -> None:
+        """All or nothing. Raises conflict when the id is taken."""
+
+    async def change(self, tenant: TenantId, edit: Callable[[Tenant], Tenant], entry: Entry) -> Tenant:
+        """Apply `edit` to the current record, again when somebody else was faster. Raises not_found."""
+
+    async def delete(self, tenant: TenantId) -> None:
+        """Remove the tenant and everything stored under it. Nothing happens when it is gone already."""
+
+    def every(self) -> AsyncIterator[Tenant]:
+        """All tenants of the installation, in no order."""
+
+
+class MemberRecords(Protocol):
+    """Who belongs where; both directions change together. A tenant keeps an owner: what would leave it
+    without one raises conflict, whoever else goes at the same moment."""
+
+    async def get(self, tenant: TenantId, user: UserId) -> Member | None:
+        """The membership, or None."""
+
+    async def of_tenant(self, tenant: TenantId) -> list[Member]:
+        """All members of a tenant."""
+
+    async def of_user(self, user: UserId) -> list[Member]:
+        """All memberships of a user."""
+
+    async def put(
+        self, tenant: TenantId, user: UserId, edit: Callable[[Member | None], Member], entry: Entry
+    ) -> Member:
+        """Write what `edit` makes of the membership, or of None, again when somebody else was faster.
+
+        Raises not_found when the tenant does not exist, and conflict.
+        """
+
+    async def delete(
+        self, tenant: TenantId, user: UserId, check: Callable[[Member], None], entry: Entry
+    ) -> None:
+        """Remove a member, unless `check` raises. Raises not_found, conflict."""
+
+
+class InvitationRecords(Protocol):
+    """Open invitations; one that expired is gone."""
+
+    async def create(self, invitation: Invitation, entry: Entry) -> None:
+        """Raises not_found when the tenant does not exist."""
+
+    async def list(self, tenant: TenantId, limit: int, cursor: str | None) -> Page[Invitation]:
+        """A page of invitations. Raises bad_request for a cursor that no earlier page gave."""
+
+    async def delete(self, tenant: TenantId, invitation: str, entry: Entry) -> None:
+        """Withdraw an invitation. Raises not_found."""
+
+    async def accept(
+        self,
+        tenant: TenantId,
+        invitation: str,
+        user: UserId,
+        join: Callable[[Invitation, Member | None], Member],
+        entry: Entry,
+    ) -> Member:
+        """The invitation goes and the member that `join` makes comes, for exactly one of all who try.
+
+        Raises not_found, and whatever `join` raises: then nothing changes.
+        """
+
+
+class LegalRecords(Protocol):
+    """What was accepted of the operator's documents. Of each version the first acceptance counts."""
+
+    async def accept(
+        self, tenant: TenantId, accepted: Sequence[Acceptance], entry: Entry
+    ) -> Sequence[Acceptance]:
+        """Add those that are new, and the entry if there are any; what counts now. Raises not_found."""
+
+    async def list(self, tenant: TenantId, limit: int, cursor: str | None) -> Page[Acceptance]:
+        """A page of acceptances. Raises bad_request for a cursor that no earlier page gave."""
+
+
+class AgentRecords(Protocol):
+    """Agents with their keys. A key's fingerprint belongs to one agent of a tenant at a time."""
+
+    async def get(self, tenant: TenantId, agent: AgentId) -> Agent | None:
+        """The agent, or None."""
+
+    async def create(self, agent: Agent, limit: int | None, entry: Entry) -> None:
+        """Raises conflict when the id or one of the keys is taken, not_found without the tenant, and
+        quota_exceeded when the tenant has `limit` agents: exactly, whoever else creates meanwhile."""
+
+    async def change(
+        self, tenant: TenantId, agent: AgentId, edit: Callable[[Agent], Agent], entry: Entry
+    ) -> Agent:
+        """Apply `edit` to the current record, again when somebody else was faster.
+
+        Raises not_found, and conflict when a key that `edit` adds belongs to another agent.
+        """
+
+    async def delete(
+        self, tenant: TenantId, agent: AgentId, check: Callable[[Agent], None], entry: Entry
+    ) -> None:
+        """Remove the agent and what hangs on it, unless `check` raises. Raises not_found."""
+
+    async def list(self, tenant: TenantId, limit: int, cursor: str | None) -> Page[Agent]:
+        """A page of agents. Raises bad_request for a cursor that no earlier page gave."""
+
+    async def count(self, tenant: TenantId) -> int:
+        """How many agents the tenant has."""
+
+
+class SightingRecords(Protocol):
+    """When keys and agents were last seen, and where they are connected now."""
+
+    async def used(self, tenant: TenantId, agent: AgentId, fingerprint: str, at: str) -> None:
+        """A key logged in. Nothing is written of an agent that was deleted meanwhile."""
+
+    async def uses(self, tenant: TenantId, agent: AgentId) -> Mapping[str, str]:
+        """Fingerprint to the RFC 3339 time of its last login."""
+
+    async def announce(
+        self,
+        tenant: TenantId,
+        instance: str,
+        online: Mapping[AgentId, int],
+        left: Mapping[AgentId, str],
+        expires: int,
+    ) -> None:
+        """Replace what this server process holds: connections per agent, until `expires` (Unix seconds).
+
+        `left` has the agents that went since the last time, and when (RFC 3339). Nothing is written
+        of a tenant or an agent that was deleted meanwhile.
+        """
+
+    async def online(self, tenant: TenantId, besides: str) -> Mapping[str, Mapping[AgentId, int]]:
+        """Connections per agent, for each process but the one called `besides`."""
+
+    async def last_seen(self, tenant: TenantId, agents: Sequence[AgentId]) -> Mapping[AgentId, str]:
+        """When these agents were last seen going, RFC 3339; an agent never seen is missing."""
+
+    async def spoken(self, tenant: TenantId, channels: Mapping[ChannelId, str]) -> None:
+        """When channels had their last message, RFC 3339; an earlier time changes nothing. Nothing is
+        written of a channel that was deleted meanwhile."""
+
+    async def last_spoken(self, tenant: TenantId, channels: Sequence[ChannelId]) -> Mapping[ChannelId, str]:
+        """When these channels had their last message; a channel that had none is missing."""
+
+
+class ChannelRecords(Protocol):
+    """Channels of a tenant."""
+
+    async def get(self, tenant: TenantId, channel: ChannelId) -> Channel | None:
+        """The channel, or None."""
+
+    async def create(self, channel: Channel, limit: int | None, entry: Entry) -> None:
+        """Raises conflict when the id is taken, not_found without the tenant, and quota_exceeded when
+        the tenant has `limit` channels: exactly, whoever else creates meanwhile."""
+
+    async def change(
+        self, tenant: TenantId, channel: ChannelId, edit: Callable[[Channel], Channel], entry: Entry
+    ) -> Channel:
+        """Apply `edit` to the current record, again when somebody else was faster. Raises not_found."""
+
+    async def delete(
+        self, tenant: TenantId, channel: ChannelId, check: Callable[[Channel], None], entry: Entry
+    ) -> None:
+        """Remove the channel, unless `check` raises. Raises not_found."""
+
+    async def list(self, tenant: TenantId, limit: int, cursor: str | None) -> Page[Channel]:
+        """A page of channels. Raises bad_request for a cursor that no earlier page gave."""
+
+    async def count(self, tenant: TenantId) -> int:
+        """How many channels the tenant has."""
+
+
+class AuditRecords(Protocol):
+    """Who changed what; the entries are written with the changes."""
+
+    async def list(self, tenant: TenantId, limit: int, cursor: str | None) -> Page[Entry]:
+        """A page of entries, the newest first. Raises bad_request for a cursor that no page gave."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was answered to a request of this digest, sealed; None while it is worked on."""
+
+    digest: str
+    sealed: str | None
+
+
+class AnswerRecords(Protocol):
+    """Answers kept for whoever asks again with the same Idempotency-Key. A key belongs to one user in one
+    tenant; the tenant is empty for what is done in none."""
+
+    async def claim(
+        self, tenant: TenantId, user: UserId, key: str, digest: str, expires: int
+    ) -> Answer | None:
+        """Take a key until it expires (Unix seconds); None when it was free, else what is kept there.
+
+        Exactly one of any number of callers gets None. Raises not_found when the tenant is gone.
+        """
+
+    async def keep(self, tenant: TenantId, user: UserId, key: str, answer: Answer, expires: int) -> None:
+        """Keep the answer of a key that was taken; nothing is kept of a tenant that was deleted."""
+
+    async def release(self, tenant: TenantId, user: UserId, key: str) -> None:
+        """Give a key back that nothing came of."""
+
+
+class Directory(Protocol):
+    """What logins and decisions about messages need, from memory where it is known.
+
+    A change is seen as soon as word of it comes (domain.change), and after some seconds if none does.
+    """
+
+    async def tenant(self, tenant: TenantId) -> Tenant | None:
+        """The tenant, or None."""
+
+    async def agent(self, tenant: TenantId, agent: AgentId) -> Agent | None:
+        """The agent, or None."""
+
+    async def channels(self, tenant: TenantId) -> Sequence[Channel]:
+        """All channels of a tenant."""
+
+
+class ChallengeRecords(Protocol):
+    """The memory of what was answered once."""
+
+    async def spend(self, tenant: TenantId, agent: AgentId, challenge: str, expires: int | None) -> bool:
+        """Take a challenge for ever, or until `expires` (Unix seconds); False when it was taken before.
+
+        Exactly one of any number of callers, on any number of processes, gets True.
+        """
+
+
+class UsageRecords(Protocol):
+    """Counts per tenant and UTC day (`2026-11-23`), or under another word in the day's place."""
+
+    async def add(self, counts: Mapping[tuple[TenantId, str, str], int]) -> None:
+        """Add `{(tenant, day, metric): n}`. Increments never conflict."""
+
+    async def days(self, tenant: TenantId, first: str, last: str) -> Mapping[str, Mapping[str, int]]:
+        """Metrics of each day from first to last, both included; a day without counts is missing."""
+
+    async def metrics(self, tenant: TenantId, day: str, prefix: str) -> Mapping[str, int]:
+        """The metrics of one day, or of another word, whose names begin with the prefix."""

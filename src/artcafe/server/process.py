@@ -1,0 +1,45 @@
+"""What a server process brings with it: the time, identifiers, and where it listens."""
+
+import itertools
+import secrets
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+class SystemClock:
+    """The machine's time."""
+
+    def now(self) -> float:
+        """Seconds since the Unix epoch."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        return time.monotonic()
+
+
+def new_id() -> str:
+    """An identifier that nobody guesses and nobody else has."""
+    return uuid.uuid4().hex
+
+
+def message_ids() -> Callable[[], str]:
+    """Identifiers of messages: cheap, different from those of every other process."""
+    process, numbers = secrets.token_hex(8), itertools.count(1)
+    return lambda: f"{process}-{next(numbers):x}"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where this process listens, once it is known: the port in the settings may be 0."""
+
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """How this machine reaches it."""
+        host = "127.0.0.1" if self.host in {"0.0.0.0", "::", ""} else self.host  # noqa: S104
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"

@@ -1,0 +1,108 @@
+"""The near cache: what every login and every decision about messages needs, held in this process."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+from cachetools import TTLCache
+
+from artcafe.server.domain.agent import Agent
+from artcafe.server.domain.change import Change, Kind
+from artcafe.server.domain.channel import Channel
+from artcafe.server.domain.ids import AgentId, TenantId
+from artcafe.server.domain.tenant import Tenant
+from artcafe.server.ports.clock import Clock
+from artcafe.server.ports.records import AgentRecords, ChannelRecords, TenantRecords
+
+T = TypeVar("T")
+
+TTL_SECONDS = 5.0
+"""How long something is believed that no word came about: a word told while the bus was away is lost."""
+
+MAX_ENTRIES = 50_000
+"""How much is held; what was not asked for longest goes first."""
+
+_PAGE = 1000
+
+_Key = tuple[TenantId, Kind, str]
+
+
+class NearCache:
+    """ports.Directory. Whatever is asked for is read once, however many ask at once.
+
+    `forget` is called for every change, also of this process. What was being read then is given to
+    those who asked before, and not kept: it may be from before the change.
+    """
+
+    def __init__(
+        self, tenants: TenantRecords, agents: AgentRecords, channels: ChannelRecords, clock: Clock
+    ) -> None:
+        self._tenants = tenants
+        self._agents = agents
+        self._channels = channels
+        self._held: TTLCache[_Key, Any] = TTLCache(MAX_ENTRIES, TTL_SECONDS, clock.monotonic)
+        self._reading: dict[_Key, asyncio.Future[Any]] = {}
+
+    async def tenant(self, tenant: TenantId) -> Tenant | None:
+        """The tenant, or None."""
+        return await self._have((tenant, Kind.tenant, tenant), lambda: self._tenants.get(tenant))
+
+    async def agent(self, tenant: TenantId, agent: AgentId) -> Agent | None:
+        """The agent, or None."""
+        return await self._have((tenant, Kind.agent, agent), lambda: self._agents.get(tenant, agent))
+
+    async def channels(self, tenant: TenantId) -> Sequence[Channel]:
+        """All channels of a tenant."""
+        return await self._have((tenant, Kind.channel, ""), lambda: self._all_channels(tenant))
+
+    def forget(self, change: Change) -> None:
+        """The record is another one now. Everything of a tenant goes with the tenant."""
+        if change.kind is Kind.tenant:
+            for held in (self._held, self._reading):
+                for key in [key for key in held if key[0] == change.tenant]:
+                    held.pop(key, None)
+            return
+        key = (change.tenant, change.kind, "" if change.kind is Kind.channel else change.id)
+        self._held.pop(key, None)
+        self._reading.pop(key, None)
+
+    async def _have(self, key: _Key, read: Callable[[], Awaitable[T]]) -> T:
+        try:
+            held: T = self._held[key]
+        except KeyError:
+            pass
+        else:
+            return held
+        while (reading := self._reading.get(key)) is not None:
+            await asyncio.wait([reading])
+            if not reading.cancelled():
+                shared: T = reading.result()
+                return shared
+        return await self._read(key, read)
+
+    async def _read(self, key: _Key, read: Callable[[], Awaitable[T]]) -> T:
+        reading: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._reading[key] = reading
+        try:
+            value = await read()
+        except BaseException:
+            reading.cancel()  # Who waits reads for itself.
+            raise
+        else:
+            reading.set_result(value)
+            if self._reading.get(key) is reading:
+                self._held[key] = value
+            return value
+        finally:
+            if self._reading.get(key) is reading:
+                del self._reading[key]
+
+    async def _all_channels(self, tenant: TenantId) -> tuple[Channel, ...]:
+        found: list[Channel] = []
+        cursor = None
+        while True:
+            page = await self._channels.list(tenant, _PAGE, cursor)
+            found += page.items
+            cursor = page.cursor
+            if cursor is None:
+                return tuple(found)

@@ -1,0 +1,19 @@
+"""The limits of plans in the shape that clients in the field read."""
+
+from artcafe.server.api.plans import Limits
+from artcafe.server.domain.plan import plan_named
+
+
+def test_a_day_is_a_thirtieth_of_a_month_and_many_minutes() -> None:
+    assert Limits.of(plan_named("growth")).model_dump() == {
+        "max_agents": 10,
+        "max_channels": 100,
+        "max_messages_per_day": 3_333,
+        "max_api_calls_per_day": 720_000,
+        "max_storage_bytes": None,
+        "concurrent_connections": 20,
+    }
+
+
+def test_what_is_unlimited_is_null() -> None:
+    assert set(Limits.of(plan_named("enterprise")).model_dump().values()) == {None}

@@ -1,0 +1,218 @@
+"""Invitations: a token lets one human in, once, into the role that was offered."""
+
+from dataclasses import replace
+
+import pytest
+
+from artcafe.server.domain.access import LADDER
+from artcafe.server.domain.ids import UserId
+from artcafe.server.domain.invitation import read_token
+from artcafe.server.domain.principal import Human, User
+from artcafe.server.domain.tenant import Member, Role
+from artcafe.server.store.item import Json
+from artcafe.wire.codes import Code
+from tests.kit.installation import ACME, OTHER, Installation, acting
+from tests.kit.outcomes import race, refused
+
+PAUL = User(UserId("paul"), "paul@example.com", remote="192.0.2.7", request="r-1")
+NOON = "2025-11-24T16:00:00.000Z"
+
+
+async def invite(installation: Installation, human: Human, role: Role = Role.member, days: int = 7) -> str:
+    """The token of a new invitation."""
+    _, token = await installation.process.invitations.create(human, role, "", days)
+    return f"{token}"
+
+
+async def open_ones(installation: Installation, human: Human) -> list[str]:
+    return [one.id for one in (await installation.process.invitations.list(human, 10, None)).items]
+
+
+async def roles(installation: Installation, human: Human) -> dict[str, Role]:
+    return {member.user: member.role for member in await installation.process.tenants.members(human)}
+
+
+class TestCreate:
+    async def test_an_invitation_says_everything_but_its_secret(
+        self, installation: Installation, olivia: Human
+    ) -> None:
+        invitation, token = await installation.process.invitations.create(
+            olivia, Role.admin, "paul@example.com", 2
+        )
+
+        assert (invitation.tenant, invitation.role, invitation.email) == (
+            ACME,
+            Role.admin,
+            "paul@example.com",
+        )
+        assert (invitation.created_by, invitation.created_at) == ("olivia", NOON)
+        assert invitation.expires_at == "2025-11-26T16:00:00.000Z"
+        assert (token.tenant, token.id) == (ACME, invitation.id)
+        assert (await installation.process.invitations.list(olivia, 10, None)).items == [invitation]
+        stored = [await items(installation, pk) for pk in ("T#acme", "LOG#acme")]
+        assert invitation.digest in f"{stored}"
+        assert token.secret not in f"{stored}"
+
+    async def test_no_two_tokens_are_alike(self, installation: Installation, olivia: Human) -> None:
+        tokens = [read_token(await invite(installation, olivia)) for _ in range(20)]
+
+        assert len({token.secret for token in tokens if token is not None}) == len(tokens)
+
+    @pytest.mark.parametrize("role", [Role.viewer, Role.member])
+    async def test_only_who_manages_members_may(
+        self, installation: Installation, olivia: Human, role: Role
+    ) -> None:
+        await invite(installation, olivia)
+        human = acting(olivia, role)
+        invitations = installation.process.invitations
+
+        with refused(Code.forbidden):
+            await invite(installation, human, Role.viewer)
+        with refused(Code.forbidden):
+            await invitations.list(human, 10, None)
+        with refused(Code.forbidden):
+            await invitations.delete(human, (await open_ones(installation, olivia))[0])
+        assert len(await open_ones(installation, olivia)) == 1
+
+    async def test_only_an_owner_invites_owners(self, installation: Installation, olivia: Human) -> None:
+        with refused(Code.forbidden):
+            await invite(installation, acting(olivia, Role.admin), Role.owner)
+        assert await open_ones(installation, olivia) == []
+
+        await invite(installation, acting(olivia, Role.admin), Role.admin)
+        await invite(installation, olivia, Role.owner)
+
+
+class TestAccept:
+    async def test_whoever_brings_the_token_becomes_what_was_offered(
+        self, installation: Installation, olivia: Human
+    ) -> None:
+        text = await invite(installation, olivia, Role.admin)
+        installation.clock.advance(60)
+
+        member = await installation.process.invitations.accept(PAUL, text)
+
+        assert member == Member(
+            tenant=ACME,
+            user=PAUL.id,
+            role=Role.admin,
+            email=PAUL.email,
+            joined_at="2025-11-24T16:01:00.000Z",
+        )
+        assert (await installation.process.tenants.enter(PAUL, ACME)).role is Role.admin
+        assert await open_ones(installation, olivia) == []
+
+    async def test_it_is_good_once(self, installation: Installation, olivia: Human) -> None:
+        text = await invite(installation, olivia)
+        users = [User(UserId(f"user-{number}")) for number in range(5)]
+
+        outcomes = await race(*(installation.process.invitations.accept(user, text) for user in users))
+
+        assert outcomes.count(Code.not_found) == len(users) - 1
+        assert len(await roles(installation, olivia)) == 2
+
+    async def test_whatever_is_wrong_with_a_token_is_told_in_the_same_words(
+        self, installation: Installation, olivia: Human
+    ) -> None:
+        nina = await installation.make_tenant(OTHER, "nina")
+        accept = installation.process.invitations.accept
+        good = await invite(installation, olivia)
+        used, withdrawn = await invite(installation, olivia), await invite(installation, olivia)
+        expired = await invite(installation, olivia, days=1)
+        foreign = await invite(installation, nina)
+        await accept(User(UserId("ann")), used)
+        await installation.process.invitations.delete(olivia, withdrawn.split(".")[1])
+        installation.clock.advance(86_400)
+        tenant, name, secret = good.split(".")
+        other_secret = foreign.split(".")[2]
+
+        words = set()
+        for wrong in (
+            used,
+            withdrawn,
+            expired,
+            f"{tenant}.{name}.{other_secret}",
+            f"{tenant}.{name}.{secret[:-1]}",
+            f"{tenant}.nothing.{secret}",
+            f"nowhere.{name}.{secret}",
+            f"{OTHER}.{name}.{secret}",
+            f" {good}",
+            f"{good}\n",
+            f"{tenant}.{name}",
+            "",
+            "é.\x00.#",
+        ):
+            with refused(Code.not_found) as refusal:
+                await accept(PAUL, wrong)
+            words.add(refusal.message)
+
+        assert len(words) == 1
+        assert set(await roles(installation, olivia)) == {"olivia", "ann"}
+        await accept(PAUL, good)
+
+    @pytest.mark.parametrize("known", LADDER)
+    @pytest.mark.parametrize("offered", LADDER)
+    async def test_it_raises_a_role_and_never_lowers_one(
+        self, installation: Installation, olivia: Human, known: Role, offered: Role
+    ) -> None:
+        before = await installation.process.tenants.put_member(olivia, PAUL.id, known, "old@example.com")
+        text = await invite(installation, olivia, offered)
+        accept = installation.process.invitations.accept
+
+        if LADDER.index(offered) > LADDER.index(known):
+            member = await accept(PAUL, text)
+            assert (member.role, member.version) == (offered, 2)
+            assert (member.joined_at, member.email) == (before.joined_at, PAUL.email)
+            assert await open_ones(installation, olivia) == []
+        else:
+            with refused(Code.conflict):
+                await accept(PAUL, text)
+            assert await installation.process.tenants.member(olivia, PAUL.id) == before
+            assert len(await open_ones(installation, olivia)) == 1
+
+    async def test_a_wrong_secret_does_not_tell_who_is_a_member(
+        self, installation: Installation, olivia: Human
+    ) -> None:
+        await installation.process.tenants.put_member(olivia, PAUL.id, Role.owner, "")
+        tenant, name, secret = (await invite(installation, olivia)).split(".")
+
+        with refused(Code.not_found):
+            await installation.process.invitations.accept(PAUL, f"{tenant}.{name}.{'A' * len(secret)}")
+
+
+async def test_each_step_is_in_the_audit_under_who_took_it(installation: Installation, olivia: Human) -> None:
+    text = await invite(installation, replace(olivia, remote="192.0.2.1", request="r-0"))
+    installation.clock.advance(1)
+    await installation.process.invitations.accept(PAUL, text)
+    installation.clock.advance(1)
+    await invite(installation, olivia)
+    [last] = await open_ones(installation, olivia)
+    installation.clock.advance(1)
+    await installation.process.invitations.delete(olivia, last)
+
+    entries = (await installation.process.audit.list(olivia, 10, None)).items
+
+    first = text.split(".")[1]
+    assert [(e.action, e.target, e.actor, e.remote, e.request) for e in entries if e.target != ACME] == [
+        ("invitation.delete", last, "olivia", "", ""),
+        ("invitation.create", last, "olivia", "", ""),
+        ("invitation.accept", first, "paul", "192.0.2.7", "r-1"),
+        ("invitation.create", first, "olivia", "192.0.2.1", "r-0"),
+    ]
+    assert all(secret not in f"{entries}" for secret in text.split(".")[2:])
+
+
+async def test_they_go_with_their_tenant(installation: Installation, olivia: Human) -> None:
+    text = await invite(installation, olivia)
+    await installation.process.tenants.delete(olivia)
+    again = await installation.make_tenant()
+
+    with refused(Code.not_found):
+        await installation.process.invitations.accept(PAUL, text)
+
+    assert await open_ones(installation, again) == []
+
+
+async def items(installation: Installation, pk: str) -> list[dict[str, Json]]:
+    """The data of a partition."""
+    return [item.data for item in (await installation.memory.query(pk)).items]
