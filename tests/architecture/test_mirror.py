@@ -33,6 +33,7 @@ ELSEWHERE = {
 # Test files about a whole package, called after what they show.
 ABOUT_A_PACKAGE = {
     "server/api/test_authorisation.py": "every route, for everybody",
+    "server/gateway/test_authorisation.py": "every frame, from everybody",
     "server/bus/test_isolation.py": "tenants on one bus",
     "server/gateway/test_conformance.py": "RFC 6455, from outside",
 }

@@ -18,8 +18,8 @@ from websockets.exceptions import InvalidStatus
 
 from tests.kit.issuers import Issuer, new_key, running_issuer
 from tests.kit.platform import RunningPlatform, artcafe, environment, running_platform
-from tests.kit.sockets import Socket, agent_url, legacy, proven
-from tests.kit.ssh_keys import make_key, raw_signature
+from tests.kit.sockets import Socket, agent_url, legacy, proven, unproven
+from tests.kit.ssh_keys import make_key, raw_signature, ssh_keygen_sign
 
 NATS_SERVER = Path(sysconfig.get_path("scripts")) / "nats-server"
 
@@ -209,6 +209,122 @@ async def _until(rest: httpx.AsyncClient, *, connections: int) -> None:
     async with asyncio.timeout(10):
         while (await rest.get("/agents/a")).json()["agent"]["active_connections"] != connections:
             await asyncio.sleep(0.05)
+
+
+def _rest(installation: Installation, server: RunningPlatform, tenant: str) -> httpx.AsyncClient:
+    headers = {**installation.headers(), "x-tenant-id": tenant}
+    return httpx.AsyncClient(base_url=f"{server.url}/api/v1", headers=headers)
+
+
+async def test_a_login_that_was_remembered_on_one_is_refused_once_revoked_on_the_other(
+    installation: Installation, new_keys: Callable[[str], Path]
+) -> None:
+    key = new_keys("a")
+    await _tenant(installation, "warm", a=key)
+    async with proven(installation.two.ws, "warm", "a", key):
+        pass
+    async with _rest(installation, installation.one, "warm") as rest:
+        [known] = (await rest.get("/agents/a/keys")).json()["keys"]
+        await rest.put(f"/agents/a/keys/{known['id']}", json={"status": "revoked"})
+    began = time.monotonic()
+
+    async with asyncio.timeout(5):
+        while await _lets_in(installation.two.ws, "warm", "a", key):
+            pass
+
+    assert time.monotonic() - began < 1
+
+
+async def _lets_in(ws: str, tenant: str, agent: str, key: Path) -> bool:
+    async with unproven(ws, tenant, agent) as socket:
+        challenge = await socket.expect("challenge")
+        signature = await asyncio.to_thread(ssh_keygen_sign, key, challenge["text"], challenge["namespace"])
+        await socket.send(type="auth", signature=signature)
+        return bool((await socket.receive())["type"] == "welcome")
+
+
+async def test_a_rule_changed_on_one_is_felt_by_who_is_connected_to_the_other(
+    installation: Installation, new_keys: Callable[[str], Path]
+) -> None:
+    a_key, b_key = new_keys("a"), new_keys("b")
+    await _tenant(installation, "rules", a=a_key, b=b_key)
+    async with (
+        _rest(installation, installation.one, "rules") as rest,
+        proven(installation.two.ws, "rules", "a", a_key) as a,
+        proven(installation.two.ws, "rules", "b", b_key) as b,
+    ):
+        await a.subscribe("tasks.*")
+        await b.subscribe(">")
+        policy = {"subscribe": {"deny": ["tasks.*"]}, "publish": {"allow": ["other"]}}
+        began = time.monotonic()
+        assert (await rest.put("/agents/a", json={"policy": policy})).is_success
+        assert (await a.expect("error", code="forbidden"))["details"] == {"subject": "tasks.*"}
+        assert time.monotonic() - began < 1
+        await a.send(type="publish", subject="tasks.new", data=1, id="no")
+        await a.expect("error", code="forbidden", id="no")
+
+        closed = {"id": "secrets", "name": "s", "subject": "secrets.>", "subscribers": ["a"]}
+        assert (await rest.post("/channels", json=closed)).status_code == 201
+        began = time.monotonic()
+        while await _hears_itself(b, "secrets.x"):
+            assert time.monotonic() - began < 1
+        await a.send(type="publish", subject="other", data=2)
+        await b.expect("message", subject="other", data=2)
+
+
+async def _hears_itself(agent: Socket, subject: str) -> bool:
+    await agent.send(type="publish", subject=subject, data=1, id="p")
+    # The ack follows the message, by the same connection to the bus.
+    first = await agent.receive()
+    if first["type"] == "message":
+        await agent.expect("ack", id="p")
+    return bool(first["type"] == "message")
+
+
+async def test_what_one_answered_the_other_goes_on_with(installation: Installation) -> None:
+    await _tenant(installation, "both")
+    once = {"idempotency-key": "the-same"}
+    async with (
+        _rest(installation, installation.one, "both") as one,
+        _rest(installation, installation.two, "both") as two,
+    ):
+        made = await one.post("/agents", json={"name": "Planner"}, headers=once)
+        again = await two.post("/agents", json={"name": "Planner"}, headers=once)
+        assert made.status_code == again.status_code == 201
+        assert again.json() == made.json()
+
+        await two.post("/agents", json={"name": "Second"})
+        page = (await one.get("/agents?limit=1")).json()
+        rest = (await two.get("/agents", params={"limit": 1, "next_token": page["next_token"]})).json()
+        assert [agent["id"] for agent in [*page["agents"], *rest["agents"]]] == ["planner", "second"]
+
+        match = {"if-match": made.headers["etag"]}
+        assert (await two.put("/agents/planner", json={"name": "New"}, headers=match)).is_success
+        late = await one.put("/agents/planner", json={"name": "Late"}, headers=match)
+        assert (late.status_code, late.json()["code"]) == (412, "precondition_failed")
+        assert (await one.get("/agents/planner")).json()["agent"]["name"] == "New"
+
+
+async def test_a_dashboard_on_one_sees_who_comes_to_the_other(
+    installation: Installation, new_keys: Callable[[str], Path]
+) -> None:
+    key = new_keys("a")
+    await _tenant(installation, "watch", a=key)
+    token = installation.headers()["authorization"].removeprefix("Bearer ")
+    async with connect(f"{installation.one.ws}/api/v1/ws/dashboard") as connection:
+        dashboard = Socket(connection)
+        await dashboard.send(type="auth", token=token, tenant_id="watch")
+        await dashboard.expect("connected", tenant_id="watch", role="owner")
+        await dashboard.send(type="subscribe", topic="channels.watch.tasks")
+        await dashboard.expect("subscribed", topic="channels.watch.tasks")
+        async with proven(installation.two.ws, "watch", "a", key) as a:
+            await dashboard.expect("agent.online", topic="presence.a")
+            # Moving from one server to the other is neither coming nor going.
+            async with proven(installation.one.ws, "watch", "a", key):
+                await a.send(type="publish", subject="tasks", data={"n": 1})
+                await dashboard.expect("channel_message", data={"n": 1})
+        event = await dashboard.expect("agent.offline", topic="presence.a")
+        assert event["data"]["agent_id"] == "a"
 
 
 async def test_serve_without_an_issuer_is_refused(installation: Installation, tmp_path: Path) -> None:

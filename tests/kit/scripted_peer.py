@@ -85,10 +85,14 @@ class ScriptedPeer:
         """The frames that came and were not expected yet."""
         return list(self._unread)
 
+    async def receive(self, what: str = "a frame") -> dict[str, Any]:
+        """The next frame."""
+        await eventually(lambda: self._unread, what, 2)
+        return self._unread.popleft()
+
     async def expect(self, kind: str, **fields: Any) -> dict[str, Any]:
         """The next frame, which is of this type and has these fields."""
-        await eventually(lambda: self._unread, f"a frame, {kind}", 2)
-        frame = self._unread.popleft()
+        frame = await self.receive(f"a frame, {kind}")
         assert frame["type"] == kind, frame
         assert {name: frame.get(name) for name in fields} == fields
         return frame
