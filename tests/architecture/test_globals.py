@@ -58,6 +58,7 @@ DECORATORS = {
     "classmethod": "wraps a function",
     "staticmethod": "wraps a function",
     "property": "wraps a function",
+    "lru_cache": "remembers what a pure function gave, in few entries",
     "overload": "a type",
     "dataclass": "makes a record of a class",
     "*_validator": "declares a rule of the settings",
