@@ -46,6 +46,27 @@ up: .venv/.ready  ## run the platform on this machine (Ctrl-C stops it)
 demo: .venv/.ready  ## a tenant, two agents, fresh keys, and their exchange
 	@exec $(BIN)/artcafe demo
 
+# A peer that cannot be installed is left out of the table, which then says so.
+.bench/%/.ready: requirements/bench-%.txt | $(UV)
+	@{ $(UV) venv --quiet --allow-existing --python $(PYTHON) $(@D) \
+	  && $(UV) pip sync --quiet --python $(@D)/bin/python --require-hashes $< && touch $@; } || echo "left out: $<" >&2
+
+benchmarks/peers/programs/node_modules/.package-lock.json: benchmarks/peers/programs/package-lock.json
+	@npm ci --prefix $(<D) --silent --no-audit --no-fund || echo "left out: $<" >&2
+
+bench-programs:
+	@for each in mosquitto:mosquitto node:nodejs npm:npm; do \
+	  PATH="$$PATH:/usr/sbin" command -v "$${each%:*}" >/dev/null \
+	    || { apt-get update -qq && apt-get install -qq -y "$${each#*:}"; } >/dev/null 2>&1 \
+	    || echo "left out: $${each%:*}" >&2; \
+	done
+
+PEERS := bench-programs .bench/plain/.ready benchmarks/peers/programs/node_modules/.package-lock.json
+PEERS += $(if $(QUICK),,.bench/crossbar/.ready)
+
+bench: .venv/.ready $(PEERS)  ## measure beside other servers; QUICK=1 in a minute
+	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(PUBLISH),--publish) $(if $(ONLY),--only $(ONLY))
+
 docs: .venv/.ready  ## write the generated pages: docs/errors.md, docs/settings.md
 	@$(BIN)/python -m artcafe.server.reference docs
 
@@ -53,5 +74,6 @@ lock: | $(UV)  ## pin every dependency with hashes
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate requirements/uv.in -o requirements/uv.txt
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml requirements/build.in --extra server --group dev -o requirements/dev.txt
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml --extra server -o requirements/server.txt
+	@for each in plain crossbar; do $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-annotate requirements/bench-$$each.in -o requirements/bench-$$each.txt; done
 
-.PHONY: help setup check tools test up demo docs lock
+.PHONY: help setup check tools test up demo bench bench-programs docs lock
