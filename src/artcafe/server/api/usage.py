@@ -22,7 +22,7 @@ DAYS = 7
 
 
 class Day(BaseModel):
-    """One UTC day."""
+    """One UTC day. Nothing of a message is kept once it was delivered, so no storage is used by any."""
 
     tenant_id: str
     date: str
