@@ -1,0 +1,50 @@
+"""The first words on a connection: what the server tells of itself, and who we are."""
+
+import re
+
+import msgspec
+
+from artcafe.server.bus.operator import Credentials
+
+# NATS has it signed as it is. What does not look like one could be a text with a meaning elsewhere.
+_NONCE = re.compile(r"[A-Za-z0-9_-]{8,64}")
+
+
+class Info(msgspec.Struct, frozen=True):
+    """The INFO line (docs.nats.io, "Client Protocol"). The server repeats it when something changed."""
+
+    max_payload: int = 1024 * 1024
+    headers: bool = False
+    tls_required: bool = False
+    nonce: str = ""
+    connect_urls: list[str] = []
+    ldm: bool = False
+    """The server is going to stop, and wants to be left."""
+
+
+def read_info(line: bytes) -> Info:
+    """Read an INFO line. Raises ValueError."""
+    try:
+        return msgspec.json.decode(line.removeprefix(b"INFO"), type=Info)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ValueError(f"no INFO that can be read: {error}") from None
+
+
+def connect_line(info: Info, credentials: Credentials, name: str) -> bytes:
+    """The CONNECT that proves who we are. Raises ValueError rather than sign what is no nonce."""
+    if _NONCE.fullmatch(info.nonce) is None:
+        raise ValueError("the server asks for the signature of something that is no nonce")
+    options = {
+        "verbose": False,
+        "pedantic": False,
+        "lang": "python",
+        "version": "1",
+        "protocol": 1,
+        "echo": True,
+        "headers": info.headers,
+        "no_responders": False,
+        "name": name,
+        "jwt": credentials.jwt().decode(),
+        "sig": credentials.sign(info.nonce).decode(),
+    }
+    return b"CONNECT %b\r\n" % msgspec.json.encode(options)

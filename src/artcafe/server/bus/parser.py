@@ -1,0 +1,87 @@
+"""What a nats-server says, cut into messages and lines: docs.nats.io, "Client Protocol". No I/O."""
+
+from collections.abc import Callable
+
+LINE_BYTES = 256 * 1024
+"""More than the longest INFO of a large cluster."""
+
+PAYLOAD_BYTES = 64 * 1024 * 1024
+"""What a nats-server can be configured to carry at most."""
+
+_MESSAGES = frozenset({b"MSG", b"HMSG"})
+
+Message = tuple[int, str, bytes]
+"""Subscription, subject, payload. What was sent with headers comes without them."""
+
+
+class NonsenseError(Exception):
+    """No nats-server says this. Nothing that comes after it can be read."""
+
+
+class Parser:
+    """Takes reads as they come; it does not matter how what is said is cut into reads.
+
+    What is held until the rest comes is bounded by one line or one message, and one read. Work is
+    proportional to what was read, also for a message that comes in many pieces.
+    """
+
+    __slots__ = ("_have", "_held", "_need", "_said", "messages")
+
+    def __init__(self, said: Callable[[bytes], None]) -> None:
+        """`said` is called with each line that is no message, without its end; it must not raise."""
+        self.messages: list[Message] = []
+        self._said = said
+        # What has no end yet, and how many bytes it takes before it can have one.
+        self._held: list[bytes] = []
+        self._have = self._need = 0
+
+    @property
+    def between(self) -> bool:
+        """Whether everything that was read has been understood."""
+        return not self._held
+
+    def feed(self, data: bytes) -> None:
+        """Append to `messages` and call `said`, in the order of arrival. Raises NonsenseError."""
+        if self._held:
+            self._held.append(data)
+            self._have += len(data)
+            if self._have < self._need:
+                return
+            data = b"".join(self._held)
+            self._held.clear()
+        self._need = 0
+        position, end = 0, len(data)
+        find, take = data.find, self.messages.append
+        while position < end:
+            line_end = find(b"\r\n", position, position + LINE_BYTES)
+            if line_end < 0:
+                if end - position >= LINE_BYTES:
+                    raise NonsenseError("a line without an end")
+                break
+            start = line_end + 2
+            words = data[position:line_end].split(b" ")
+            verb = words[0]
+            if verb not in _MESSAGES:
+                self._said(data[position:line_end])
+                position = start
+                continue
+            if len(words) < 4:
+                raise NonsenseError("a message without its words")
+            try:
+                number, size, subject = int(words[2]), int(words[-1]), words[1].decode()
+                head = int(words[3:][-2]) if verb == b"HMSG" else 0
+            except (ValueError, IndexError):
+                raise NonsenseError("a message without its numbers") from None
+            if not 0 <= head <= size <= PAYLOAD_BYTES:
+                raise NonsenseError("a message of impossible size")
+            stop = start + size
+            if stop + 2 > end:
+                self._need = stop + 2 - position
+                break
+            if data[stop : stop + 2] != b"\r\n":
+                raise NonsenseError("a message without an end")
+            take((number, subject, data[start + head : stop]))
+            position = stop + 2
+        if position < end:
+            self._held.append(data[position:])
+            self._have = end - position

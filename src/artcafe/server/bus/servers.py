@@ -1,0 +1,85 @@
+"""The servers of one cluster that a link knows, in the order in which it tries them."""
+
+import ipaddress
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+_PORT = 4222
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where a nats-server listens. With `secure`, nothing is told to it but through TLS."""
+
+    host: str
+    port: int
+    secure: bool
+    name: str
+    """The name its certificate has to hold."""
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+def server(url: str) -> Server:
+    """Read `nats://host:port` or `tls://host:port`. Raises ValueError."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"nats", "tls"} or not parts.hostname:
+        raise ValueError(f"not the address of a NATS server: {url}")
+    return Server(parts.hostname, parts.port or _PORT, parts.scheme == "tls", parts.hostname)
+
+
+class Servers:
+    """Those that were configured, for ever, and those that the cluster told of, while it does."""
+
+    def __init__(self, urls: Sequence[str], draw: Callable[[], float]) -> None:
+        """Begin in an order by `draw`, from [0, 1), so that processes spread. Raises ValueError."""
+        self._configured = [server(url) for url in urls]
+        if len(self._configured) > 1:
+            self._configured.sort(key=lambda _: draw())
+        self._known = list(self._configured)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def order(self) -> tuple[Server, ...]:
+        """Whom to try, the first one first."""
+        return tuple(self._known)
+
+    def failed(self, server: Server) -> None:
+        """Try this one after all others, next time."""
+        if server in self._known:
+            self._known.remove(server)
+            self._known.append(server)
+
+    def learn(self, source: Server, addresses: Sequence[str]) -> None:
+        """Take the `connect_urls` of a server's INFO: host:port of every server of its cluster.
+
+        As secure as the one that told it. An address without a name has to prove the teller's.
+        An address that cannot be read is not used.
+        """
+        told: list[Server] = []
+        for address in addresses:
+            try:
+                parts = urlsplit(f"//{address}")
+                host, port = parts.hostname, parts.port
+            except ValueError:
+                continue
+            if host and port:
+                told.append(Server(host, port, source.secure, source.name if _is_ip(host) else host))
+        places = {(each.host, each.port) for each in told}
+        configured = {(each.host, each.port) for each in self._configured}
+        self._known = [
+            each for each in self._known if (each.host, each.port) in places or each in self._configured
+        ]
+        known = configured | {(each.host, each.port) for each in self._known}
+        self._known += [each for each in told if (each.host, each.port) not in known]
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,48 @@
+"""What is told before anything else."""
+
+import base64
+import json
+import secrets
+
+import pytest
+
+from artcafe.server.bus.greeting import Info, connect_line, read_info
+from artcafe.server.bus.nkeys import read_token, verify
+from artcafe.server.bus.operator import Credentials, Operator
+from tests.kit.nats import WallClock
+
+
+@pytest.fixture
+def credentials() -> Credentials:
+    """Those of a user."""
+    return Operator(secrets.token_bytes(32), WallClock()).control_credentials()
+
+
+def test_info_is_read_and_what_nobody_needs_is_passed_over() -> None:
+    info = read_info(b'INFO {"max_payload":7,"nonce":"n","ldm":true,"connect_urls":["a:1"],"xkey":"x"} ')
+    assert (info.max_payload, info.nonce, info.ldm, info.connect_urls) == (7, "n", True, ["a:1"])
+    assert not read_info(b"INFO {}").tls_required
+    for wrong in [b"INFO", b"INFO []", b'INFO {"max_payload":"x"}', b'INFO {"nonce":"\xff"}']:
+        with pytest.raises(ValueError, match="INFO"):
+            read_info(wrong)
+
+
+def test_the_login_is_a_signature_of_the_nonce_by_the_key_that_the_token_names(
+    credentials: Credentials,
+) -> None:
+    line = connect_line(Info(nonce="0noivy6kmB9_YiE", headers=True), credentials, 'a "name"')
+    assert line.startswith(b"CONNECT {")
+    assert line.endswith(b"}\r\n")
+    assert line.count(b"\n") == 1
+    options = json.loads(line[8:])
+    user = read_token(options["jwt"])["sub"]
+    assert verify(user, b"0noivy6kmB9_YiE", base64.b64decode(options["sig"]))
+    assert (options["name"], options["headers"], options["verbose"]) == ('a "name"', True, False)
+
+
+@pytest.mark.parametrize(
+    "nonce", ["", "short", "x" * 65, "eyJhbGciOiJ9.eyJzdWIi", "SSHSIG\x00ab", "abcdefgh\n"]
+)
+def test_nothing_but_a_nonce_is_signed(credentials: Credentials, nonce: str) -> None:
+    with pytest.raises(ValueError, match="no nonce"):
+        connect_line(Info(nonce=nonce), credentials, "test")
