@@ -19,12 +19,7 @@ ELSEWHERE = {
     "client/calls.py": ("client/test_session.py", "its answers come from the session that holds it"),
     "server/api/application.py": ("server/api/test_openapi.py", "the whole of it is described there"),
     "server/api/deps.py": ("server/api/test_agents.py", "who is asking is asked of every route"),
-    "server/bus/connection.py": (
-        "server/bus/test_tenants.py",
-        "a connection is seen through the links on it",
-    ),
     "server/bus/grammar.py": ("contract/test_bus.py", "both buses have to hold it, and NATS agrees"),
-    "server/bus/link.py": ("contract/test_bus.py", "one suite for the real bus and the one in memory"),
     "server/bus/memory.py": ("contract/test_bus.py", "one suite for the real bus and the one in memory"),
     "server/gateway/handover.py": ("server/gateway/test_mount_endings.py", "the mount's first half"),
     "server/gateway/transport.py": ("server/gateway/test_mount_endings.py", "the mount's own transport"),

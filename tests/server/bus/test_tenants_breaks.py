@@ -51,8 +51,8 @@ async def test_order_under_load(links: TenantLinks, tenant: Tenant, peer: Link) 
 async def test_a_confirmation_is_asked_for_behind_what_it_confirms(
     links: TenantLinks, proxy: Proxy, tenant: Tenant
 ) -> None:
-    # nats-py 2.16 sends the PING of a flush ahead of what still waits in its own buffer, so the PONG
-    # said nothing: a subscription could miss what was published after `subscribe` had returned.
+    # A PING that overtakes what still waits here makes the PONG say nothing: a subscription could miss
+    # what was published after `subscribe` had returned.
     link = await links.link(tenant)
     proxy.sent.clear()
     publish(link, "1")
@@ -62,9 +62,7 @@ async def test_a_confirmation_is_asked_for_behind_what_it_confirms(
     await asyncio.gather(link.flush(), link.flush(), link.flush())
     sent = bytes(proxy.sent)
     assert sent == (
-        b"PUB m.a.x 1\r\n1\r\nPING\r\n"
-        b"SUB m.*.y  1\r\nPING\r\n"
-        b"PUB m.a.x 1\r\n2\r\nPUB m.a.x 1\r\n3\r\nPING\r\n"
+        b"PUB m.a.x 1\r\n1\r\nPING\r\nSUB m.*.y 1\r\nPING\r\nPUB m.a.x 1\r\n2\r\nPUB m.a.x 1\r\n3\r\nPING\r\n"
     )
 
 
@@ -111,7 +109,7 @@ async def break_silently(proxy: Proxy) -> None:
 
 
 async def break_with_an_error(proxy: Proxy) -> None:
-    """NATS reports an error after which nats-py closes for good."""
+    """NATS reports an error after which it closes the connection."""
     proxy.say(b"-ERR 'User Authentication Expired'\r\n")
 
 
@@ -278,16 +276,6 @@ async def test_subscribing_survives_a_break(
     await subscribing
     publish(peer, "heard")
     await eventually(lambda: heard.got == ["heard"])
-
-
-async def test_what_arrives_after_closing_is_not_delivered(links: TenantLinks, tenant: Tenant) -> None:
-    link = await links.link(tenant)
-    heard = Inbox()
-    subscription = await link.subscribe("m.>", heard)
-    await subscription.close()
-    # As the event loop does with what was read before, but not yet delivered.
-    subscription.take("m.a.x", b"late")
-    assert heard.got == []
 
 
 async def test_subscribing_in_vain_leaves_nothing(

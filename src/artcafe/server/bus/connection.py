@@ -1,102 +1,117 @@
-"""One NATS connection, used once: when it ends, for whatever reason, its owner makes the next one.
-
-nats-py can reconnect by itself, but closes for good on most errors that the server reports, and
-while it reconnects it does not tell what was lost. One way to come back is easier to be sure of.
-"""
+"""One NATS connection, used once: when it ends, for whatever reason, its owner makes the next one."""
 
 import asyncio
+import itertools
 import logging
-import re
+import ssl
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import cast
 
-from nats.aio.client import Client
-from nats.aio.subscription import Subscription as Subscribed
-from nats.errors import Error as NatsError
-from nats.errors import UnexpectedEOF
-
+from artcafe.server.bus.greeting import Info, connect_line, read_info
 from artcafe.server.bus.operator import Credentials
+from artcafe.server.bus.parser import NonsenseError, Parser
+from artcafe.server.bus.refusals import Refusal, denied_pattern, refusal
+from artcafe.server.bus.servers import Server
 from artcafe.server.ports.bus import Deliver
 
 CONNECT_SECONDS = 3
+PING_SECONDS = 20.0
+UNANSWERED = 2
+"""Pings of ours that may be unanswered when the next one is due."""
+
+WINDOW_BYTES = 256 * 1024
+"""What may be on its way to the server unconfirmed: the most that a broken connection can lose."""
+
 _END_SECONDS = 1
-_PING_SECONDS = 20
-_PING = b"PING\r\n"
-_DENIED = re.compile(r'permissions violation for subscription to "([^"]*)"')
+_PING, _PONG = b"PING\r\n", b"PONG\r\n"
+_NO_NATS = "something answers that does not speak as NATS does"
 
 _log = logging.getLogger(__name__)
 
 
-class Connection(Client):
-    """A nats-py client in which three things are different; its version is pinned, and tests watch them.
+class BrokenError(Exception):
+    """The connection ended before it was made, and why."""
 
-    * Everything leaves in one order. nats-py writes a PING ahead of the commands that still wait in
-      its buffer, so its `flush` proves nothing about them.
-    * Messages of all subscriptions are handed over in the order of arrival. nats-py has a queue and
-      a task for each subscription, and drops what does not fit the queue.
-    * `ended` is set when nothing is read any more. nats-py forgets its callback when the broken
-      socket fails once more while it is being closed.
-    """
 
-    def __init__(self, answered: Callable[[], None]) -> None:
-        """`answered` is called in the event loop when the server confirmed something."""
-        super().__init__()
+class Connection(asyncio.Protocol):
+    """Everything leaves in the order in which it is handed over, in one write for each turn of the event
+    loop. Messages of all subscriptions are delivered in the order of arrival, in the turn after the
+    read that brought them."""
+
+    def __init__(self, answered: Callable[[], None], ping_seconds: float = PING_SECONDS) -> None:
+        """`answered` is called when the server confirmed something, or told something of itself."""
         self.ended = asyncio.Event()
         self.denied: set[str] = set()
-        self._fault: Exception | None = None
+        self.crowded = 0
+        """How many subscriptions the server had no room for."""
+        self.fault = ""
+        """Why it ended, as far as is known."""
+        self.info = Info()
+        self._loop = asyncio.get_running_loop()
         self._answered = answered
+        self._ping_seconds = ping_seconds
+        self._parser = Parser(self._said)
+        self._numbers = itertools.count(1)
         self._takers: dict[int, Deliver] = {}
-        # Bounded by one read of the socket and what asyncio buffers for it.
-        self._arrived: deque[tuple[Deliver, str, bytes]] = deque()
+        self._delivering = False
+        self._transport: asyncio.Transport | None = None
+        self._greeted: asyncio.Future[bool] = self._loop.create_future()
+        self._admitted: asyncio.Future[bool] = self._loop.create_future()
+        self._introduced = False
+        self._keeping: asyncio.TimerHandle | None = None
+        self._unanswered = 0
+        # Who waits for each PONG to come, and how much had been handed over when it was asked for.
+        self._pongs: deque[tuple[asyncio.Future[bool] | None, int]] = deque()
         self._sent = self._asked = self._confirmed = 0
+        # Bounded by the window, and one command for each subscription.
+        self._leaving: list[bytes] = []
 
-    async def open(self, servers: list[str], credentials: Credentials, name: str) -> None:
-        """Connect and log in. Raises NatsError, OSError or ValueError, and then nothing is left open."""
+    async def open(
+        self, server: Server, credentials: Credentials, name: str, tls: ssl.SSLContext | None = None
+    ) -> None:
+        """Connect and log in; `tls` is how to trust a server, as the system does unless given.
+
+        Raises BrokenError, OSError or ValueError, and then nothing is left open.
+        """
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                await self.connect(
-                    servers,
-                    name=name,
-                    user_jwt_cb=credentials.jwt,
-                    signature_cb=credentials.sign,
-                    error_cb=self._note,
-                    allow_reconnect=False,
-                    max_reconnect_attempts=1,
-                    reconnect_time_wait=0,
-                    connect_timeout=CONNECT_SECONDS,
-                    ping_interval=_PING_SECONDS,
-                    # Backlog is counted by the owner; here nothing ever waits for room.
-                    pending_size=0,
-                    skip_subject_validation=True,
-                )
-            if not self.is_connected:
-                raise UnexpectedEOF
+                await self._loop.create_connection(lambda: self, server.host, server.port)
+                await self._reach(self._greeted)
+                if server.secure or self.info.tls_required:
+                    await self._secure(server, tls or ssl.create_default_context())
+                self._write(connect_line(self.info, credentials, name) + _PING)
+                self._introduced = True
+                await self._reach(self._admitted)
         except BaseException:
             await self.end()
             raise
+        self._keeping = self._loop.call_later(self._ping_seconds, self._keep)
 
     async def end(self) -> None:
-        """Close, whatever state this is in. Waiting `ping`s get False. Raises no error of the network."""
-        for pong in self._pongs:
-            if not pong.done():
+        """Close, whatever state this is in. Waiting `ping`s get False. What was sent may be lost."""
+        for pong, _ in self._pongs:
+            if pong is not None and not pong.done():
                 pong.set_result(False)
-        if self._transport is None:
+        self._pongs.clear()
+        self._takers.clear()
+        if self._transport is None or self.ended.is_set():
             return
+        self._flush()
+        self._transport.close()
         try:
-            # nats-py waits until everything has left, for as long as that takes.
             async with asyncio.timeout(_END_SECONDS):
-                await self.close()
-        except OSError as error:
-            _log.debug("A NATS connection broke while it was closed: %s", error)
+                await self.ended.wait()
+        except TimeoutError:
+            _log.debug("A NATS connection is closed with what was not sent")
         finally:
-            # Also when nats-py did not come to it: it was interrupted, or had begun before and failed.
-            self._transport.close()  # type: ignore[no-untyped-call]
+            self._transport.abort()
 
-    @property
-    def fault(self) -> str:
-        """Why it ended, as far as is known."""
-        return str(self.last_error or self._fault or "closed")
+    def leave_server(self, why: str) -> None:
+        """End it, and say why. `ended` follows."""
+        self.fault = self.fault or why
+        if self._transport is not None:
+            self._transport.abort()
 
     @property
     def unconfirmed(self) -> int:
@@ -104,85 +119,159 @@ class Connection(Client):
         return self._sent - self._confirmed
 
     @property
-    def silent(self) -> bool:
-        """Whether something was handed over that no `ping` asks about."""
-        return self._sent > self._asked
+    def settled(self) -> bool:
+        """Whether the server confirmed everything, and nobody waits."""
+        return self._sent == self._confirmed and not self._pongs
 
-    def send(self, command: bytes) -> None:
-        """Hand over a whole command of the NATS protocol; it leaves in order, without waiting for room."""
+    def send(self, command: bytes) -> bool:
+        """Hand over a whole command of the NATS protocol; False, and not taken, while the window is full.
+
+        There is room again when `answered` is called.
+        """
+        if self._sent - self._confirmed >= WINDOW_BYTES:
+            return False
         self._sent += len(command)
-        self._put(command)
+        self._write(command)
+        # Asked before the window is full, so that the answer comes before there is nothing to do.
+        if self._sent - self._asked >= WINDOW_BYTES // 2:
+            self.ping()
+        return True
 
-    def ping(self, pong: asyncio.Future[bool]) -> None:
+    def ping(self, pong: asyncio.Future[bool] | None = None) -> None:
         """Ask for confirmation: `pong` gets True when the server has everything handed over before."""
-        sent = self._asked = self._sent
+        self._asked = self._sent
+        self._pongs.append((pong, self._sent))
+        self._write(_PING)
 
-        def confirm(done: asyncio.Future[bool]) -> None:
-            if done.result():
-                self._confirmed = sent
-                self._answered()
+    def take(self, pattern: str, queue: str | None, deliver: Deliver) -> int:
+        """Subscribe; the number is for `leave`. `ping` tells when the server knows."""
+        number = next(self._numbers)
+        self._takers[number] = deliver
+        words = pattern if queue is None else f"{pattern} {queue}"
+        self._write(b"SUB %b %d\r\n" % (words.encode(), number))
+        return number
 
-        pong.add_done_callback(confirm)
-        self._pongs.append(pong)
-        self._put(_PING)
+    def leave(self, number: int) -> None:
+        """Unsubscribe; nothing is delivered any more, not even what was read before."""
+        if self._takers.pop(number, None) is not None:
+            self._write(b"UNSUB %d\r\n" % number)
 
-    async def take(self, pattern: str, queue: str | None, deliver: Deliver) -> Subscribed | None:
-        """Subscribe, unless the connection has ended. `ping` tells when the server knows."""
-        if self.is_closed:
-            return None
-        subscribed = await self.subscribe(pattern, queue=queue or "")
-        self._takers[subscribed._id] = deliver
-        return subscribed
+    # asyncio.Protocol.
 
-    async def leave(self, subscribed: Subscribed) -> None:
-        """Unsubscribe."""
-        self._takers.pop(subscribed._id, None)
-        if not self.is_closed:
-            await subscribed.unsubscribe()
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The socket is there; the server speaks first."""
+        self._transport = cast("asyncio.Transport", transport)
 
-    def _put(self, command: bytes) -> None:
-        assert self._flush_queue is not None
-        self._pending.append(command)
-        self._pending_data_size += len(command)
-        if self._flush_queue.empty():
-            self._flush_queue.put_nowait(asyncio.get_running_loop().create_future())
+    def data_received(self, data: bytes) -> None:
+        """Read; deliver in the next turn, since what a receiver raises would end the connection here."""
+        try:
+            self._parser.feed(data)
+        except NonsenseError as error:
+            self.leave_server(str(error))
+        if self._parser.messages and not self._delivering:
+            self._delivering = True
+            self._loop.call_soon(self._deliver)
 
-    async def _note(self, error: Exception) -> None:
-        self._fault = error
-        text = str(error)
-        if "permissions violation" in text:
-            # nats-py hands the text over in lower case.
-            self.denied.update(_DENIED.findall(text))
-            _log.error("NATS refused what this process asked for: %s", text)
-
-    async def _send_ping(self, future: asyncio.Future[Any] | None = None) -> None:
-        self.ping(future or asyncio.get_running_loop().create_future())
-
-    async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
-        deliver = self._takers.get(sid)
-        if deliver is None:
-            await super()._process_msg(sid, subject, reply, data, headers)
-        else:
-            # Not called from here: an error of the receiver's would end nats-py's reader.
-            if not self._arrived:
-                asyncio.get_running_loop().call_soon(self._deliver)
-            self._arrived.append((deliver, subject.decode(), data))
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is read any more."""
+        self.fault = self.fault or str(exc or "closed")
+        self.ended.set()
+        if self._keeping is not None:
+            self._keeping.cancel()
+        for step in (self._greeted, self._admitted):
+            if not step.done():
+                step.set_result(False)
 
     def _deliver(self) -> None:
-        """Deliver what one read brought. An error is the event loop's to report; the rest still comes."""
+        """Deliver what was read. An error is the event loop's to report; the rest still comes."""
+        arrived, self._parser.messages = iter(self._parser.messages), []
+        takers = self._takers
         try:
-            while self._arrived:
-                deliver, subject, data = self._arrived.popleft()
-                deliver(subject, data)
+            for number, subject, payload in arrived:
+                taker = takers.get(number)
+                if taker is not None:
+                    taker(subject, payload)
         finally:
-            if self._arrived:
-                asyncio.get_running_loop().call_soon(self._deliver)
+            self._parser.messages[:0] = arrived
+            self._delivering = bool(self._parser.messages)
+            if self._delivering:
+                self._loop.call_soon(self._deliver)
 
-    async def _read_loop(self) -> None:
+    def _said(self, line: bytes) -> None:
+        if line.startswith(b"-ERR"):
+            self._refused(line[4:].decode(errors="replace").strip().strip("'"))
+        elif not self._introduced and (self._greeted.done() or not line.startswith(b"INFO")):
+            # Without TLS, it may also be somebody else who speaks into the handshake.
+            self.leave_server(_NO_NATS)
+        elif line == b"PONG":
+            self._pong()
+        elif line == b"PING":
+            self._write(_PONG)
+        elif line.startswith(b"INFO"):
+            self._informed(line)
+        elif line != b"+OK":
+            self.leave_server(_NO_NATS)
+
+    def _pong(self) -> None:
+        self._unanswered = 0
+        if not self._admitted.done():
+            self._admitted.set_result(True)
+        elif self._pongs:
+            pong, self._confirmed = self._pongs.popleft()
+            if pong is not None and not pong.done():
+                pong.set_result(True)
+            self._answered()
+
+    def _informed(self, line: bytes) -> None:
         try:
-            await super()._read_loop()
-        finally:
-            self.ended.set()
+            self.info = read_info(line)
+        except ValueError as error:
+            self.leave_server(str(error))
+            return
+        if not self._greeted.done():
+            self._greeted.set_result(True)
+        elif self._admitted.done():
+            self._answered()
 
+    def _refused(self, text: str) -> None:
+        kind = refusal(text)
+        pattern = denied_pattern(text)
+        if pattern is not None:
+            self.denied.add(pattern)
+        if kind is Refusal.subscriptions:
+            self.crowded += 1
+        if kind.survives:
+            _log.error("NATS refused what this process asked for: %s (%s)", text, kind)
+        else:
+            self.leave_server(f"NATS refused {kind}: {text}")
 
-__all__ = ["CONNECT_SECONDS", "Connection", "NatsError", "Subscribed"]
+    async def _reach(self, step: asyncio.Future[bool]) -> None:
+        if not await step:
+            raise BrokenError(self.fault)
+
+    async def _secure(self, server: Server, tls: ssl.SSLContext) -> None:
+        assert self._transport is not None
+        if not self.info.tls_required:
+            raise BrokenError("the server does not speak TLS")
+        if not self._parser.between:
+            raise BrokenError(_NO_NATS)
+        self._transport = await self._loop.start_tls(self._transport, self, tls, server_hostname=server.name)
+
+    def _keep(self) -> None:
+        """Notice a connection that is dead without having ended."""
+        if self._unanswered >= UNANSWERED:
+            self.leave_server(f"NATS left {self._unanswered} pings unanswered")
+            return
+        self._unanswered += 1
+        self.ping()
+        self._keeping = self._loop.call_later(self._ping_seconds, self._keep)
+
+    def _write(self, command: bytes) -> None:
+        if not self._leaving:
+            self._loop.call_soon(self._flush)
+        self._leaving.append(command)
+
+    def _flush(self) -> None:
+        if self._leaving and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(b"".join(self._leaving))
+        self._leaving.clear()

@@ -2,12 +2,15 @@
 
 import asyncio
 import logging
-from collections import deque
+import ssl
 from collections.abc import Callable
 
-from artcafe.server.bus.connection import Connection, NatsError, Subscribed
+from artcafe.server.bus.connection import BrokenError, Connection
 from artcafe.server.bus.grammar import check_pattern, check_queue, check_subject
+from artcafe.server.bus.greeting import Info
 from artcafe.server.bus.operator import Credentials
+from artcafe.server.bus.outbox import Outbox
+from artcafe.server.bus.servers import Servers
 from artcafe.server.ports.bus import Deliver
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -15,8 +18,8 @@ from artcafe.wire.errors import ArtcafeError
 BUFFER_BYTES = 8 * 1024 * 1024
 PATIENCE_SECONDS = 5.0
 
-_WINDOW_BYTES = 256 * 1024
-"""What may be on its way to the server unconfirmed: the most that a broken connection can lose."""
+_HEADS = 1024
+"""Subjects whose commands are remembered."""
 
 _STEADY_SECONDS = 1.0
 _PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.02, 2.0
@@ -27,26 +30,21 @@ _log = logging.getLogger(__name__)
 class NatsSubscription:
     """Interest in a pattern, told anew to each connection of its link: ports.Subscription."""
 
-    __slots__ = ("_deliver", "_link", "open", "pattern", "queue", "subscribed")
+    __slots__ = ("_link", "deliver", "number", "open", "pattern", "queue")
 
     def __init__(self, link: "NatsLink", pattern: str, queue: str | None, deliver: Deliver) -> None:
         self.open = True
         self.pattern = pattern
         self.queue = queue
-        self.subscribed: Subscribed | None = None
+        self.deliver = deliver
+        self.number: int | None = None
         self._link = link
-        self._deliver = deliver
-
-    def take(self, subject: str, payload: bytes) -> None:
-        """Deliver, unless closed meanwhile."""
-        if self.open:
-            self._deliver(subject, payload)
 
     async def close(self) -> None:
         """Nothing is delivered after this was called. Closing twice is allowed."""
         if self.open:
             self.open = False
-            await self._link.forget(self)
+            self._link.forget(self)
 
 
 class NatsLink:
@@ -54,7 +52,9 @@ class NatsLink:
 
     While connected, a message leaves with the next turn of the event loop. When the connection
     breaks, for whatever reason, the link makes a new one with fresh credentials and all its
-    subscriptions: after some 20 ms, then in growing, jittered steps of up to two seconds, for ever.
+    subscriptions, on any server it knows: after some 20 ms, then in growing, jittered steps of up to
+    two seconds, for ever. A server that is going to stop is left for another one, as soon as it
+    confirmed what it was given.
 
     What is lost then, and nothing else:
     * of the messages published here, those handed to the broken connection that the server had not
@@ -77,22 +77,30 @@ class NatsLink:
         buffer_bytes: int,
         patience: float,
         jitter: Callable[[], float],
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        """`patience` is how many seconds a call waits for a bus that is away; `jitter` is from [0, 1)."""
-        self._servers = servers
+        """`patience` is how many seconds a call waits for a bus that is away; `jitter` is from [0, 1).
+
+        `tls` says whom to trust, where a server asks for TLS or is addressed as `tls://`: as the
+        system does, unless given. Raises ValueError for what is no server's URL.
+        """
+        self._servers = Servers(servers, jitter)
+        self._tls = tls
         self._credentials = credentials
         self._name = name
-        self._buffer_bytes = buffer_bytes
         self._patience = patience
         self._jitter = jitter
         self._loop = asyncio.get_running_loop()
         self._connection: Connection | None = None
+        # The same, unless its server is to be left.
+        self._direct: Connection | None = None
         self._subscriptions: dict[NatsSubscription, None] = {}
-        # Messages, and among them the flushes that wait for those before them. Bounded by publish.
-        self._out: deque[bytes | asyncio.Future[bool]] = deque()
-        self._out_bytes = 0
+        self._out = Outbox(buffer_bytes)
         self._handing = False
-        self._max_payload = 1024 * 1024
+        self._heads: dict[str, bytes] = {}
+        # Where it is connected, or was, and what that server told of itself.
+        self._server = self._servers.order()[0]
+        self._info = Info()
         # Set while up, and once it is over.
         self._settled = asyncio.Event()
         self.over = self.stood = False
@@ -120,21 +128,22 @@ class NatsLink:
         Raises unavailable when the buffer is full or the link closed, too_large for more than the
         server takes, invalid_subject for what NATS cannot carry: nothing was taken.
         """
-        check_subject(subject)
-        if len(payload) > self._max_payload:
+        head = self._heads.get(subject) or self._head(subject)
+        if len(payload) > self._info.max_payload:
             raise ArtcafeError(Code.too_large, "The message is larger than the bus takes.")
-        command = b"PUB %b %d\r\n%b\r\n" % (subject.encode(), len(payload), payload)
-        if self.over or self._out_bytes + len(command) > self._buffer_bytes:
+        command = b"%b%d\r\n%b\r\n" % (head, len(payload), payload)
+        if self._direct is not None and not self._out.items and self._direct.send(command):
+            return
+        if self.over or not self._out.put(command):
             raise _away()
-        self._out.append(command)
-        self._out_bytes += len(command)
         self._hand_over_soon()
 
     async def subscribe(self, pattern: str, deliver: Deliver, queue: str | None = None) -> NatsSubscription:
         """When this returns, whatever is published later anywhere is delivered while the link is up.
 
         With `queue`, each message goes to one member of the group of that name and pattern. Raises
-        unavailable, forbidden when the account's permissions do not allow it, or invalid_subject.
+        unavailable, also when the server has no room for more; forbidden when the account's
+        permissions do not allow it; invalid_subject.
         """
         check_pattern(pattern)
         if queue is not None:
@@ -142,15 +151,20 @@ class NatsLink:
         self._check_open()
         subscription = NatsSubscription(self, pattern, queue, deliver)
         self._subscriptions[subscription] = None
+        crowded = 0
         try:
             if self._connection is not None:
-                await self._take(self._connection, subscription)
+                crowded = self._connection.crowded
+                self._connection.denied.discard(pattern)
+                self._take(self._connection, subscription)
             async with asyncio.timeout(self._patience):
                 # A connection that breaks meanwhile is followed by one that knows the subscription.
                 while not await self._confirmed():
                     self._check_open()
-            if self._connection is not None and pattern.lower() in self._connection.denied:
+            if self._connection is not None and pattern in self._connection.denied:
                 raise ArtcafeError(Code.forbidden, "The bus does not allow this subscription.")
+            if self._connection is not None and self._connection.crowded > crowded:
+                raise ArtcafeError(Code.unavailable, "The bus has no room for more subscriptions.")
         except TimeoutError:
             await subscription.close()
             raise _away() from None
@@ -185,46 +199,39 @@ class NatsLink:
         except (ArtcafeError, TimeoutError):
             _log.warning("%s is closed before NATS has everything that was published", self._name)
 
-    async def forget(self, subscription: NatsSubscription) -> None:
+    def forget(self, subscription: NatsSubscription) -> None:
         """Remove a closed subscription from this connection and the next ones."""
         self._subscriptions.pop(subscription, None)
-        if self._connection is not None and subscription.subscribed is not None:
-            await self._connection.leave(subscription.subscribed)
+        if self._connection is not None and subscription.number is not None:
+            self._connection.leave(subscription.number)
 
     def close(self) -> None:
         """Take nothing more, whoever holds it. The one who started `run` cancels it then."""
         self.over = True
+        self._direct = None
         self._settled.set()
-        for subscription in self._subscriptions:
+        for subscription in tuple(self._subscriptions):
             subscription.open = False
-        self._subscriptions.clear()
-        self._give_up_waiting()
+            self.forget(subscription)
+        self._out.give_up()
 
     async def run(self) -> None:
         """Keep connected until closed and cancelled; return when the very first attempt fails.
 
-        nats-py, and wait_for of Python 3.11 within it, may swallow a cancellation, so both are needed.
+        A cancellation may be swallowed by what is under way, so both are needed.
         """
         attempt = 0
         try:
             while True:
-                connection = Connection(self._hand_over)
                 try:
-                    await connection.open(self._servers, self._credentials, self._name)
-                except (NatsError, OSError, ValueError) as error:
+                    seconds = await self._serve()
+                except (BrokenError, OSError, ValueError) as error:
                     if not self.stood:
                         _log.warning("%s cannot connect to NATS: %s", self._name, error)
                         return
                     _log.debug("%s cannot reconnect to NATS: %s", self._name, error)
                 else:
-                    started = self._loop.time()
-                    try:
-                        if not self.over:
-                            await self._begin(connection)
-                            await connection.ended.wait()
-                    finally:
-                        await self._end(connection)
-                    if self._loop.time() - started >= _STEADY_SECONDS:
+                    if seconds >= _STEADY_SECONDS:
                         attempt = 0
                 if self.over:
                     return
@@ -234,54 +241,77 @@ class NatsLink:
         finally:
             self.close()
 
-    async def _begin(self, connection: Connection) -> None:
+    async def _serve(self) -> float:
+        """One connection, from its beginning to its end, and how many seconds it lasted.
+
+        Raises what the last server tried raised.
+        """
+        connection = await self._connect()
+        started = self._loop.time()
+        try:
+            if not self.over:
+                self._begin(connection)
+                await connection.ended.wait()
+        finally:
+            await self._end(connection)
+            self._servers.failed(self._server)
+        return self._loop.time() - started
+
+    async def _connect(self) -> Connection:
+        """Try every server that is known, once."""
+        failure: Exception = BrokenError("no server is known")
+        for server in self._servers.order():
+            connection = Connection(self._hand_over)
+            try:
+                await connection.open(server, self._credentials, self._name, self._tls)
+            except (BrokenError, OSError, ValueError) as error:
+                self._servers.failed(server)
+                _log.debug("%s cannot connect to %s: %s", self._name, server, error)
+                failure = error
+            else:
+                self._server = server
+                return connection
+        raise failure
+
+    def _begin(self, connection: Connection) -> None:
         self.stood = True
-        self._max_payload = connection.max_payload
-        self._connection = connection
+        self._connection = self._direct = connection
         self._settled.set()
         if self._told:
             self._doubt = self._told = False
-        for subscription in tuple(self._subscriptions):
-            await self._take(connection, subscription)
+        for subscription in self._subscriptions:
+            self._take(connection, subscription)
         self._hand_over()
 
     async def _end(self, connection: Connection) -> None:
-        self._connection = None
+        self._connection = self._direct = None
         self._settled.clear()
         self.gaps += 1 if self._subscriptions else 0
         lost = connection.unconfirmed
         if lost:
             self._doubt, self._told = True, self._flushing > 0
-            self._give_up_waiting()
+            self._out.give_up()
         if not self.over:
             text = "%s lost its connection to NATS: %s; up to %d bytes were on their way"
             _log.warning(text, self._name, connection.fault, lost)
         await connection.end()
 
-    async def _take(self, connection: Connection, subscription: NatsSubscription) -> None:
-        subscription.subscribed = await connection.take(
-            subscription.pattern, subscription.queue, subscription.take
-        )
+    def _take(self, connection: Connection, subscription: NatsSubscription) -> None:
+        subscription.number = connection.take(subscription.pattern, subscription.queue, subscription.deliver)
+
+    def _head(self, subject: str) -> bytes:
+        check_subject(subject)
+        if len(self._heads) >= _HEADS:
+            self._heads.clear()
+        head = self._heads[subject] = b"PUB %b " % subject.encode()
+        return head
 
     async def _confirmed(self) -> bool:
         """Wait until the server has everything handed in before; False when that cannot be known."""
-        last = self._out[-1] if self._out else None
-        if not isinstance(last, asyncio.Future):
-            last = self._loop.create_future()
-            self._out.append(last)
-            self._hand_over_soon()
-        await asyncio.wait([last], timeout=self._patience)
-        return last.done() and last.result()
-
-    def _give_up_waiting(self) -> None:
-        """Tell the flushes that wait in the buffer that they cannot know; the messages stay."""
-        kept = deque[bytes | asyncio.Future[bool]]()
-        for item in self._out:
-            if isinstance(item, bytes):
-                kept.append(item)
-            elif not item.done():
-                item.set_result(False)
-        self._out = kept
+        waiter = self._out.waiter()
+        self._hand_over_soon()
+        await asyncio.wait([waiter], timeout=self._patience)
+        return waiter.done() and waiter.result()
 
     def _hand_over_soon(self) -> None:
         if not self._handing and self._connection is not None:
@@ -294,15 +324,26 @@ class NatsLink:
         connection = self._connection
         if connection is None or connection.ended.is_set():
             return
-        while self._out and connection.unconfirmed < _WINDOW_BYTES:
-            item = self._out.popleft()
-            if isinstance(item, bytes):
-                self._out_bytes -= len(item)
-                connection.send(item)
-            else:
-                connection.ping(item)
-        if self._out and connection.silent:
-            connection.ping(self._loop.create_future())
+        if connection.info is not self._info:
+            self._learn(connection.info)
+        if self._info.ldm and len(self._servers) > 1:
+            self._move_on(connection)
+            return
+        self._out.hand_over(connection)
+
+    def _learn(self, info: Info) -> None:
+        self._info = info
+        # A server that is going to stop tells of the others only; else none means that it does not tell.
+        if info.connect_urls or info.ldm:
+            self._servers.learn(self._server, info.connect_urls)
+
+    def _move_on(self, connection: Connection) -> None:
+        """Leave a server that is going to stop, when it has what it was given."""
+        if connection.settled:
+            connection.leave_server("the server is going to stop")
+        elif self._direct is not None:
+            connection.ping()
+        self._direct = None
 
     def _check_open(self) -> None:
         if self.over:
