@@ -3,21 +3,16 @@
 import asyncio
 import socket
 import ssl
-from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from artcafe.client.http import Http, Request, path_of
 from artcafe.client.rest import Rest, UnreachableError
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
+from tests.kit.certificates import certificate_files
 from tests.kit.rest_stub import TAG, RestStub, problem, unused_url
 
 
@@ -228,7 +223,7 @@ async def test_the_callers_own_authorities_are_believed(tmp_path: Path) -> None:
     serving = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0, ssl=context)
     async with serving:
         url = f"https://127.0.0.1:{serving.sockets[0].getsockname()[1]}"
-        tls = ssl.create_default_context(cafile=tmp_path / "server.pem")
+        tls = ssl.create_default_context(cafile=tmp_path / "certificate.pem")
         async with Rest(url, "t", tls=tls) as rest:
             with pytest.raises(ArtcafeError, match="The connection to the server broke"):
                 await rest.tenants()
@@ -236,26 +231,7 @@ async def test_the_callers_own_authorities_are_believed(tmp_path: Path) -> None:
 
 def self_signed(folder: Path) -> ssl.SSLContext:
     """A server's TLS with a certificate of its own making, for 127.0.0.1."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    here = x509.IPAddress(IPv4Address("127.0.0.1"))
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([here]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path = folder / "server.pem"
-    path.write_bytes(pem + certificate.public_bytes(serialization.Encoding.PEM))
+    certificate, key = certificate_files(folder)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(path)
+    context.load_cert_chain(certificate, key)
     return context
