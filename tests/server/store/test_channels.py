@@ -1,6 +1,5 @@
 """Channels in the store, on every backend."""
 
-import asyncio
 
 import pytest
 from msgspec.structs import replace
@@ -260,20 +259,6 @@ async def test_when_a_channel_had_its_last_message_goes_with_it_and_never_back(
 
     assert contents(backend) == before
     assert await sightings.last_spoken(ACME, [TASKS]) == {}
-
-
-@pytest.mark.parametrize("times", [(AT, LATER), (LATER, AT)], ids=["later last", "later first"])
-async def test_of_two_processes_who_write_at_once_the_later_message_stays(
-    channels: ChannelTable, backend: ItemStore, times: tuple[str, str]
-) -> None:
-    await channels.create(a_channel(), None, ENTRY)
-    processes = [SightingTable(Table(UnreliableStore(backend))) for _ in times]
-
-    await asyncio.gather(
-        *(process.spoken(ACME, {TASKS: when}) for process, when in zip(processes, times, strict=True))
-    )
-
-    assert await processes[0].last_spoken(ACME, [TASKS]) == {TASKS: LATER}
 
 
 async def test_pages_are_in_order_of_the_ids_and_of_one_tenant(channels: ChannelTable) -> None:

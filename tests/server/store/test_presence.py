@@ -1,9 +1,12 @@
 """Who is connected where, and who was last seen when, in the store, on every backend."""
 
+import asyncio
+
 import pytest
 
-from artcafe.server.domain.ids import AgentId
+from artcafe.server.domain.ids import AgentId, ChannelId
 from artcafe.server.store.agents import AgentTable
+from artcafe.server.store.channels import ChannelTable
 from artcafe.server.store.item import ItemStore
 from artcafe.server.store.presence import ROW_AGENTS, SightingTable
 from artcafe.server.store.table import Table
@@ -11,7 +14,7 @@ from artcafe.server.store.tenants import TenantTable
 from artcafe.wire.codes import Code
 from tests.kit.contents import contents
 from tests.kit.outcomes import refused
-from tests.kit.records import ACME, ALIKE, AT, ENTRY, LATER, a_member, a_tenant, an_agent, anyway
+from tests.kit.records import ACME, ALIKE, AT, ENTRY, LATER, a_channel, a_member, a_tenant, an_agent, anyway
 from tests.kit.stores import SetClock
 from tests.kit.unreliable_store import UnreliableStore
 
@@ -153,3 +156,48 @@ class TestUses:
 
         assert await sightings.uses(ACME, A1) == {"SHA256:x+/": AT, "SHA256:y": LATER}
         assert await sightings.uses(ACME, A3) == {}
+
+
+class TestSpoken:
+    @pytest.fixture
+    async def names(self, table: Table, sightings: SightingTable) -> list[ChannelId]:
+        """Thirty channels, more than one transaction takes."""
+        names = [ChannelId(f"c{number:02}") for number in range(30)]
+        for name in names:
+            await ChannelTable(table).create(a_channel(name), None, ENTRY)
+        return names
+
+    async def test_the_last_time_counts_and_never_goes_back(
+        self, sightings: SightingTable, names: list[ChannelId]
+    ) -> None:
+        await sightings.spoken(ACME, dict.fromkeys(names[:20], LATER))
+
+        await sightings.spoken(ACME, dict.fromkeys(names[10:], AT))
+
+        expected = {**dict.fromkeys(names[:20], LATER), **dict.fromkeys(names[20:], AT)}
+        assert await sightings.last_spoken(ACME, [*names, ChannelId("none")]) == expected
+
+    async def test_of_a_channel_that_is_gone_nothing_is_written_and_of_the_others_all(
+        self, table: Table, sightings: SightingTable, names: list[ChannelId], backend: ItemStore
+    ) -> None:
+        await ChannelTable(table).delete(ACME, names[17], anyway, ENTRY)
+
+        await sightings.spoken(ACME, dict.fromkeys(names, AT))
+
+        told = await sightings.last_spoken(ACME, names)
+        assert told == dict.fromkeys([name for name in names if name != names[17]], AT)
+
+    @pytest.mark.parametrize("times", [(AT, LATER), (LATER, AT)], ids=["later last", "later first"])
+    async def test_of_two_processes_that_write_at_once_the_later_stays(
+        self, sightings: SightingTable, names: list[ChannelId], backend: ItemStore, times: tuple[str, str]
+    ) -> None:
+        processes = [SightingTable(Table(UnreliableStore(backend))) for _ in times]
+
+        await asyncio.gather(
+            *(
+                process.spoken(ACME, dict.fromkeys(names, when))
+                for process, when in zip(processes, times, strict=True)
+            )
+        )
+
+        assert await sightings.last_spoken(ACME, names) == dict.fromkeys(names, LATER)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 
 from msgspec import Struct, convert
 
@@ -102,22 +103,31 @@ class SightingTable:
 
     async def spoken(self, tenant: TenantId, channels: Mapping[ChannelId, str]) -> None:
         """When channels had their last message; an earlier time changes nothing."""
-        for channel, when in channels.items():
-            await self._speak(at.tenant(tenant), channel, when)
+        pk, size = at.tenant(tenant), MAX_OPS // 2
+        names = list(channels)
+        for start in range(0, len(names), size):
+            some = names[start : start + size]
+            try:
+                await self._table.write(
+                    *[op for name in some for op in await self._speak(pk, name, channels)]
+                )
+            except Conflict:  # One of them is gone, or somebody was faster: the others are still told.
+                for name in some:
+                    with suppress(Conflict):
+                        await self._table.again(partial(self._speak_alone, pk, name, channels))
 
-    async def _speak(self, pk: str, channel: ChannelId, when: str) -> None:
-        async def attempt() -> tuple[None, list[Op]]:
-            before = await self._table.read(pk, at.spoken(channel), _At)
-            if before and before.record.at >= when:
-                return None, []
-            cond = Rev(before.rev) if before else ABSENT
-            return None, [
-                Put(pk, at.spoken(channel), data(_At(when)), cond),
-                Check(pk, at.channel(channel)),
-            ]
+    async def _speak_alone(
+        self, pk: str, channel: ChannelId, times: Mapping[ChannelId, str]
+    ) -> tuple[None, list[Op]]:
+        return None, await self._speak(pk, channel, times)
 
-        with suppress(Conflict):  # The channel is gone.
-            await self._table.again(attempt)
+    async def _speak(self, pk: str, channel: ChannelId, times: Mapping[ChannelId, str]) -> list[Op]:
+        before = await self._table.read(pk, at.spoken(channel), _At)
+        if before and before.record.at >= times[channel]:
+            return []
+        cond = Rev(before.rev) if before else ABSENT
+        row = Put(pk, at.spoken(channel), data(_At(times[channel])), cond)
+        return [row, Check(pk, at.channel(channel))]
 
     async def last_spoken(self, tenant: TenantId, channels: Sequence[ChannelId]) -> Mapping[ChannelId, str]:
         """When these channels had their last message; a channel that had none is missing."""
