@@ -32,8 +32,8 @@ check: .venv/.ready  ## ruff, mypy, import contracts, architecture tests
 	$(BIN)/pytest -q tests/architecture
 
 tools:
-	@for each in ssh-keygen:openssh-client chromium:chromium; do \
-	  command -v "$${each%:*}" >/dev/null || { apt-get update -qq && apt-get install -qq -y "$${each#*:}"; } \
+	@for each in ssh-keygen:openssh-client chromium:chromium nginx:nginx systemd-analyze:systemd; do \
+	  PATH="$$PATH:/usr/sbin" command -v "$${each%:*}" >/dev/null || { apt-get update -qq && apt-get install -qq -y "$${each#*:}"; } \
 	    || { echo "the tests need $${each%:*}: install your system's $${each#*:}" >&2; exit 1; }; \
 	done
 

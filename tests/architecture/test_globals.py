@@ -28,6 +28,7 @@ CALLS = {
     "BeforeValidator": "declares a rule of a field",
     "Depends": "declares a dependency of a route",
     "HTTPBearer": "reads one header, remembers nothing",
+    "_Text": "a kind of argument: a pattern and its name",
     "APIRouter": "a list of routes, filled by the decorators of its own module",
     "click.*": "declares a command line",
     "JsonFile": "declares the type of a command's option",

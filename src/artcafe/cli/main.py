@@ -16,6 +16,7 @@ SECTIONS = {
         "nats-config": Entry(
             "artcafe.cli.nats_config:nats_config", "Write the configuration of nats-server."
         ),
+        "nginx-config": Entry("artcafe.cli.nginx_config:nginx_config", "Write the configuration of nginx."),
         "check-config": Entry("artcafe.cli.check_config:check_config", "Check the settings and show them."),
     },
     "Manage": {

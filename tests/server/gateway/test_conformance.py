@@ -1,10 +1,13 @@
 """RFC 6455 as the Autobahn suite checks it, against an echo on a real application."""
 
+from pathlib import Path
+
 import kosoku
 from fastapi import FastAPI
 
 from artcafe.server.gateway.framing import BINARY
 from artcafe.server.gateway.mount import Accept, Peer, Upgrade, frame
+from tests.kit.nginx import running_nginx, without_tls
 from tests.kit.servers import serving
 
 CASES = ["1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "10.*"]
@@ -18,6 +21,9 @@ KNOWN = {
     # an error (1002), before we answer the first (1000). The connection ends either way.
     "7.1.2",
 }
+
+UNLIMITED = ("--address-rate", "100000")
+"""Hundreds of connections in a second, from one address."""
 
 
 class Echo:
@@ -43,12 +49,25 @@ async def echo(upgrade: Upgrade) -> Accept:
     return Accept(Echo())
 
 
+async def failures(url: str) -> dict[str, str]:
+    """The cases that do not pass, and how they ended."""
+    try:
+        results = await kosoku.run_fuzzingclient(url, cases=CASES, concurrency=8)
+    except kosoku.FailureError as failure:
+        results = failure.results
+    assert len(results) == 247
+    return {r.case_id: f"{r.result} {r.result_close}" for r in results if not r.passed}
+
+
 async def test_autobahn() -> None:
     async with serving(FastAPI(), echo) as server:
-        try:
-            results = await kosoku.run_fuzzingclient(server.ws, cases=CASES, concurrency=8)
-        except kosoku.FailureError as failure:
-            results = failure.results
-    assert len(results) == 247
-    failed = {r.case_id: f"{r.result} {r.result_close}" for r in results if not r.passed}
+        failed = await failures(server.ws)
+    assert failed.keys() <= KNOWN, failed
+
+
+async def test_autobahn_through_nginx(tmp_path: Path) -> None:
+    async with serving(FastAPI(), echo) as server:
+        with running_nginx(tmp_path, *UNLIMITED, upstreams=[f"127.0.0.1:{server.port}"]) as nginx:
+            async with without_tls(nginx) as ws:
+                failed = await failures(f"{ws}/ws/")
     assert failed.keys() <= KNOWN, failed
