@@ -21,6 +21,7 @@ from artcafe.server.app import VERSION, Platform, platform
 from artcafe.server.bus.authority import BusRefusedError
 from artcafe.server.bus.operator import Operator
 from artcafe.server.embedded.nats_server import NatsServer, NatsServerError
+from artcafe.server.notify import Supervisor
 from artcafe.server.process import Place, SystemClock
 from artcafe.server.settings import Settings
 from artcafe.server.store.item import StoreError
@@ -138,21 +139,35 @@ async def _run(settings: Settings, *, embedded: bool, ready: Callable[[Running],
             platform(settings, place=place, nats_url=nats_url, seed=seed, embedded=embedded)
         )
         running = Running(place.url, settings.data_dir, nats_url, embedded and settings.issuer is None)
-        server = _Server(settings, opened, lambda: _announce(stack, running, ready, embedded=embedded))
+        supervisor = Supervisor.of_this_process()
+
+        def answers() -> None:
+            _announce(stack, running, ready, embedded=embedded)
+            supervisor.tell("READY=1")
+
+        server = _Server(settings, opened, answers, lambda: supervisor.tell("STOPPING=1"))
         _on_signals(lambda number: server.handle_exit(number, None))
         async with asyncio.TaskGroup() as group:
-            watch = group.create_task(_watch(nats, server)) if nats is not None else None
+            beside = [group.create_task(supervisor.beat())]
+            if nats is not None:
+                beside.append(group.create_task(_watch(nats, server)))
             await server.serve(sockets=[listener])
-            if watch is not None:
-                watch.cancel()
+            for task in beside:
+                task.cancel()
         if server.fault is not None:
             raise server.fault
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, told when it answers, and with WebSockets sent away before it closes anything."""
+    """uvicorn, which tells when it answers and when it stops, and sends WebSockets away first."""
 
-    def __init__(self, settings: Settings, opened: Platform, ready: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        opened: Platform,
+        ready: Callable[[], None],
+        stopping: Callable[[], None],
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 opened.app,
@@ -171,6 +186,7 @@ class _Server(uvicorn.Server):
         self._gateway = opened.gateway
         self._drain_seconds = settings.drain_seconds
         self._ready = ready
+        self._stopping = stopping
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -185,6 +201,7 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Send the agents away while the bus still carries what they sent, then stop listening."""
+        self._stopping()
         await self._gateway.stop(self._drain_seconds)
         await super().shutdown(sockets)
 
