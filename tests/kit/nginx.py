@@ -1,8 +1,6 @@
-"""The real nginx, as `artcafe nginx-config` sets it up, with a certificate made for the occasion."""
+"""The real nginx, as `artcafe nginx-config` sets it up, with a certificate that vouches for itself."""
 
 import asyncio
-import datetime as dt
-import ipaddress
 import json
 import os
 import shutil
@@ -16,11 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
-
+from tests.kit.certificates import certificate_files
 from tests.kit.platform import artcafe, environment
 
 START_SECONDS = 10.0
@@ -58,34 +52,6 @@ def free_port() -> int:
         return port
 
 
-def make_certificate(folder: Path) -> Path:
-    """A certificate of localhost that vouches for itself; its key lies beside it, as key.pem."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = dt.datetime.now(dt.UTC)
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    path = folder / "certificate.pem"
-    path.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    return path
-
-
 def program() -> str:
     """The nginx of the system."""
     found = shutil.which("nginx", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")
@@ -99,7 +65,7 @@ def running_nginx(
 ) -> Iterator[Nginx]:
     """nginx before these upstreams; it is stopped at the end. `words` are further options of the command."""
     folder.mkdir(parents=True, exist_ok=True)
-    certificate = make_certificate(folder)
+    certificate, key = certificate_files(folder)
     nginx = Nginx(https_port or free_port(), free_port(), certificate, folder)
     options = {
         "--server-name": "localhost",
@@ -107,7 +73,7 @@ def running_nginx(
         "--https-port": f"{nginx.https_port}",
         "--http-port": f"{nginx.http_port}",
         "--certificate": f"{certificate}",
-        "--certificate-key": f"{folder / 'key.pem'}",
+        "--certificate-key": f"{key}",
         "--log-dir": f"{folder}",
     }
     given = [word for pair in options.items() for word in pair]

@@ -1,6 +1,5 @@
 """Channels in the store, on every backend."""
 
-
 import pytest
 from msgspec.structs import replace
 
