@@ -155,6 +155,43 @@ async def test_whatever_is_sent_keeps_its_order_and_shape(server: Server, doorma
         assert peer.queued() == 0
 
 
+async def test_what_a_message_caused_comes_before_the_close_for_the_next_one(
+    server: Server, doorman: Doorman
+) -> None:
+    """The parser writes its own CLOSE past whatever we hold back for the end of the turn."""
+    async with raw_websocket(server.port) as client:
+        peer = doorman.last.peer
+
+        def answer() -> None:
+            for n in range(3):
+                peer.send(b"%d" % n)
+            peer.ping()
+
+        doorman.last.on["text"] = answer
+        client.write(masked(b"hello"))
+        for n in range(3):
+            assert await client.frame() == (TEXT, b"%d" % n)
+        assert await client.frame() == (PING, b"")
+        for n in range(3):
+            peer.send(b"again %d" % n)
+        assert peer.queued() > 0
+        doorman.last.peer._transport.send_close(1002)  # type: ignore[attr-defined]  # as picows does
+        for n in range(3):
+            assert await client.frame() == (TEXT, b"again %d" % n)
+        assert await client.close_code() == 1002
+
+
+async def test_small_frames_are_as_slow_as_large_ones(server: Server, doorman: Doorman) -> None:
+    async with raw_websocket(server.port, receive_buffer=4096):
+        recorder = doorman.last
+        for _ in range(20_000):
+            recorder.peer.send(b"x" * 100)
+        assert recorder.peer.queued() > 1_000_000
+        await eventually(lambda: recorder.slows == 1)
+        recorder.peer.close(4002)
+        assert recorder.peer.closed
+
+
 async def test_the_kernel_buffers_little(server: Server, doorman: Doorman) -> None:
     async with raw_websocket(server.port, receive_buffer=4096):
         peer = doorman.last.peer

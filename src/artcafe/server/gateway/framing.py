@@ -11,6 +11,8 @@ from artcafe.wire.errors import ArtcafeError
 
 TEXT = 0x1
 BINARY = 0x2
+PING = 0x9
+PONG = 0xA
 
 REASON_BYTES = 123
 """A control frame carries 125 bytes (RFC 6455 section 5.5), two of them the close code."""

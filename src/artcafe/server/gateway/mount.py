@@ -33,9 +33,18 @@ from picows import (
 )
 from picows.picows import WSProtocol  # type: ignore[attr-defined]  # absent from its stubs
 
-from artcafe.server.gateway.framing import Fragments, close_reason, frame, may_close_with, require_utf8
+from artcafe.server.gateway.framing import (
+    PING,
+    PONG,
+    Fragments,
+    close_reason,
+    frame,
+    may_close_with,
+    require_utf8,
+)
 from artcafe.server.gateway.handover import Handover, ServerState
 from artcafe.server.gateway.handshake import Accept, Endpoint, Networks, Refuse, Upgrade
+from artcafe.server.gateway.outbox import Outbox, Outboxes
 from artcafe.server.gateway.peer import Handler, Limits, Peer
 from artcafe.server.gateway.transport import Drain, Faults, Wire
 from artcafe.wire.codes import NORMAL_CLOSURE, Code
@@ -61,6 +70,7 @@ _CLOSED_WITHOUT_CODE = 1005
 _BROKEN = 1006
 
 _LARGE = 65_536
+_TEXT = WSMsgType.TEXT  # A member of an enum is found more slowly than a name.
 _ANY_KEY = "AAAAAAAAAAAAAAAAAAAAAA=="
 
 
@@ -72,12 +82,12 @@ def websocket_protocol(
     X-Forwarded-For is believed only when a socket comes from `proxies`. When uvicorn stops, every
     client gets CLOSE 1012, and whoever still waits for the endpoint 503.
     """
-    bounds = limits or Limits()
+    bounds, outboxes = limits or Limits(), Outboxes()
 
     class Mounted(Handover):
         def __init__(self, config: object, server_state: ServerState, app_state: object) -> None:
             def admit(transport: asyncio.Transport, upgrade: Upgrade, answer: Accept, early: bytes) -> None:
-                _Socket(transport, upgrade, answer.handler, bounds, server_state).start(
+                _Socket(transport, upgrade, answer.handler, bounds, server_state, outboxes).start(
                     upgrade.headers["sec-websocket-key"], answer.protocol, early
                 )
 
@@ -103,13 +113,13 @@ class _Socket(WSListener):
         "_fragments",
         "_handler",
         "_limits",
+        "_outbox",
         "_over",
         "_room",
         "_state",
         "_swollen",
         "_transport",
         "_wire",
-        "_write",
         "_ws",
         "remote",
     )
@@ -121,10 +131,11 @@ class _Socket(WSListener):
         handler: Handler,
         limits: Limits,
         state: ServerState,
+        outboxes: Outboxes,
     ) -> None:
         self.remote = upgrade.remote
         self._wire = wire
-        self._write = wire.write
+        self._outbox = Outbox(wire.write, outboxes)
         self._handler = handler
         self._limits = limits
         self._state = state
@@ -170,7 +181,7 @@ class _Socket(WSListener):
             extra_headers=None,
             read_buffer_init_size=2048,
         )
-        wire = Wire(self._wire, self._leave, quiet=quiet)
+        wire = Wire(self._wire, self._outbox, self._leave, quiet=quiet)
         self._ws.connection_made(wire)
         self._wire.set_protocol(self._ws)
         self._feed(
@@ -212,7 +223,7 @@ class _Socket(WSListener):
         self._active = True
         if frame.rsv1 or frame.rsv2 or frame.rsv3:
             self._fail(ArtcafeError(Code.protocol_error, "No extension is in use that sets reserved bits."))
-        elif frame.fin and self._fragments is None and frame.msg_type is WSMsgType.TEXT:
+        elif frame.fin and self._fragments is None and frame.msg_type is _TEXT:
             # Nearly every message of an agent comes this way.
             message = frame.get_payload_as_bytes()
             try:
@@ -232,6 +243,7 @@ class _Socket(WSListener):
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self._over = True
         self._state.connections.discard(self)
+        self._outbox.clear()
         if self._abort is not None:
             self._abort.cancel()
         if self._code is None:
@@ -262,11 +274,10 @@ class _Socket(WSListener):
 
     def write(self, framed: bytes) -> None:
         if not self._over and not self._transport.is_close_frame_sent:
-            self._write(framed)
+            self._outbox.put(framed)
 
     def ping(self) -> None:
-        if not self._over:
-            self._transport.send_ping()
+        self.write(frame(b"", PING))
 
     def heard(self) -> bool:
         if self._over:
@@ -287,7 +298,7 @@ class _Socket(WSListener):
             self._wire.resume_reading()
 
     def queued(self) -> int:
-        return self._wire.get_write_buffer_size()
+        return self._wire.get_write_buffer_size() + self._outbox.size
 
     def close(self, code: int, reason: str = "") -> None:
         if not may_close_with(code):
@@ -308,13 +319,16 @@ class _Socket(WSListener):
         kind = frame.msg_type
         payload = frame.get_payload_as_bytes()
         if kind is WSMsgType.PING:
-            self._transport.send_pong(payload)
+            self._pong(payload)
         elif kind is WSMsgType.CLOSE:
             self._answer_close(payload)
         elif kind is not WSMsgType.PONG:
             self._gather(kind, payload, final=bool(frame.fin))
         if self._swollen or len(payload) > _LARGE:
             self._size(frame, len(payload))
+
+    def _pong(self, payload: bytes) -> None:
+        self.write(frame(payload, PONG))
 
     def _gather(self, kind: WSMsgType, payload: bytes, *, final: bool) -> None:
         fragments = self._fragments
@@ -346,6 +360,7 @@ class _Socket(WSListener):
         """Hang up after our CLOSE, or picows' own: say that nothing follows, and wait for the client."""
         if self._over:
             return
+        self._outbox.flush()
         self._over = True
         self._abort_later()
         if self._wire.is_closing():

@@ -25,7 +25,8 @@ class Limits:
 class Peer(Protocol):
     """The client at the other end. Everything here is for the event loop's thread, and never blocks.
 
-    What is sent arrives in order, or the connection ends. Once `closed`, whatever is sent is dropped.
+    What is sent arrives in order, or the connection ends; all of one turn of the event loop leaves
+    together. Once `closed`, whatever is sent is dropped.
     """
 
     @property
@@ -43,7 +44,7 @@ class Peer(Protocol):
         ...
 
     def write(self, framed: bytes) -> None:
-        """Send what already is frames (`framing.frame`), one or several joined, in one system call."""
+        """Send what already is frames (`framing.frame`), one or several joined."""
         ...
 
     def ping(self) -> None:

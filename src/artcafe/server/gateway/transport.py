@@ -5,25 +5,35 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from artcafe.server.gateway.outbox import Outbox
+
 
 class Wire:
     """The transport as the parser gets it: itself, but for how it closes and what it writes.
 
-    The parser closes on its own after errors; how that is done is not its to decide. While `quiet`,
-    what it writes goes nowhere.
+    The parser closes on its own after errors; how that is done is not its to decide. What it writes
+    comes behind what the outbox holds. While `quiet`, it goes nowhere.
     """
 
-    __slots__ = ("_transport", "close", "quiet")
+    __slots__ = ("_outbox", "_transport", "close", "quiet")
 
-    def __init__(self, transport: asyncio.Transport, close: Callable[[], None], *, quiet: bool) -> None:
+    def __init__(
+        self, transport: asyncio.Transport, outbox: Outbox, close: Callable[[], None], *, quiet: bool
+    ) -> None:
         self._transport = transport
+        self._outbox = outbox
         self.close = close
         self.quiet = quiet
 
     def write(self, data: bytes) -> None:
         """As asyncio.Transport.write, unless quiet."""
         if not self.quiet:
+            self._outbox.flush()
             self._transport.write(data)
+
+    def get_write_buffer_size(self) -> int:
+        """With what the outbox holds: the parser writes past us to a socket for which nothing waits."""
+        return self._transport.get_write_buffer_size() + self._outbox.size
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)

@@ -1,0 +1,65 @@
+"""What clients are sent: collected for a turn of the event loop, and written once for each."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+LOG = logging.getLogger("artcafe.gateway")
+
+MOST = 65_536
+"""Bytes that wait for the end of the turn. A client that reads fast is not to find more at once than
+it would have taken meanwhile."""
+
+
+class Outboxes:
+    """Those of all clients: what was put into any is on its way after this turn of the event loop."""
+
+    def __init__(self) -> None:
+        self._due: list[Outbox] = []
+
+    def due(self, outbox: "Outbox") -> None:
+        """Flush it at the end of the turn."""
+        if not self._due:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._due.append(outbox)
+
+    def _flush(self) -> None:
+        due, self._due = self._due, []
+        for outbox in due:
+            try:
+                outbox.flush()
+            except Exception:
+                # One client's broken transport keeps nothing from the others.
+                LOG.exception("a client's frames were not written")
+
+
+class Outbox:
+    """One client's: frames leave in the order in which they were put, joined."""
+
+    __slots__ = ("_all", "_frames", "_write", "size")
+
+    def __init__(self, write: Callable[[bytes], None], outboxes: Outboxes) -> None:
+        self.size = 0
+        """Bytes that wait here."""
+        self._write = write
+        self._all = outboxes
+        self._frames: list[bytes] = []
+
+    def put(self, framed: bytes) -> None:
+        """Write this with whatever else comes in this turn, after what was put before."""
+        if not self._frames:
+            self._all.due(self)
+        self._frames.append(framed)
+        self.size += len(framed)
+        if self.size > MOST:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits, now."""
+        if self._frames:
+            frames, self._frames, self.size = self._frames, [], 0
+            self._write(frames[0] if len(frames) == 1 else b"".join(frames))
+
+    def clear(self) -> None:
+        """Forget what waits: there is nobody to write to."""
+        self._frames, self.size = [], 0

@@ -1,0 +1,86 @@
+"""Frames that leave together: in order, whole, and none for the end of another."""
+
+import logging
+
+import pytest
+
+from artcafe.server.gateway.outbox import MOST, Outbox, Outboxes
+from tests.kit.turns import turns
+
+
+async def test_what_is_put_in_one_turn_leaves_in_one_write_in_order() -> None:
+    writes: list[bytes] = []
+    outbox = Outbox(writes.append, Outboxes())
+    for number in range(10):
+        outbox.put(b"%d" % number)
+    assert (writes, outbox.size) == ([], 10)
+    await turns(2)
+    assert (writes, outbox.size) == ([b"0123456789"], 0)
+    outbox.put(b"next")
+    await turns(2)
+    assert writes == [b"0123456789", b"next"]
+
+
+async def test_each_client_gets_its_own() -> None:
+    writes: list[tuple[str, bytes]] = []
+    outboxes = Outboxes()
+    red = Outbox(lambda data: writes.append(("red", data)), outboxes)
+    blue = Outbox(lambda data: writes.append(("blue", data)), outboxes)
+    for outbox, framed in ((red, b"1"), (blue, b"2"), (red, b"3")):
+        outbox.put(framed)
+    await turns(2)
+    assert writes == [("red", b"13"), ("blue", b"2")]
+
+
+async def test_a_frame_alone_is_written_as_it_is() -> None:
+    """Others share its bytes: nothing is copied."""
+    writes: list[bytes] = []
+    shared = b"x" * 1000
+    Outbox(writes.append, Outboxes()).put(shared)
+    await turns(2)
+    assert writes[0] is shared
+
+
+async def test_much_does_not_wait_for_the_end_of_the_turn() -> None:
+    writes: list[bytes] = []
+    outbox = Outbox(writes.append, Outboxes())
+    for _ in range(3):
+        outbox.put(b"x" * (MOST // 2))
+    assert (len(writes), outbox.size) == (1, 0)
+    outbox.put(b"last")
+    await turns(2)
+    assert b"".join(writes) == b"x" * (MOST // 2 * 3) + b"last"
+
+
+async def test_what_is_flushed_or_cleared_is_written_once_or_never() -> None:
+    writes: list[bytes] = []
+    outbox = Outbox(writes.append, Outboxes())
+    outbox.put(b"now")
+    outbox.flush()
+    assert writes == [b"now"]
+    outbox.put(b"never")
+    outbox.clear()
+    await turns(2)
+    assert (writes, outbox.size) == ([b"now"], 0)
+
+
+async def test_what_is_put_while_others_are_flushed_has_the_next_turn() -> None:
+    writes: list[bytes] = []
+    outboxes = Outboxes()
+    second = Outbox(writes.append, outboxes)
+    Outbox(lambda _: second.put(b"answer"), outboxes).put(b"question")
+    await turns(3)
+    assert writes == [b"answer"]
+
+
+async def test_a_broken_transport_keeps_nothing_from_others(caplog: pytest.LogCaptureFixture) -> None:
+    def broken(data: bytes) -> None:
+        raise RuntimeError("the transport is closed")
+
+    writes: list[bytes] = []
+    outboxes = Outboxes()
+    Outbox(broken, outboxes).put(b"lost")
+    Outbox(writes.append, outboxes).put(b"kept")
+    await turns(2)
+    assert writes == [b"kept"]
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
