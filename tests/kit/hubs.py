@@ -12,7 +12,7 @@ from artcafe.server.gateway.hub import Member, TenantHub
 from artcafe.wire.frames import Envelope, encode
 from artcafe.wire.subjects import parse_pattern, to_bus
 from tests.kit.installation import counting
-from tests.kit.scripted_peer import unframed
+from tests.kit.scripted_peer import texts
 from tests.kit.unreliable_bus import UnreliableLink
 
 ACME = TenantId("acme")
@@ -20,18 +20,22 @@ Publish = Callable[..., None]
 
 
 class Reader:
-    """A member of the hub, and what it was given. `on_message` is called in the middle of a delivery."""
+    """A member of the hub, and what it was given. `on_message` is called in the middle of a delivery,
+    `writes` counts how often it was given something."""
 
     def __init__(self, hub: TenantHub, dialect: Dialect | None = None) -> None:
         self.hub = hub
         self.member = Member(self, dialect or Plain())
         self.got: list[tuple[str, Any]] = []
+        self.writes = 0
         self.on_message: Callable[[], None] = lambda: None
 
     def deliver(self, framed: bytes) -> None:
         """hub.Receiver."""
-        message = json.loads(unframed(framed))
-        self.got.append((message["subject"], message["data"]))
+        self.writes += 1
+        for text in texts(framed):
+            message = json.loads(text)
+            self.got.append((message["subject"], message["data"]))
         self.on_message()
 
     async def subscribe(self, text: str, queue: str | None = None) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 from artcafe.server.gateway.peer import Handler
@@ -40,7 +41,8 @@ class ScriptedPeer:
 
     def write(self, framed: bytes) -> None:
         """Peer.write."""
-        self.send(unframed(framed))
+        for text in texts(framed):
+            self.send(text)
 
     def ping(self) -> None:
         """Peer.ping."""
@@ -103,13 +105,21 @@ class ScriptedPeer:
         assert self.code == code, (self.code, self.reason)
 
 
+def texts(framed: bytes) -> Iterator[bytes]:
+    """The texts in whole unmasked frames, joined (RFC 6455 section 5.2)."""
+    while framed:
+        assert framed[0] == 0x81
+        size, start = framed[1], 2
+        if size == 126:
+            size, start = int.from_bytes(framed[2:4], "big"), 4
+        elif size == 127:
+            size, start = int.from_bytes(framed[2:10], "big"), 10
+        assert len(framed) >= start + size
+        yield framed[start : start + size]
+        framed = framed[start + size :]
+
+
 def unframed(framed: bytes) -> bytes:
-    """The text in one whole unmasked frame (RFC 6455 section 5.2)."""
-    assert framed[0] == 0x81
-    size, start = framed[1], 2
-    if size == 126:
-        size, start = int.from_bytes(framed[2:4], "big"), 4
-    elif size == 127:
-        size, start = int.from_bytes(framed[2:10], "big"), 10
-    assert len(framed) == start + size
-    return framed[start:]
+    """The text in one frame."""
+    [text] = texts(framed)
+    return text

@@ -21,7 +21,7 @@ from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from tests.kit.installation import counting
 from tests.kit.issuers import NOON, StoppedClock
-from tests.kit.scripted_peer import unframed
+from tests.kit.scripted_peer import texts
 from tests.kit.turns import turns
 from tests.kit.unreliable_bus import Tap, UnreliableLink
 
@@ -75,7 +75,7 @@ class Client:
 
     def deliver(self, framed: bytes) -> None:
         """session.Client."""
-        self.got.append(json.loads(unframed(framed)))
+        self.got.extend(json.loads(text) for text in texts(framed))
 
     def end(self, code: Code) -> None:
         """session.Client."""

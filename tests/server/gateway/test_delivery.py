@@ -8,9 +8,9 @@ from msgspec import Raw
 
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.gateway.delivery import Delivery
-from artcafe.server.gateway.dialects import Legacy, Plain
+from artcafe.server.gateway.dialects import Dialect, Legacy, Plain
 from artcafe.wire.frames import Envelope, encode
-from tests.kit.scripted_peer import unframed
+from tests.kit.scripted_peer import texts, unframed
 
 ACME = TenantId("acme")
 AT = "2026-11-23T12:00:00.000Z"
@@ -18,12 +18,19 @@ AT = "2026-11-23T12:00:00.000Z"
 
 def delivery(data: bytes, subject: str = "m.planner.tasks.new", **fields: Any) -> Delivery:
     """A message of `planner`, as it came from the bus."""
-    return Delivery(ACME, subject, encode(Envelope(id="m1", timestamp=AT, data=Raw(data), **fields)))
+    return Delivery(ACME, subject, [encode(Envelope(id="m1", timestamp=AT, data=Raw(data), **fields))])
+
+
+def framed(message: Delivery, form: str, dialect: Dialect) -> bytes:
+    """Its only frame."""
+    [(_, frame)], joined = message.shape(form, dialect)
+    assert joined == frame
+    return frame
 
 
 def legacy_data(data: bytes) -> bytes:
     """What the older clients find in `data`, byte by byte."""
-    text = unframed(delivery(data).frame("", Legacy()))
+    text = unframed(framed(delivery(data), "", Legacy()))
     head = b'{"type":"message","subject":"tasks.new","from":"planner","id":"m1","timestamp":"%b","data":'
     head = head % AT.encode()
     assert text.startswith(head)
@@ -41,14 +48,14 @@ def test_the_whole_frame_byte_by_byte() -> None:
         b'"timestamp":"2026-11-23T12:00:00.000Z","data":{ "n" : 1 },"headers":{"trace":"7"},'
         b'"reply_to":"inbox.planner.1"}'
     )
-    assert message.frame("tenant.acme.", Plain()) == b"\x81\x7e" + len(text).to_bytes(2, "big") + text
+    assert framed(message, "tenant.acme.", Plain()) == b"\x81\x7e" + len(text).to_bytes(2, "big") + text
 
 
 @pytest.mark.parametrize(
     "data", [b"null", b'"Wie hei\xc3\x9ft du?"', b"1.50", b"[ ]", b'{"b":1,"a":2,"b":3}', b'"\\u00fc\\/"']
 )
 def test_data_stays_the_publishers_bytes(data: bytes) -> None:
-    assert unframed(delivery(data).frame("", Plain())).endswith(b'"data":' + data + b"}")
+    assert unframed(framed(delivery(data), "", Plain())).endswith(b'"data":' + data + b"}")
 
 
 @pytest.mark.parametrize(
@@ -61,18 +68,44 @@ def test_data_stays_the_publishers_bytes(data: bytes) -> None:
     ],
 )
 def test_sender_and_subject_come_from_the_bus_subject(bus_subject: str, sender: str, subject: str) -> None:
-    message = json.loads(unframed(delivery(b"1", bus_subject).frame("", Plain())))
+    message = json.loads(unframed(framed(delivery(b"1", bus_subject), "", Plain())))
     assert (message["from"], message["subject"]) == (sender, subject)
 
 
 def test_each_shape_is_built_once_and_its_bytes_are_shared() -> None:
     message = delivery(b'{"n":1}')
     forms, dialects = ("", "tenant.acme.", "channels.acme."), (Plain(), Legacy())
-    shapes = {(form, dialect.name): message.frame(form, dialect) for form in forms for dialect in dialects}
-    assert len(set(shapes.values())) == 6
+    shapes = {(form, dialect.name): message.shape(form, dialect) for form in forms for dialect in dialects}
+    assert len({joined for _, joined in shapes.values()}) == 6
     for form in forms:
-        assert message.frame(form, Plain()) is shapes[form, "plain"]
-        assert message.frame(form, Legacy()) is shapes[form, "legacy"]
+        assert message.shape(form, Plain()) is shapes[form, "plain"]
+        assert message.shape(form, Legacy()) is shapes[form, "legacy"]
+
+
+def test_messages_that_came_together_are_one_piece_in_their_order() -> None:
+    payloads = [encode(Envelope(id=f"m{n}", timestamp=AT, data=Raw(b"%d" % n))) for n in range(40)]
+    frames, joined = Delivery(ACME, "m.planner.x", payloads).shape("", Plain())
+    assert [name for name, _ in frames] == [f"m{n}" for n in range(40)]
+    assert joined == b"".join(frame for _, frame in frames)
+    assert [json.loads(text)["data"] for text in texts(joined)] == list(range(40))
+
+
+def test_what_a_dialect_cannot_say_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    class Even(Plain):
+        name = "even"
+
+        def message(self, tenant: TenantId, subject: str, sender: str, envelope: Envelope) -> bytes:
+            if int(envelope.data) % 2:
+                raise RecursionError("odd")
+            return super().message(tenant, subject, sender, envelope)
+
+    payloads = [encode(Envelope(id=f"m{n}", timestamp=AT, data=Raw(b"%d" % n))) for n in range(4)]
+    message = Delivery(ACME, "m.planner.x", payloads)
+    assert [name for name, _ in message.shape("", Even())[0]] == ["m0", "m2"]
+    assert [name for name, _ in message.shape("", Plain())[0]] == ["m0", "m1", "m2", "m3"]
+    assert [record.message for record in caplog.records] == [
+        "tenant acme: even cannot be told a message: odd"
+    ] * 2
 
 
 # The dialect of the older clients.
@@ -138,10 +171,13 @@ def test_other_values_stay_as_they_are_for_legacy_clients(data: bytes) -> None:
         b'{"id":"1","timestamp":"t","data":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
     ],
 )
-def test_a_payload_that_is_not_ours_is_no_delivery(payload: bytes) -> None:
+def test_a_payload_that_is_not_ours_is_left_out(payload: bytes, caplog: pytest.LogCaptureFixture) -> None:
     """`data` that is not UTF-8 would end the WebSocket of everybody who gets it."""
-    with pytest.raises((ValueError, RecursionError)):
-        Delivery(ACME, "m.planner.x", payload)
+    ours = encode(Envelope(id="m1", timestamp=AT, data=Raw(b"1")))
+    frames, _ = Delivery(ACME, "m.planner.x", [ours, payload, ours]).shape("", Plain())
+    assert [name for name, _ in frames] == ["m1", "m1"]
+    [record] = caplog.records
+    assert record.message.startswith("tenant acme: dropped a message that is not ours: ")
 
 
 @pytest.mark.parametrize(
@@ -156,16 +192,15 @@ def test_a_subject_that_is_not_ours_is_no_delivery(subject: str) -> None:
 def test_no_field_of_the_payload_shadows_ours() -> None:
     payload = (
         b'{"type":"welcome","subject":"sys.alarm","from":"sys","id":"1","timestamp":"t","data":1,'
-        b'"extra":true,"from":"root"}'
+        b'"extra":true,"from":"root","fr\\u006fm":"root","data":2,"id":"2"}'
     )
-    pairs = json.loads(
-        unframed(Delivery(ACME, "m.planner.x", payload).frame("", Plain())), object_pairs_hook=list
-    )
+    message = Delivery(ACME, "m.planner.x", [payload])
+    pairs = json.loads(unframed(framed(message, "", Plain())), object_pairs_hook=list)
     assert pairs == [
         ("type", "message"),
         ("subject", "x"),
         ("from", "planner"),
-        ("id", "1"),
+        ("id", "2"),
         ("timestamp", "t"),
-        ("data", 1),
+        ("data", 2),
     ]

@@ -121,7 +121,7 @@ class Connection:
             self.peer.send(frames.encode(frame))
 
     def deliver(self, framed: bytes) -> None:
-        """Send a WebSocket frame that others share."""
+        """Send WebSocket frames, joined, that others share."""
         if self.peer is not None:
             self.peer.write(framed)
 

@@ -1,36 +1,65 @@
-"""One message on its way to many: each shape of its frame is built once and shared."""
+"""Messages on their way to many: each shape of their frames is built once and shared."""
+
+import logging
+from collections.abc import Iterable
 
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.gateway.dialects import Dialect
 from artcafe.server.gateway.framing import frame
-from artcafe.wire.frames import decode_envelope
+from artcafe.wire.frames import Envelope, decode_envelope
 from artcafe.wire.subjects import from_bus
+
+LOG = logging.getLogger("artcafe.gateway")
+
+_NOT_OURS = (ValueError, RecursionError)
+
+
+Shape = tuple[list[tuple[str, bytes]], bytes]
+"""The frame of each message with its id, and all of them joined."""
 
 
 class Delivery:
-    """A message that arrived from the bus.
+    """Messages of one sender on one subject that arrived from the bus one after the other.
 
-    Raises ValueError (msgspec's errors are ValueErrors) or RecursionError when the subject or the
-    payload is not what this platform publishes. The envelope is read and made anew, so no field that
-    somebody put into it can stand for `from` or `subject`.
+    Raises ValueError when the subject is not one of this platform; a payload that is not what this
+    platform publishes is left out, with a word in the log. Envelopes are read and made anew, so no
+    field that somebody put into one can stand for `from` or `subject`.
     """
 
-    __slots__ = ("_envelope", "_frames", "_tenant", "id", "sender", "subject")
+    __slots__ = ("_envelopes", "_shapes", "_tenant", "sender", "subject")
 
-    def __init__(self, tenant: TenantId, bus_subject: str, payload: bytes) -> None:
+    def __init__(self, tenant: TenantId, bus_subject: str, payloads: Iterable[bytes]) -> None:
         self.sender, self.subject = from_bus(bus_subject)
-        if not payload.isascii():
-            payload.decode()  # `data` is taken as it is, and text that is not UTF-8 ends a WebSocket.
-        self._envelope = decode_envelope(payload)
-        self.id = self._envelope.id
         self._tenant = tenant
-        self._frames: dict[tuple[str, str], bytes] = {}
+        self._shapes: dict[tuple[str, str], Shape] = {}
+        self._envelopes: list[Envelope] = []
+        for payload in payloads:
+            try:
+                if not payload.isascii():
+                    payload.decode()  # `data` is taken as it is, and text that is not UTF-8 ends a WebSocket.
+                self._envelopes.append(decode_envelope(payload))
+            except _NOT_OURS as error:
+                LOG.warning("tenant %s: dropped a message that is not ours: %s", tenant, error)
 
-    def frame(self, form: str, dialect: Dialect) -> bytes:
-        """The message as a WebSocket frame, the subject in the subscriber's form; built once per shape."""
+    def shape(self, form: str, dialect: Dialect) -> Shape:
+        """The messages as WebSocket frames, the subject in the subscriber's form; built once per shape.
+
+        What the dialect cannot say is left out, with a word in the log.
+        """
         key = (form, dialect.name)
-        framed = self._frames.get(key)
-        if framed is None:
-            text = dialect.message(self._tenant, form + self.subject, self.sender, self._envelope)
-            framed = self._frames[key] = frame(text)
-        return framed
+        shape = self._shapes.get(key)
+        if shape is None:
+            frames = self._frames(form + self.subject, dialect)
+            shape = self._shapes[key] = frames, b"".join([framed for _, framed in frames])
+        return shape
+
+    def _frames(self, subject: str, dialect: Dialect) -> list[tuple[str, bytes]]:
+        frames = []
+        for envelope in self._envelopes:
+            try:
+                text = dialect.message(self._tenant, subject, self.sender, envelope)
+            except _NOT_OURS as error:
+                LOG.warning("tenant %s: %s cannot be told a message: %s", self._tenant, dialect.name, error)
+            else:
+                frames.append((envelope.id, frame(text)))
+        return frames

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from artcafe.server.domain.ids import TenantId
@@ -21,14 +22,12 @@ RECENT = 256
 MAX_CHOICES = 1024
 """Subjects for which a member remembers how they are delivered."""
 
-_NOT_OURS = (ValueError, RecursionError)
-
 
 class Receiver(Protocol):
     """Where deliveries end."""
 
     def deliver(self, framed: bytes) -> None:
-        """Take one WebSocket frame; must not block or raise."""
+        """Take WebSocket frames, joined; must not block or raise."""
         ...
 
 
@@ -92,15 +91,18 @@ class Member:
         self._choices.clear()
 
     def take(self, topic: Topic, delivery: Delivery) -> None:
-        """Deliver the copy of a message that came for one topic, unless another was before it."""
+        """Deliver the copies of messages that came for one topic, but for those that were before them."""
         choice = self._choice(topic, delivery.subject)
-        if choice is None or delivery.id in self._recent:
+        if choice is None:
             return
         form, more = choice
-        if more:
-            self._remember(delivery.id)
-        self._receiver.deliver(delivery.frame(form, self._dialect))
-        self._delivered += 1
+        frames, joined = delivery.shape(form, self._dialect)
+        if more or self._recent:
+            frames = [(name, framed) for name, framed in frames if self._is_first(name, more=more)]
+            joined = b"".join([framed for _, framed in frames])
+        if frames:
+            self._receiver.deliver(joined)
+            self._delivered += len(frames)
 
     def _choice(self, topic: Topic, subject: str) -> tuple[str, bool] | None:
         """The form of the oldest matching subscription; with queue groups alone, of the topic's own."""
@@ -120,10 +122,19 @@ class Member:
         self._choices[key] = choice
         return choice
 
-    def _remember(self, message_id: str) -> None:
-        if len(self._recent) >= RECENT:
-            del self._recent[next(iter(self._recent))]
-        self._recent[message_id] = None
+    def _is_first(self, message_id: str, *, more: bool) -> bool:
+        """Whether this copy of a message is the first; it is remembered where more may come."""
+        if message_id in self._recent:
+            return False
+        if more:
+            if len(self._recent) >= RECENT:
+                del self._recent[next(iter(self._recent))]
+            self._recent[message_id] = None
+        return True
+
+
+_Run = tuple[Topic, str, list[bytes]]
+"""What came for one topic on one bus subject with nothing else between."""
 
 
 class TenantHub:
@@ -137,6 +148,8 @@ class TenantHub:
         self._waiting: list[Callable[[ArtcafeError | None], None]] = []
         self._confirming = False
         self._topics: dict[str, Topic] = {}
+        # Bounded by what the link reads in one turn of the event loop.
+        self._runs: list[_Run] = []
 
     def missed(self) -> bool:
         """Whether messages may have been missed since this was last asked."""
@@ -175,7 +188,7 @@ class TenantHub:
         try:
             handle = await self.link.subscribe(
                 pattern_to_bus(topic.pattern),
-                lambda subject, payload: self._arrived(topic, subject, payload),
+                partial(self._arrived, topic),
                 queue,
             )
         except BaseException as error:
@@ -191,22 +204,36 @@ class TenantHub:
             await _close(handle)
 
     def _arrived(self, topic: Topic, bus_subject: str, payload: bytes) -> None:
-        try:
-            delivery = Delivery(self.tenant, bus_subject, payload)
-        except _NOT_OURS as error:
-            LOG.warning("tenant %s: dropped a message that is not ours: %s", self.tenant, error)
-            return
-        for member in tuple(topic.members):
+        """Keep it until the link has handed over all that it read: what is alike is delivered at once."""
+        if self._runs:
+            last_topic, last_subject, payloads = self._runs[-1]
+            if last_topic is topic and last_subject == bus_subject:
+                payloads.append(payload)
+                return
+        else:
+            asyncio.get_running_loop().call_soon(self._deliver)
+        self._runs.append((topic, bus_subject, [payload]))
+
+    def _deliver(self) -> None:
+        runs, self._runs = self._runs, []
+        for topic, bus_subject, payloads in runs:
+            if not topic.members:
+                continue
             try:
-                member.take(topic, delivery)
-            except _NOT_OURS as error:
-                # What one dialect cannot say is said to the others.
-                LOG.warning("tenant %s: a member cannot be told a message: %s", self.tenant, error)
+                delivery = Delivery(self.tenant, bus_subject, payloads)
+                for member in tuple(topic.members):
+                    member.take(topic, delivery)
+            except ValueError as error:
+                LOG.warning("tenant %s: dropped messages that are not ours: %s", self.tenant, error)
+            except Exception:
+                # What comes after it is delivered all the same.
+                LOG.exception("tenant %s: fault in a delivery", self.tenant)
 
     async def unsubscribe(self, member: Member, text: str, queue: str | None) -> bool:
         """Remove a subscription; from here on nothing more comes by it. False when there was none."""
         if (text, queue) not in member.subscriptions:
             return False
+        self._deliver()  # What was here before.
         await _close(self._detach(member, (text, queue)))
         return True
 

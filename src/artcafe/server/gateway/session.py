@@ -46,7 +46,7 @@ class Client(Protocol):
         ...
 
     def deliver(self, framed: bytes) -> None:
-        """Send a WebSocket frame that others share."""
+        """Send WebSocket frames, joined, that others share."""
         ...
 
     def end(self, code: Code) -> None:
