@@ -18,6 +18,7 @@ can hold a space, CR or LF, so nothing here can inject into the NATS protocol.
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -139,6 +140,8 @@ def _on_bus(sender: str, subject: str) -> str:
     return f"{SHARED}.{sender}.{subject}"
 
 
+# Each message asks, and most are on the subject of another.
+@lru_cache(maxsize=1024)
 def from_bus(bus_subject: str) -> tuple[str, str]:
     """The (sender, subject) of a bus subject. Raises ValueError for one that `to_bus` never makes."""
     space, _, rest = bus_subject.partition(".")

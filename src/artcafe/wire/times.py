@@ -10,8 +10,7 @@ _DAY = 86_400
 def rfc3339(seconds: float) -> str:
     """Write seconds since the Unix epoch as `2026-11-23T03:40:00.123Z`."""
     # Half a microsecond is what a float of this size is wrong by: .123 must not become .122.
-    whole, milliseconds = divmod(floor(seconds * 1_000_000 + 0.5) // 1000, 1000)
-    return f"{_second(whole)}.{milliseconds:03d}Z"
+    return _millisecond(floor(seconds * 1_000_000 + 0.5) // 1000)
 
 
 def utc_day(seconds: float) -> str:
@@ -19,7 +18,13 @@ def utc_day(seconds: float) -> str:
     return _second(floor(seconds) // _DAY * _DAY)[:10]
 
 
-# Many messages are of the same second: it is written once.
+# Many messages are of the same millisecond, or second: each is written once.
+@lru_cache(maxsize=64)
+def _millisecond(count: int) -> str:
+    whole, milliseconds = divmod(count, 1000)
+    return f"{_second(whole)}.{milliseconds:03d}Z"
+
+
 @lru_cache(maxsize=64)
 def _second(whole: int) -> str:
     return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}"

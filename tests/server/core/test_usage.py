@@ -274,6 +274,20 @@ class TestSubjects:
         assert metrics.pop(MESSAGES) == metrics.pop(BYTES) == metrics.pop(SENT + "a1") == MAX_SUBJECTS + 51
         assert set(metrics) == {f"{SUBJECT}s.{number}" for number in range(1, MAX_SUBJECTS)}
 
+    async def test_many_senders_on_one_subject_are_one_name_and_all_are_counted(
+        self, clock: StoppedClock, sightings: SightingTable
+    ) -> None:
+        kept = KeptRecords()
+        meter = Meter(kept, sightings, clock)
+        for number in range(MAX_SUBJECTS + 10):
+            meter.message(ACME, f"a{number}", "tasks", (), 2)
+            assert len(meter._tallies) <= MAX_SUBJECTS
+        await meter.flush()
+        assert kept.counts[ACME, "2025-11-24", MESSAGES] == MAX_SUBJECTS + 10
+        assert kept.counts[ACME, "2025-11-24", BYTES] == 2 * (MAX_SUBJECTS + 10)
+        assert kept.counts[ACME, "2025-11-24", SUBJECT + "tasks"] == MAX_SUBJECTS + 10
+        assert sum(metric.startswith(SENT) for _, _, metric in kept.counts) == MAX_SUBJECTS + 10
+
     async def test_after_a_flush_names_are_counted_again(
         self, clock: StoppedClock, sightings: SightingTable
     ) -> None:

@@ -27,8 +27,20 @@ MAX_SUBJECTS = 10_000
 """Subjects counted by name between two flushes; what comes on top is counted as `subject:*`. A flush
 that fails gives its names back, so that twice as many may wait for the next one, and no more."""
 
+DAY_SECONDS = 86_400
+
 MAX_DAYS = 400
 """The longest span of days one report covers."""
+
+
+class _Tally:
+    """Messages of one sender on one subject."""
+
+    __slots__ = ("bytes", "last", "messages")
+
+    def __init__(self) -> None:
+        self.messages = self.bytes = 0
+        self.last = 0.0
 
 
 class Meter:
@@ -45,6 +57,9 @@ class Meter:
         self._pending: Counter[tuple[TenantId, str, str]] = Counter()
         self._flushing: Counter[tuple[TenantId, str, str]] = Counter()
         self._subjects = 0
+        # Messages that are not in `_pending` yet, all of one day: most are like the one before.
+        self._tallies: dict[tuple[TenantId, str, str, tuple[ChannelId, ...]], _Tally] = {}
+        self._day_begins = self._day_ends = 0.0
         # When channels had their last message, as far as that is not written yet: Unix seconds.
         self._spoken: defaultdict[TenantId, dict[ChannelId, float]] = defaultdict(dict)
 
@@ -53,20 +68,38 @@ class Meter:
     ) -> None:
         """Count one published message of `size` payload bytes, in the channels its subject belongs to."""
         now = self._clock.now()
-        day = utc_day(now)
-        pending = self._pending
-        pending[tenant, day, MESSAGES] += 1
-        pending[tenant, day, BYTES] += size
-        key = (tenant, day, SUBJECT + subject)
-        if key not in pending:
-            if self._subjects >= MAX_SUBJECTS:
-                key = (tenant, day, SUBJECT + "*")
-            self._subjects += 1
-        pending[key] += 1
-        pending[tenant, EVER, SENT + sender] += 1
-        for channel in channels:
-            pending[tenant, EVER, CHANNEL + channel] += 1
-            self._spoken[tenant][channel] = now
+        if not self._day_begins <= now < self._day_ends:
+            self._add_up()
+            self._day_begins = now // DAY_SECONDS * DAY_SECONDS
+            self._day_ends = self._day_begins + DAY_SECONDS
+        key = (tenant, sender, subject, tuple(channels))
+        tally = self._tallies.get(key)
+        if tally is None:
+            if len(self._tallies) >= MAX_SUBJECTS:
+                self._add_up()
+            tally = self._tallies[key] = _Tally()
+        tally.messages += 1
+        tally.bytes += size
+        tally.last = now
+
+    def _add_up(self) -> None:
+        """Put the tallies into `_pending`; whoever reads that does this first."""
+        tallies, self._tallies = self._tallies, {}
+        pending, day = self._pending, utc_day(self._day_begins)
+        for (tenant, sender, subject, channels), tally in tallies.items():
+            pending[tenant, day, MESSAGES] += tally.messages
+            pending[tenant, day, BYTES] += tally.bytes
+            key = (tenant, day, SUBJECT + subject)
+            if key not in pending:
+                if self._subjects >= MAX_SUBJECTS:
+                    key = (tenant, day, SUBJECT + "*")
+                self._subjects += 1
+            pending[key] += tally.messages
+            pending[tenant, EVER, SENT + sender] += tally.messages
+            for channel in channels:
+                pending[tenant, EVER, CHANNEL + channel] += tally.messages
+                spoken = self._spoken[tenant]
+                spoken[channel] = max(spoken.get(channel, 0.0), tally.last)
 
     def received(self, tenant: TenantId, agent: AgentId, amount: int) -> None:
         """Count messages that were delivered to an agent."""
@@ -78,6 +111,7 @@ class Meter:
 
     def forget(self, tenant: TenantId) -> None:
         """Drop what is not written yet of a tenant that was deleted."""
+        self._add_up()
         for counts in (self._pending, self._flushing):
             for key in [key for key in counts if key[0] == tenant]:
                 del counts[key]
@@ -89,6 +123,7 @@ class Meter:
         A write whose outcome is unknown is written again: usage may be over-counted by one flush
         after a failure of the store, never under-counted.
         """
+        self._add_up()
         await self._flush_spoken()
         if self._flushing or not self._pending:
             return
@@ -115,6 +150,7 @@ class Meter:
     async def ever(self, tenant: TenantId, kind: str) -> dict[str, int]:
         """What was counted ever of one kind (SENT, RECEIVED, CHANNEL), by name."""
         counts = Counter(await self._records.metrics(tenant, EVER, kind))
+        self._add_up()
         for waiting in (self._pending, self._flushing):
             for (whose, day, metric), amount in waiting.items():
                 if whose == tenant and day == EVER and metric.startswith(kind):
@@ -125,12 +161,14 @@ class Meter:
         """Count from nothing what belongs to no single day: what it is of is gone, and may come again."""
         for metric in metrics:
             stored = await self._records.metrics(tenant, EVER, metric)
+            self._add_up()
             waiting = self._pending[tenant, EVER, metric] + self._flushing[tenant, EVER, metric]
             self._pending[tenant, EVER, metric] -= stored.get(metric, 0) + waiting
 
     async def last_spoken(self, tenant: TenantId, channels: Sequence[ChannelId]) -> Mapping[ChannelId, str]:
         """When these channels had their last message; a channel that had none is missing."""
         told = dict(await self._sightings.last_spoken(tenant, channels))
+        self._add_up()
         here = self._spoken.get(tenant, {})
         for channel in channels:
             if channel in here:
@@ -152,6 +190,7 @@ class Meter:
         for offset in range((last - first).days + 1):
             day = f"{first + timedelta(days=offset)}"
             report[day] = dict(stored.get(day, {}))
+        self._add_up()
         for counts in (self._pending, self._flushing):
             for (whose, day, metric), amount in counts.items():
                 if whose == tenant and day in report:
