@@ -35,6 +35,7 @@ CALLS = {
     "JsonText": "declares the type of a command's option",
     "logging.getLogger": "the standard library's own registry",
     "msgspec.json.Decoder": "a compiled type: no state between two calls",
+    "json.JSONDecoder": "options: no state between two calls",
     "re.compile": "a compiled pattern",
     "re.escape": "pure",
     "frozenset": "a constant",

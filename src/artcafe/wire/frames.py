@@ -3,6 +3,7 @@
 Frames are JSON objects in text messages. Unknown fields are ignored, unknown types refused.
 """
 
+import json
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -183,6 +184,29 @@ encode = msgspec.json.encode
 decode_client = msgspec.json.Decoder(ClientFrame).decode
 decode_auth = msgspec.json.Decoder(Auth).decode
 decode_server = msgspec.json.Decoder(ServerFrame).decode
+
+SHORTEST_FIELD = 9
+"""Bytes that a field takes at least where others stand before it: `,"id":"1"`, or `,"data":1`."""
+
+
+_read_pairs = json.JSONDecoder(object_pairs_hook=list, parse_int=str, parse_float=str).decode
+
+
+def require_once(message: bytes, read: Struct) -> None:
+    """Raise msgspec's ValidationError when a field stands twice in a message that was `read`.
+
+    For frames without a value of any type, but for Raw ones: written anew, those are as short as they
+    can be, so a message that is hardly longer has no room for another field, and is not read again.
+    """
+    if len(message) - len(encode(read)) >= SHORTEST_FIELD:
+        require_once_each(message)
+
+
+def require_once_each(message: bytes) -> None:
+    """The same for any message that is a JSON object."""
+    fields = _read_pairs(message.decode())
+    if len({name for name, _ in fields}) < len(fields):
+        raise msgspec.ValidationError("a field stands in it twice")
 
 
 # What travels on the bus, and how it becomes a frame.

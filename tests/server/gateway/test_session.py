@@ -25,6 +25,12 @@ async def test_a_message_on_the_bus_has_the_proven_sender_and_our_time(table: Ta
     assert table.counted == [("planner", "tasks.new", (), len(b'{"from":"liar","n":1}'))]
 
 
+async def test_a_field_that_stands_twice_is_an_error_without_effect(table: Table) -> None:
+    got = await table.send(b'{"type":"publish","subject":"tasks","subject":"jobs","data":1,"id":"p1"}')
+    assert errors(Code.bad_frame, id="p1")(got)
+    assert (table.bus, table.counted) == ([], [])
+
+
 async def test_fields_that_are_not_of_the_frame_never_reach_the_bus(table: Table) -> None:
     await table.say(
         type="publish",

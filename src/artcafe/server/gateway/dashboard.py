@@ -15,7 +15,7 @@ from artcafe.server.domain.ids import PLATFORM_SENDER, TenantId
 from artcafe.server.gateway import dialects
 from artcafe.server.gateway.dialects import Asked
 from artcafe.wire import frames
-from artcafe.wire.frames import Envelope, encode
+from artcafe.wire.frames import Envelope, encode, require_once
 
 PREVIEW = "topic_preview"
 """The name under which a preview is confirmed."""
@@ -24,19 +24,19 @@ PREVIEW = "topic_preview"
 # What a dashboard asks for besides what agents do.
 
 
-class Preview(Struct, tag_field="type", tag="subscribe_topic_preview", kw_only=True):
+class Preview(Struct, tag_field="type", tag="subscribe_topic_preview", omit_defaults=True, kw_only=True):
     """See every message of the tenant."""
 
     id: frames.Id | None = None
 
 
-class EndPreview(Struct, tag_field="type", tag="unsubscribe_topic_preview", kw_only=True):
+class EndPreview(Struct, tag_field="type", tag="unsubscribe_topic_preview", omit_defaults=True, kw_only=True):
     """See them no more."""
 
     id: frames.Id | None = None
 
 
-class Renew(Struct, tag_field="type", tag="auth", kw_only=True):
+class Renew(Struct, tag_field="type", tag="auth", omit_defaults=True, kw_only=True):
     """Go on with a newer token of the same user."""
 
     token: str
@@ -131,6 +131,7 @@ class Dashboard:
     def read(self, message: bytes) -> Sequence[Asked]:
         """The frames that a message stands for, one for each subject it names."""
         said = _read_said(message)
+        require_once(message, said)
         if isinstance(said, Preview | EndPreview | Renew):
             return (said,)
         return dialects.named(said)

@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from artcafe.server.domain.ids import HUMAN_PREFIX, PLATFORM_SENDER, TenantId
 from artcafe.wire import frames
-from artcafe.wire.frames import Envelope, encode, splice
+from artcafe.wire.frames import Envelope, encode, require_once, require_once_each, splice
 
 CORRELATION = "correlation-id"
 """The header in which a dialect's own correlation id travels."""
@@ -54,7 +54,12 @@ class Plain:
 
     def read(self, message: bytes) -> Sequence[frames.ClientFrame]:
         """One frame."""
-        return (frames.decode_client(message),)
+        frame = frames.decode_client(message)
+        if isinstance(frame, frames.Presence):
+            require_once_each(message)
+        else:
+            require_once(message, frame)
+        return (frame,)
 
     def answer(self, frame: Struct) -> Struct | None:
         """As it is."""
@@ -65,7 +70,7 @@ class Plain:
         return splice(subject, sender, encode(envelope))
 
 
-class _Named(Struct, kw_only=True):
+class _Named(Struct, omit_defaults=True, kw_only=True):
     """A frame about subjects, under any of the names that clients have for them."""
 
     id: frames.Id | None = None
@@ -83,7 +88,7 @@ class _Named(Struct, kw_only=True):
         return named
 
 
-class Publish(_Named, tag_field="type", tag="publish", kw_only=True):
+class Publish(_Named, tag_field="type", tag="publish", omit_defaults=True, kw_only=True):
     """As frames.Publish, under any names."""
 
     data: Raw | UnsetType = UNSET
@@ -93,13 +98,13 @@ class Publish(_Named, tag_field="type", tag="publish", kw_only=True):
     reply_to: str | None = None
 
 
-class Subscribe(_Named, tag_field="type", tag="subscribe", kw_only=True):
+class Subscribe(_Named, tag_field="type", tag="subscribe", omit_defaults=True, kw_only=True):
     """As frames.Subscribe, under any names."""
 
     queue: frames.Queue | None = None
 
 
-class Unsubscribe(_Named, tag_field="type", tag="unsubscribe", kw_only=True):
+class Unsubscribe(_Named, tag_field="type", tag="unsubscribe", omit_defaults=True, kw_only=True):
     """As frames.Unsubscribe, under any names."""
 
     queue: frames.Queue | None = None
@@ -112,13 +117,13 @@ class _Presence(Struct, tag_field="type", tag="presence", kw_only=True):
     metadata: dict[str, Any] = {}
 
 
-class Ping(Struct, tag_field="type", tag="ping", kw_only=True):
+class Ping(Struct, tag_field="type", tag="ping", omit_defaults=True, kw_only=True):
     """As frames.Ping."""
 
     id: frames.Id | None = None
 
 
-class _Heartbeat(Struct, tag_field="type", tag="heartbeat", kw_only=True):
+class _Heartbeat(Struct, tag_field="type", tag="heartbeat", omit_defaults=True, kw_only=True):
     id: frames.Id | None = None
 
 
@@ -149,12 +154,15 @@ class Legacy:
         said = _read_said(message)
         match said:
             case _Presence():
+                require_once_each(message)
                 metadata = said.metadata
                 if said.capabilities is not None:
                     metadata = {**metadata, "capabilities": said.capabilities}
                 return (frames.Presence(status=said.status, metadata=metadata, id=said.id),)
             case _Heartbeat():
+                require_once(message, said)
                 return (frames.Ping(id=said.id),)
+        require_once(message, said)
         return named(said)
 
     def answer(self, frame: Struct) -> Struct | None:
