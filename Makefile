@@ -31,8 +31,13 @@ check: .venv/.ready  ## ruff, mypy, import contracts, architecture tests
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/pytest -q tests/architecture
 
-tools:
-	@for each in ssh-keygen:openssh-client chromium:chromium nginx:nginx systemd-analyze:systemd; do \
+tests/kit/dynamodb/node_modules/.package-lock.json: tests/kit/dynamodb/package-lock.json | programs
+	@npm ci --prefix $(<D) --silent --no-audit --no-fund && touch $@
+
+tools: programs tests/kit/dynamodb/node_modules/.package-lock.json
+
+programs:
+	@for each in ssh-keygen:openssh-client chromium:chromium nginx:nginx systemd-analyze:systemd npm:npm; do \
 	  PATH="$$PATH:/usr/sbin" command -v "$${each%:*}" >/dev/null || { apt-get update -qq && apt-get install -qq -y "$${each#*:}"; } \
 	    || { echo "the tests need $${each%:*}: install your system's $${each#*:}" >&2; exit 1; }; \
 	done
@@ -72,8 +77,9 @@ docs: .venv/.ready  ## write the generated pages: docs/errors.md, docs/settings.
 
 lock: | $(UV)  ## pin every dependency with hashes
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate requirements/uv.in -o requirements/uv.txt
-	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml requirements/build.in --extra server --group dev -o requirements/dev.txt
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml requirements/build.in --extra server --extra aws --group dev -o requirements/dev.txt
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml --extra server -o requirements/server.txt
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml --extra server --extra aws -o requirements/aws.txt
 	@for each in plain crossbar; do $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-annotate requirements/bench-$$each.in -o requirements/bench-$$each.txt; done
 
-.PHONY: help setup check tools test up demo bench bench-programs docs lock
+.PHONY: help setup check tools programs test up demo bench bench-programs docs lock

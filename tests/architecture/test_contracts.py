@@ -56,6 +56,7 @@ BREAKS = [
     ("One door: picows", "server/gateway/connection.py", "import picows"),
     ("One door: sqlite3", "server/embedded/nats_server.py", "import sqlite3"),
     ("One door: jwt", "server/bus/operator.py", "import jwt"),
+    ("One door: aiobotocore and botocore", "server/app.py", "import botocore.session"),
     ("One door: cachetools", "server/store/tenants.py", "import cachetools"),
     ("One door: websockets", "client/link.py", "import websockets.exceptions"),
     ("One door: uvicorn and uvloop", "server/gateway/mount.py", "import uvicorn"),

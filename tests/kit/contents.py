@@ -3,9 +3,11 @@
 import sqlite3
 from contextlib import closing
 
+from artcafe.server.store.dynamodb import DynamoStore
 from artcafe.server.store.item import ItemStore
 from artcafe.server.store.memory import MemoryStore
 from artcafe.server.store.sqlite import SqliteStore
+from tests.kit import dynoxide
 
 Row = tuple[str, str, str]
 """`item` or `counter`, the partition, the sort key."""
@@ -23,5 +25,8 @@ def contents(store: ItemStore) -> set[Row]:
                     *db.execute("SELECT 'item', pk, sk FROM items"),
                     *db.execute("SELECT 'counter', pk, sk FROM counters"),
                 }
+        case DynamoStore():
+            kinds = {"I#": "item", "C#": "counter"}
+            return {(kinds[pk[:2]], pk[2:], sk) for pk, sk in dynoxide.keys(store._calls.table)}
         case _:
             raise TypeError("no such backend")

@@ -10,6 +10,7 @@ from uuid import uuid4
 from artcafe.server.store.item import ItemStore
 from artcafe.server.store.memory import MemoryStore
 from artcafe.server.store.sqlite import SqliteStore
+from tests.kit import dynoxide
 
 
 @dataclass
@@ -49,9 +50,21 @@ async def sqlite_store(directory: Path, clock: Callable[[], float]) -> AsyncIter
         await store.close()
 
 
+@asynccontextmanager
+async def dynamodb_store(_directory: Path, clock: Callable[[], float]) -> AsyncIterator[ItemStore]:
+    """An open DynamoStore in a table of its own."""
+    store = dynoxide.store_in(await dynoxide.new_place(), clock)
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
 OpenStore: TypeAlias = Callable[[Path, Callable[[], float]], AbstractAsyncContextManager[ItemStore]]
 
 BACKENDS: dict[str, OpenStore] = {
     "memory": memory_store,
     "sqlite": sqlite_store,
+    "dynamodb": dynamodb_store,
 }

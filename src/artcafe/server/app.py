@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
+from importlib import import_module
 from importlib.metadata import version
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
@@ -54,6 +55,7 @@ from artcafe.server.store.answers import AnswerTable
 from artcafe.server.store.audit import AuditTable
 from artcafe.server.store.channels import ChannelTable
 from artcafe.server.store.invitations import InvitationTable
+from artcafe.server.store.item import Backend
 from artcafe.server.store.legal import LegalTable
 from artcafe.server.store.login import ChallengeTable
 from artcafe.server.store.members import MemberTable
@@ -99,7 +101,7 @@ async def platform(
     async with AsyncExitStack() as stack:
         clock = SystemClock()
         operator = Operator(seed, clock)
-        store = SqliteStore(settings.data_dir / "store.sqlite", clock=clock.now, new_rev=new_id)
+        store = chosen_store(settings, clock)
         await store.open()
         stack.push_async_callback(store.close)
         authority = await stack.enter_async_context(Authority(nats_url, operator))
@@ -322,7 +324,21 @@ def _proxies(text: str) -> list[IPv4Network | IPv6Network]:
     return [ip_network(network.strip()) for network in text.split(",") if network.strip()]
 
 
-def _store_check(store: SqliteStore) -> Callable[[], Awaitable[None]]:
+def chosen_store(settings: Settings, clock: SystemClock) -> Backend:
+    """The store that the settings name, not opened yet. Raises ValueError without what it stands on."""
+    if settings.store == "sqlite":
+        return SqliteStore(settings.data_dir / "store.sqlite", clock=clock.now, new_rev=new_id)
+    try:  # What it stands on is the extra `aws`: whoever keeps everything in a file needs none of it.
+        dynamodb = import_module("artcafe.server.store.dynamodb")
+        calls = import_module("artcafe.server.store.dynamodb_calls")
+    except ImportError as error:
+        raise ValueError("ARTCAFE_STORE: DynamoDB needs the extra `aws` of artcafe-pubsub.") from error
+    place = calls.Place(settings.store.partition(":")[2] or "artcafe", settings.aws_region)
+    store: Backend = dynamodb.DynamoStore(place, clock=clock.now, new_rev=new_id, jitter=random.random)
+    return store
+
+
+def _store_check(store: Backend) -> Callable[[], Awaitable[None]]:
     async def check() -> None:
         with translated():
             await store.ping()
@@ -330,7 +346,7 @@ def _store_check(store: SqliteStore) -> Callable[[], Awaitable[None]]:
     return check
 
 
-def _sweep(store: SqliteStore) -> Callable[[], Awaitable[None]]:
+def _sweep(store: Backend) -> Callable[[], Awaitable[None]]:
     async def sweep() -> None:
         with translated():
             await store.sweep()

@@ -48,6 +48,12 @@ class Settings(BaseSettings):
         validation_alias=_named("data_dir"),
         description="Where an embedded installation keeps everything: store, bus, keys, logs.",
     )
+    store: str = Field(
+        "sqlite",
+        pattern=r"^(sqlite|dynamodb(:[A-Za-z0-9_.-]{3,255})?)$",
+        validation_alias=_named("store"),
+        description="`sqlite` in the data directory, or `dynamodb:TABLE`, the table `artcafe` unless named.",
+    )
     public_url: str | None = Field(
         None,
         validation_alias=_named("public_url"),
@@ -107,9 +113,7 @@ class Settings(BaseSettings):
         None, validation_alias=_named("oidc_issuer"), description="The issuer of humans' tokens."
     )
     oidc_jwks_url: str | None = Field(
-        None,
-        validation_alias=_named("oidc_jwks_url"),
-        description="Its keys; found by discovery when not set.",
+        None, validation_alias=_named("oidc_jwks_url"), description="Its keys; else found by discovery."
     )
     oidc_client_ids: str = Field(
         "",
@@ -132,7 +136,7 @@ class Settings(BaseSettings):
     aws_region: str | None = Field(
         None,
         validation_alias=_named("aws_region", "AWS_REGION"),
-        description="The region of the Cognito pool.",
+        description="Of the Cognito pool and the table.",
     )
     cognito_user_pool_id: str | None = Field(
         None,
@@ -140,9 +144,7 @@ class Settings(BaseSettings):
         description="With the region: the issuer, when `oidc_issuer` is not set.",
     )
     cognito_client_id: str | None = Field(
-        None,
-        validation_alias=_named("cognito_client_id", "COGNITO_CLIENT_ID"),
-        description="One more client id.",
+        None, validation_alias=_named("cognito_client_id", "COGNITO_CLIENT_ID"), description="A further one."
     )
 
     default_tier: str = Field(
@@ -189,16 +191,13 @@ class Settings(BaseSettings):
         description="Connections per agent and process.",
     )
     max_pending_logins: int = Field(
-        1000,
-        ge=1,
-        validation_alias=_named("max_pending_logins"),
-        description="Connections that did not log in yet.",
+        1000, ge=1, validation_alias=_named("max_pending_logins"), description="Connections on their way in."
     )
     max_pending_logins_per_address: int = Field(
         64,
         ge=1,
         validation_alias=_named("max_pending_logins_per_address"),
-        description="Of them, from one address.",
+        description="Of them, by address.",
     )
     heartbeat_seconds: float = Field(
         25.0,

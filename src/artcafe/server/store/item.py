@@ -213,6 +213,26 @@ class ItemStore(Protocol):
         ...
 
 
+class Backend(ItemStore, Protocol):
+    """An ItemStore from its opening to its end."""
+
+    async def open(self) -> None:
+        """Raises StoreUnusable, StoreUnavailable."""
+        ...
+
+    async def close(self) -> None:
+        """Take no more calls."""
+        ...
+
+    async def ping(self) -> None:
+        """Raises StoreUnavailable."""
+        ...
+
+    async def sweep(self) -> int:
+        """Remove what expired; how many there were."""
+        ...
+
+
 async def purge(store: ItemStore, pk: str) -> int:
     """Remove a partition, items and counters; how many items there were.
 

@@ -1,0 +1,230 @@
+"""The store in one DynamoDB table: for installations of several machines.
+
+The table has the key (pk, sk). The pk of an item begins with `I#`, that of a counter with `C#`. An
+item has `rev`, `data` (JSON as text) and perhaps `expires`, by which DynamoDB removes it some day; a
+counter has `n`.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from typing import Any, Final
+
+from aiobotocore.session import AioSession
+
+from artcafe.server.store import rules
+from artcafe.server.store.dynamodb_calls import Calls, Place
+from artcafe.server.store.item import (
+    ABSENT,
+    ANY,
+    MAX_KEY_BYTES,
+    MAX_OPS,
+    Check,
+    Cond,
+    Delete,
+    Delta,
+    Item,
+    Op,
+    Page,
+    Put,
+    Rev,
+)
+
+_ITEMS: Final = "I#"
+_COUNTERS: Final = "C#"
+
+_ABSENT: Final = "attribute_not_exists(pk) OR expires <= :now"
+_LAST: Final = "\U0010ffff" * (MAX_KEY_BYTES // 4)
+"""After a prefix: no key under it comes later."""
+_LIVE: Final = "(attribute_not_exists(expires) OR expires > :now)"
+
+
+class DynamoStore:
+    """An ItemStore in a table of DynamoDB; what returned is in several of its data centres.
+
+    `clock` gives seconds since the Unix epoch and must be near the true time on every machine;
+    `new_rev` gives a text of 36 characters at most that no process ever gives again;
+    `jitter` gives numbers from 0 to 1.
+
+    Every write is a transaction with a token, also that of one item: then a retry after an answer
+    that was lost neither applies it twice nor takes its own first try for somebody else's, which a
+    plain conditional write would do. A query reads each item strongly, but while a transaction is
+    being applied it may see some of its items before and some after.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        *,
+        clock: Callable[[], float],
+        new_rev: Callable[[], str],
+        jitter: Callable[[], float],
+        session: AioSession | None = None,
+    ) -> None:
+        self._clock = clock
+        self._new_rev = new_rev
+        self._calls = Calls(place, jitter=jitter, session=session)
+
+    async def open(self) -> None:
+        """Connect. Raises StoreUnavailable, or StoreUnusable when the table cannot be used."""
+        await self._calls.open()
+
+    async def close(self) -> None:
+        """Take no more calls and close the connections. Closing twice is allowed."""
+        await self._calls.close()
+
+    async def ping(self) -> None:
+        """Raises StoreUnavailable when the table cannot be read."""
+        await self.get("ping", "ping")
+
+    async def get(self, pk: str, sk: str) -> Item | None:
+        """See ItemStore."""
+        rules.check_keys(pk, sk)
+        answer = await self._calls.call(
+            "get_item", TableName=self._calls.table, Key=_key(_ITEMS, pk, sk), ConsistentRead=True
+        )
+        row = answer.get("Item")
+        return _live(pk, row, int(self._clock())) if row is not None else None
+
+    async def put(self, op: Put) -> str:
+        """See ItemStore."""
+        [step] = rules.prepare([op], self._new_rev)
+        await self._apply([step])
+        return step.rev
+
+    async def delete(self, op: Delete) -> None:
+        """See ItemStore."""
+        await self._apply(rules.prepare([op], self._new_rev))
+
+    async def transact(self, ops: Sequence[Op]) -> list[str | None]:
+        """See ItemStore."""
+        steps = rules.prepare(ops, self._new_rev)
+        if steps:
+            await self._apply(steps)
+        return [step.rev or None for step in steps]
+
+    async def query(self, pk: str, prefix: str = "", limit: int = 100, cursor: str | None = None) -> Page:
+        """See ItemStore."""
+        rules.check_list(pk, prefix, limit)
+        after = rules.decode_cursor(cursor, prefix)
+        answer = await self._query(_ITEMS, pk, prefix, _key(_ITEMS, pk, after) if after else None, limit + 1)
+        rows = answer["Items"][:limit]
+        now = int(self._clock())
+        items = [item for row in rows if (item := _live(pk, row, now)) is not None]
+        # DynamoDB ends a page after 1 MB by itself, and says so.
+        more = len(answer["Items"]) > limit or "LastEvaluatedKey" in answer
+        return Page(items, rules.encode_cursor(rows[-1]["sk"]["S"]) if more else None)
+
+    async def incr(self, deltas: Sequence[Delta]) -> None:
+        """See ItemStore. Here some deltas of a call may be in when it fails, but none counts twice."""
+        await self._in_steps(
+            {
+                "Update": {
+                    "TableName": self._calls.table,
+                    "Key": _key(_COUNTERS, pk, sk),
+                    "UpdateExpression": "ADD n :by",
+                    "ExpressionAttributeValues": {":by": {"N": f"{by}"}},
+                }
+            }
+            for (pk, sk), by in rules.merge(deltas).items()
+        )
+
+    async def counters(self, pk: str, prefix: str = "") -> dict[str, int]:
+        """See ItemStore."""
+        rules.check_list(pk, prefix)
+        return {row["sk"]["S"]: int(row["n"]["N"]) async for row in self._counters(pk, prefix)}
+
+    async def drop_counters(self, pk: str) -> None:
+        """See ItemStore."""
+        rules.check_keys(pk)
+        await self._in_steps(
+            [
+                {"Delete": {"TableName": self._calls.table, "Key": {"pk": row["pk"], "sk": row["sk"]}}}
+                async for row in self._counters(pk, "")
+            ]
+        )
+
+    async def sweep(self) -> int:
+        """Nothing to do, so 0: DynamoDB removes expired items by itself."""
+        return 0
+
+    async def _apply(self, steps: list[rules.Step]) -> None:
+        # The same in every attempt, else the service would refuse the token.
+        now = int(self._clock())
+        await self._write([self._operation(step, now) for step in steps])
+
+    def _operation(self, step: rules.Step, now: int) -> dict[str, Any]:
+        op = step.op
+        common = {"TableName": self._calls.table, **_condition(op.cond, now)}
+        match op:
+            case Put(pk, sk, expires=expires):
+                row = {**_key(_ITEMS, pk, sk), "rev": {"S": step.rev}, "data": {"S": step.text}}
+                if expires is not None:
+                    row["expires"] = {"N": f"{expires}"}
+                return {"Put": {**common, "Item": row}}
+            case Delete(pk, sk):
+                return {"Delete": {**common, "Key": _key(_ITEMS, pk, sk)}}
+            case Check(pk, sk):
+                return {"ConditionCheck": {**common, "Key": _key(_ITEMS, pk, sk)}}
+
+    async def _in_steps(self, operations: Iterable[dict[str, Any]]) -> None:
+        waiting = list(operations)
+        for start in range(0, len(waiting), MAX_OPS):
+            await self._write(waiting[start : start + MAX_OPS])
+
+    async def _write(self, operations: list[dict[str, Any]]) -> None:
+        await self._calls.call(
+            "transact_write_items", TransactItems=operations, ClientRequestToken=self._new_rev()
+        )
+
+    async def _counters(self, pk: str, prefix: str) -> AsyncIterator[dict[str, Any]]:
+        after = None
+        while True:
+            answer = await self._query(_COUNTERS, pk, prefix, after)
+            for row in answer["Items"]:
+                yield row
+            after = answer.get("LastEvaluatedKey")
+            if after is None:
+                return
+
+    async def _query(
+        self, space: str, pk: str, prefix: str, after: dict[str, Any] | None, limit: int | None = None
+    ) -> dict[str, Any]:
+        request: dict[str, Any] = {
+            "TableName": self._calls.table,
+            "ConsistentRead": True,
+            "KeyConditionExpression": "pk = :pk",
+            "ExpressionAttributeValues": {":pk": {"S": space + pk}},
+        }
+        if prefix:
+            # Not begins_with, which some engines judge without regard to case.
+            request["KeyConditionExpression"] += " AND sk BETWEEN :first AND :last"
+            request["ExpressionAttributeValues"] |= {":first": {"S": prefix}, ":last": {"S": prefix + _LAST}}
+        if after is not None:
+            request["ExclusiveStartKey"] = after
+        if limit is not None:
+            request["Limit"] = limit
+        return await self._calls.call("query", **request)
+
+
+def _key(space: str, pk: str, sk: str) -> dict[str, Any]:
+    return {"pk": {"S": space + pk}, "sk": {"S": sk}}
+
+
+def _live(pk: str, row: dict[str, Any], now: int) -> Item | None:
+    expires = int(row["expires"]["N"]) if "expires" in row else None
+    if not rules.alive(expires, now):
+        return None
+    return rules.item(pk, row["sk"]["S"], row["rev"]["S"], expires, row["data"]["S"])
+
+
+def _condition(cond: Cond, now: int) -> dict[str, Any]:
+    values = {":now": {"N": f"{now}"}}
+    if cond is ANY:
+        return {}
+    if cond is ABSENT:
+        expression = _ABSENT
+    elif isinstance(cond, Rev):
+        expression = f"rev = :rev AND {_LIVE}"
+        values[":rev"] = {"S": cond.rev}
+    else:
+        expression = f"attribute_exists(pk) AND {_LIVE}"
+    return {"ConditionExpression": expression, "ExpressionAttributeValues": values}

@@ -1,0 +1,174 @@
+"""What DynamoDB does badly on the way: throttling, time that is up, answers that are lost."""
+
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ReadTimeoutError
+
+from artcafe.server.store.dynamodb import DynamoStore
+from artcafe.server.store.dynamodb_calls import ATTEMPTS, FIRST_WAIT, Calls, Place
+from artcafe.server.store.item import (
+    ABSENT,
+    EXISTS,
+    Conflict,
+    Delete,
+    Delta,
+    Put,
+    Rev,
+    StoreUnavailable,
+    StoreUnusable,
+)
+from tests.kit import dynoxide
+from tests.kit.stores import SetClock
+
+TRANSACT = "TransactWriteItems"
+
+
+class Faults:
+    """Meets calls of the service: first those refused unseen, then those whose answer is lost."""
+
+    def __init__(self) -> None:
+        self.session = dynoxide.new_session()
+        self.refused: list[dict[str, Any]] = []
+        self.lost = 0
+        self.sent = 0
+        self.session.register(f"before-call.dynamodb.{TRANSACT}", self._before)
+        self.session.register(f"after-call.dynamodb.{TRANSACT}", self._after)
+
+    def refuse(self, times: int, code: str, status: int = 400, reasons: tuple[str, ...] = ()) -> None:
+        answer: dict[str, Any] = {"Error": {"Code": code, "Message": ""}}
+        answer["ResponseMetadata"] = {"HTTPStatusCode": status}
+        if reasons:
+            answer["CancellationReasons"] = [{"Code": reason} for reason in reasons]
+        self.refused += [answer] * times
+
+    def _before(self, **_: object) -> object:
+        self.sent += 1
+        if self.refused:
+            answer = self.refused.pop()
+            return SimpleNamespace(status_code=answer["ResponseMetadata"]["HTTPStatusCode"]), answer
+        return None
+
+    def _after(self, **_: object) -> None:
+        if self.lost:
+            self.lost -= 1
+            raise ReadTimeoutError(endpoint_url="")
+
+
+@pytest.fixture
+def faults() -> Faults:
+    return Faults()
+
+
+@pytest.fixture
+async def store(faults: Faults) -> AsyncIterator[DynamoStore]:
+    store = dynoxide.store_in(await dynoxide.new_place(), SetClock(), faults.session)
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "reasons"),
+    [
+        ("ThrottlingException", 400, ()),
+        ("ProvisionedThroughputExceededException", 400, ()),
+        ("InternalServerError", 500, ()),
+        ("Unheard", 503, ()),
+        ("TransactionInProgressException", 400, ()),
+        ("TransactionCanceledException", 400, ("TransactionConflict", "ConditionalCheckFailed")),
+        ("TransactionCanceledException", 400, ("None", "ThrottlingError")),
+    ],
+)
+async def test_what_passes_is_tried_again_and_again_but_not_for_ever(
+    store: DynamoStore, faults: Faults, code: str, status: int, reasons: tuple[str, ...]
+) -> None:
+    faults.refuse(ATTEMPTS - 1, code, status, reasons)
+    await store.put(Put("p", "first", {}, ABSENT))
+    assert faults.sent == ATTEMPTS
+
+    faults.refuse(ATTEMPTS, code, status, reasons)
+    with pytest.raises(StoreUnavailable):
+        await store.transact([Put("p", "a", {}), Put("p", "b", {})])
+    assert faults.sent == 2 * ATTEMPTS
+    assert [item.sk for item in (await store.query("p")).items] == ["first"]
+
+
+async def test_what_does_not_pass_is_not_tried_again(store: DynamoStore, faults: Faults) -> None:
+    faults.refuse(1, "AccessDeniedException")
+    with pytest.raises(StoreUnavailable, match="AccessDeniedException"):
+        await store.put(Put("p", "s", {}))
+
+    assert faults.sent == 1
+
+
+async def test_a_write_whose_answer_was_lost_is_done_once(store: DynamoStore, faults: Faults) -> None:
+    faults.lost = 2
+    rev = await store.put(Put("p", "s", {"n": 1}, ABSENT))
+    faults.lost = 2
+    await store.transact([Put("p", "t", {}, ABSENT), Delete("p", "s", Rev(rev))])
+    faults.lost = 2
+    await store.delete(Delete("p", "t", EXISTS))
+    faults.lost = 2
+    await store.incr([Delta("p", "a", 5), Delta("p", "b", 1)])
+
+    assert faults.sent == 4 * 3
+    assert (await store.query("p")).items == []
+    assert await store.counters("p") == {"a": 5, "b": 1}
+
+
+async def test_a_transaction_whose_outcome_stays_unknown_is_whole(store: DynamoStore, faults: Faults) -> None:
+    faults.lost = ATTEMPTS
+    with pytest.raises(StoreUnavailable):
+        await store.transact([Put("p", "a", {}, ABSENT), Put("p", "b", {}, ABSENT)])
+
+    assert faults.sent == ATTEMPTS
+    assert [item.sk for item in (await store.query("p")).items] == ["a", "b"]
+
+
+async def test_a_lost_refusal_is_still_a_refusal(store: DynamoStore, faults: Faults) -> None:
+    await store.put(Put("p", "s", {"n": 1}))
+    faults.lost = 1
+    with pytest.raises(Conflict) as caught:
+        await store.transact([Put("p", "t", {}), Put("p", "s", {"n": 2}, ABSENT)])
+
+    assert caught.value.index == 1
+    assert [item.data for item in (await store.query("p")).items] == [{"n": 1}]
+
+
+async def test_the_pauses_grow_and_are_spread() -> None:
+    pauses: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        pauses.append(seconds)
+
+    faults = Faults()
+    calls = Calls(await dynoxide.new_place(), jitter=lambda: 0.5, wait=wait, session=faults.session)
+    await calls.open()
+    try:
+        faults.refuse(ATTEMPTS, "ThrottlingException")
+        with pytest.raises(StoreUnavailable):
+            await calls.call("transact_write_items", TransactItems=[{"Put": {"TableName": "t", "Item": {}}}])
+    finally:
+        await calls.close()
+
+    assert pauses == [FIRST_WAIT * 2**n * 0.5 for n in range(ATTEMPTS - 1)]
+
+
+async def test_a_store_without_its_table_does_not_open() -> None:
+    place = Place("missing", dynoxide.REGION, dynoxide.endpoint())
+    store = dynoxide.store_in(place, SetClock())
+    with pytest.raises(StoreUnusable, match="missing cannot be used: ResourceNotFoundException"):
+        await store.open()
+    with pytest.raises(StoreUnavailable):
+        await store.get("p", "s")
+
+
+async def test_a_service_that_is_away_is_unavailable() -> None:
+    store = dynoxide.store_in(Place("t", dynoxide.REGION, "http://127.0.0.1:1"), SetClock())
+    with pytest.raises(StoreUnavailable):
+        await store.open()
