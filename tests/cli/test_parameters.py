@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 import pytest
 
-from artcafe.cli.parameters import JsonFile, JsonText, PublicKeyFile, changes, given
+from artcafe.cli.parameters import JsonFile, JsonText, PublicKeyFile, changes, given, with_options
 from tests.kit.ssh_keys import make_key
 
 
@@ -93,3 +93,12 @@ def test_changes_are_what_was_given_and_what_is_cleared() -> None:
 def test_changes_that_are_none_are_wrong_usage(fields: dict[str, object], clear: list[str]) -> None:
     with pytest.raises(click.UsageError):
         changes(fields, clear)
+
+
+def test_options_stand_in_the_help_as_they_were_listed() -> None:
+    @click.command()
+    @with_options([click.option("--zebra"), click.option("--ape")])
+    def command(**_: str | None) -> None:
+        """Nothing."""
+
+    assert [parameter.name for parameter in command.params] == ["zebra", "ape"]

@@ -7,7 +7,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import click
 
-from artcafe.cli.parameters import JsonFile, JsonText, given
+from artcafe.cli.parameters import JsonFile, JsonText, given, with_options
 from artcafe.client.rest import Json
 
 P = ParamSpec("P")
@@ -109,7 +109,4 @@ def sets_fields(command: Callable[P, R]) -> Callable[..., R]:
         wanted: Any = AgentFields(given(fields), list(tags) or None, rules)
         return command(*args, wanted=wanted, **options)
 
-    wrapped: Callable[..., R] = collected
-    for option in reversed(_OPTIONS):
-        wrapped = option(wrapped)
-    return wrapped
+    return with_options(_OPTIONS)(collected)

@@ -9,6 +9,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import click
 
 from artcafe.cli.connection import Connection
+from artcafe.cli.parameters import with_options
 from artcafe.cli.text import plain
 from artcafe.client.client import Client
 from artcafe.client.signer import KeyFile, PassphraseNeededError, Signer, SignerError, SshAgent
@@ -95,7 +96,4 @@ def logs_in(command: Callable[Concatenate[AgentLogin, P], R]) -> Callable[..., R
         login = AgentLogin(agent, key, ssh_auth_sock if ssh_agent else None)
         return command(login, *args, **rest)
 
-    wrapped: Callable[..., R] = logged_in
-    for option in reversed(_OPTIONS):
-        wrapped = option(wrapped)
-    return wrapped
+    return with_options(_OPTIONS)(logged_in)

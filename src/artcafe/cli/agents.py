@@ -12,7 +12,7 @@ from artcafe.cli.parameters import PublicKeyFile, given
 from artcafe.cli.private_file import private_file
 from artcafe.cli.session import ask
 from artcafe.cli.table import print_record, print_rows
-from artcafe.cli.text import json_option, plain, print_json
+from artcafe.cli.text import json_option, plain, print_deleted, print_json
 from artcafe.client.rest import Json, Rest
 
 _COLUMNS = {
@@ -204,7 +204,4 @@ def delete(connection: Connection, agent: str, *, as_json: bool) -> None:
       artcafe agents delete planner
     """
     ask(connection, lambda rest: rest.delete_agent(agent))
-    if as_json:
-        print_json({"id": agent, "deleted": True})
-    else:
-        click.echo(f"The agent {plain(agent)} is gone.")
+    print_deleted({"id": agent}, f"The agent {plain(agent)} is gone.", as_json=as_json)

@@ -1,19 +1,16 @@
 """`artcafe channels`: named subjects that humans see and publish into."""
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from artcafe.cli.connection import Connection, signs_in
 from artcafe.cli.lists import order_option, search_option
-from artcafe.cli.parameters import JsonText, changes, given
+from artcafe.cli.parameters import JsonText, changes, given, with_options
 from artcafe.cli.session import ask
 from artcafe.cli.table import print_record, print_rows
-from artcafe.cli.text import json_option, plain, print_json
+from artcafe.cli.text import json_option, plain, print_deleted, print_json
 from artcafe.client.rest import Json
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 _COLUMNS = {
     "ID": "id",
@@ -47,12 +44,6 @@ _FIELDS = (
     ),
     click.option("--metadata", type=JsonText(mapping=True), help="Any JSON object."),
 )
-
-
-def _fields(command: F) -> F:
-    for option in reversed(_FIELDS):
-        command = option(command)
-    return command
 
 
 def _set(fields: dict[str, Any]) -> dict[str, Any]:
@@ -94,7 +85,7 @@ def list_channels(connection: Connection, *, q: str | None, order: str | None, a
 @channels.command()
 @click.argument("name")
 @click.option("--id", "channel_id", help="The id. [default: from the name]")
-@_fields
+@with_options(_FIELDS)
 @json_option
 @signs_in
 def create(
@@ -129,7 +120,7 @@ def show(connection: Connection, channel: str, *, as_json: bool) -> None:
 @channels.command()
 @click.argument("channel")
 @click.option("--name")
-@_fields
+@with_options(_FIELDS)
 @click.option(
     "--clear", multiple=True, type=click.Choice(_CLEARABLE), help="Have none of it; may be repeated."
 )
@@ -162,10 +153,7 @@ def delete(connection: Connection, channel: str, *, as_json: bool) -> None:
       artcafe channels delete tasks
     """
     ask(connection, lambda rest: rest.delete_channel(channel))
-    if as_json:
-        print_json({"id": channel, "deleted": True})
-    else:
-        click.echo(f"The channel {plain(channel)} is gone.")
+    print_deleted({"id": channel}, f"The channel {plain(channel)} is gone.", as_json=as_json)
 
 
 @channels.command()

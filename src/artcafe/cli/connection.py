@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 import click
 
+from artcafe.cli.parameters import with_options
+
 DEFAULT_URL = "http://127.0.0.1:8000"
 
 _KNOCK_SECONDS = 5.0
@@ -170,10 +172,7 @@ def reaches(command: Callable[Concatenate[Connection, P], R]) -> Callable[..., R
         connection = resolve(url=url, port=port, data_dir=data_dir, tenant=tenant, token=token)
         return command(connection, *args, **rest)
 
-    wrapped: Callable[..., R] = connected
-    for option in reversed(_PLACE):
-        wrapped = option(wrapped)
-    return wrapped
+    return with_options(_PLACE)(connected)
 
 
 def signs_in(command: Callable[Concatenate[Connection, P], R]) -> Callable[..., R]:

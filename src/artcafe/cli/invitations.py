@@ -7,10 +7,9 @@ import click
 from artcafe.cli.connection import Connection, signs_in
 from artcafe.cli.members import ROLES
 from artcafe.cli.parameters import given
-from artcafe.cli.session import ask, tenant_of
+from artcafe.cli.session import ask, ask_in_tenant
 from artcafe.cli.table import print_record, print_rows
-from artcafe.cli.text import json_option, plain, print_json
-from artcafe.client.rest import Json, Rest
+from artcafe.cli.text import json_option, plain, print_deleted, print_json
 
 _COLUMNS = {"ID": "id", "EMAIL": "email", "ROLE": "role", "BY": "created_by", "EXPIRES": "expires_at"}
 
@@ -45,11 +44,8 @@ def create(
       artcafe invitations create --role admin --email ada@acme.example --days 2
     """
 
-    async def create_one(rest: Rest) -> Json:
-        fields = given({"role": role, "email": email, "expires_in_days": expires_in_days})
-        return await rest.create_invitation(await tenant_of(connection, rest), **fields)
-
-    made = ask(connection, create_one)
+    fields = given({"role": role, "email": email, "expires_in_days": expires_in_days})
+    made = ask_in_tenant(connection, lambda rest, tenant: rest.create_invitation(tenant, **fields))
     if as_json:
         print_json(made)
         return
@@ -69,10 +65,8 @@ def list_invitations(connection: Connection, *, as_json: bool) -> None:
       artcafe invitations list --tenant acme
     """
 
-    async def found(rest: Rest) -> list[Json]:
-        return await rest.invitations(await tenant_of(connection, rest))
-
-    print_rows(_COLUMNS, ask(connection, found), as_json=as_json, empty="No invitation stands open.")
+    found = ask_in_tenant(connection, lambda rest, tenant: rest.invitations(tenant))
+    print_rows(_COLUMNS, found, as_json=as_json, empty="No invitation stands open.")
 
 
 @invitations.command()
@@ -87,14 +81,8 @@ def revoke(connection: Connection, invitation: str, *, as_json: bool) -> None:
       artcafe invitations revoke 0f8fad5bd9cb469fa16570867728950e
     """
 
-    async def revoked(rest: Rest) -> None:
-        await rest.revoke_invitation(await tenant_of(connection, rest), invitation)
-
-    ask(connection, revoked)
-    if as_json:
-        print_json({"id": invitation, "deleted": True})
-    else:
-        click.echo(f"The invitation {plain(invitation)} is withdrawn.")
+    ask_in_tenant(connection, lambda rest, tenant: rest.revoke_invitation(tenant, invitation))
+    print_deleted({"id": invitation}, f"The invitation {plain(invitation)} is withdrawn.", as_json=as_json)
 
 
 @invitations.command()

@@ -6,7 +6,7 @@ from artcafe.cli.connection import Connection, signs_in
 from artcafe.cli.parameters import PublicKeyFile
 from artcafe.cli.session import ask
 from artcafe.cli.table import print_record, print_rows
-from artcafe.cli.text import json_option, plain, print_json
+from artcafe.cli.text import json_option, plain, print_deleted, print_json
 from artcafe.client.rest import Json, Rest
 
 _COLUMNS = {
@@ -111,10 +111,11 @@ def remove(connection: Connection, agent: str, key: str, *, as_json: bool) -> No
         return found
 
     removed = ask(connection, find_and_remove)
-    if as_json:
-        print_json({"id": removed["id"], "fingerprint": removed["fingerprint"], "deleted": True})
-    else:
-        click.echo(f"{plain(removed['fingerprint'])} is removed.")
+    print_deleted(
+        {"id": removed["id"], "fingerprint": removed["fingerprint"]},
+        f"{plain(removed['fingerprint'])} is removed.",
+        as_json=as_json,
+    )
 
 
 def _find(found: list[Json], wanted: str) -> Json:

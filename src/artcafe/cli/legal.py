@@ -4,10 +4,9 @@ import click
 
 from artcafe.cli.connection import Connection, signs_in
 from artcafe.cli.parameters import given
-from artcafe.cli.session import ask, tenant_of
+from artcafe.cli.session import ask, ask_in_tenant
 from artcafe.cli.table import print_rows
 from artcafe.cli.text import json_option, print_json
-from artcafe.client.rest import Json, Rest
 
 _PUBLISHED = {"DOCUMENT": "document", "VERSION": "version", "URL": "url"}
 _ACCEPTED = {
@@ -60,10 +59,8 @@ def accepted(connection: Connection, *, as_json: bool) -> None:
       artcafe legal accepted --tenant acme
     """
 
-    async def found(rest: Rest) -> list[Json]:
-        return await rest.acceptances(await tenant_of(connection, rest))
-
-    print_rows(_ACCEPTED, ask(connection, found), as_json=as_json, empty="Nothing was accepted.")
+    found = ask_in_tenant(connection, lambda rest, tenant: rest.acceptances(tenant))
+    print_rows(_ACCEPTED, found, as_json=as_json, empty="Nothing was accepted.")
 
 
 @legal.command()
@@ -82,7 +79,5 @@ def accept(connection: Connection, terms: str | None, privacy: str | None, *, as
     if not wanted:
         raise click.UsageError("name what you accept: --terms VERSION, --privacy VERSION")
 
-    async def accept_these(rest: Rest) -> list[Json]:
-        return await rest.accept_legal(await tenant_of(connection, rest), **wanted)
-
-    print_rows(_ACCEPTED, ask(connection, accept_these), as_json=as_json, empty="Nothing was accepted.")
+    counting = ask_in_tenant(connection, lambda rest, tenant: rest.accept_legal(tenant, **wanted))
+    print_rows(_ACCEPTED, counting, as_json=as_json, empty="Nothing was accepted.")

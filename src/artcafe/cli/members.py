@@ -4,10 +4,9 @@ import click
 
 from artcafe.cli.connection import Connection, signs_in
 from artcafe.cli.parameters import given
-from artcafe.cli.session import ask, tenant_of
+from artcafe.cli.session import ask_in_tenant
 from artcafe.cli.table import print_record, print_rows
-from artcafe.cli.text import json_option, plain, print_json
-from artcafe.client.rest import Json, Rest
+from artcafe.cli.text import json_option, plain, print_deleted
 
 _COLUMNS = {"USER": "user_id", "EMAIL": "email", "ROLE": "role", "JOINED": "joined_date", "ACTIVE": "active"}
 
@@ -39,10 +38,8 @@ def list_members(connection: Connection, *, as_json: bool) -> None:
       artcafe members list --tenant acme --json | jq -r '.[].email'
     """
 
-    async def found(rest: Rest) -> list[Json]:
-        return await rest.members(await tenant_of(connection, rest))
-
-    print_rows(_COLUMNS, ask(connection, found), as_json=as_json, empty="Nobody is here.")
+    found = ask_in_tenant(connection, lambda rest, tenant: rest.members(tenant))
+    print_rows(_COLUMNS, found, as_json=as_json, empty="Nobody is here.")
 
 
 @members.command()
@@ -62,11 +59,9 @@ def add(connection: Connection, user: str, role: str, email: str | None, *, as_j
       artcafe invitations create --role admin
     """
 
-    async def added(rest: Rest) -> Json:
-        fields = given({"user_id": user, "role": role, "email": email})
-        return await rest.add_member(await tenant_of(connection, rest), **fields)
-
-    print_record(ask(connection, added), as_json=as_json)
+    fields = given({"user_id": user, "role": role, "email": email})
+    added = ask_in_tenant(connection, lambda rest, tenant: rest.add_member(tenant, **fields))
+    print_record(added, as_json=as_json)
 
 
 @members.command()
@@ -83,11 +78,9 @@ def update(connection: Connection, user: str, role: str, email: str | None, *, a
       artcafe members update 8f1c2f4e --role viewer
     """
 
-    async def changed(rest: Rest) -> Json:
-        fields = given({"role": role, "email": email})
-        return await rest.change_member(await tenant_of(connection, rest), user, **fields)
-
-    print_record(ask(connection, changed), as_json=as_json)
+    fields = given({"role": role, "email": email})
+    changed = ask_in_tenant(connection, lambda rest, tenant: rest.change_member(tenant, user, **fields))
+    print_record(changed, as_json=as_json)
 
 
 @members.command()
@@ -102,11 +95,5 @@ def remove(connection: Connection, user: str, *, as_json: bool) -> None:
       artcafe members remove 8f1c2f4e
     """
 
-    async def removed(rest: Rest) -> None:
-        await rest.remove_member(await tenant_of(connection, rest), user)
-
-    ask(connection, removed)
-    if as_json:
-        print_json({"user_id": user, "deleted": True})
-    else:
-        click.echo(f"{plain(user)} is no member any more.")
+    ask_in_tenant(connection, lambda rest, tenant: rest.remove_member(tenant, user))
+    print_deleted({"user_id": user}, f"{plain(user)} is no member any more.", as_json=as_json)

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from artcafe.cli.parameters import with_options
 from artcafe.server.settings import Settings, SettingsError, load
 
 Command = Callable[..., Any]
@@ -33,9 +34,7 @@ _OPTIONS = (
 
 def server_options(command: Command) -> Command:
     """Give a command the options of a server."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+    return with_options(_OPTIONS)(command)
 
 
 def settings_from(given: dict[str, Any]) -> Settings:

@@ -31,6 +31,15 @@ def ask(connection: Connection, question: Callable[[Rest], Awaitable[T]], *, ten
     return asyncio.run(asked())
 
 
+def ask_in_tenant(connection: Connection, question: Callable[[Rest, str], Awaitable[T]]) -> T:
+    """The same, of the tenant that was named or is the only one. Raises UsageError for several."""
+
+    async def asked(rest: Rest) -> T:
+        return await question(rest, await tenant_of(connection, rest))
+
+    return ask(connection, asked)
+
+
 @asynccontextmanager
 async def signed_in(connection: Connection, *, tenant: str | None = None) -> AsyncIterator[Rest]:
     """A Rest with the token of `token_of`, in the tenant."""

@@ -1,19 +1,16 @@
 """`artcafe tenants`: the customers of the platform, each one apart."""
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from artcafe.cli.connection import Connection, signs_in
-from artcafe.cli.parameters import JsonText, changes, given
+from artcafe.cli.parameters import JsonText, changes, given, with_options
 from artcafe.cli.session import ask
 from artcafe.cli.table import print_record, print_rows
-from artcafe.cli.text import json_option, plain, print_json
+from artcafe.cli.text import json_option, plain, print_deleted
 from artcafe.cli.usage import limits_of
 from artcafe.client.rest import Json
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 _COLUMNS = {
     "ID": "id",
@@ -40,12 +37,6 @@ _FIELDS = (
         help="Whether agents may log in with a challenge of their own, as older clients do.",
     ),
 )
-
-
-def _fields(command: F) -> F:
-    for option in reversed(_FIELDS):
-        command = option(command)
-    return command
 
 
 @click.group()
@@ -80,7 +71,7 @@ def list_tenants(connection: Connection, *, as_json: bool) -> None:
 @tenants.command()
 @click.argument("name")
 @click.option("--id", "tenant_id", help="The id: 1 to 63 letters, digits, _ and -. [default: from the name]")
-@_fields
+@with_options(_FIELDS)
 @click.option("--terms-version", metavar="VERSION", help="Accept the operator's terms; see artcafe legal.")
 @click.option("--privacy-version", metavar="VERSION", help="Accept the operator's privacy notice.")
 @json_option
@@ -118,7 +109,7 @@ def show(connection: Connection, tenant_id: str, *, as_json: bool) -> None:
 @tenants.command()
 @click.argument("tenant_id", metavar="TENANT")
 @click.option("--name")
-@_fields
+@with_options(_FIELDS)
 @click.option(
     "--clear", multiple=True, type=click.Choice(_CLEARABLE), help="Have none of it; may be repeated."
 )
@@ -164,7 +155,4 @@ def delete(connection: Connection, tenant_id: str, *, yes: bool, as_json: bool) 
         question = f"Delete the tenant {plain(tenant_id)} with everything in it, for ever?"
         click.confirm(question, abort=True, err=True)
     ask(connection, lambda rest: rest.delete_tenant(tenant_id), tenant=tenant_id)
-    if as_json:
-        print_json({"id": tenant_id, "deleted": True})
-    else:
-        click.echo(f"The tenant {plain(tenant_id)} is gone.")
+    print_deleted({"id": tenant_id}, f"The tenant {plain(tenant_id)} is gone.", as_json=as_json)

@@ -27,6 +27,14 @@ def print_json(value: Any, *, lines: bool = False) -> None:
     click.echo(json.dumps(value, indent=None if lines else 2))
 
 
+def print_deleted(named: dict[str, Any], sentence: str, *, as_json: bool) -> None:
+    """Tell that something is gone: the sentence for people, or its names as JSON."""
+    if as_json:
+        print_json({**named, "deleted": True})
+    else:
+        click.echo(sentence)
+
+
 def cell(value: object) -> str:
     """A field of an answer for people: lists with commas, nothing for null, yes and no."""
     match value:
