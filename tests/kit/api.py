@@ -20,49 +20,14 @@ from artcafe.server.process import new_id
 from artcafe.server.store.answers import AnswerTable
 from artcafe.server.store.table import Table
 from artcafe.wire.codes import Code
-from artcafe.wire.errors import ArtcafeError
 from tests.kit.installation import ACME, OTHER, SECRET, Installation
+from tests.kit.tokens import KnownTokens
 
 MAX_BODY = 20_000
 SERVER = "wss://pubsub.example.com"
 
 MEMBERS = {"adam": Role.admin, "mia": Role.member, "vera": Role.viewer}
 """Who is in `acme` besides its owner `olivia`. `nina` owns `acme-2`, `zoe` is nowhere."""
-
-
-@dataclass(frozen=True)
-class KnownClaims:
-    """ports.Claims."""
-
-    subject: str
-    email: str | None
-    tenant_claim: str | None
-    expires: int = 2_000_000_000
-
-
-class KnownTokens:
-    """ports.TokenVerifier: it knows what it gave out, and nothing else."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, KnownClaims] = {"expired": KnownClaims("olivia", None, None, 0)}
-        self.away = False
-
-    def give(self, subject: str, tenant_claim: str | None = None) -> str:
-        """A token of this user."""
-        token = f"token-of.{subject}.{tenant_claim}"
-        self._known[token] = KnownClaims(subject, f"{subject}@example.com", tenant_claim)
-        return token
-
-    async def verify(self, token: str) -> KnownClaims:
-        """See the port."""
-        if self.away:
-            raise ArtcafeError(Code.unavailable, "The issuer's keys were never had.")
-        claims = self._known.get(token)
-        if claims is None:
-            raise ArtcafeError(Code.unauthorized, "The token is not valid.")
-        if claims.expires == 0:
-            raise ArtcafeError(Code.token_expired)
-        return claims
 
 
 @dataclass
@@ -76,14 +41,15 @@ class Api:
     installation: Installation
     application: FastAPI | None = None
     issuer: Issuer | None = None
-    tokens: KnownTokens = field(default_factory=KnownTokens)
     checks: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
     hosts: list[str] = field(default_factory=list)
+    tokens: KnownTokens = field(init=False)
     app: FastAPI = field(init=False)
     cases: UseCases = field(init=False)
 
     def __post_init__(self) -> None:
         process = self.installation.process
+        self.tokens = KnownTokens(self.installation.clock.now)
         self.checks |= {"bus": self.installation.bus.ping, "store": self.installation.memory.ping}
         cases = UseCases(
             tenants=process.tenants,
@@ -128,7 +94,7 @@ class Api:
         self, user: str, tenant: str | None = "acme", claim: str | None = None
     ) -> httpx.AsyncClient:
         """A client with the user's token, in a tenant unless it is None."""
-        headers = {"authorization": f"Bearer {self.tokens.give(user, claim)}"}
+        headers = {"authorization": f"Bearer {self.tokens.give(user, tenant_claim=claim)}"}
         return self.client(**headers, **({} if tenant is None else {"x_tenant_id": tenant}))
 
 

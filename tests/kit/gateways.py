@@ -24,14 +24,12 @@ from artcafe.server.store.item import Item, ItemStore, Op, Page
 from artcafe.server.store.near import NearCache
 from artcafe.server.store.table import Table
 from artcafe.server.store.tenants import TenantTable
-from artcafe.wire.codes import Code
-from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.frames import SUBPROTOCOL
 from tests.kit.deadlines import eventually
 from tests.kit.installation import ACME, Installation, Process, counting
-from tests.kit.issuers import StoppedClock
 from tests.kit.scripted_peer import ScriptedPeer
 from tests.kit.signing import KeyPair
+from tests.kit.tokens import KnownTokens
 from tests.kit.turns import turns
 from tests.kit.unreliable_bus import Tap, UnreliableBus
 from tests.kit.unreliable_store import UnreliableStore
@@ -74,41 +72,6 @@ class WaitingStore(UnreliableStore):
         """See ItemStore."""
         await self.writing.through()
         return await super().transact(ops)
-
-
-@dataclass(frozen=True)
-class KnownClaims:
-    """ports.Claims."""
-
-    subject: str
-    expires: int
-    tenant_claim: str | None = None
-    email: str | None = None
-
-
-class KnownTokens:
-    """ports.TokenVerifier: it knows what it gave out, and nothing else."""
-
-    def __init__(self, clock: StoppedClock) -> None:
-        self._clock = clock
-        self._known: dict[str, KnownClaims] = {}
-        self.verifying = Tap()
-
-    def give(self, subject: str, seconds: float = 3600) -> str:
-        """A token of this user, good for so long."""
-        token = f"token-{len(self._known)}-{subject}"
-        self._known[token] = KnownClaims(subject, int(self._clock.now() + seconds))
-        return token
-
-    async def verify(self, token: str) -> KnownClaims:
-        """See the port."""
-        await self.verifying.through()
-        claims = self._known.get(token)
-        if claims is None:
-            raise ArtcafeError(Code.unauthorized, "The token is not valid here.")
-        if claims.expires <= self._clock.now():
-            raise ArtcafeError(Code.token_expired)
-        return claims
 
 
 @dataclass
@@ -177,7 +140,7 @@ class House:
     async def watch(self, user: str = "olivia", seconds: float = 3600) -> ScriptedPeer:
         """A dashboard's socket whose human is in."""
         peer = await self.look()
-        peer.say(type="auth", token=self.tokens.give(user, seconds), tenant_id=ACME)
+        peer.say(type="auth", token=self.tokens.give(user, seconds=seconds), tenant_id=ACME)
         await peer.expect("connected", user_id=user, tenant_id=ACME)
         return peer
 
@@ -235,7 +198,7 @@ async def a_house(
     directory = NearCache(
         TenantTable(admission), AgentTable(admission), ChannelTable(admission), installation.clock
     )
-    bus, tokens = UnreliableBus(installation.bus), KnownTokens(installation.clock)
+    bus, tokens = UnreliableBus(installation.bus), KnownTokens(installation.clock.now)
     gateway = Gateway(
         login=process.login,
         tokens=tokens,

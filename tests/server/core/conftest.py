@@ -3,7 +3,7 @@
 import pytest
 
 from artcafe.server.domain.principal import Human
-from tests.kit.installation import Installation
+from tests.kit.installation import Installation, Process
 
 
 @pytest.fixture
@@ -15,3 +15,20 @@ async def installation() -> Installation:
 async def olivia(installation: Installation) -> Human:
     """The owner of the tenant `acme`."""
     return await installation.make_tenant()
+
+
+@pytest.fixture
+async def two_agents(installation: Installation, olivia: Human) -> None:
+    """`a1` and `a2` of `acme`."""
+    for agent in ("a1", "a2"):
+        await installation.make_agent(olivia, agent)
+
+
+@pytest.fixture
+def first(installation: Installation) -> Process:
+    return installation.process
+
+
+@pytest.fixture
+def second(installation: Installation) -> Process:
+    return installation.start("p2")

@@ -18,21 +18,7 @@ HERE = Holder()
 NOON, A_MINUTE_LATER = "2025-11-24T16:00:00.000Z", "2025-11-24T16:01:00.000Z"
 
 
-@pytest.fixture(autouse=True)
-async def agents(installation: Installation, olivia: Human) -> None:
-    """`a1` and `a2` of `acme`."""
-    for agent in (A1, A2):
-        await installation.make_agent(olivia, agent)
-
-
-@pytest.fixture
-def first(installation: Installation) -> Process:
-    return installation.process
-
-
-@pytest.fixture
-def second(installation: Installation) -> Process:
-    return installation.start("p2")
+pytestmark = pytest.mark.usefixtures("two_agents")
 
 
 class TestOneProcess:

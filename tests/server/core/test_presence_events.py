@@ -8,7 +8,6 @@ import pytest
 
 from artcafe.server.core.presence import LIFETIME
 from artcafe.server.domain.ids import AgentId, TenantId
-from artcafe.server.domain.principal import Human
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.holders import Holder
@@ -19,21 +18,7 @@ A1, A2 = AgentId("a1"), AgentId("a2")
 HERE = Holder()
 
 
-@pytest.fixture(autouse=True)
-async def agents(installation: Installation, olivia: Human) -> None:
-    """`a1` and `a2` of `acme`."""
-    for agent in (A1, A2):
-        await installation.make_agent(olivia, agent)
-
-
-@pytest.fixture
-def first(installation: Installation) -> Process:
-    return installation.process
-
-
-@pytest.fixture
-def second(installation: Installation) -> Process:
-    return installation.start("p2")
+pytestmark = pytest.mark.usefixtures("two_agents")
 
 
 News = list[tuple[AgentId, bool]]

@@ -5,7 +5,6 @@ import pytest
 
 from artcafe.server.core.presence import TOPIC, Question
 from artcafe.server.domain.ids import AgentId, ChannelId
-from artcafe.server.domain.principal import Human
 from tests.kit.holders import Holder
 from tests.kit.installation import ACME, OTHER, Installation, Process
 
@@ -13,21 +12,7 @@ A1, A2 = AgentId("a1"), AgentId("a2")
 TASKS = ChannelId("tasks")
 
 
-@pytest.fixture(autouse=True)
-async def agents(installation: Installation, olivia: Human) -> None:
-    """`a1` and `a2` of `acme`."""
-    for agent in (A1, A2):
-        await installation.make_agent(olivia, agent)
-
-
-@pytest.fixture
-def first(installation: Installation) -> Process:
-    return installation.process
-
-
-@pytest.fixture
-def second(installation: Installation) -> Process:
-    return installation.start("p2")
+pytestmark = pytest.mark.usefixtures("two_agents")
 
 
 class TestSubscriptions:

@@ -1,6 +1,8 @@
 """An entry of the audit."""
 
-from artcafe.server.domain.audit import Entry, entry
+from datetime import datetime
+
+from artcafe.server.domain.audit import Entry, Scribe
 from artcafe.server.domain.ids import TenantId, UserId
 from artcafe.server.domain.principal import Human
 from artcafe.server.domain.tenant import Role
@@ -10,9 +12,11 @@ OLIVIA = Human(
     TenantId("acme"), UserId("olivia"), Role.owner, "o@example.com", remote="192.0.2.7", request="r1"
 )
 
+SCRIBE = Scribe(lambda: datetime.fromisoformat(AT).timestamp(), lambda: "e1")
+
 
 def test_it_says_who_did_what_when_and_from_where() -> None:
-    assert entry(OLIVIA, "agent.update", "a1", {"name": "x", "metadata": {}}, at=AT, new="e1") == Entry(
+    assert SCRIBE.entry(OLIVIA, "agent.update", "a1", {"name": "x", "metadata": {}}) == Entry(
         id="e1",
         tenant=TenantId("acme"),
         at=AT,
@@ -27,10 +31,10 @@ def test_it_says_who_did_what_when_and_from_where() -> None:
 
 
 def test_it_names_what_was_set_and_never_the_value() -> None:
-    made = entry(OLIVIA, "tenant.update", "acme", {"name": "a secret"}, at=AT, new="e1")
+    made = SCRIBE.entry(OLIVIA, "tenant.update", "acme", {"name": "a secret"})
 
     assert "a secret" not in f"{made}"
 
 
 def test_what_sets_nothing_names_nothing() -> None:
-    assert entry(OLIVIA, "agent.delete", "a1", at=AT, new="e1").fields == []
+    assert SCRIBE.entry(OLIVIA, "agent.delete", "a1").fields == []

@@ -103,7 +103,7 @@ def spoken(house: House, role: str, frame: Frame) -> Frame:
     if frame["type"] != "auth":
         return frame
     others = frame["token"] == "another user's"
-    return {**frame, "token": house.tokens.give("zoe" if others else PEOPLE[role], 7200)}
+    return {**frame, "token": house.tokens.give("zoe" if others else PEOPLE[role], seconds=7200)}
 
 
 async def mistakes(house: House, peer: ScriptedPeer, role: str) -> list[str]:

@@ -113,19 +113,19 @@ class TestOutside:
             (b'{"type":"auth","token":"%b"}' % (b"x" * 16385), "unauthorized", 4500),
             (b'{"type":"auth","token":"x","y":' + b"[" * 5000 + b"]" * 5000 + b"}", "unauthorized", 4500),
             (b"\xff", "unauthorized", 4500),
-            (b'{"type":"auth","token":"token-0-zoe","tenant_id":"acme"}', "forbidden", 4501),
-            (b'{"type":"auth","token":"token-1-nina"}', "forbidden", 4501),
-            (b'{"type":"auth","token":"token-2-mia","tenant_id":"acme"}', "token_expired", 4004),
+            (b'{"type":"auth","token":"@zoe","tenant_id":"acme"}', "forbidden", 4501),
+            (b'{"type":"auth","token":"@nina"}', "forbidden", 4501),
+            (b'{"type":"auth","token":"@mia","tenant_id":"acme"}', "token_expired", 4004),
         ],
     )
     async def test_what_a_first_frame_is_refused_with(
         self, house: House, text: bytes, code: str, close: int
     ) -> None:
-        """Nina belongs to two tenants and names none."""
+        """Nina belongs to two tenants and names none; `@mia` stands for Mia's token."""
         for tenant in ("acme-2", "acme-3"):
             await house.installation.make_tenant(tenant, "nina")  # type: ignore[arg-type]
         for user, seconds in (("zoe", 60), ("nina", 60), ("mia", 0)):
-            house.tokens.give(user, seconds)
+            text = text.replace(b"@" + user.encode(), house.tokens.give(user, seconds=seconds).encode())
         peer = await house.look()
         peer.handler.text(text)
         await peer.expect("error", code=code)

@@ -15,7 +15,7 @@ from artcafe.server.api.once import CreateOnce
 from artcafe.server.api.pages import Limit, NextToken, Order
 from artcafe.server.core.usage import RECEIVED, SENT
 from artcafe.server.domain.agent import Agent, AgentKey
-from artcafe.server.domain.ids import PATTERN, AgentId
+from artcafe.server.domain.ids import PATTERN, AgentId, TenantId
 from artcafe.server.domain.listing import Query
 from artcafe.server.domain.policy import MAX_PATTERNS, Policy
 from artcafe.server.domain.principal import Human
@@ -190,9 +190,10 @@ def _fingerprint(key_id: str) -> str:
     return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
 
 
-async def _views(cases: UseCases, human: Human, agents: list[Agent]) -> list[AgentView]:
-    tenant, ids = human.tenant, [agent.id for agent in agents]
-    online = await cases.presence.online(tenant)
+async def _views(
+    cases: UseCases, tenant: TenantId, agents: list[Agent], online: Mapping[AgentId, int]
+) -> list[AgentView]:
+    ids = [agent.id for agent in agents]
     seen = await cases.presence.last_seen(tenant, [agent for agent in ids if agent not in online])
     subscriptions = await cases.presence.subscriptions(tenant, [agent for agent in ids if agent in online])
     sent, received = await cases.meter.ever(tenant, SENT), await cases.meter.ever(tenant, RECEIVED)
@@ -230,7 +231,7 @@ async def _one(
     cases: UseCases, human: Human, response: Response, agent: Agent, private_key: str | None = None
 ) -> OneAgent:
     set_tag(response, agent)
-    [view] = await _views(cases, human, [agent])
+    [view] = await _views(cases, human.tenant, [agent], await cases.presence.online(human.tenant))
     return OneAgent(agent=view, private_key=private_key)
 
 
@@ -272,7 +273,7 @@ async def list_agents(
 ) -> AgentList:
     """List agents, a page at a time. By id a page may be short and still have a next one."""
     of = f"agents {asked.model_dump_json()}"
-    online = await cases.presence.online(human.tenant) if asked.status else {}
+    online = await cases.presence.online(human.tenant)
     query = Query(
         limit=limit,
         cursor=cases.pages.open(human.tenant, of, next_token),
@@ -280,7 +281,7 @@ async def list_agents(
         keep=asked.keep(online),
     )
     page = await cases.agents.list(human, query)
-    views = await _views(cases, human, page.items)
+    views = await _views(cases, human.tenant, page.items, online)
     return AgentList(agents=views, next_token=cases.pages.seal(human.tenant, of, page.cursor))
 
 

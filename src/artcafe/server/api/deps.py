@@ -8,6 +8,7 @@ from fastapi import Depends, Header, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from artcafe.server.api.pages import PageTokens
+from artcafe.server.api.request_ids import request_id
 from artcafe.server.core.agents import Agents
 from artcafe.server.core.audit import Audit
 from artcafe.server.core.channels import Channels
@@ -83,7 +84,7 @@ async def current_user(
         claims.email or "",
         claims.tenant_claim,
         remote=cases.client_address(peer, request.headers.get("x-forwarded-for", "")),
-        request=getattr(request.state, "request_id", ""),
+        request=request_id(request.scope) or "",
     )
 
 

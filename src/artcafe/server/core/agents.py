@@ -7,7 +7,7 @@ import msgspec
 
 from artcafe.server.domain.access import Action, require
 from artcafe.server.domain.agent import MAX_KEYS, Agent, AgentKey
-from artcafe.server.domain.audit import Entry, entry
+from artcafe.server.domain.audit import Scribe
 from artcafe.server.domain.ids import AgentId, TenantId, agent_id, is_reserved, slug
 from artcafe.server.domain.listing import Page, Query, page_of
 from artcafe.server.domain.plan import plan_named
@@ -47,6 +47,7 @@ class Agents:
         self._make_key_pair = make_key_pair
         self._clock = clock
         self._new_id = new_id
+        self._scribe = Scribe(clock.now, new_id)
 
     async def create(
         self, human: Human, wanted: str | None, public_key: str | None, fields: Mapping[str, Any]
@@ -67,10 +68,17 @@ class Agents:
         if key is None:
             private_key, line = await self._make_key_pair()
             key = self._key(line)
-        at = rfc3339(self._clock.now())
         fields = self._checked(human.tenant, fields)
-        agent = Agent(id=identifier, tenant=human.tenant, keys=[key], created_at=at, updated_at=at, **fields)
-        await self._records.create(agent, limit, self._entry(human, "agent.create", identifier, fields))
+        done = self._scribe.entry(human, "agent.create", identifier, fields)
+        agent = Agent(
+            id=identifier,
+            tenant=human.tenant,
+            keys=[key],
+            created_at=done.at,
+            updated_at=done.at,
+            **fields,
+        )
+        await self._records.create(agent, limit, done)
         return agent, private_key
 
     def _checked(self, tenant: TenantId, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,9 +86,6 @@ class Agents:
         if "policy" in fields:
             return {**fields, "policy": checked(fields["policy"], tenant)}
         return dict(fields)
-
-    def _entry(self, human: Human, action: str, agent: AgentId, fields: Iterable[str] = ()) -> Entry:
-        return entry(human, action, agent, fields, at=rfc3339(self._clock.now()), new=self._new_id())
 
     def _like(self, name: str, tenant: TenantId) -> str:
         """An id made from a name; one that an agent may not have gets `agent-` in front."""
@@ -148,7 +153,7 @@ class Agents:
     async def delete(self, human: Human, agent: AgentId, if_match: str | None = None) -> None:
         """Delete the agent; its connections end. Raises not_found, precondition_failed."""
         require(human, Action.manage_agents)
-        done = self._entry(human, "agent.delete", agent)
+        done = self._scribe.entry(human, "agent.delete", agent)
         await self._records.delete(human.tenant, agent, lambda record: require_match(record, if_match), done)
         await self._revoke(Revocation(human.tenant, agent))
 
@@ -209,7 +214,7 @@ class Agents:
         action: str,
         fields: Iterable[str],
     ) -> Agent:
-        done = self._entry(human, action, agent, fields)
+        done = self._scribe.entry(human, action, agent, fields)
 
         def stamped(record: Agent) -> Agent:
             return msgspec.structs.replace(edit(record), version=record.version + 1, updated_at=done.at)

@@ -1,12 +1,12 @@
 """Channels: named subjects that humans see."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
 from artcafe.server.domain.access import Action, check_audience, require
-from artcafe.server.domain.audit import Entry, entry
+from artcafe.server.domain.audit import Scribe
 from artcafe.server.domain.channel import Channel
 from artcafe.server.domain.ids import ChannelId, TenantId, slug
 from artcafe.server.domain.listing import Page, Query, page_of
@@ -18,7 +18,6 @@ from artcafe.server.ports.records import ChannelRecords, TenantRecords
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.subjects import Address, parse_pattern, parse_subject
-from artcafe.wire.times import rfc3339
 
 
 class Channels:
@@ -34,8 +33,8 @@ class Channels:
     ) -> None:
         self._records = records
         self._tenants = tenants
-        self._clock = clock
         self._new_id = new_id
+        self._scribe = Scribe(clock.now, new_id)
 
     async def create(self, human: Human, wanted: str | None, fields: Mapping[str, Any]) -> Channel:
         """A new channel. `wanted` is its id and so its subject; else one is made from the name.
@@ -48,10 +47,12 @@ class Channels:
         limit = await self._limit(human.tenant)
         if wanted is None and await self._records.get(human.tenant, identifier) is not None:
             identifier = self._id(human.tenant, f"{name}-{self._new_id()[-6:]}")
-        at = rfc3339(self._clock.now())
         fields = self._checked(human.tenant, fields)
-        channel = Channel(id=identifier, tenant=human.tenant, created_at=at, updated_at=at, **fields)
-        await self._records.create(channel, limit, self._entry(human, "channel.create", identifier, fields))
+        done = self._scribe.entry(human, "channel.create", identifier, fields)
+        channel = Channel(
+            id=identifier, tenant=human.tenant, created_at=done.at, updated_at=done.at, **fields
+        )
+        await self._records.create(channel, limit, done)
         return channel
 
     def _checked(self, tenant: TenantId, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -61,9 +62,6 @@ class Channels:
         if not fields.get("subject"):
             return dict(fields)
         return {**fields, "subject": _shared(parse_pattern(fields["subject"], tenant)).subject}
-
-    def _entry(self, human: Human, action: str, channel: ChannelId, fields: Iterable[str] = ()) -> Entry:
-        return entry(human, action, channel, fields, at=rfc3339(self._clock.now()), new=self._new_id())
 
     def _id(self, tenant: TenantId, text: str) -> ChannelId:
         return ChannelId(_shared(parse_subject(text, tenant)).subject)
@@ -101,7 +99,7 @@ class Channels:
         """
         require(human, Action.manage_channels)
         fields = self._checked(human.tenant, fields)
-        done = self._entry(human, "channel.update", channel, fields)
+        done = self._scribe.entry(human, "channel.update", channel, fields)
 
         def edit(record: Channel) -> Channel:
             require_match(record, if_match)
@@ -112,7 +110,7 @@ class Channels:
     async def delete(self, human: Human, channel: ChannelId, if_match: str | None = None) -> None:
         """Delete the channel and the rules on it. Raises not_found, precondition_failed."""
         require(human, Action.manage_channels)
-        done = self._entry(human, "channel.delete", channel)
+        done = self._scribe.entry(human, "channel.delete", channel)
         await self._records.delete(
             human.tenant, channel, lambda record: require_match(record, if_match), done
         )

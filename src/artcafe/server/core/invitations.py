@@ -1,9 +1,9 @@
 """Invitations: how somebody becomes a member without being known beforehand."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from artcafe.server.domain.access import LADDER, Action, require
-from artcafe.server.domain.audit import Entry, entry
+from artcafe.server.domain.audit import Scribe
 from artcafe.server.domain.invitation import SECRET_BYTES, Invitation, Token, new_token, read_token
 from artcafe.server.domain.listing import Page
 from artcafe.server.domain.principal import Human, User
@@ -31,6 +31,7 @@ class Invitations:
         self._records = records
         self._clock = clock
         self._new_id = new_id
+        self._scribe = Scribe(clock.now, new_id)
         self._random = random
 
     async def create(self, human: Human, role: Role, email: str, days: int) -> tuple[Invitation, Token]:
@@ -50,7 +51,9 @@ class Invitations:
             expires_at=rfc3339(now + days * _DAY),
             digest=token.digest,
         )
-        done = self._entry(human, "invitation.create", token.id, ["role", "email"] if email else ["role"])
+        done = self._scribe.entry(
+            human, "invitation.create", token.id, ["role", "email"] if email else ["role"]
+        )
         await self._records.create(invitation, done)
         return invitation, token
 
@@ -62,7 +65,7 @@ class Invitations:
     async def delete(self, human: Human, invitation: str) -> None:
         """Withdraw an invitation. Raises not_found."""
         require(human, Action.manage_members)
-        done = self._entry(human, "invitation.delete", invitation)
+        done = self._scribe.entry(human, "invitation.delete", invitation)
         await self._records.delete(human.tenant, invitation, done)
 
     async def accept(self, user: User, text: str) -> Member:
@@ -75,7 +78,7 @@ class Invitations:
         if token is None:
             raise ArtcafeError(Code.not_found)
         human = Human(token.tenant, user.id, Role.viewer, user.email, user.remote, user.request)
-        done = self._entry(human, "invitation.accept", token.id)
+        done = self._scribe.entry(human, "invitation.accept", token.id)
 
         def join(invitation: Invitation, known: Member | None) -> Member:
             if not token.opens(invitation):
@@ -90,6 +93,3 @@ class Invitations:
             return changed_member(known, role, user.email)
 
         return await self._records.accept(token.tenant, token.id, user.id, join, done)
-
-    def _entry(self, human: Human, action: str, invitation: str, fields: Iterable[str] = ()) -> Entry:
-        return entry(human, action, invitation, fields, at=rfc3339(self._clock.now()), new=self._new_id())

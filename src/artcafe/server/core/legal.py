@@ -3,13 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from artcafe.server.domain.access import Action, require
-from artcafe.server.domain.audit import entry
+from artcafe.server.domain.audit import Scribe
 from artcafe.server.domain.legal import Acceptance, Document, Documents, acceptances, check_current
 from artcafe.server.domain.listing import Page
 from artcafe.server.domain.principal import Human
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.records import LegalRecords
-from artcafe.wire.times import rfc3339
 
 
 class Legal:
@@ -20,8 +19,7 @@ class Legal:
     ) -> None:
         self.published = published
         self._records = records
-        self._clock = clock
-        self._new_id = new_id
+        self._scribe = Scribe(clock.now, new_id)
 
     async def accept(self, human: Human, versions: Mapping[Document, str]) -> Sequence[Acceptance]:
         """Accept current versions for the tenant; of each the first acceptance counts, and is given.
@@ -30,9 +28,8 @@ class Legal:
         """
         require(human, Action.change_tenant)
         check_current(self.published, versions)
-        at = rfc3339(self._clock.now())
-        accepted = acceptances(versions, human, at=at)
-        done = entry(human, "legal.accept", human.tenant, versions, at=at, new=self._new_id())
+        done = self._scribe.entry(human, "legal.accept", human.tenant, versions)
+        accepted = acceptances(versions, human, at=done.at)
         return await self._records.accept(human.tenant, accepted, done)
 
     async def list(self, human: Human, limit: int, cursor: str | None) -> Page[Acceptance]:

@@ -195,6 +195,8 @@ class Presence:
 
         An agent without a subscription is missing, and so is what a process holds that does not answer.
         """
+        if not agents:
+            return {}
         wanted = set(agents)
         elsewhere = await self._records.online(tenant, self._instance)
         asked = [process for process, online in elsewhere.items() if not wanted.isdisjoint(online)]
@@ -208,6 +210,8 @@ class Presence:
         self, tenant: TenantId, patterns: Mapping[ChannelId, str]
     ) -> Mapping[ChannelId, tuple[int, int]]:
         """For each channel the live subscriptions that overlap its pattern, and how many agents hold them."""
+        if not patterns:
+            return {}
         elsewhere = await self._records.online(tenant, self._instance)
         places = Counter(self._online.get(tenant, {}).keys())
         for online in elsewhere.values():

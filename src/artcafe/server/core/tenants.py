@@ -1,12 +1,12 @@
 """Tenants and their members."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
 from artcafe.server.domain.access import Action, require
-from artcafe.server.domain.audit import OPERATOR, Entry, entry
+from artcafe.server.domain.audit import OPERATOR, Scribe
 from artcafe.server.domain.ids import TenantId, UserId, slug, tenant_id
 from artcafe.server.domain.legal import Document, Documents, acceptances, check_whole
 from artcafe.server.domain.plan import plan_named
@@ -43,6 +43,7 @@ class Tenants:
         self._control = control
         self._clock = clock
         self._new_id = new_id
+        self._scribe = Scribe(clock.now, new_id)
         self._default_tier = default_tier
         self._documents = documents
 
@@ -91,7 +92,7 @@ class Tenants:
         tenant = Tenant(id=identifier, account=self._new_id(), created_at=at, updated_at=at, **fields)
         owner = Member(tenant=identifier, user=user.id, role=Role.owner, email=user.email, joined_at=at)
         human = _inside(user, owner)
-        done = self._entry(human, "tenant.create", identifier, fields)
+        done = self._scribe.entry(human, "tenant.create", identifier, fields)
         await self._accounts.push(tenant)
         try:
             await self._records.create(tenant, owner, done, acceptances(versions, human, at=at))
@@ -102,9 +103,6 @@ class Tenants:
                 await self._accounts.remove(tenant)
             raise
         return tenant
-
-    def _entry(self, human: Human, action: str, target: str, fields: Iterable[str] = ()) -> Entry:
-        return entry(human, action, target, fields, at=rfc3339(self._clock.now()), new=self._new_id())
 
     async def get(self, human: Human) -> Tenant:
         """The tenant of a member. Raises not_found when it was deleted meanwhile."""
@@ -124,7 +122,7 @@ class Tenants:
         require(human, Action.change_tenant)
         if "subscription_tier" in fields:
             _check_tier(fields["subscription_tier"])
-        done = self._entry(human, "tenant.update", human.tenant, fields)
+        done = self._scribe.entry(human, "tenant.update", human.tenant, fields)
 
         def edit(tenant: Tenant) -> Tenant:
             require_match(tenant, if_match)
@@ -171,7 +169,7 @@ class Tenants:
         precondition_failed.
         """
         require(human, Action.manage_members)
-        done = self._entry(human, "member.put", user, ["role", "email"] if email else ["role"])
+        done = self._scribe.entry(human, "member.put", user, ["role", "email"] if email else ["role"])
 
         def edit(known: Member | None) -> Member:
             if human.role is not Role.owner and (role is Role.owner or (known and known.role is Role.owner)):
@@ -198,7 +196,9 @@ class Tenants:
                 raise ArtcafeError(Code.forbidden, "Only an owner removes an owner.")
             require_match(known, if_match)
 
-        await self._members.delete(human.tenant, user, check, self._entry(human, "member.remove", user))
+        await self._members.delete(
+            human.tenant, user, check, self._scribe.entry(human, "member.remove", user)
+        )
 
     async def admit(self, tenant: TenantId, user: User, role: Role) -> Member:
         """Make the user a member with exactly this role, on the word of the installation's operator.

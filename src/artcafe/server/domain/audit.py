@@ -1,11 +1,12 @@
 """Who changed what, when and from where."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.principal import Human
+from artcafe.wire.times import rfc3339
 
 RETENTION_DAYS = 365
 """How long an entry is kept; entries of a deleted tenant go with it."""
@@ -33,17 +34,24 @@ class Entry(Struct, frozen=True, kw_only=True):
     request: str = ""
 
 
-def entry(human: Human, action: str, target: str, fields: Iterable[str] = (), *, at: str, new: str) -> Entry:
-    """What a human did at this time (RFC 3339), under a new id."""
-    return Entry(
-        id=new,
-        tenant=human.tenant,
-        at=at,
-        actor=human.user,
-        email=human.email,
-        action=action,
-        target=target,
-        fields=sorted(fields),
-        remote=human.remote,
-        request=human.request,
-    )
+class Scribe:
+    """Makes entries. `now` gives seconds since the Unix epoch, `new_id` an id that nothing else has."""
+
+    def __init__(self, now: Callable[[], float], new_id: Callable[[], str]) -> None:
+        self._now = now
+        self._new_id = new_id
+
+    def entry(self, human: Human, action: str, target: str, fields: Iterable[str] = ()) -> Entry:
+        """What a human does now."""
+        return Entry(
+            id=self._new_id(),
+            tenant=human.tenant,
+            at=rfc3339(self._now()),
+            actor=human.user,
+            email=human.email,
+            action=action,
+            target=target,
+            fields=sorted(fields),
+            remote=human.remote,
+            request=human.request,
+        )

@@ -1,9 +1,10 @@
 """When keys and agents were last seen, and who is connected where."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import TypeVar
 
 from msgspec import Struct, convert
 
@@ -11,6 +12,8 @@ from artcafe.server.domain.ids import AgentId, ChannelId, TenantId
 from artcafe.server.store import addresses as at
 from artcafe.server.store.item import ABSENT, MAX_OPS, Check, Conflict, Delete, Op, Put, Rev
 from artcafe.server.store.table import Table, data
+
+N = TypeVar("N", AgentId, ChannelId)
 
 ROW_AGENTS = 1500
 """Agents in one row: as many rows as one transaction takes stay below its size."""
@@ -97,9 +100,7 @@ class SightingTable:
 
     async def last_seen(self, tenant: TenantId, agents: Sequence[AgentId]) -> Mapping[AgentId, str]:
         """When these agents were last seen going; an agent never seen is missing."""
-        pk = at.tenant(tenant)
-        found = await asyncio.gather(*(self._table.read(pk, at.seen(agent), _At) for agent in agents))
-        return {agent: row.record.at for agent, row in zip(agents, found, strict=True) if row}
+        return await self._times(tenant, agents, at.seen)
 
     async def spoken(self, tenant: TenantId, channels: Mapping[ChannelId, str]) -> None:
         """When channels had their last message; an earlier time changes nothing."""
@@ -131,6 +132,11 @@ class SightingTable:
 
     async def last_spoken(self, tenant: TenantId, channels: Sequence[ChannelId]) -> Mapping[ChannelId, str]:
         """When these channels had their last message; a channel that had none is missing."""
+        return await self._times(tenant, channels, at.spoken)
+
+    async def _times(
+        self, tenant: TenantId, names: Sequence[N], row_of: Callable[[N], str]
+    ) -> Mapping[N, str]:
         pk = at.tenant(tenant)
-        found = await asyncio.gather(*(self._table.read(pk, at.spoken(channel), _At) for channel in channels))
-        return {channel: row.record.at for channel, row in zip(channels, found, strict=True) if row}
+        found = await asyncio.gather(*(self._table.read(pk, row_of(name), _At) for name in names))
+        return {name: row.record.at for name, row in zip(names, found, strict=True) if row}
