@@ -132,29 +132,35 @@ async def test_agents_and_dashboards_of_every_dialect(
     edge.platform.make_agent(tenant, "old", old)
     ws = edge.nginx.ws
     async with (
-        proven(ws, tenant, "modern", modern) as agent,
-        legacy(ws, tenant, "old", old, "challenge-a") as dialect_a,
-        legacy(ws, tenant, "old", old, "challenge-b", path="/ws/agent") as dialect_b,
         connect(f"{ws}/api/v1/ws/dashboard") as first,
         connect(f"{ws}/ws/dashboard", additional_headers={"origin": APP}) as second,
     ):
-        for human in (Socket(first), Socket(second)):
+        humans = Socket(first), Socket(second)
+        for human in humans:
             await human.send(type="auth", token=edge.platform.token(), tenant_id=tenant)
             await human.expect("connected", tenant_id=tenant)
             await human.send(type="subscribe", topic="tasks")
             await human.expect("subscribed", topic="tasks")
-        for socket_ in (agent, dialect_a):
-            await socket_.subscribe("tasks")
-        await dialect_b.send(type="subscribe", subjects=[f"tenant.{tenant}.channel.tasks"])
-        await dialect_b.send(type="heartbeat")
-        await dialect_b.expect("heartbeat_ack")
-        large = "x" * 500_000
-        await agent.send(type="publish", subject="tasks", data={"text": large})
-        assert (await agent.expect("message"))["data"] == {"text": large}
-        assert (await dialect_a.expect("message"))["data"]["text"] == large
-        assert (await dialect_b.expect("message"))["message"]["payload"] == {"text": large}
-        for human in (Socket(first), Socket(second)):
-            assert (await human.expect("message"))["payload"] == {"text": large}
+        async with (
+            proven(ws, tenant, "modern", modern) as agent,
+            legacy(ws, tenant, "old", old, "challenge-a") as dialect_a,
+            legacy(ws, tenant, "old", old, "challenge-b", path="/ws/agent") as dialect_b,
+        ):
+            for human in humans:
+                came = {(await human.expect("agent.online"))["topic"] for _ in range(2)}
+                assert came == {"presence.modern", "presence.old"}
+            for socket_ in (agent, dialect_a):
+                await socket_.subscribe("tasks")
+            await dialect_b.send(type="subscribe", subjects=[f"tenant.{tenant}.channel.tasks"])
+            await dialect_b.send(type="heartbeat")
+            await dialect_b.expect("heartbeat_ack")
+            large = "x" * 500_000
+            await agent.send(type="publish", subject="tasks", data={"text": large})
+            assert (await agent.expect("message"))["data"] == {"text": large}
+            assert (await dialect_a.expect("message"))["data"]["text"] == large
+            assert (await dialect_b.expect("message"))["message"]["payload"] == {"text": large}
+            for human in humans:
+                assert (await human.expect("message"))["payload"] == {"text": large}
 
 
 async def test_handshakes_pass_a_dead_upstream(edge: Edge, tenant: str, new_key: NewKey) -> None:
