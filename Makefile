@@ -72,6 +72,9 @@ PEERS += $(if $(QUICK),,.bench/crossbar/.ready)
 bench: .venv/.ready $(PEERS)  ## measure beside other servers; QUICK=1 in a minute
 	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(PUBLISH),--publish) $(if $(ONLY),--only $(ONLY))
 
+soak: .venv/.ready  ## five minutes at half load: nothing lost, memory flat; SECONDS=
+	@$(BIN)/python -m benchmarks.soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(PUBLISH),--publish)
+
 docs: .venv/.ready  ## write the generated pages: docs/errors.md, docs/settings.md
 	@$(BIN)/python -m artcafe.server.reference docs
 
@@ -82,4 +85,4 @@ lock: | $(UV)  ## pin every dependency with hashes
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml --extra server --extra aws -o requirements/aws.txt
 	@for each in plain crossbar; do $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-annotate requirements/bench-$$each.in -o requirements/bench-$$each.txt; done
 
-.PHONY: help setup check tools programs test up demo bench bench-programs docs lock
+.PHONY: help setup check tools programs test up demo bench bench-programs soak docs lock

@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +41,17 @@ def quantile(ordered: Sequence[float], share: float) -> float:
         raise ValueError("nothing was measured")
     rank = -int(-share * len(ordered) // 1)
     return ordered[max(rank, 1) - 1]
+
+
+def slope(points: Sequence[tuple[float, float]]) -> float:
+    """How fast the second value grows with the first: the median over all pairs of points (Theil and Sen).
+
+    A few points that lie anywhere do not move it. Raises ValueError for fewer than two.
+    """
+    pairs = combinations(sorted(points), 2)
+    found = [
+        (after - before) / (later - sooner) for (sooner, before), (later, after) in pairs if later > sooner
+    ]
+    if not found:
+        raise ValueError("nothing was measured")
+    return statistics.median(found)

@@ -92,17 +92,17 @@ class Generator:
         self._free: list[Channel] = []
         self._cpu = self._began = self._heard = 0.0
 
-    def join(self, lanes: int, receivers: int, size: int) -> None:
-        """Open `lanes` publishers with `receivers` subscribers each.
+    def join(self, lanes: int, receivers: int, size: int, first: int = 0) -> None:
+        """Open `lanes` publishers with `receivers` subscribers each; `first` is the first lane's number.
 
         Where publishers are answered, each is its own and only receiver.
         """
         publishers = self._open([None] * lanes)
-        subjects = [f"bench.c{index}" for index in range(lanes)]
+        subjects = [f"bench.c{first + index}" for index in range(lanes)]
         wanted = [subject for subject in subjects for _ in range(receivers)]
         links = publishers if self._dialect.echoes else self._open(wanted)
         for index, (subject, publisher) in enumerate(zip(subjects, publishers, strict=True)):
-            lane = Lane(f"c{index}", size)
+            lane = Lane(f"c{first + index}", size)
             channel = Channel(subject, publisher, receivers, lane, self._stamp(subject, lane))
             for link in links[index * receivers : (index + 1) * receivers]:
                 link.channel = channel
@@ -138,10 +138,11 @@ class Generator:
                 self._free.clear()
         return self._window()
 
-    def paced(self, seconds: float, rate: float) -> Window:
-        """Send `rate` messages a second, evenly over the lanes and whatever comes back; measures latency.
+    def paced(self, seconds: float, rate: float, batch: int = 1) -> Window:
+        """Send `rate` bursts of `batch` a second, evenly over the lanes and whatever comes back.
 
-        It counts from when a message was due, so a server that keeps others waiting is not spared.
+        Measures latency. It counts from when a message was due, so a server that keeps others waiting is
+        not spared.
         """
         self._start()
         self._latencies = []
@@ -150,11 +151,33 @@ class Generator:
             due = self._began + sent / rate
             while sent < count and due <= time.perf_counter():
                 channel = self._channels[sent % len(self._channels)]
-                channel.due[channel.number] = due
-                self._publish(channel, 1)
+                channel.due.update(dict.fromkeys(range(channel.number, channel.number + batch), due))
+                self._publish(channel, batch)
                 sent += 1
                 due = self._began + sent / rate
             self._listen(max(0.0, due - time.perf_counter()) if sent < count else 1.0)
+        return self._window()
+
+    def churn(self, seconds: float, rate: float) -> Window:
+        """Let `rate` clients a second come, log in, subscribe and leave again; `delivered` are the logins.
+
+        Raises HungUp when one does not get in.
+        """
+        self._start()
+        coming: set[Link] = set()
+        begun, count = 0, max(1, round(rate * seconds))
+        while begun < count or coming:
+            while begun < count and self._began + begun / rate <= time.perf_counter():
+                coming.add(self._dial(f"bench.churn{begun}"))
+                begun += 1
+            due = self._began + begun / rate - time.perf_counter() if begun < count else 1.0
+            self._work_off(self._poll.poll(min(max(0.0, due), 1.0)))
+            for link in [link for link in coming if link.talk is None]:
+                coming.remove(link)
+                self._drop(link)
+                self._delivered, self._heard = self._delivered + 1, time.perf_counter()
+            if coming and time.perf_counter() - self._heard > self._patience:
+                raise HungUp(f"{len(coming)} clients wait for their login")
         return self._window()
 
     def serve(self, other: int) -> None:
@@ -178,6 +201,10 @@ class Generator:
         """Hang up, for good."""
         self._hang_up()
         self._poll.close()
+
+    def _drop(self, link: Link) -> None:
+        del self._links[link.socket.fileno()]
+        link.socket.close()
 
     def _hang_up(self) -> None:
         for link in self._links.values():

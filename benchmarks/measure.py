@@ -17,11 +17,13 @@ def cpu_seconds(pid: int) -> float:
 
 
 def memory_bytes(pid: int) -> int:
-    """The memory of a process, shared pages divided among those who share them (PSS)."""
-    for line in (_PROC / str(pid) / "smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) * 1024
-    raise OSError(f"the kernel does not tell the memory of process {pid}")
+    """The memory of a process that is nobody else's: anonymous pages, in memory or swapped out.
+
+    What is mapped from files is left out: how much of it counts depends on who else runs the program.
+    """
+    lines = (_PROC / str(pid) / "smaps_rollup").read_text().splitlines()
+    sizes = dict(line.split()[:2] for line in lines[1:])
+    return (int(sizes["Anonymous:"]) + int(sizes["Swap:"])) * 1024
 
 
 def family(pid: int) -> list[int]:
@@ -50,7 +52,11 @@ class Meter:
 
     def memory(self) -> int:
         """Bytes now."""
-        return sum(memory_bytes(pid) for pid in self._pids)
+        return sum(self.memories().values())
+
+    def memories(self) -> dict[str, int]:
+        """Bytes now, by process."""
+        return {f"{name} {pid}": memory_bytes(pid) for pid, name in self._pids.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,9 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks import plot
+from benchmarks import page, plot
 from benchmarks.figures import Figure, figure
 from benchmarks.results import OURS, Results, Samples, Verdict, beside, cpu, noise, verdicts
-
-BEGIN, END = "<!-- figures: make bench PUBLISH=1 -->", "<!-- end of figures -->"
 
 
 def table(results: Results) -> str:
@@ -34,8 +32,7 @@ def write(results: Results, folder: Path) -> None:
 
 def publish(results: Results, docs: Path) -> None:
     """Put the table between the marks of performance.md, and the figures and the plot beside it."""
-    page = docs / "performance.md"
-    page.write_text(between_marks(page.read_text(), table(results)))
+    page.publish(docs / "performance.md", "bench", table(results))
     (docs / "performance.json").write_bytes(as_json(results))
     (docs / "performance.svg").write_text(plot.svg(results))
 
@@ -46,17 +43,10 @@ def as_json(results: Results) -> bytes:
     return msgspec.json.format(msgspec.json.encode(whole), indent=1) + b"\n"
 
 
-def between_marks(page: str, text: str) -> str:
-    """The page with the text between its marks. Raises ValueError when it has none."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError("the page has no place for the figures")
-    return f"{before}{BEGIN}\n\n{text}\n{END}{after}"
-
-
 def _goals(results: Results) -> str:
-    return _table(["goal", "wanted", "measured", "met"], [_goal(verdict) for verdict in verdicts(results)])
+    return page.table(
+        ["goal", "wanted", "measured", "met"], [_goal(verdict) for verdict in verdicts(results)]
+    )
 
 
 def _goal(verdict: Verdict) -> list[str]:
@@ -69,7 +59,7 @@ def _cases(results: Results) -> str:
     names = list(next(iter(results.cases.values()), {}))
     rows = [[title, *(_cell(samples, name) for name in names)] for title, samples in results.cases.items()]
     head = ["", *(results.peers[name] for name in names)]
-    return "Server CPU per delivered message in µs, and theirs : ours:\n\n" + _table(head, rows)
+    return "Server CPU per delivered message in µs, and theirs : ours:\n\n" + page.table(head, rows)
 
 
 def _cell(samples: Samples, name: str) -> str:
@@ -88,7 +78,7 @@ def _ours(results: Results) -> str:
         cells = [f"{whole.median - bus:.2f}", f"{bus:.2f}", f"{whole.low:.2f} to {whole.high:.2f}"]
         rows.append([title, *cells, f"{rate:,.0f}", f"{share:.0%}"])
     head = ["", "artcafe µs", "its nats-server µs", "both, lowest to highest run", "messages/s", "generator"]
-    return "Ours by process, and the share of a core that the generator took:\n\n" + _table(head, rows)
+    return "Ours by process, and the share of a core that the generator took:\n\n" + page.table(head, rows)
 
 
 def _latency(results: Results) -> str:
@@ -100,7 +90,7 @@ def _latency(results: Results) -> str:
             cells = [f"{each / 1000:.2f}" for each in (found.p50, found.p99, found.p999)]
             rows.append([f"{title}, {results.peers[name]}", f"{found.per_second:,.0f}", *cells])
     said = "Latency of a delivery in ms, at half the rate each reaches when messages go one by one (256 B):"
-    return f"{said}\n\n" + _table(["", "deliveries/s", "p50", "p99", "p99.9"], rows)
+    return f"{said}\n\n" + page.table(["", "deliveries/s", "p50", "p99", "p99.9"], rows)
 
 
 def _others(results: Results) -> str:
@@ -112,7 +102,7 @@ def _others(results: Results) -> str:
         rows.append([results.peers[name], f"{cpu(samples).median:.0f}", f"{rate:,.0f}", kib, rest])
     said = f"Connections, {results.idle_count:,} of them, idle; and a publish over REST:"
     head = ["", "connect and login, CPU µs", "a second", "memory of one, KiB", "REST publish, CPU µs"]
-    return f"{said}\n\n" + _table(head, rows)
+    return f"{said}\n\n" + page.table(head, rows)
 
 
 def _where(results: Results) -> str:
@@ -141,9 +131,3 @@ def _ranged(got: Figure | None) -> str:
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
-
-
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    """A table in Markdown, numbers to the right."""
-    marks = ["---", *(["--:"] * (len(head) - 1))]
-    return "".join(f"| {' | '.join(row)} |\n" for row in [head, marks, *rows])

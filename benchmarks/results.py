@@ -106,7 +106,7 @@ def _others(results: Results) -> list[Verdict]:
     ours = results.idle_bytes.get(OURS)
     for peer in LIGHTER_THAN:
         theirs = results.idle_bytes.get(peer)
-        got = None if ours is None or theirs is None else figure([theirs / ours])
+        got = None if not ours or theirs is None else figure([theirs / ours])
         title = f"memory of an idle connection: {results.peers.get(peer, peer)} : ours"
         told.append(Verdict(title, "> 1", got, None if got is None else got.median > 1.0))
     samples = results.logins.get(OURS)

@@ -147,8 +147,8 @@ class Session:
         for _ in range(self._plan.rounds):
             for name, load in loads.items():
                 rate = rates[name] / shape.receivers
-                told = load.ask("paced", seconds=self._plan.seconds, size=SMALL, rate=rate)
-                heard[name] += told["latencies_us"]
+                load.ask("paced", seconds=self._plan.seconds, size=SMALL, rate=rate)
+                heard[name] += load.ask("latencies")["us"]
         results.latency[shape.title] = {name: Latency.of(rates[name], heard[name]) for name in loads}
 
     def _rest(self, results: Results) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.figures import Figure, figure, quantile, ratio
+from benchmarks.figures import Figure, figure, quantile, ratio, slope
 
 times = st.floats(min_value=0.01, max_value=1e6)
 
@@ -50,3 +50,17 @@ def test_quantiles_of_a_hundred() -> None:
 def test_nothing_measured_is_no_figure(summed: Callable[[list[float]], object]) -> None:
     with pytest.raises(ValueError, match="nothing was measured"):
         summed([])
+
+
+def test_a_slope_is_that_of_most_points_whatever_the_others_do() -> None:
+    straight = [(float(at), 3.0 + 2.0 * at) for at in range(20)]
+    assert slope(straight) == pytest.approx(2.0)
+    disturbed = [(at, 500.0 if at % 6 == 5 else value) for at, value in straight]
+    assert slope(disturbed) == pytest.approx(2.0)
+    assert slope([(1.0, 4.0), (0.0, 9.0)]) == -5.0
+
+
+@pytest.mark.parametrize("points", [[], [(1.0, 1.0)], [(1.0, 1.0), (1.0, 2.0)]])
+def test_a_single_moment_has_no_slope(points: list[tuple[float, float]]) -> None:
+    with pytest.raises(ValueError, match="nothing was measured"):
+        slope(points)

@@ -50,6 +50,26 @@ def test_a_paced_window_sends_what_was_asked_for_and_times_each_delivery() -> No
     assert all(0.0 < each < PATIENCE for each in window.latencies)
 
 
+def test_bursts_at_a_rate_are_timed_by_when_the_burst_was_due() -> None:
+    with generator() as load:
+        load.join(1, 2, 256)
+        window = load.paced(0.1, 50.0, batch=8)
+    assert window.delivered == 5 * 8 * 2
+    assert len(window.latencies) == 80
+
+
+def test_clients_that_come_and_go_each_get_in() -> None:
+    with generator() as load:
+        window = load.churn(0.1, 200.0)
+    assert window.delivered == 20
+
+
+def test_lanes_can_begin_at_any_number() -> None:
+    with generator() as load:
+        load.join(1, 1, 256, first=7)
+        assert load.closed(ENOUGH, 2).delivered >= 2
+
+
 def test_clients_that_left_can_come_again() -> None:
     with generator() as load:
         load.idle(3)

@@ -92,15 +92,6 @@ def test_the_plot_is_one_that_a_browser_can_read(results: Results) -> None:
     assert all(float(each.attrib["y"]) < height for each in drawn.iter() if "y" in each.attrib)
 
 
-def test_publishing_changes_the_figures_and_nothing_else() -> None:
-    page = f"# Performance\n\n{report.BEGIN}\nold\n{report.END}\n\nmore\n"
-    once = report.between_marks(page, "new\n")
-    assert once == f"# Performance\n\n{report.BEGIN}\n\nnew\n\n{report.END}\n\nmore\n"
-    assert report.between_marks(once, "new\n") == once
-    with pytest.raises(ValueError, match="no place"):
-        report.between_marks("# Performance\n", "new")
-
-
 def test_every_goal_is_measured_by_both_plans() -> None:
     for plan in (FULL, QUICK):
         assert {goal.case for goal in GOALS} <= set(plan.cases)
