@@ -83,7 +83,7 @@ QUICK = Plan(
     idle=1_000,
     rounds=3,
     seconds=0.25,
-    without=frozenset({"crossbar"}),
+    without=frozenset({"crossbar", "c-loop"}),
     rest=False,
 )
 

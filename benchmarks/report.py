@@ -6,7 +6,7 @@ import msgspec
 
 from benchmarks import page, plot
 from benchmarks.figures import Figure, figure
-from benchmarks.results import OURS, Results, Samples, Verdict, beside, cpu, noise, verdicts
+from benchmarks.results import BUS, OURS, Results, Samples, Verdict, beside, cpu, noise, verdicts
 
 
 def table(results: Results) -> str:
@@ -51,7 +51,8 @@ def _goals(results: Results) -> str:
 
 def _goal(verdict: Verdict) -> list[str]:
     met = {True: "yes", False: "**no**", None: "-"}[verdict.met]
-    return [verdict.title, verdict.wanted, _ranged(verdict.got), met]
+    own = "-" if verdict.own is None else _number(verdict.own.median)
+    return [verdict.title, verdict.wanted, _ranged(verdict.got), met, own]
 
 
 def _cases(results: Results) -> str:
@@ -71,7 +72,7 @@ def _ours(results: Results) -> str:
     rows = []
     for title, by_peer in results.cases.items():
         samples = by_peer[OURS]
-        bus = figure([sample.parts.get("nats-server", 0.0) for sample in samples]).median
+        bus = figure([sample.parts.get(BUS, 0.0) for sample in samples]).median
         whole = cpu(samples)
         rate = figure([sample.per_second for sample in samples]).median
         share = figure([sample.generator for sample in samples]).median

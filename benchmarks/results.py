@@ -7,6 +7,8 @@ from benchmarks.figures import Figure, figure, quantile, ratio
 from benchmarks.measure import Machine
 
 OURS = "artcafe"
+BUS = "nats-server"
+"""What the process of our bus calls itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,11 @@ class Sample:
     def cpu(self) -> float:
         """µs a message, of all processes together."""
         return sum(self.parts.values())
+
+    @property
+    def own(self) -> float:
+        """µs a message, without the bus."""
+        return self.cpu - self.parts.get(BUS, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +72,16 @@ class Results:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A goal, and how the run stands to it; `got` is None when it was not measured."""
+    """A goal, and how the run stands to it; `got` is None when it was not measured.
+
+    `own` is the same ratio with our bus left out of ours: it is told, and no goal is met by it.
+    """
 
     title: str
     wanted: str
     got: Figure | None
     met: bool | None
+    own: Figure | None = None
 
 
 def cpu(samples: list[Sample]) -> Figure:
@@ -98,7 +109,10 @@ def _of_case(results: Results, case: Case, peer: str, at_least: float) -> Verdic
     samples = results.cases.get(case.title, {})
     got = beside(samples, peer) if peer in samples and OURS in samples else None
     title = f"{case.title}: {results.peers.get(peer, peer)} : ours"
-    return Verdict(title, f"≥ {at_least:g}", got, None if got is None else got.median >= at_least)
+    if got is None:
+        return Verdict(title, f"≥ {at_least:g}", None, None)
+    own = ratio([each.cpu for each in samples[peer]], [each.own for each in samples[OURS]])
+    return Verdict(title, f"≥ {at_least:g}", got, got.median >= at_least, own)
 
 
 def _others(results: Results) -> list[Verdict]:

@@ -2,6 +2,7 @@
 
 from benchmarks.dialect import Dialect
 from benchmarks.peers.artcafe import ArtCafe, ArtCafeRest
+from benchmarks.peers.c_loop import CLoop, CLoopWithBus
 from benchmarks.peers.crossbar import Crossbar
 from benchmarks.peers.gateways import NodeWs, PlainGateway, PlainRest, SocketIo
 from benchmarks.peers.mosquitto import Mosquitto
@@ -16,6 +17,8 @@ PEERS: tuple[Peer, ...] = (
     SocketIo(),
     Mosquitto(),
     Crossbar(),
+    CLoop(),
+    CLoopWithBus(),
 )
 
 REST: dict[str, Peer] = {"artcafe": ArtCafeRest(), "plain": PlainRest()}
