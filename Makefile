@@ -59,8 +59,10 @@ demo: .venv/.ready  ## a tenant, two agents, fresh keys, and their exchange
 benchmarks/peers/programs/node_modules/.package-lock.json: benchmarks/peers/programs/package-lock.json
 	@npm ci --prefix $(<D) --silent --no-audit --no-fund || echo "left out: $<" >&2
 
-bench-programs:
-	@for each in mosquitto:mosquitto node:nodejs npm:npm; do \
+bench-programs: WANTED := mosquitto:mosquitto node:nodejs npm:npm
+profile-programs: WANTED := perf:linux-perf
+bench-programs profile-programs:
+	@for each in $(WANTED); do \
 	  PATH="$$PATH:/usr/sbin" command -v "$${each%:*}" >/dev/null \
 	    || { apt-get update -qq && apt-get install -qq -y "$${each#*:}"; } >/dev/null 2>&1 \
 	    || echo "left out: $${each%:*}" >&2; \
@@ -75,6 +77,9 @@ bench: .venv/.ready $(PEERS)  ## measure beside other servers; QUICK=1 in a minu
 soak: .venv/.ready  ## five minutes at half load: nothing lost, memory flat; SECONDS=
 	@$(BIN)/python -m benchmarks.soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(PUBLISH),--publish)
 
+profile: .venv/.ready profile-programs .bench/profile/.ready  ## where the microseconds go, case by case
+	@$(BIN)/python -m benchmarks.profile $(if $(SECONDS),--seconds $(SECONDS)) $(if $(PUBLISH),--publish)
+
 docs: .venv/.ready  ## write the generated pages: docs/errors.md, docs/settings.md
 	@$(BIN)/python -m artcafe.server.reference docs
 
@@ -83,6 +88,6 @@ lock: | $(UV)  ## pin every dependency with hashes
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml requirements/build.in --extra server --extra aws --group dev -o requirements/dev.txt
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml --extra server -o requirements/server.txt
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml --extra server --extra aws -o requirements/aws.txt
-	@for each in plain crossbar; do $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-annotate requirements/bench-$$each.in -o requirements/bench-$$each.txt; done
+	@for each in plain crossbar profile; do $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-annotate requirements/bench-$$each.in -o requirements/bench-$$each.txt; done
 
-.PHONY: help setup check tools programs test up demo bench bench-programs soak docs lock
+.PHONY: help setup check tools programs test up demo bench bench-programs soak profile profile-programs docs lock

@@ -46,6 +46,11 @@ class Meter:
     def __init__(self, pid: int) -> None:
         self._pids = {each: name_of(each) for each in family(pid)}
 
+    @property
+    def pids(self) -> list[int]:
+        """The processes, the first one before those it started."""
+        return list(self._pids)
+
     def cpu(self) -> dict[str, float]:
         """Processor seconds so far, by process."""
         return {f"{name} {pid}": cpu_seconds(pid) for pid, name in self._pids.items()}
