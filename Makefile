@@ -74,6 +74,9 @@ PEERS += $(if $(QUICK),,.bench/crossbar/.ready)
 bench: .venv/.ready $(PEERS)  ## measure beside other servers; QUICK=1 in a minute
 	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(PUBLISH),--publish) $(if $(ONLY),--only $(ONLY))
 
+growth: .venv/.ready  ## what more subscribers, tenants, patterns and bytes cost
+	@$(BIN)/python -m benchmarks.growth $(if $(SECONDS),--seconds $(SECONDS)) $(if $(PUBLISH),--publish)
+
 soak: .venv/.ready  ## five minutes at half load: nothing lost, memory flat; SECONDS=
 	@$(BIN)/python -m benchmarks.soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(PUBLISH),--publish)
 
@@ -90,4 +93,4 @@ lock: | $(UV)  ## pin every dependency with hashes
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml --extra server --extra aws -o requirements/aws.txt
 	@for each in plain crossbar profile; do $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-annotate requirements/bench-$$each.in -o requirements/bench-$$each.txt; done
 
-.PHONY: help setup check tools programs test up demo bench bench-programs soak profile profile-programs docs lock
+.PHONY: help setup check tools programs test up demo bench bench-programs growth soak profile profile-programs docs lock

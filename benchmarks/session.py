@@ -106,7 +106,7 @@ class Session:
         for _ in range(_LOGIN_ROUNDS):
             cpu = each.meter.cpu()
             told = load.ask("idle", count=portion)
-            samples.append(_sample(cpu, each.meter.cpu(), portion, told))
+            samples.append(sample(cpu, each.meter.cpu(), portion, told))
         _quiet([each])
         results.idle_bytes[name] = (each.meter.memory() - before) / results.idle_count
         load.ask("leave")
@@ -136,7 +136,7 @@ class Session:
             for name, load in loads.items():
                 cpu = meters[name].cpu()
                 told = load.ask("closed", seconds=self._plan.seconds, size=case.size, batch=case.batch)
-                found[name].append(_sample(cpu, meters[name].cpu(), told["delivered"], told))
+                found[name].append(sample(cpu, meters[name].cpu(), told["delivered"], told))
         return found
 
     def _latency(self, loads: dict[str, Load], shape: Shape, results: Results) -> None:
@@ -187,7 +187,8 @@ def started(peers: list[Peer], folder: Path, core: int | None) -> Iterator[list[
         yield list(pool.map(start, peers))
 
 
-def _sample(before: dict[str, float], after: dict[str, float], count: int, told: dict[str, Any]) -> Sample:
+def sample(before: dict[str, float], after: dict[str, float], count: int, told: dict[str, Any]) -> Sample:
+    """What a window cost: processor seconds before and after it, what was done in it, what was told of it."""
     parts: dict[str, float] = {}
     for process, spent in after.items():
         name = process.partition(" ")[0]

@@ -34,6 +34,10 @@ class ArtCafe:
     name = "artcafe"
     title = "ArtCafe"
 
+    def __init__(self, tenants: int = 1) -> None:
+        """So many tenants are made, for whoever says in the place that its clients belong to several."""
+        self._tenants = tenants
+
     def missing(self) -> str | None:
         """It is always here."""
         return None
@@ -48,15 +52,20 @@ class ArtCafe:
         url = running(data)
         assert url is not None
         try:
-            token = asyncio.run(_furnish(url, data, folder))
+            token = asyncio.run(_furnish(url, data, folder, self._tenants))
         except ArtcafeError as error:
             server.stop()
             raise Failed(f"it cannot be furnished: {error}") from error
         return server, place(int(url.rpartition(":")[2]), token=token, keys=str(folder))
 
     def dialect(self, place: Place) -> Dialect:
-        """The protocol of docs/protocol.md."""
-        return ArtCafeDialect(address(place), Path(place["keys"]))
+        """The protocol of docs/protocol.md.
+
+        Besides where it is, a place may say over how many `tenants` the clients are shared out, and how many
+        `patterns` each subscribes to.
+        """
+        tenants, patterns = place.get("tenants", 1), place.get("patterns", 1)
+        return ArtCafeDialect(address(place), Path(place["keys"]), tenants, patterns)
 
 
 class ArtCafeRest(ArtCafe):
@@ -71,19 +80,28 @@ class ArtCafeRest(ArtCafe):
         return HttpDialect(address(place), path, headers)
 
 
-async def _furnish(url: str, data: Path, folder: Path) -> str:
-    """A tenant, its agents with fresh keys, a channel; gives the owner's token."""
+async def _furnish(url: str, data: Path, folder: Path, tenants: int) -> str:
+    """A tenant, its agents with fresh keys, a channel; more tenants with one agent; gives a token of all."""
     secret = (data / "issuer" / "secret").read_text().strip()
     async with RestClient(url) as stranger:
         token: str = (await stranger.local_token(secret))["access_token"]
     async with RestClient(url, token) as rest:
-        await rest.create_tenant(id=TENANT, name="Benchmark")
+        for number in range(tenants):
+            await rest.create_tenant(id=_tenant(number), name=f"Benchmark {number}")
     async with RestClient(url, token, tenant=TENANT) as rest:
         for agent in range(AGENTS):
             public_key = make_key_pair(folder / f"agent-{agent}")
             await rest.create_agent(id=f"agent-{agent}", name=f"{agent}", public_key=public_key)
         await rest.create_channel(id="bench", name="Bench")
+    public_key = (folder / "agent-0.pub").read_text()
+    for number in range(1, tenants):
+        async with RestClient(url, token, tenant=_tenant(number)) as rest:
+            await rest.create_agent(id="agent-0", name="0", public_key=public_key)
     return token
+
+
+def _tenant(number: int) -> str:
+    return f"{TENANT}-{number}" if number else TENANT
 
 
 class ArtCafeDialect(WebSocketDialect):
@@ -91,13 +109,16 @@ class ArtCafeDialect(WebSocketDialect):
 
     subprotocol = frames.SUBPROTOCOL
 
-    def __init__(self, address: str, keys: Path) -> None:
+    def __init__(self, address: str, keys: Path, tenants: int = 1, patterns: int = 1) -> None:
         super().__init__(address)
         self._keys = [KeyFile(keys / f"agent-{agent}") for agent in range(AGENTS)]
+        self._tenants = tenants
+        self._patterns = patterns
 
     def opening(self, client: int) -> bytes:
         """The agent and its tenant stand in the URL."""
-        self.path = f"/api/v1/ws/agent/agent-{client % AGENTS}?tenant_id={TENANT}"
+        tenant, agent = self._who(client)
+        self.path = f"/api/v1/ws/agent/agent-{agent}?tenant_id={tenant}"
         return super().opening(client)
 
     def join(self, client: int, subject: str | None) -> Talk:
@@ -105,14 +126,22 @@ class ArtCafeDialect(WebSocketDialect):
         challenge = frames.decode_server((yield b""))
         if not isinstance(challenge, frames.Challenge):
             raise HungUp(f"no challenge: {challenge}")
-        agent = client % AGENTS
+        tenant, agent = self._who(client)
         text = login.text_to_sign(
-            challenge, server=f"ws://{self.address}", tenant=TENANT, agent=f"agent-{agent}"
+            challenge, server=f"ws://{self.address}", tenant=tenant, agent=f"agent-{agent}"
         )
         signed = login.answer(self._keys[agent].sign(text), name="benchmark", version="1")
         _expect(frames.Welcome, (yield self.framed(signed)))
         if subject is not None:
-            _expect(frames.Subscribed, (yield self.framed(frames.encode(frames.Subscribe(subject=subject)))))
+            # Besides the lane's subject, patterns that no message matches.
+            for pattern in (subject, *(f"bench.other{each}.*" for each in range(1, self._patterns))):
+                said = frames.encode(frames.Subscribe(subject=pattern))
+                _expect(frames.Subscribed, (yield self.framed(said)))
+
+    def _who(self, client: int) -> tuple[str, int]:
+        """The tenant and the number of the agent: every tenant but the first has a single one."""
+        tenant = client % self._tenants
+        return _tenant(tenant), client % AGENTS if self._tenants == 1 else 0
 
     def publish(self, subject: str, body: bytes) -> Stamp:
         """Without an id: nothing is answered."""
