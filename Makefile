@@ -9,7 +9,7 @@ LOCKS := requirements/dev.txt requirements/server.txt
 JOBS ?= 2
 
 help:  ## list the verbs
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .tools/bin/uv: requirements/uv.txt
 	@$(PYTHON) -m venv .tools
@@ -83,6 +83,9 @@ soak: .venv/.ready  ## five minutes at half load: nothing lost, memory flat; SEC
 profile: .venv/.ready profile-programs .bench/profile/.ready  ## where the microseconds go, case by case
 	@$(BIN)/python -m benchmarks.profile $(if $(SECONDS),--seconds $(SECONDS)) $(if $(PUBLISH),--publish)
 
+compression: .venv/.ready  ## what permessage-deflate would cost and save
+	@$(BIN)/python -m benchmarks.compression $(if $(PUBLISH),--publish)
+
 docs: .venv/.ready  ## write the generated pages: docs/errors.md, docs/settings.md
 	@$(BIN)/python -m artcafe.server.reference docs
 
@@ -93,4 +96,4 @@ lock: | $(UV)  ## pin every dependency with hashes
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml --extra server --extra aws -o requirements/aws.txt
 	@for each in plain crossbar profile; do $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-annotate requirements/bench-$$each.in -o requirements/bench-$$each.txt; done
 
-.PHONY: help setup check tools programs test up demo bench bench-programs growth soak profile profile-programs docs lock
+.PHONY: help setup check tools programs test up demo bench bench-programs growth soak profile profile-programs compression docs lock
