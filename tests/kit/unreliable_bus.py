@@ -81,16 +81,24 @@ class UnreliableLink:
         self.confirming = Tap()
         self.closing = Tap()
         self.flushing = Tap()
+        self.settling = Tap()
+        self.crowded = False
+        self.making_room = Tap()
         self.refusal: Exception | None = None
 
-    def publish(self, subject: str, payload: bytes) -> None:
+    def publish(self, subject: str, payload: bytes) -> bool:
         """See ports.Link; raises `refusal` where there is one."""
         if self.refusal is not None:
             raise self.refusal
-        self.inner.publish(subject, payload)
+        return self.inner.publish(subject, payload) and not self.crowded
+
+    async def room(self) -> None:
+        """See ports.Link."""
+        await self.making_room.through()
+        await self.inner.room()
 
     async def subscribe(
-        self, pattern: str, deliver: Deliver, queue: str | None = None
+        self, pattern: str, deliver: Deliver, queue: str | None = None, own: Deliver | None = None
     ) -> WatchedSubscription:
         """See ports.Link."""
         await self.subscribing.through()
@@ -107,6 +115,11 @@ class UnreliableLink:
         """See ports.Link."""
         await self.flushing.through()
         await self.inner.flush()
+
+    async def settle(self) -> None:
+        """See ports.Link."""
+        await self.settling.through()
+        await self.inner.settle()
 
 
 class UnreliableBus:

@@ -4,6 +4,7 @@ Frames are JSON objects in text messages. Unknown fields are ignored, unknown ty
 """
 
 import json
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -231,8 +232,13 @@ def splice(subject: str, sender: str, envelope: bytes) -> bytes:
     `subject` and `sender` must have passed the grammar of wire.subjects, and `envelope` must come
     from `encode(Envelope)`: nothing here is escaped or checked again.
     """
-    return b'{"type":"message","subject":"%b","from":"%b",%b' % (
+    return _head(subject, sender) + envelope[1:]
+
+
+# Most messages are on the subject, and by the sender, of another one.
+@lru_cache(maxsize=1024)
+def _head(subject: str, sender: str) -> bytes:
+    return b'{"type":"message","subject":"%b","from":"%b",' % (
         subject.encode("ascii"),
         sender.encode("ascii"),
-        envelope[1:],
     )

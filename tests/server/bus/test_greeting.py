@@ -30,7 +30,7 @@ def test_info_is_read_and_what_nobody_needs_is_passed_over() -> None:
 def test_the_login_is_a_signature_of_the_nonce_by_the_key_that_the_token_names(
     credentials: Credentials,
 ) -> None:
-    line = connect_line(Info(nonce="0noivy6kmB9_YiE", headers=True), credentials, 'a "name"')
+    line = connect_line(Info(nonce="0noivy6kmB9_YiE", headers=True), credentials, 'a "name"', echo=False)
     assert line.startswith(b"CONNECT {")
     assert line.endswith(b"}\r\n")
     assert line.count(b"\n") == 1
@@ -38,6 +38,7 @@ def test_the_login_is_a_signature_of_the_nonce_by_the_key_that_the_token_names(
     user = read_token(options["jwt"])["sub"]
     assert verify(user, b"0noivy6kmB9_YiE", base64.b64decode(options["sig"]))
     assert (options["name"], options["headers"], options["verbose"]) == ('a "name"', True, False)
+    assert options["echo"] is False
 
 
 @pytest.mark.parametrize(
@@ -45,4 +46,4 @@ def test_the_login_is_a_signature_of_the_nonce_by_the_key_that_the_token_names(
 )
 def test_nothing_but_a_nonce_is_signed(credentials: Credentials, nonce: str) -> None:
     with pytest.raises(ValueError, match="no nonce"):
-        connect_line(Info(nonce=nonce), credentials, "test")
+        connect_line(Info(nonce=nonce), credentials, "test", echo=True)

@@ -246,3 +246,19 @@ async def test_the_fault_of_one_is_not_the_other_ones(door: Door, caplog: pytest
     waiter.say(type="subscribe", subject="x", id="again")
     await waiter.expect("subscribed", id="again")
     assert not waiter.paused
+
+
+async def test_who_publishes_faster_than_the_bus_takes_it_is_not_read_from_for_a_while(door: Door) -> None:
+    peer = await enter(door)
+    published: list[str] = []
+    await door.link.inner.subscribe(">", lambda subject, payload: published.append(subject))
+    door.link.crowded = True
+    door.link.making_room.shut()
+    peer.say(type="publish", subject="x", data=1)
+    peer.say(type="publish", subject="y", data=2)
+    await turns()
+    assert (published, peer.paused) == (["m.planner.x"], True)
+    door.link.crowded = False
+    door.link.making_room.open()
+    await turns()
+    assert (published, peer.paused) == (["m.planner.x", "m.planner.y"], False)

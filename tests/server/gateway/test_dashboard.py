@@ -10,6 +10,7 @@ from msgspec import Raw
 
 from artcafe.server.domain.tenant import Role
 from artcafe.server.gateway.dashboard import Dashboard, PresenceDialect, PreviewDialect
+from artcafe.server.gateway.letter import Letter
 from artcafe.wire import frames
 from tests.kit.gateways import ADDRESS, House, a_house
 from tests.kit.installation import ACME
@@ -24,8 +25,8 @@ async def house() -> AsyncIterator[House]:
 
 
 def said(dialect: Dashboard, subject: str, sender: str = "a1", data: bytes = b'{"n": 1}') -> dict[str, Any]:
-    envelope = frames.Envelope(id="m1", timestamp="t1", data=Raw(data))
-    message: dict[str, Any] = json.loads(dialect.message(ACME, subject, sender, envelope))
+    letter = Letter(frames.encode(frames.Envelope(id="m1", timestamp="t1", data=Raw(data))))
+    message: dict[str, Any] = json.loads(dialect.message(ACME, subject, sender, letter))
     return message
 
 

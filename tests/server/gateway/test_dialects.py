@@ -10,6 +10,7 @@ from msgspec import Raw
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.gateway.dashboard import Dashboard
 from artcafe.server.gateway.dialects import Dialect, Legacy, Plain, Wrapped
+from artcafe.server.gateway.letter import Letter
 from artcafe.wire import frames
 
 ACME = TenantId("acme")
@@ -23,8 +24,8 @@ def read(dialect: Dialect, **said: Any) -> list[dict[str, Any]]:
 
 def delivered(dialect: Dialect, sender: str = "planner", **more: Any) -> dict[str, Any]:
     """A message as a client of the dialect gets it."""
-    envelope = frames.Envelope(id="m1", timestamp="t1", data=Raw(b'{"n": 1.50}'), **more)
-    text = dialect.message(ACME, "tenant.acme.channel.tasks", sender, envelope)
+    letter = Letter(frames.encode(frames.Envelope(id="m1", timestamp="t1", data=Raw(b'{"n": 1.50}'), **more)))
+    text = dialect.message(ACME, "tenant.acme.channel.tasks", sender, letter)
     message: dict[str, Any] = json.loads(text)
     return message
 

@@ -12,12 +12,14 @@ from artcafe.server.domain.ids import TenantId
 from artcafe.server.gateway.delivery import Delivery
 from artcafe.server.gateway.dialects import Legacy, Plain
 from artcafe.server.gateway.hub import MAX_CHOICES, RECENT, TenantHub
+from artcafe.server.gateway.letter import Letter
+from artcafe.server.ports.bus import Deliver
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.frames import Envelope, encode
 from tests.kit.hubs import ACME, Publish, Reader, publisher
 from tests.kit.turns import turns
-from tests.kit.unreliable_bus import AWAY, UnreliableLink
+from tests.kit.unreliable_bus import AWAY, UnreliableLink, WatchedSubscription
 
 
 @pytest.fixture
@@ -33,6 +35,17 @@ def hub(link: UnreliableLink) -> TenantHub:
 @pytest.fixture
 def publish(link: UnreliableLink) -> Publish:
     return publisher(link)
+
+
+def hub_receivers(link: UnreliableLink) -> tuple[Deliver, Deliver]:
+    """How the bus delivers to the subscription without a queue, and to the one with a queue."""
+    held = sorted(link.inner._subscriptions, key=lambda each: each.queue is not None)
+    assert [each.queue for each in held] == [None, "q"]
+    return held[0].take, held[1].take
+
+
+def envelope(name: str, data: str) -> bytes:
+    return encode(Envelope(id=name, timestamp="t", data=Raw(encode(data))))
 
 
 # Overlaps.
@@ -69,6 +82,64 @@ async def test_a_plain_pattern_and_a_queue_deliver_once(hub: TenantHub, publish:
     await turns()
     assert reader.got == [("jobs", number) for number in range(10)], "all, in the plain pattern's form"
     assert len(colleague.got) == 5
+
+
+async def test_a_copy_by_a_group_does_not_overtake_the_plain_pattern(
+    hub: TenantHub, link: UnreliableLink, publish: Publish
+) -> None:
+    """Groups have a connection of their own: what comes by it may come sooner, or later."""
+    reader = Reader(hub)
+    await reader.subscribe("jobs", "q")
+    await reader.subscribe("jobs")
+    plain, group = hub_receivers(link)
+    group("m.planner.jobs", envelope("m2", "second"))
+    plain("m.planner.jobs", envelope("m1", "first"))
+    plain("m.planner.jobs", envelope("m2", "second"))
+    group("m.planner.jobs", envelope("m1", "first"))
+    await turns()
+    assert reader.got == [("jobs", "first"), ("jobs", "second")]
+    await reader.unsubscribe("jobs")
+    publish("jobs", "third")
+    await turns()
+    assert reader.got[2:] == [("jobs", "third")], "the group goes on"
+
+
+async def test_a_message_that_only_the_group_had_is_not_lost_when_a_plain_pattern_joins(
+    hub: TenantHub, link: UnreliableLink
+) -> None:
+    """Somebody else has the pattern already: what was published before is not to come by it any more."""
+    reader, other = Reader(hub), Reader(hub)
+    await other.subscribe("jobs")
+    await reader.subscribe("jobs", "q")
+    _, group = hub_receivers(link)
+    link.settling.shut()
+    joining = asyncio.create_task(reader.subscribe("jobs"))
+    await turns()
+    group("m.planner.jobs", envelope("m1", "before"))
+    link.settling.open()
+    await joining
+    assert reader.got == [("jobs", "before")]
+    group("m.planner.jobs", envelope("m2", "after"))
+    await turns()
+    assert reader.got == [("jobs", "before")], "the plain pattern brings it"
+
+
+async def test_leaving_a_plain_pattern_waits_for_what_was_passed_over_for_it(
+    hub: TenantHub, link: UnreliableLink
+) -> None:
+    reader = Reader(hub)
+    await reader.subscribe("jobs", "q")
+    await reader.subscribe("jobs")
+    plain, group = hub_receivers(link)
+    group("m.planner.jobs", envelope("m1", "on its way"))
+    await turns()
+    link.settling.shut()
+    leaving = asyncio.create_task(reader.unsubscribe("jobs"))
+    await turns()
+    plain("m.planner.jobs", envelope("m1", "on its way"))
+    link.settling.open()
+    assert await leaving
+    assert reader.got == [("jobs", "on its way")]
 
 
 async def test_a_member_of_two_groups_gets_each_message_once(hub: TenantHub, publish: Publish) -> None:
@@ -149,7 +220,7 @@ async def test_ending_one_of_two_between_the_copies_of_a_message_loses_nothing_a
     oldest, wide = (known.topic for known in reader.member.subscriptions.values())
 
     def message(name: str) -> Delivery:
-        return Delivery(ACME, "m.planner.jobs", [encode(Envelope(id=name, timestamp="t", data=Raw(b"1")))])
+        return Delivery(ACME, "m.planner.jobs", [Letter(envelope(name, "x"))])
 
     for topic, copy in ((wide, message("m1")), (oldest, message("m2"))):
         reader.member.take(topic, copy)
@@ -285,6 +356,34 @@ async def test_a_fault_in_one_delivery_keeps_nothing_else_back(
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
 
 
+# What was said in this very process.
+
+
+async def test_what_was_said_here_comes_in_order_with_what_came_by_the_bus(link: UnreliableLink) -> None:
+    said: list[Deliver] = []
+
+    class Both(UnreliableLink):
+        async def subscribe(
+            self, pattern: str, deliver: Deliver, queue: str | None = None, own: Deliver | None = None
+        ) -> WatchedSubscription:
+            assert own is not None
+            said[:] = [deliver, own]
+            return await super().subscribe(pattern, deliver, queue, own)
+
+    hub = TenantHub(ACME, Both(link.inner))
+    reader, second = Reader(hub), Reader(hub, Legacy())
+    await reader.subscribe("jobs")
+    await second.subscribe("jobs")
+    arrived, own = said
+    own("m.planner.jobs", envelope("m1", "here"))
+    arrived("m.planner.jobs", envelope("m2", "there"))
+    own("m.planner.jobs", envelope("m3", "here again"))
+    assert reader.got == [], "it may still be publishing"
+    await turns()
+    assert reader.got == second.got == [("jobs", "here"), ("jobs", "there"), ("jobs", "here again")]
+    assert reader.writes == 1
+
+
 # What is not ours.
 
 
@@ -325,7 +424,7 @@ async def test_what_one_dialect_cannot_say_is_said_to_the_others(
     class Strict(Plain):
         name = "strict"
 
-        def message(self, tenant: TenantId, subject: str, sender: str, envelope: Envelope) -> bytes:
+        def message(self, tenant: TenantId, subject: str, sender: str, letter: Letter) -> bytes:
             raise RecursionError("nested to the limit")
 
     readers = [Reader(hub, Strict()), Reader(hub), Reader(hub, Strict()), Reader(hub)]

@@ -68,9 +68,16 @@ class Connection(asyncio.Protocol):
         self._leaving: list[bytes] = []
 
     async def open(
-        self, server: Server, credentials: Credentials, name: str, tls: ssl.SSLContext | None = None
+        self,
+        server: Server,
+        credentials: Credentials,
+        name: str,
+        tls: ssl.SSLContext | None = None,
+        *,
+        echo: bool = True,
     ) -> None:
-        """Connect and log in; `tls` is how to trust a server, as the system does unless given.
+        """Connect and log in; `tls` is how to trust a server, as the system does unless given. Without
+        `echo`, what is sent here is not delivered here.
 
         Raises BrokenError, OSError or ValueError, and then nothing is left open.
         """
@@ -80,7 +87,7 @@ class Connection(asyncio.Protocol):
                 await self._reach(self._greeted)
                 if server.secure or self.info.tls_required:
                     await self._secure(server, tls or ssl.create_default_context())
-                self._write(connect_line(self.info, credentials, name) + _PING)
+                self._write(connect_line(self.info, credentials, name, echo=echo) + _PING)
                 self._introduced = True
                 await self._reach(self._admitted)
         except BaseException:
@@ -131,7 +138,9 @@ class Connection(asyncio.Protocol):
         if self._sent - self._confirmed >= WINDOW_BYTES:
             return False
         self._sent += len(command)
-        self._write(command)
+        if not self._leaving:
+            self._loop.call_soon(self._flush)
+        self._leaving.append(command)
         # Asked before the window is full, so that the answer comes before there is nothing to do.
         if self._sent - self._asked >= WINDOW_BYTES // 2:
             self.ping()

@@ -8,9 +8,10 @@ import secrets
 from collections.abc import Callable
 from types import TracebackType
 
-from artcafe.server.bus.link import BUFFER_BYTES, PATIENCE_SECONDS, NatsLink, NatsSubscription, leave
+from artcafe.server.bus.link import BUFFER_BYTES, PATIENCE_SECONDS, NatsLink, leave
 from artcafe.server.bus.operator import Operator
 from artcafe.server.bus.question import ANSWER_SECONDS, Question
+from artcafe.server.bus.subscription import NatsSubscription
 from artcafe.server.ports.bus import Deliver
 from artcafe.wire.errors import ArtcafeError
 

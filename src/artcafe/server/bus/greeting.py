@@ -30,8 +30,11 @@ def read_info(line: bytes) -> Info:
         raise ValueError(f"no INFO that can be read: {error}") from None
 
 
-def connect_line(info: Info, credentials: Credentials, name: str) -> bytes:
-    """The CONNECT that proves who we are. Raises ValueError rather than sign what is no nonce."""
+def connect_line(info: Info, credentials: Credentials, name: str, *, echo: bool) -> bytes:
+    """The CONNECT that proves who we are; with `echo`, what we publish comes back where we listen to it.
+
+    Raises ValueError rather than sign what is no nonce.
+    """
     if _NONCE.fullmatch(info.nonce) is None:
         raise ValueError("the server asks for the signature of something that is no nonce")
     options = {
@@ -40,7 +43,7 @@ def connect_line(info: Info, credentials: Credentials, name: str) -> bytes:
         "lang": "python",
         "version": "1",
         "protocol": 1,
-        "echo": True,
+        "echo": echo,
         "headers": info.headers,
         "no_responders": False,
         "name": name,

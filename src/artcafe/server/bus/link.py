@@ -3,23 +3,29 @@
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from artcafe.server.bus.connection import BrokenError, Connection
 from artcafe.server.bus.grammar import check_pattern, check_queue, check_subject
 from artcafe.server.bus.greeting import Info
+from artcafe.server.bus.interest import Interest
 from artcafe.server.bus.operator import Credentials
 from artcafe.server.bus.outbox import Outbox
 from artcafe.server.bus.servers import Servers
+from artcafe.server.bus.subscription import NatsSubscription
 from artcafe.server.ports.bus import Deliver
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
 BUFFER_BYTES = 8 * 1024 * 1024
+CROWDED_BYTES = 1024 * 1024
+"""What may wait while connected, before publishers are asked to wait as well."""
+
 PATIENCE_SECONDS = 5.0
 
-_HEADS = 1024
-"""Subjects whose commands are remembered."""
+_LANES = 1024
+"""Subjects that are remembered, with who listens to them here."""
 
 _STEADY_SECONDS = 1.0
 _PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.02, 2.0
@@ -27,24 +33,11 @@ _PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.02, 2.0
 _log = logging.getLogger(__name__)
 
 
-class NatsSubscription:
-    """Interest in a pattern, told anew to each connection of its link: ports.Subscription."""
+class _Lane(NamedTuple):
+    """A subject: how its commands begin, and who gets what is published on it without the server."""
 
-    __slots__ = ("_link", "deliver", "number", "open", "pattern", "queue")
-
-    def __init__(self, link: "NatsLink", pattern: str, queue: str | None, deliver: Deliver) -> None:
-        self.open = True
-        self.pattern = pattern
-        self.queue = queue
-        self.deliver = deliver
-        self.number: int | None = None
-        self._link = link
-
-    async def close(self) -> None:
-        """Nothing is delivered after this was called. Closing twice is allowed."""
-        if self.open:
-            self.open = False
-            self._link.forget(self)
+    head: bytes
+    receivers: Sequence[NatsSubscription]
 
 
 class NatsLink:
@@ -63,6 +56,10 @@ class NatsLink:
       once. The loss is logged.
     * for the subscriptions here, what others published while the link was away; `gaps` counts it.
 
+    With `echo`, the server sends back what is published here to the subscriptions here, as to all
+    others. Without, it does not, and the link delivers that itself, once the message was taken. Such
+    a link has no queue groups, whose members the server chooses.
+
     What is published while it is away waits in the buffer and leaves, in order, when it is back;
     publish raises when the buffer is full. The buffer also fills when the server is slower than the
     publishers. A link that was closed takes nothing more and its buffer is gone.
@@ -77,6 +74,7 @@ class NatsLink:
         buffer_bytes: int,
         patience: float,
         jitter: Callable[[], float],
+        echo: bool = True,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """`patience` is how many seconds a call waits for a bus that is away; `jitter` is from [0, 1).
@@ -97,12 +95,14 @@ class NatsLink:
         self._subscriptions: dict[NatsSubscription, None] = {}
         self._out = Outbox(buffer_bytes)
         self._handing = False
-        self._heads: dict[str, bytes] = {}
+        self._lanes: dict[str, _Lane] = {}
+        self._interest: Interest[NatsSubscription] | None = None if echo else Interest()
         # Where it is connected, or was, and what that server told of itself.
         self._server = self._servers.order()[0]
         self._info = Info()
         # Set while up, and once it is over.
         self._settled = asyncio.Event()
+        self._relieved = asyncio.Event()
         self.over = self.stood = False
         self._flushing = 0
         self._doubt = self._told = False
@@ -120,37 +120,55 @@ class NatsLink:
                 await self._settled.wait()
         except TimeoutError:
             raise _away() from None
-        self._check_open()
+        self.check_open()
 
-    def publish(self, subject: str, payload: bytes) -> None:
-        """Send at most once; never blocks. Order is kept per link.
+    def publish(self, subject: str, payload: bytes) -> bool:
+        """Send at most once; never blocks. Order is kept per link. False when there is no `room` for more.
 
         Raises unavailable when the buffer is full or the link closed, too_large for more than the
         server takes, invalid_subject for what NATS cannot carry: nothing was taken.
         """
-        head = self._heads.get(subject) or self._head(subject)
+        lane = self._lanes.get(subject) or self._lane(subject)
         if len(payload) > self._info.max_payload:
             raise ArtcafeError(Code.too_large, "The message is larger than the bus takes.")
-        command = b"%b%d\r\n%b\r\n" % (head, len(payload), payload)
-        if self._direct is not None and not self._out.items and self._direct.send(command):
-            return
-        if self.over or not self._out.put(command):
-            raise _away()
-        self._hand_over_soon()
+        command = b"%b%d\r\n%b\r\n" % (lane.head, len(payload), payload)
+        if self._direct is None or self._out.items or not self._direct.send(command):
+            if self.over or not self._out.put(command):
+                raise _away()
+            self._hand_over_soon()
+        for receiver in lane.receivers:
+            receiver.own(subject, payload)
+        return self._connection is None or self._out.size <= CROWDED_BYTES
 
-    async def subscribe(self, pattern: str, deliver: Deliver, queue: str | None = None) -> NatsSubscription:
+    async def room(self) -> None:
+        """Return when half of what makes it crowded is gone, or it is not connected.
+
+        While it is away, what fits the buffer is taken at once, and the rest is refused at once.
+        """
+        while self._connection is not None and self._out.size > CROWDED_BYTES // 2:
+            self._relieved.clear()
+            await self._relieved.wait()
+
+    async def subscribe(
+        self, pattern: str, deliver: Deliver, queue: str | None = None, own: Deliver | None = None
+    ) -> NatsSubscription:
         """When this returns, whatever is published later anywhere is delivered while the link is up.
 
-        With `queue`, each message goes to one member of the group of that name and pattern. Raises
+        With `queue`, each message goes to one member of the group of that name and pattern. What the
+        link delivers itself comes to `own`, where given, from within `publish`. Raises
         unavailable, also when the server has no room for more; forbidden when the account's
         permissions do not allow it; invalid_subject.
         """
         check_pattern(pattern)
         if queue is not None:
             check_queue(queue)
-        self._check_open()
-        subscription = NatsSubscription(self, pattern, queue, deliver)
+            assert self._interest is None, "the server chooses a group's members, so it has to send to them"
+        self.check_open()
+        subscription = NatsSubscription(self, pattern, queue, deliver, own)
         self._subscriptions[subscription] = None
+        if self._interest is not None:
+            self._interest.add(pattern, subscription)
+            self._lanes.clear()
         crowded = 0
         try:
             if self._connection is not None:
@@ -160,7 +178,7 @@ class NatsLink:
             async with asyncio.timeout(self._patience):
                 # A connection that breaks meanwhile is followed by one that knows the subscription.
                 while not await self._confirmed():
-                    self._check_open()
+                    self.check_open()
             if self._connection is not None and pattern in self._connection.denied:
                 raise ArtcafeError(Code.forbidden, "The bus does not allow this subscription.")
             if self._connection is not None and self._connection.crowded > crowded:
@@ -179,7 +197,7 @@ class NatsLink:
         Raises unavailable when it may not: see the class for when that is said. However many call
         at once, the server is asked once.
         """
-        self._check_open()
+        self.check_open()
         if self._doubt:
             self._told = True
             self._doubt = not self.up
@@ -190,6 +208,12 @@ class NatsLink:
                 raise _away()
         finally:
             self._flushing -= 1
+
+    async def settle(self) -> None:
+        """When this returns, what the server had sent to the subscriptions here before has been delivered.
+        Raises unavailable."""
+        # It answers in its turn, and what was read with the answer is delivered before a caller goes on.
+        await self.flush()
 
     async def farewell(self, seconds: float) -> None:
         """Flush before closing, for a while."""
@@ -202,6 +226,9 @@ class NatsLink:
     def forget(self, subscription: NatsSubscription) -> None:
         """Remove a closed subscription from this connection and the next ones."""
         self._subscriptions.pop(subscription, None)
+        if self._interest is not None:
+            self._interest.discard(subscription.pattern, subscription)
+            self._lanes.clear()
         if self._connection is not None and subscription.number is not None:
             self._connection.leave(subscription.number)
 
@@ -263,7 +290,9 @@ class NatsLink:
         for server in self._servers.order():
             connection = Connection(self._hand_over)
             try:
-                await connection.open(server, self._credentials, self._name, self._tls)
+                await connection.open(
+                    server, self._credentials, self._name, self._tls, echo=self._interest is None
+                )
             except (BrokenError, OSError, ValueError) as error:
                 self._servers.failed(server)
                 _log.debug("%s cannot connect to %s: %s", self._name, server, error)
@@ -286,6 +315,7 @@ class NatsLink:
     async def _end(self, connection: Connection) -> None:
         self._connection = self._direct = None
         self._settled.clear()
+        self._relieved.set()
         self.gaps += 1 if self._subscriptions else 0
         lost = connection.unconfirmed
         if lost:
@@ -299,12 +329,13 @@ class NatsLink:
     def _take(self, connection: Connection, subscription: NatsSubscription) -> None:
         subscription.number = connection.take(subscription.pattern, subscription.queue, subscription.deliver)
 
-    def _head(self, subject: str) -> bytes:
+    def _lane(self, subject: str) -> _Lane:
         check_subject(subject)
-        if len(self._heads) >= _HEADS:
-            self._heads.clear()
-        head = self._heads[subject] = b"PUB %b " % subject.encode()
-        return head
+        if len(self._lanes) >= _LANES:
+            self._lanes.clear()
+        receivers = () if self._interest is None else self._interest.of(subject)
+        lane = self._lanes[subject] = _Lane(b"PUB %b " % subject.encode(), receivers)
+        return lane
 
     async def _confirmed(self) -> bool:
         """Wait until the server has everything handed in before; False when that cannot be known."""
@@ -330,6 +361,8 @@ class NatsLink:
             self._move_on(connection)
             return
         self._out.hand_over(connection)
+        if self._out.size <= CROWDED_BYTES // 2:
+            self._relieved.set()
 
     def _learn(self, info: Info) -> None:
         self._info = info
@@ -345,7 +378,8 @@ class NatsLink:
             connection.ping()
         self._direct = None
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Raises unavailable once it is over."""
         if self.over:
             raise _away()
 

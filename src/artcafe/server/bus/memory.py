@@ -65,8 +65,8 @@ class MemoryLink:
         # How often each queue group was served, so that its members take turns.
         self._turns: Counter[tuple[str, str]] = Counter()
 
-    def publish(self, subject: str, payload: bytes) -> None:
-        """Send at most once; never blocks. Order is kept per link.
+    def publish(self, subject: str, payload: bytes) -> bool:
+        """Send at most once; never blocks. Order is kept per link. There is always room for more, or none.
 
         Raises unavailable when the buffer is full or the link closed, too_large and invalid_subject
         as the real bus does: nothing was taken.
@@ -82,9 +82,16 @@ class MemoryLink:
             self._send(subject, payload)
         else:
             self._waiting.append((subject, payload))
+        return True
 
-    async def subscribe(self, pattern: str, deliver: Deliver, queue: str | None = None) -> MemorySubscription:
-        """When this returns, whatever is published later is delivered while the link is up.
+    async def room(self) -> None:
+        """Return: whoever sends also delivers."""
+
+    async def subscribe(
+        self, pattern: str, deliver: Deliver, queue: str | None = None, own: Deliver | None = None
+    ) -> MemorySubscription:
+        """When this returns, whatever is published later is delivered while the link is up; nothing to `own`,
+        since several processes may share a link.
 
         With `queue`, each message goes to one member of the group of that name and pattern. Raises
         unavailable or invalid_subject.
@@ -100,6 +107,11 @@ class MemoryLink:
     async def flush(self) -> None:
         """When this returns, the bus has everything published before. Raises unavailable."""
         self._check_up()
+
+    async def settle(self) -> None:
+        """When this returns, what was sent before has been delivered. Raises unavailable."""
+        self._check_up()
+        await asyncio.sleep(0)  # Deliveries of earlier turns come first.
 
     def forget(self, subscription: MemorySubscription) -> None:
         """Remove a closed subscription."""

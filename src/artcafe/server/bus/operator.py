@@ -20,9 +20,6 @@ from artcafe.wire import subjects
 
 SEED_BYTES = 32
 
-USER_SECONDS = 24 * 3600
-"""How long a user JWT is good. NATS ends the connection when it runs out; reconnecting gets a new one."""
-
 CONTROL = "artcafe-control"
 """The account on which the server processes talk to each other."""
 
@@ -50,7 +47,12 @@ _CONSUMERS = 4096
 
 
 class Credentials:
-    """What one process proves itself with, as one user of one account. The user's key lives here only."""
+    """What one process proves itself with, as one user of one account. The user's key lives here only.
+
+    Its JWT has no end: NATS would end the connection with it, and who subscribed would miss messages
+    meanwhile. An end would protect from nobody, since the key is nowhere but in a process that holds
+    the installation's secret as well.
+    """
 
     def __init__(
         self, account: KeyPair, signer: KeyPair, clock: Clock, name: str, permissions: dict[str, Any]
@@ -68,7 +70,7 @@ class Credentials:
         return self._account.public
 
     def jwt(self) -> bytes:
-        """A fresh user JWT, good for USER_SECONDS: nats-py's `user_jwt_cb`."""
+        """A fresh user JWT: nats-py's `user_jwt_cb`."""
         now = int(self._clock.now())
         limits = {"subs": _UNLIMITED, "data": _UNLIMITED, "payload": _UNLIMITED}
         nats = {
@@ -81,7 +83,6 @@ class Credentials:
         }
         claims = {
             "iat": now,
-            "exp": now + USER_SECONDS,
             "name": self._name,
             "sub": self._user.public,
             "nats": nats,

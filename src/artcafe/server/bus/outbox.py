@@ -18,20 +18,21 @@ class Taker(Protocol):
 class Outbox:
     """Messages, and among them those who wait until the ones before them are confirmed."""
 
-    __slots__ = ("_bytes", "_limit", "items")
+    __slots__ = ("_limit", "items", "size")
 
     def __init__(self, limit: int) -> None:
         """`limit` is how many bytes of messages it holds."""
         self.items: deque[bytes | asyncio.Future[bool]] = deque()
         self._limit = limit
-        self._bytes = 0
+        self.size = 0
+        """Bytes of the messages."""
 
     def put(self, command: bytes) -> bool:
         """Hold it behind everything else; False, and it is not held, when there is no room."""
-        if self._bytes + len(command) > self._limit:
+        if self.size + len(command) > self._limit:
             return False
         self.items.append(command)
-        self._bytes += len(command)
+        self.size += len(command)
         return True
 
     def waiter(self) -> asyncio.Future[bool]:
@@ -49,7 +50,7 @@ class Outbox:
             if not isinstance(item, bytes):
                 taker.ping(item)
             elif taker.send(item):
-                self._bytes -= len(item)
+                self.size -= len(item)
             else:
                 return
             self.items.popleft()

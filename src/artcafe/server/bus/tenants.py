@@ -4,11 +4,12 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 
 from artcafe.server.bus.link import BUFFER_BYTES, PATIENCE_SECONDS, NatsLink, leave
 from artcafe.server.bus.operator import Credentials, Operator
+from artcafe.server.bus.tenant_link import TenantLink
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.tenant import Tenant
 from artcafe.wire.codes import Code
@@ -23,9 +24,16 @@ _PROBE: _Key = (TenantId(""), "")
 
 @dataclass(eq=False, slots=True)
 class _Active:
-    link: NatsLink
+    link: TenantLink
     task: asyncio.Task[None]
     closing: bool = False
+    groups: list[asyncio.Task[None]] = field(default_factory=list)
+    """Those of the link for queue groups: one at most that goes on."""
+
+    def cancel(self) -> None:
+        """End its tasks, which a closed link alone may keep waiting."""
+        for task in (self.task, *self.groups):
+            task.cancel()
 
 
 class TenantLinks:
@@ -80,7 +88,7 @@ class TenantLinks:
         finally:
             await leave(self._tasks, error)
 
-    async def link(self, tenant: Tenant) -> NatsLink:
+    async def link(self, tenant: Tenant) -> TenantLink:
         """The tenant's link, connected. Each call that returns is matched by one `release`.
 
         Raises unavailable when NATS is away or does not know the tenant's account.
@@ -134,18 +142,28 @@ class TenantLinks:
             await asyncio.wait([active.task])
         if not self._open:
             raise _away()
-        link = NatsLink(
-            self._servers,
-            credentials(),
-            f"artcafe gateway {key[0]}".strip(),
-            buffer_bytes=self._buffer_bytes,
-            patience=self._patience,
-            jitter=self._jitter,
-        )
-        active = _Active(link, self._tasks.create_task(link.run()))
-        self._active[key] = active
-        active.task.add_done_callback(lambda _: self._active.pop(key))
-        return active
+
+        def make(*, echo: bool) -> NatsLink:
+            return NatsLink(
+                self._servers,
+                credentials(),
+                f"artcafe gateway {key[0]}".strip(),
+                buffer_bytes=self._buffer_bytes,
+                patience=self._patience,
+                jitter=self._jitter,
+                echo=echo,
+            )
+
+        def make_groups() -> NatsLink:
+            link = make(echo=True)
+            made.groups.append(self._tasks.create_task(link.run()))
+            return link
+
+        own = make(echo=False)
+        made = _Active(TenantLink(own, make_groups), self._tasks.create_task(own.run()))
+        self._active[key] = made
+        made.task.add_done_callback(lambda _: self._active.pop(key))
+        return made
 
     def _of(self, tenant: TenantId) -> list[_Active]:
         return [active for key, active in self._active.items() if key[0] == tenant]
@@ -155,7 +173,7 @@ class TenantLinks:
         active = self._active.get(key)
         if active is not None and not active.link.stood and key[0] not in self._holders:
             active.link.close()
-            active.task.cancel()
+            active.cancel()
 
     def _retire(self, tenant: TenantId) -> None:
         del self._idle[tenant]
@@ -167,8 +185,8 @@ class TenantLinks:
         if flush and active.link.up:
             await active.link.farewell(_FAREWELL_SECONDS)
         active.link.close()
-        active.task.cancel()
-        await asyncio.wait([active.task])
+        active.cancel()
+        await asyncio.wait([active.task, *active.groups])
 
 
 def _away() -> ArtcafeError:

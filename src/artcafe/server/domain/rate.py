@@ -14,9 +14,11 @@ class TokenBucket:
 
     def spend(self, now: float) -> float:
         """Take one token: 0.0 when there was one, else the seconds until there is (none is taken)."""
-        self._tokens = min(self.burst, self._tokens + (now - self._at) * self.rate)
+        tokens = self._tokens + (now - self._at) * self.rate
+        tokens = min(tokens, self.burst)
         self._at = now
-        if self._tokens >= 1.0:
-            self._tokens -= 1.0
+        if tokens >= 1.0:
+            self._tokens = tokens - 1.0
             return 0.0
-        return (1.0 - self._tokens) / self.rate
+        self._tokens = tokens
+        return (1.0 - tokens) / self.rate

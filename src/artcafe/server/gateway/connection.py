@@ -68,6 +68,7 @@ class Connection:
         self.session: Session | None = None
         self.peer: Peer | None = None
         self._gone = False
+        self._ended = False  # By us; the peer knows of all ends, but this is asked for every frame.
         self._door = door
         self._proof: Proven | Way | None = entry.proof
         self._backlog: deque[bytes] = deque()
@@ -91,6 +92,10 @@ class Connection:
         """One frame."""
         if self._busy:
             self._backlog.append(message)
+        elif self.session is not None and not self._ended:
+            work = self.session.take(message)
+            if work is not None:
+                self._wait_for(work)
         else:
             self._take(message)
 
@@ -171,6 +176,7 @@ class Connection:
         self._close(self.peer, Code.going_away, "restart")
 
     def _close(self, peer: Peer, code: Code, reason: str) -> None:
+        self._ended = True
         peer.close(code.close, reason)
         if self.session is not None:
             self.session.mute()

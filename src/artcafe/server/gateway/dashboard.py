@@ -14,8 +14,9 @@ from msgspec import Raw, Struct
 from artcafe.server.domain.ids import PLATFORM_SENDER, TenantId
 from artcafe.server.gateway import dialects
 from artcafe.server.gateway.dialects import Asked
+from artcafe.server.gateway.letter import Letter
 from artcafe.wire import frames
-from artcafe.wire.frames import Envelope, encode, require_once
+from artcafe.wire.frames import encode, require_once
 
 PREVIEW = "topic_preview"
 """The name under which a preview is confirmed."""
@@ -145,8 +146,9 @@ class Dashboard:
                 return _Unsubscribed(frame.subject, frame.id)
         return frame
 
-    def message(self, tenant: TenantId, subject: str, sender: str, envelope: Envelope) -> bytes:
+    def message(self, tenant: TenantId, subject: str, sender: str, letter: Letter) -> bytes:
         """Who subscribed to a channel by its full name gets it as one."""
+        envelope = letter.envelope
         if subject.startswith((f"channels.{tenant}.", f"tenant.{tenant}.channel.")):
             return encode(
                 _ChannelMessage(
@@ -173,8 +175,9 @@ class PreviewDialect(Dashboard):
 
     name = "preview"
 
-    def message(self, tenant: TenantId, subject: str, sender: str, envelope: Envelope) -> bytes:
+    def message(self, tenant: TenantId, subject: str, sender: str, letter: Letter) -> bytes:
         """With the size of its data, in bytes."""
+        envelope = letter.envelope
         return encode(
             _PreviewMessage(
                 subject=subject,
@@ -193,8 +196,9 @@ class PresenceDialect(Dashboard):
 
     name = "presence"
 
-    def message(self, tenant: TenantId, subject: str, sender: str, envelope: Envelope) -> bytes:
+    def message(self, tenant: TenantId, subject: str, sender: str, letter: Letter) -> bytes:
         """The platform tells who is online; whatever else comes is what somebody says of an agent."""
+        envelope = letter.envelope
         kind = "presence"
         if sender == PLATFORM_SENDER:
             with suppress(msgspec.ValidationError):

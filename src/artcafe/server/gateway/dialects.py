@@ -10,8 +10,9 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from artcafe.server.domain.ids import HUMAN_PREFIX, PLATFORM_SENDER, TenantId
+from artcafe.server.gateway.letter import Letter
 from artcafe.wire import frames
-from artcafe.wire.frames import Envelope, encode, require_once, require_once_each, splice
+from artcafe.wire.frames import encode, require_once, require_once_each, splice
 
 CORRELATION = "correlation-id"
 """The header in which a dialect's own correlation id travels."""
@@ -42,7 +43,7 @@ class Dialect(Protocol):
         """An answer as this client knows it; None for one that it does not know."""
         ...
 
-    def message(self, tenant: TenantId, subject: str, sender: str, envelope: Envelope) -> bytes:
+    def message(self, tenant: TenantId, subject: str, sender: str, letter: Letter) -> bytes:
         """A delivered message, with the subject in the subscriber's own form."""
         ...
 
@@ -55,19 +56,19 @@ class Plain:
     def read(self, message: bytes) -> Sequence[frames.ClientFrame]:
         """One frame."""
         frame = frames.decode_client(message)
-        if isinstance(frame, frames.Presence):
-            require_once_each(message)
-        else:
+        if type(frame) is not frames.Presence:
             require_once(message, frame)
+        else:
+            require_once_each(message)
         return (frame,)
 
     def answer(self, frame: Struct) -> Struct | None:
         """As it is."""
         return frame
 
-    def message(self, tenant: TenantId, subject: str, sender: str, envelope: Envelope) -> bytes:
+    def message(self, tenant: TenantId, subject: str, sender: str, letter: Letter) -> bytes:
         """Spliced: the envelope is already JSON."""
-        return splice(subject, sender, encode(envelope))
+        return splice(subject, sender, letter.payload)
 
 
 class _Named(Struct, omit_defaults=True, kw_only=True):
@@ -169,18 +170,17 @@ class Legacy:
         """As it is, but for a welcome: what these clients do not know they ignore."""
         return None if isinstance(frame, frames.Welcome) else frame
 
-    def message(self, tenant: TenantId, subject: str, sender: str, envelope: Envelope) -> bytes:
+    def message(self, tenant: TenantId, subject: str, sender: str, letter: Letter) -> bytes:
         """`data` with the proven sender and tenant, and the timestamp where it has none."""
+        envelope = letter.envelope
         try:
             fields = _read_object(envelope.data)
         except msgspec.ValidationError:
-            pass  # Not an object: there is no place for the fields.
-        else:
-            fields["agent_id"] = Raw(encode(sender))
-            fields["tenant_id"] = Raw(encode(tenant))
-            fields.setdefault("timestamp", Raw(encode(envelope.timestamp)))
-            envelope = msgspec.structs.replace(envelope, data=Raw(encode(fields)))
-        return splice(subject, sender, encode(envelope))
+            return splice(subject, sender, letter.payload)  # Not an object: no place for the fields.
+        fields["agent_id"] = Raw(encode(sender))
+        fields["tenant_id"] = Raw(encode(tenant))
+        fields.setdefault("timestamp", Raw(encode(envelope.timestamp)))
+        return splice(subject, sender, encode(msgspec.structs.replace(envelope, data=Raw(encode(fields)))))
 
 
 class HeartbeatAck(Struct, tag_field="type", tag="heartbeat_ack"):
@@ -222,14 +222,15 @@ class Wrapped(Legacy):
             return HeartbeatAck(frame.timestamp)
         return frame if isinstance(frame, frames.Error | frames.Goaway) else None
 
-    def message(self, tenant: TenantId, subject: str, sender: str, envelope: Envelope) -> bytes:
+    def message(self, tenant: TenantId, subject: str, sender: str, letter: Letter) -> bytes:
         """The envelope of the field, written anew around the payload."""
+        envelope = letter.envelope
         kind = "agent"
         if sender == PLATFORM_SENDER:
             kind = "system"
         elif sender.startswith(HUMAN_PREFIX):
             kind = "user"
-        letter = _Letter(
+        written = _Letter(
             id=envelope.id,
             timestamp=envelope.timestamp,
             version="1.0",
@@ -240,7 +241,7 @@ class Wrapped(Legacy):
             correlation_id=(envelope.headers or {}).get(CORRELATION),
             reply_to=envelope.reply_to,
         )
-        return encode(_Delivered(subject, letter))
+        return encode(_Delivered(subject, written))
 
 
 def named(said: Publish | Subscribe | Unsubscribe | Ping) -> Sequence[frames.ClientFrame]:

@@ -5,6 +5,7 @@ fragments, and which close codes may travel.
 """
 
 import codecs
+from functools import lru_cache
 
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -26,12 +27,17 @@ def frame(payload: bytes, opcode: int = TEXT) -> bytes:
     The result depends on nothing but the payload, so one frame serves any number of clients, and
     frames may be joined to be written at once.
     """
-    size = len(payload)
+    return _frame_head(len(payload), opcode) + payload
+
+
+# Many messages are of the same size.
+@lru_cache(maxsize=1024)
+def _frame_head(size: int, opcode: int) -> bytes:
     if size < 126:
-        return b"%c%c%b" % (0x80 | opcode, size, payload)
+        return bytes((0x80 | opcode, size))
     if size < 65_536:
-        return b"%c\x7e%b%b" % (0x80 | opcode, size.to_bytes(2, "big"), payload)
-    return b"%c\x7f%b%b" % (0x80 | opcode, size.to_bytes(8, "big"), payload)
+        return bytes((0x80 | opcode, 126)) + size.to_bytes(2, "big")
+    return bytes((0x80 | opcode, 127)) + size.to_bytes(8, "big")
 
 
 def may_close_with(code: int) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.gateway.delivery import Delivery
 from artcafe.server.gateway.dialects import Dialect
+from artcafe.server.gateway.letter import NOT_OURS, Letter, arrived
 from artcafe.server.ports.bus import Link, Subscription
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -26,7 +27,7 @@ MAX_CHOICES = 1024
 class Receiver(Protocol):
     """Where deliveries end."""
 
-    def deliver(self, framed: bytes) -> None:
+    def deliver(self, framed: bytes, /) -> None:
         """Take WebSocket frames, joined; must not block or raise."""
         ...
 
@@ -46,10 +47,12 @@ class Topic:
 class Subscribed:
     """One subscription of one member, in the form the client wrote it."""
 
-    __slots__ = ("address", "queue", "topic")
+    __slots__ = ("address", "complete", "queue", "topic")
 
     def __init__(self, address: Address, queue: str | None, topic: Topic) -> None:
         self.address = address
+        self.complete = False
+        """Whether it brings every message that still comes, so that copies by queue groups are not needed."""
         self.queue = queue
         self.topic = topic
 
@@ -57,12 +60,14 @@ class Subscribed:
 class Member:
     """One connection's subscriptions: a message that several of them match is delivered once.
 
-    Whichever copy comes first is the one, so nothing is lost while a subscription opens or ends.
+    Whichever copy comes first is the one, so nothing is lost while a subscription opens or ends. But
+    a copy by a queue group is passed over once a subscription without a group has them all: there is
+    no order between the two (ports.Link), and there is to be one for the client.
     """
 
     def __init__(self, receiver: Receiver, dialect: Dialect) -> None:
         self.subscriptions: dict[tuple[str, str | None], Subscribed] = {}
-        self._receiver = receiver
+        self._deliver = receiver.deliver
         self._dialect = dialect
         # The form of a message, and whether more copies of it come; None where it is not delivered.
         self._choices: dict[tuple[Topic, str], tuple[str, bool] | None] = {}
@@ -92,34 +97,39 @@ class Member:
 
     def take(self, topic: Topic, delivery: Delivery) -> None:
         """Deliver the copies of messages that came for one topic, but for those that were before them."""
-        choice = self._choice(topic, delivery.subject)
+        try:
+            choice = self._choices[topic, delivery.subject]
+        except KeyError:
+            choice = self._choose(topic, delivery.subject)
         if choice is None:
             return
         form, more = choice
-        frames, joined = delivery.shape(form, self._dialect)
         if more or self._recent:
-            frames = [(name, framed) for name, framed in frames if self._is_first(name, more=more)]
-            joined = b"".join([framed for _, framed in frames])
-        if frames:
-            self._receiver.deliver(joined)
-            self._delivered += len(frames)
+            frames = [
+                framed
+                for letter, framed in delivery.frames(form, self._dialect)
+                if self._is_first(letter.envelope.id, more=more)
+            ]
+            joined, count = b"".join(frames), len(frames)
+        else:
+            joined, count = delivery.joined(form, self._dialect)
+        if count:
+            self._deliver(joined)
+            self._delivered += count
 
-    def _choice(self, topic: Topic, subject: str) -> tuple[str, bool] | None:
+    def _choose(self, topic: Topic, subject: str) -> tuple[str, bool] | None:
         """The form of the oldest matching subscription; with queue groups alone, of the topic's own."""
-        key = (topic, subject)
-        try:
-            return self._choices[key]
-        except KeyError:
-            pass
         matching = [known for known in self.subscriptions.values() if matches(known.address.subject, subject)]
         own = next((known for known in matching if known.topic is topic), None)
         choice = None
-        if own is not None and not self.stopped and self._hears(subject):
-            oldest = next((known for known in matching if known.queue is None), own)
+        alone = [known for known in matching if known.queue is None]
+        passed_over = own is not None and own.queue is not None and any(known.complete for known in alone)
+        if own is not None and not passed_over and not self.stopped and self._hears(subject):
+            oldest = alone[0] if alone else own
             choice = oldest.address.form, any(known.topic is not topic for known in matching)
         if len(self._choices) >= MAX_CHOICES:
             self._choices.clear()
-        self._choices[key] = choice
+        self._choices[topic, subject] = choice
         return choice
 
     def _is_first(self, message_id: str, *, more: bool) -> bool:
@@ -133,7 +143,7 @@ class Member:
         return True
 
 
-_Run = tuple[Topic, str, list[bytes]]
+_Run = tuple[Topic, str, list[Letter]]
 """What came for one topic on one bus subject with nothing else between."""
 
 
@@ -148,7 +158,7 @@ class TenantHub:
         self._waiting: list[Callable[[ArtcafeError | None], None]] = []
         self._confirming = False
         self._topics: dict[str, Topic] = {}
-        # Bounded by what the link reads in one turn of the event loop.
+        # Bounded by what the link reads, and what is published here, in one turn of the event loop.
         self._runs: list[_Run] = []
 
     def missed(self) -> bool:
@@ -173,16 +183,26 @@ class TenantHub:
             if queue is None:
                 self._topics[address.subject] = topic
         topic.members[member] = None
-        member.subscriptions[key] = Subscribed(address, queue, topic)
+        held = member.subscriptions[key] = Subscribed(address, queue, topic)
         member.changed()
         try:
             if fresh:
                 await self._open(topic, queue)
             else:
                 await asyncio.shield(topic.handle)
+            if queue is None:
+                await self._settle(member)
+                held.complete = True
+                member.changed()
         except BaseException:
-            await self.unsubscribe(member, text, queue)
+            await self._leave(member, key)
             raise
+
+    async def _settle(self, member: Member) -> None:
+        """Deliver what groups that the member is in were sent before."""
+        if any(queue is not None for _, queue in member.subscriptions):
+            await self.link.settle()
+            self._deliver()
 
     async def _open(self, topic: Topic, queue: str | None) -> None:
         try:
@@ -190,6 +210,7 @@ class TenantHub:
                 pattern_to_bus(topic.pattern),
                 partial(self._arrived, topic),
                 queue,
+                partial(self._said, topic),
             )
         except BaseException as error:
             # Who waits is told, and who comes from now on tries again.
@@ -204,23 +225,37 @@ class TenantHub:
             await _close(handle)
 
     def _arrived(self, topic: Topic, bus_subject: str, payload: bytes) -> None:
-        """Keep it until the link has handed over all that it read: what is alike is delivered at once."""
-        if self._runs:
-            last_topic, last_subject, payloads = self._runs[-1]
-            if last_topic is topic and last_subject == bus_subject:
-                payloads.append(payload)
-                return
+        """A message by the bus."""
+        try:
+            letter = arrived(payload)
+        except NOT_OURS as error:
+            LOG.warning("tenant %s: dropped a message that is not ours: %s", self.tenant, error)
         else:
+            self._keep(topic, bus_subject, letter)
+
+    def _said(self, topic: Topic, bus_subject: str, payload: bytes) -> None:
+        """A message of this process: it was written here, by `encode`."""
+        self._keep(topic, bus_subject, Letter(payload))
+
+    def _keep(self, topic: Topic, bus_subject: str, letter: Letter) -> None:
+        """Keep it for the end of the turn: what is alike is delivered at once."""
+        runs = self._runs
+        if not runs:
             asyncio.get_running_loop().call_soon(self._deliver)
-        self._runs.append((topic, bus_subject, [payload]))
+        else:
+            last = runs[-1]
+            if last[0] is topic and last[1] == bus_subject:
+                last[2].append(letter)
+                return
+        runs.append((topic, bus_subject, [letter]))
 
     def _deliver(self) -> None:
         runs, self._runs = self._runs, []
-        for topic, bus_subject, payloads in runs:
+        for topic, bus_subject, letters in runs:
             if not topic.members:
                 continue
             try:
-                delivery = Delivery(self.tenant, bus_subject, payloads)
+                delivery = Delivery(self.tenant, bus_subject, letters)
                 for member in tuple(topic.members):
                     member.take(topic, delivery)
             except ValueError as error:
@@ -231,11 +266,19 @@ class TenantHub:
 
     async def unsubscribe(self, member: Member, text: str, queue: str | None) -> bool:
         """Remove a subscription; from here on nothing more comes by it. False when there was none."""
-        if (text, queue) not in member.subscriptions:
+        key = (text, queue)
+        if key not in member.subscriptions:
             return False
-        self._deliver()  # What was here before.
-        await _close(self._detach(member, (text, queue)))
+        if queue is None:
+            # What is on its way to it may have been passed over where it came by a group.
+            await self._settle(member)
+        await self._leave(member, key)
         return True
+
+    async def _leave(self, member: Member, key: tuple[str, str | None]) -> None:
+        self._deliver()  # What was here before.
+        if key in member.subscriptions:
+            await _close(self._detach(member, key))
 
     def leave(self, *members: Member) -> Coroutine[Any, Any, None]:
         """Remove everything the members had, at once; what is left to tell the bus is handed back."""

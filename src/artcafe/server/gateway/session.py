@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence, Sized
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -95,12 +95,16 @@ class Session:
     ) -> None:
         self.principal = principal
         self.hub = hub
+        self._link = hub.link
+        self._publish_there = hub.link.publish
         self.member = member
         self.members: tuple[Member, ...] = (member,)
         self.limits = limits
         self._client = client
         self._dialect = dialect
-        self._clock = clock
+        self._read = dialect.read
+        self._now = clock.now
+        self._monotonic = clock.monotonic
         self._new_message_id = new_message_id
         self._count = count
         self._start = start
@@ -163,7 +167,7 @@ class Session:
     def take(self, message: bytes) -> Work | None:
         """Handle one frame; work that has to wait for the bus is handed back."""
         try:
-            asked = self._dialect.read(message)
+            asked = self._read(message)
         except _UNREADABLE as error:
             self._refuse_unreadable(message, error)
             return None
@@ -173,7 +177,8 @@ class Session:
         """Handle frames up to the first that has to wait; the rest is handed back with its work."""
         for frame in asked:
             try:
-                work = self._handle(frame)
+                # Nearly every frame is one.
+                work = self._publish(frame) if type(frame) is frames.Publish else self._handle(frame)
             except ArtcafeError as error:
                 self.refuse(error, frame.id)
             except RecursionError:
@@ -192,8 +197,6 @@ class Session:
 
     def _handle(self, frame: Asked) -> Work | None:
         match frame:
-            case frames.Publish():
-                self._publish(frame)
             case frames.Subscribe():
                 self._bear()
                 return self._subscribe(frame)
@@ -204,7 +207,7 @@ class Session:
                 self._bear()
                 self._answer(frames.Pong(timestamp=self.now(), id=frame.id))
             case frames.Presence():
-                self._presence(frame)
+                return self._presence(frame)
         return None
 
     def _answer(self, frame: msgspec.Struct) -> None:
@@ -227,23 +230,32 @@ class Session:
 
     def now(self) -> str:
         """The server's time, RFC 3339."""
-        return rfc3339(self._clock.now())
+        return rfc3339(self._now())
 
-    def _publish(self, frame: frames.Publish) -> None:
-        self._throttle()
+    def _publish(self, frame: frames.Publish) -> Work | None:
+        wait = self._bucket.spend(self._monotonic())
+        if wait > 0.0:
+            raise self._too_fast(wait)
         route = self._routes.get(frame.subject) or self._route(frame.subject)
-        self._check_size(frame.data, route.max_bytes)
+        size = len(frame.data)
+        if size > route.max_bytes:
+            raise _too_large(route.max_bytes)
         reply_to = None
         if frame.reply_to is not None:
             reply_to = parse_subject(frame.reply_to, self.principal.tenant).subject
         message_id = self._new_message_id()
         envelope = frames.Envelope(
-            id=message_id, timestamp=self.now(), data=frame.data, headers=frame.headers, reply_to=reply_to
+            id=message_id,
+            timestamp=rfc3339(self._now()),
+            data=frame.data,
+            headers=frame.headers,
+            reply_to=reply_to,
         )
-        self.hub.link.publish(route.bus_subject, frames.encode(envelope))
-        self._count(self.principal.sender, route.subject, route.channels, len(frame.data))
+        roomy = self._publish_there(route.bus_subject, frames.encode(envelope))
+        self._count(self.principal.sender, route.subject, route.channels, size)
         if frame.id is not None:
             self._confirm(frames.Ack(id=frame.id, message_id=message_id))
+        return None if roomy else self._link.room()
 
     def _route(self, text: str) -> _Route:
         """Ask once per subject whether this agent may publish there, and remember it."""
@@ -297,28 +309,27 @@ class Session:
         else:
             self._answer(frames.Unsubscribed(subject=frame.subject, id=frame.id))
 
-    def _presence(self, frame: frames.Presence) -> None:
+    def _presence(self, frame: frames.Presence) -> Work | None:
         """What the agent says of itself, for everybody subscribed to presence.{agent}."""
-        self._throttle()
+        wait = self._bucket.spend(self._monotonic())
+        if wait > 0.0:
+            raise self._too_fast(wait)
         agent = self.principal.sender
         said = frames.encode({"agent_id": agent, "status": frame.status, "metadata": frame.metadata})
-        self._check_size(said, self.limits.max_payload_bytes)
+        if len(said) > self.limits.max_payload_bytes:
+            raise _too_large(self.limits.max_payload_bytes)
         envelope = frames.Envelope(id=self._new_message_id(), timestamp=self.now(), data=msgspec.Raw(said))
-        self.hub.link.publish(to_bus(self.principal.sender, f"presence.{agent}"), frames.encode(envelope))
+        subject = to_bus(agent, f"presence.{agent}")
+        roomy = self._link.publish(subject, frames.encode(envelope))
+        return None if roomy else self._link.room()
 
-    def _throttle(self) -> None:
-        wait = self._bucket.spend(self._clock.monotonic())
-        if wait > 0.0:
-            self._bear()
-            raise ArtcafeError(Code.rate_limited, retry_after=wait)
+    def _too_fast(self, wait: float) -> ArtcafeError:
+        self._bear()
+        return ArtcafeError(Code.rate_limited, retry_after=wait)
 
     def _bear(self) -> None:
-        if self._patience.spend(self._clock.monotonic()) > 0.0:
+        if self._patience.spend(self._monotonic()) > 0.0:
             self._client.end(Code.flooding)
-
-    def _check_size(self, data: Sized, most: int) -> None:
-        if len(data) > most:
-            raise ArtcafeError(Code.too_large, f"The data is larger than {most} bytes, the limit here.")
 
     def _refuse_unreadable(self, message: bytes, error: Exception) -> None:
         """A frame that cannot be read is answered with its id, where that can be read."""
@@ -332,3 +343,7 @@ class Session:
         else:
             reason = _ECHO.sub("Invalid value", f"{error}")
         self.refuse(ArtcafeError(Code.bad_frame, f"The frame cannot be read: {reason}"), frame_id)
+
+
+def _too_large(most: int) -> ArtcafeError:
+    return ArtcafeError(Code.too_large, f"The data is larger than {most} bytes, the limit here.")

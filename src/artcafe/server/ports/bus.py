@@ -18,27 +18,40 @@ class Subscription(Protocol):
 
 
 class Link(Protocol):
-    """One tenant's place on the bus. Subjects are bus subjects, as wire.subjects spells them.
+    """One tenant's place on the bus. Subjects are bus subjects, as wire.subjects spells them."""
 
-    `gaps` counts how often its subscriptions may have missed messages: the bus was away.
-    """
+    @property
+    def gaps(self) -> int:
+        """How often its subscriptions may have missed messages: the bus was away."""
 
-    gaps: int
+    def publish(self, subject: str, payload: bytes, /) -> bool:
+        """Send at most once; never blocks. Order is kept per link. False when the bus is slower than the
+        publishers: the message was taken, and before the next one they had better wait for `room`.
 
-    def publish(self, subject: str, payload: bytes) -> None:
-        """Send at most once; never blocks. Order is kept per link.
-
-        Raises unavailable when the bus is away and the bounded buffer is full: nothing was taken.
+        Raises unavailable when the bounded buffer is full: nothing was taken.
         """
 
-    async def subscribe(self, pattern: str, deliver: Deliver, queue: str | None = None) -> Subscription:
+    async def room(self) -> None:
+        """Return when there is room again, or the bus is away: then nobody knows how long that takes."""
+
+    async def subscribe(
+        self, pattern: str, deliver: Deliver, queue: str | None = None, own: Deliver | None = None
+    ) -> Subscription:
         """When this returns, whatever is published later anywhere is delivered while the link lives.
 
-        With `queue`, each message goes to one member of the group of that name and pattern.
+        What was published on this link may come to `own`, where given, instead of `deliver`: the very
+        payload, from within `publish`, in which it must not publish.
+
+        With `queue`, each message goes to one member of the group of that name and pattern. Order is
+        kept among subscriptions with a queue, and among those without; not between the two.
         """
 
     async def flush(self) -> None:
         """When this returns, the bus has everything published before. Raises unavailable."""
+
+    async def settle(self) -> None:
+        """When this returns, what the bus had sent to the subscriptions here before has been delivered.
+        Raises unavailable."""
 
 
 class Bus(Protocol):

@@ -1,0 +1,83 @@
+"""One tenant's place on the bus: ports.Link, as one or two links of NATS."""
+
+from collections.abc import Callable
+
+from artcafe.server.bus.link import NatsLink
+from artcafe.server.bus.subscription import NatsSubscription
+from artcafe.server.ports.bus import Deliver
+
+
+class TenantLink:
+    """What is published here is delivered to those who listen here by the link itself, without the server.
+
+    Which member of a queue group gets a message is the server's to choose, among all processes. So
+    members listen on a link of their own, to which the server sends like to any other; it is made
+    with the first of them, and stays. Between the two links there is no order.
+    """
+
+    def __init__(self, own: NatsLink, make_groups: Callable[[], NatsLink]) -> None:
+        """`own` runs, or will; `make_groups` makes a link that echoes, and runs it."""
+        self._own = own
+        self.publish: Callable[[str, bytes], bool] = own.publish
+        self._make_groups = make_groups
+        self._groups: NatsLink | None = None
+
+    @property
+    def gaps(self) -> int:
+        """How often subscriptions here may have missed messages."""
+        return self._own.gaps + (0 if self._groups is None else self._groups.gaps)
+
+    @property
+    def up(self) -> bool:
+        """Whether what is published leaves now."""
+        return self._own.up
+
+    @property
+    def stood(self) -> bool:
+        """Whether it was ever connected."""
+        return self._own.stood
+
+    @property
+    def over(self) -> bool:
+        """Whether it was closed, or never came to be."""
+        return self._own.over
+
+    async def ready(self) -> None:
+        """As NatsLink.ready."""
+        await self._own.ready()
+
+    async def room(self) -> None:
+        """As NatsLink.room."""
+        await self._own.room()
+
+    async def subscribe(
+        self, pattern: str, deliver: Deliver, queue: str | None = None, own: Deliver | None = None
+    ) -> NatsSubscription:
+        """As NatsLink.subscribe."""
+        if queue is not None:
+            if self._groups is None or self._groups.over:
+                self._own.check_open()
+                self._groups = self._make_groups()
+            await self._groups.ready()
+            return await self._groups.subscribe(pattern, deliver, queue)
+        return await self._own.subscribe(pattern, deliver, own=own)
+
+    async def flush(self) -> None:
+        """As NatsLink.flush."""
+        await self._own.flush()
+
+    async def settle(self) -> None:
+        """When this returns, what the server had sent here before has been delivered. Raises unavailable."""
+        await self._own.settle()
+        if self._groups is not None:
+            await self._groups.settle()
+
+    async def farewell(self, seconds: float) -> None:
+        """As NatsLink.farewell."""
+        await self._own.farewell(seconds)
+
+    def close(self) -> None:
+        """Take nothing more, whoever holds it."""
+        self._own.close()
+        if self._groups is not None:
+            self._groups.close()

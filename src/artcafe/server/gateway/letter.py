@@ -1,0 +1,36 @@
+"""A message between its publisher and its subscribers: its envelope, read where somebody looks into it."""
+
+from artcafe.wire.frames import Envelope, decode_envelope, encode
+
+NOT_OURS = (ValueError, RecursionError)
+"""What is raised where something is read that this platform never writes."""
+
+
+class Letter:
+    """One message. `payload` is its envelope as `encode` writes one: no field that somebody put into it
+    can stand for another one, so it is spliced into frames as it is."""
+
+    __slots__ = ("_envelope", "payload")
+
+    def __init__(self, payload: bytes, envelope: Envelope | None = None) -> None:
+        """`payload` comes from `encode`; `envelope` is the same where it has been read already."""
+        self.payload = payload
+        self._envelope = envelope
+
+    @property
+    def envelope(self) -> Envelope:
+        """What it says."""
+        if self._envelope is None:
+            self._envelope = decode_envelope(self.payload)
+        return self._envelope
+
+
+def arrived(payload: bytes) -> Letter:
+    """The letter that came by the bus, where anybody may have put it: read, and written anew.
+
+    Raises NOT_OURS for what this platform does not publish.
+    """
+    if not payload.isascii():
+        payload.decode()  # `data` is taken as it is, and text that is not UTF-8 ends a WebSocket.
+    envelope = decode_envelope(payload)
+    return Letter(encode(envelope), envelope)

@@ -1,0 +1,36 @@
+"""A subscription delivers in a turn of its own what its link has for it, unless somebody takes it at once."""
+
+from artcafe.server.bus.subscription import NatsSubscription
+from tests.kit.inboxes import Inbox
+from tests.kit.turns import turns
+
+
+class Keeper:
+    """A link that counts what it is to forget."""
+
+    def __init__(self) -> None:
+        self.forgotten: list[NatsSubscription] = []
+
+    def forget(self, subscription: NatsSubscription) -> None:
+        self.forgotten.append(subscription)
+
+
+async def test_what_is_its_links_own_comes_later_and_not_after_it_was_closed() -> None:
+    keeper, inbox = Keeper(), Inbox()
+    subscription = NatsSubscription(keeper, "m.>", None, inbox, None)
+    subscription.own("m.a.x", b"1")
+    assert inbox.got == []
+    await turns()
+    assert inbox.got == ["1"]
+    subscription.own("m.a.x", b"2")
+    await subscription.close()
+    await subscription.close()
+    await turns()
+    assert inbox.got == ["1"]
+    assert keeper.forgotten == [subscription]
+
+
+async def test_who_takes_it_at_once_gets_it_at_once() -> None:
+    later, at_once = Inbox(), Inbox()
+    NatsSubscription(Keeper(), "m.>", None, later, at_once).own("m.a.x", b"1")
+    assert (later.got, at_once.got) == ([], ["1"])
