@@ -25,9 +25,10 @@ from benchmarks import page, stacks
 from benchmarks.cases import FAN, ONE, PAIRS, SMALL, Case, Shape
 from benchmarks.measure import Machine, machine, pinned
 from benchmarks.peers.artcafe import ArtCafe
-from benchmarks.peers.peer import ROOT, TOOLS, Failed
+from benchmarks.peers.c_loop import CLoopWithBus
+from benchmarks.peers.peer import ROOT, TOOLS, Failed, Peer
 from benchmarks.results import BUS
-from benchmarks.session import Invalid, Load, Running, Say, started
+from benchmarks.session import Invalid, Load, Running, Say, sample, started
 
 SECONDS = 2.0
 _WARM_UP_SECONDS = 0.3
@@ -70,10 +71,14 @@ class Profile:
 
 @dataclass(slots=True)
 class Profiles:
-    """All of them, and where they were taken."""
+    """All of them, and where they were taken.
+
+    `floor` is what the C loop with the bus takes for a message, in µs by title; empty where there is none.
+    """
 
     machine: Machine
     profiles: list[Profile] = field(default_factory=list)
+    floor: dict[str, float] = field(default_factory=dict)
 
 
 def missing() -> str | None:
@@ -226,6 +231,9 @@ def text(found: Profiles) -> str:
         [f"{BUS}: {kind}", *(_number(each.bus.get(kind, 0.0)) for each in profiles)]
         for kind in (stacks.KERNEL, "its own code")
     ]
+    if found.floor:
+        floor = (found.floor.get(each.title, 0.0) for each in profiles)
+        rows.append([f"the floor: {CLoopWithBus.title}", *(_number(each) for each in floor)])
     parts = [
         "µs of processor time each time, by kind of code:\n",
         page.table(head, rows),
@@ -291,8 +299,11 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory(prefix="artcafe-profile-") as place:
         try:
-            with started([ArtCafe()], Path(place), here.server_core) as (running,):
+            peers: list[Peer] = [ArtCafe(), *([CLoopWithBus()] if CLoopWithBus().missing() is None else [])]
+            with started(peers, Path(place), here.server_core) as (running, *loops):
                 found = profiles(running, here, folder, given.seconds, say)
+                for loop in loops:
+                    found.floor = floor(loop, here.generator_core, given.seconds)
         except (Invalid, Failed, OSError) as error:
             sys.exit(f"No profile: {error}")
     sys.stdout.write(text(found))
@@ -311,6 +322,22 @@ def profiles(running: Running, here: Machine, folder: Path, seconds: float, say:
             work = make()
             found.profiles.append(profiler.take(work, seconds))
             say(work.title)
+    return found
+
+
+def floor(loop: Running, core: int | None, seconds: float) -> dict[str, float]:
+    """What a program that does the least takes for each case. Raises Invalid."""
+    found = {}
+    load = Load(loop.peer.name, loop.place, core)
+    try:
+        for case in CASES:
+            _shape(load, case.shape)
+            load.ask("closed", seconds=_WARM_UP_SECONDS, size=case.size, batch=case.batch)
+            before = loop.meter.cpu()
+            told = load.ask("closed", seconds=seconds, size=case.size, batch=case.batch)
+            found[case.title] = sample(before, loop.meter.cpu(), told["delivered"], told).cpu
+    finally:
+        load.end()
     return found
 
 
