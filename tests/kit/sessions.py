@@ -116,8 +116,8 @@ async def a_table(
         limits=frames.Limits(max_payload_bytes=LARGEST, messages_per_second=RATE, subscriptions=3),
         clock=clock,
         new_message_id=counting("m"),
-        count=lambda sender, subject, channels, size: counted.append(
-            (sender, subject, tuple(channels), size)
+        counter=lambda sender, subject, channels: (
+            lambda size: counted.append((sender, subject, tuple(channels), size))
         ),
         start=start,
     )

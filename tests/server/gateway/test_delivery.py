@@ -29,14 +29,14 @@ def letter(envelope: Envelope) -> Letter:
 
 def framed(message: Delivery, form: str, dialect: Dialect) -> bytes:
     """Its only frame."""
-    [(_, frame)] = message.frames(form, dialect)
-    assert message.joined(form, dialect) == (frame, 1)
+    [(_, frame)], joined = message.shape(form, dialect)
+    assert joined == frame
     return frame
 
 
 def names(message: Delivery, dialect: Dialect) -> list[str]:
     """The messages that are told in a dialect."""
-    return [letter.envelope.id for letter, _ in message.frames("", dialect)]
+    return [letter.envelope.id for letter, _ in message.shape("", dialect)[0]]
 
 
 def legacy_data(data: bytes) -> bytes:
@@ -86,21 +86,19 @@ def test_sender_and_subject_come_from_the_bus_subject(bus_subject: str, sender: 
 def test_each_shape_is_built_once_and_its_bytes_are_shared() -> None:
     message = delivery(b'{"n":1}')
     forms, dialects = ("", "tenant.acme.", "channels.acme."), (Plain(), Legacy())
-    shapes = {(form, dialect.name): message.joined(form, dialect) for form in forms for dialect in dialects}
-    assert len({joined for joined, _ in shapes.values()}) == 6
+    shapes = {(form, dialect.name): message.shape(form, dialect) for form in forms for dialect in dialects}
+    assert len({joined for _, joined in shapes.values()}) == 6
     for form in forms:
-        assert message.joined(form, Plain()) is shapes[form, "plain"]
-        assert message.joined(form, Legacy()) is shapes[form, "legacy"]
-        assert message.frames(form, Plain())[0][1] is shapes[form, "plain"][0]
+        assert message.shape(form, Plain()) is shapes[form, "plain"]
+        assert message.shape(form, Legacy()) is shapes[form, "legacy"]
 
 
 def test_messages_that_came_together_are_one_piece_in_their_order() -> None:
     letters = [letter(Envelope(id=f"m{n}", timestamp=AT, data=Raw(b"%d" % n))) for n in range(40)]
     message = Delivery(ACME, "m.planner.x", letters)
     assert names(message, Plain()) == [f"m{n}" for n in range(40)]
-    joined, count = message.joined("", Plain())
-    assert count == 40
-    assert joined == b"".join(frame for _, frame in message.frames("", Plain()))
+    frames, joined = message.shape("", Plain())
+    assert joined == b"".join(frame for _, frame in frames)
     assert [json.loads(text)["data"] for text in texts(joined)] == list(range(40))
 
 

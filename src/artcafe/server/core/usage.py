@@ -1,7 +1,7 @@
 """One counter: the number that limits is the number that is billed and graphed."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 
 from artcafe.server.domain.ids import AgentId, ChannelId, TenantId
@@ -34,13 +34,30 @@ MAX_DAYS = 400
 
 
 class _Tally:
-    """Messages of one sender on one subject."""
+    """Messages of one sender on one subject, all of one day, that the meter has not added up yet."""
 
-    __slots__ = ("bytes", "last", "messages")
+    __slots__ = ("_meter", "_now", "bytes", "channels", "last", "messages", "sender", "subject", "tenant")
 
-    def __init__(self) -> None:
+    def __init__(
+        self, meter: "Meter", tenant: TenantId, sender: str, subject: str, channels: Sequence[ChannelId]
+    ) -> None:
+        self.tenant = tenant
+        self.sender = sender
+        self.subject = subject
+        self.channels = channels
         self.messages = self.bytes = 0
         self.last = 0.0
+        self._meter = meter
+        self._now = meter.clock.now
+
+    def count(self, size: int) -> None:
+        """Count one message of `size` payload bytes."""
+        now = self._now()
+        if not self.messages or now >= self._meter.day_ends:
+            self._meter.begin(self, now)
+        self.messages += 1
+        self.bytes += size
+        self.last = now
 
 
 class Meter:
@@ -53,13 +70,13 @@ class Meter:
     def __init__(self, records: UsageRecords, sightings: SightingRecords, clock: Clock) -> None:
         self._records = records
         self._sightings = sightings
-        self._clock = clock
+        self.clock = clock
         self._pending: Counter[tuple[TenantId, str, str]] = Counter()
         self._flushing: Counter[tuple[TenantId, str, str]] = Counter()
         self._subjects = 0
-        # Messages that are not in `_pending` yet, all of one day: most are like the one before.
-        self._tallies: dict[tuple[TenantId, str, str, tuple[ChannelId, ...]], _Tally] = {}
-        self._day_begins = self._day_ends = 0.0
+        # Messages that are not in `_pending` yet, all of the day that ends then.
+        self._tallies: list[_Tally] = []
+        self.day_ends = 0.0
         # When channels had their last message, as far as that is not written yet: Unix seconds.
         self._spoken: defaultdict[TenantId, dict[ChannelId, float]] = defaultdict(dict)
 
@@ -67,26 +84,27 @@ class Meter:
         self, tenant: TenantId, sender: str, subject: str, channels: Sequence[ChannelId], size: int
     ) -> None:
         """Count one published message of `size` payload bytes, in the channels its subject belongs to."""
-        now = self._clock.now()
-        if not self._day_begins <= now < self._day_ends:
+        self.counter(tenant, sender, subject, channels)(size)
+
+    def counter(
+        self, tenant: TenantId, sender: str, subject: str, channels: Sequence[ChannelId]
+    ) -> Callable[[int], None]:
+        """`message` for many messages that are alike: called with the size of each."""
+        return _Tally(self, tenant, sender, subject, channels).count
+
+    def begin(self, tally: _Tally, now: float) -> None:
+        """Add up a tally later that counts from now on; at the latest when the day is over."""
+        if now >= self.day_ends or now < self.day_ends - DAY_SECONDS or len(self._tallies) >= MAX_SUBJECTS:
             self._add_up()
-            self._day_begins = now // DAY_SECONDS * DAY_SECONDS
-            self._day_ends = self._day_begins + DAY_SECONDS
-        key = (tenant, sender, subject, tuple(channels))
-        tally = self._tallies.get(key)
-        if tally is None:
-            if len(self._tallies) >= MAX_SUBJECTS:
-                self._add_up()
-            tally = self._tallies[key] = _Tally()
-        tally.messages += 1
-        tally.bytes += size
-        tally.last = now
+            self.day_ends = (now // DAY_SECONDS + 1) * DAY_SECONDS
+        self._tallies.append(tally)
 
     def _add_up(self) -> None:
         """Put the tallies into `_pending`; whoever reads that does this first."""
-        tallies, self._tallies = self._tallies, {}
-        pending, day = self._pending, utc_day(self._day_begins)
-        for (tenant, sender, subject, channels), tally in tallies.items():
+        tallies, self._tallies = self._tallies, []
+        pending, day = self._pending, utc_day(self.day_ends - DAY_SECONDS)
+        for tally in tallies:
+            tenant, sender, subject, channels = tally.tenant, tally.sender, tally.subject, tally.channels
             pending[tenant, day, MESSAGES] += tally.messages
             pending[tenant, day, BYTES] += tally.bytes
             key = (tenant, day, SUBJECT + subject)
@@ -100,6 +118,7 @@ class Meter:
                 pending[tenant, EVER, CHANNEL + channel] += tally.messages
                 spoken = self._spoken[tenant]
                 spoken[channel] = max(spoken.get(channel, 0.0), tally.last)
+            tally.messages = tally.bytes = 0
 
     def received(self, tenant: TenantId, agent: AgentId, amount: int) -> None:
         """Count messages that were delivered to an agent."""
@@ -107,7 +126,7 @@ class Meter:
 
     def count(self, tenant: TenantId, metric: str, amount: int = 1) -> None:
         """Count anything else."""
-        self._pending[tenant, utc_day(self._clock.now()), metric] += amount
+        self._pending[tenant, utc_day(self.clock.now()), metric] += amount
 
     def forget(self, tenant: TenantId) -> None:
         """Drop what is not written yet of a tenant that was deleted."""

@@ -189,7 +189,7 @@ class Gateway:
             ),
             clock=self._clock,
             new_message_id=self._new_message_id,
-            count=partial(self._meter.message, tenant),
+            counter=partial(self._meter.counter, tenant),
             start=self.start,
         )
 

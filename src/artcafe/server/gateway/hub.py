@@ -104,18 +104,15 @@ class Member:
         if choice is None:
             return
         form, more = choice
+        frames, joined = delivery.shape(form, self._dialect)
         if more or self._recent:
             frames = [
-                framed
-                for letter, framed in delivery.frames(form, self._dialect)
-                if self._is_first(letter.envelope.id, more=more)
+                (letter, framed) for letter, framed in frames if self._is_first(letter.envelope.id, more=more)
             ]
-            joined, count = b"".join(frames), len(frames)
-        else:
-            joined, count = delivery.joined(form, self._dialect)
-        if count:
+            joined = b"".join([framed for _, framed in frames])
+        if frames:
             self._deliver(joined)
-            self._delivered += count
+            self._delivered += len(frames)
 
     def _choose(self, topic: Topic, subject: str) -> tuple[str, bool] | None:
         """The form of the oldest matching subscription; with queue groups alone, of the topic's own."""

@@ -70,8 +70,7 @@ class _Route:
     """A subject that this session may publish to: where it goes on the bus, and what it takes."""
 
     bus_subject: str
-    subject: str
-    channels: tuple[ChannelId, ...]
+    count: Callable[[int], None]
     max_bytes: int
 
 
@@ -90,7 +89,7 @@ class Session:
         limits: frames.Limits,
         clock: Clock,
         new_message_id: Callable[[], str],
-        count: Callable[[str, str, Sequence[ChannelId], int], None],
+        counter: Callable[[str, str, Sequence[ChannelId]], Callable[[int], None]],
         start: Callable[[Work], None],
     ) -> None:
         self.principal = principal
@@ -106,7 +105,7 @@ class Session:
         self._now = clock.now
         self._monotonic = clock.monotonic
         self._new_message_id = new_message_id
-        self._count = count
+        self._counter = counter
         self._start = start
         rate = float(limits.messages_per_second)
         self._bucket = TokenBucket(rate, 2 * rate, clock.monotonic())
@@ -171,22 +170,26 @@ class Session:
         except _UNREADABLE as error:
             self._refuse_unreadable(message, error)
             return None
-        return self._in_order(iter(asked))
+        return self._one(asked[0]) if len(asked) == 1 else self._in_order(iter(asked))
 
     def _in_order(self, asked: Iterator[Asked]) -> Work | None:
         """Handle frames up to the first that has to wait; the rest is handed back with its work."""
         for frame in asked:
-            try:
-                # Nearly every frame is one.
-                work = self._publish(frame) if type(frame) is frames.Publish else self._handle(frame)
-            except ArtcafeError as error:
-                self.refuse(error, frame.id)
-            except RecursionError:
-                # At the very limit of nesting a frame can be read, and no part of it written again.
-                self.refuse(ArtcafeError(Code.bad_frame, "The frame is nested too deeply."), frame.id)
-            else:
-                if work is not None:
-                    return self._after(work, asked)
+            work = self._one(frame)
+            if work is not None:
+                return self._after(work, asked)
+        return None
+
+    def _one(self, frame: Asked) -> Work | None:
+        """Handle a frame, or refuse it; work that has to wait is handed back."""
+        try:
+            # Nearly every frame is one.
+            return self._publish(frame) if type(frame) is frames.Publish else self._handle(frame)
+        except ArtcafeError as error:
+            self.refuse(error, frame.id)
+        except RecursionError:
+            # At the very limit of nesting a frame can be read, and no part of it written again.
+            self.refuse(ArtcafeError(Code.bad_frame, "The frame is nested too deeply."), frame.id)
         return None
 
     async def _after(self, work: Work, asked: Iterator[Asked]) -> None:
@@ -252,7 +255,7 @@ class Session:
             reply_to=reply_to,
         )
         roomy = self._publish_there(route.bus_subject, frames.encode(envelope))
-        self._count(self.principal.sender, route.subject, route.channels, size)
+        route.count(size)
         if frame.id is not None:
             self._confirm(frames.Ack(id=frame.id, message_id=message_id))
         return None if roomy else self._link.room()
@@ -266,8 +269,7 @@ class Session:
         most = self.limits.max_payload_bytes
         route = self._routes[text] = _Route(
             to_bus(self.principal.sender, address.subject),
-            address.subject,
-            lane.channels,
+            self._counter(self.principal.sender, address.subject, lane.channels),
             most if lane.max_bytes is None else min(most, lane.max_bytes),
         )
         return route
