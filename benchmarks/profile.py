@@ -25,8 +25,8 @@ from benchmarks import page, stacks
 from benchmarks.cases import FAN, ONE, PAIRS, SMALL, Case, Shape
 from benchmarks.measure import Machine, machine, pinned
 from benchmarks.peers.artcafe import ArtCafe
-from benchmarks.peers.c_loop import CLoopWithBus
-from benchmarks.peers.peer import ROOT, TOOLS, Failed, Peer
+from benchmarks.peers.c_loop import CLoop, CLoopWithBus
+from benchmarks.peers.peer import ROOT, TOOLS, Failed
 from benchmarks.results import BUS
 from benchmarks.session import Invalid, Load, Running, Say, sample, started
 
@@ -73,12 +73,12 @@ class Profile:
 class Profiles:
     """All of them, and where they were taken.
 
-    `floor` is what the C loop with the bus takes for a message, in µs by title; empty where there is none.
+    `floors` are what the C loops take for a message, in µs, by their title and that of the case.
     """
 
     machine: Machine
     profiles: list[Profile] = field(default_factory=list)
-    floor: dict[str, float] = field(default_factory=dict)
+    floors: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 def missing() -> str | None:
@@ -231,9 +231,8 @@ def text(found: Profiles) -> str:
         [f"{BUS}: {kind}", *(_number(each.bus.get(kind, 0.0)) for each in profiles)]
         for kind in (stacks.KERNEL, "its own code")
     ]
-    if found.floor:
-        floor = (found.floor.get(each.title, 0.0) for each in profiles)
-        rows.append([f"the floor: {CLoopWithBus.title}", *(_number(each) for each in floor)])
+    for title, floor in found.floors.items():
+        rows.append([f"the floor: {title}", *(_number(floor.get(each.title, 0.0)) for each in profiles)])
     parts = [
         "µs of processor time each time, by kind of code:\n",
         page.table(head, rows),
@@ -299,11 +298,11 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory(prefix="artcafe-profile-") as place:
         try:
-            peers: list[Peer] = [ArtCafe(), *([CLoopWithBus()] if CLoopWithBus().missing() is None else [])]
-            with started(peers, Path(place), here.server_core) as (running, *loops):
+            floors = [peer for peer in (CLoop(), CLoopWithBus()) if peer.missing() is None]
+            with started([ArtCafe(), *floors], Path(place), here.server_core) as (running, *loops):
                 found = profiles(running, here, folder, given.seconds, say)
                 for loop in loops:
-                    found.floor = floor(loop, here.generator_core, given.seconds)
+                    found.floors[loop.peer.title] = floor_of(loop, here.generator_core, given.seconds)
         except (Invalid, Failed, OSError) as error:
             sys.exit(f"No profile: {error}")
     sys.stdout.write(text(found))
@@ -325,7 +324,7 @@ def profiles(running: Running, here: Machine, folder: Path, seconds: float, say:
     return found
 
 
-def floor(loop: Running, core: int | None, seconds: float) -> dict[str, float]:
+def floor_of(loop: Running, core: int | None, seconds: float) -> dict[str, float]:
     """What a program that does the least takes for each case. Raises Invalid."""
     found = {}
     load = Load(loop.peer.name, loop.place, core)

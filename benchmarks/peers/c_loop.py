@@ -47,7 +47,7 @@ class CLoop:
 
 
 class CLoopWithBus(CLoop):
-    """The same, each message on its way through a nats-server over TCP: what our own path cannot be under."""
+    """The same, each message to a nats-server over TCP and back."""
 
     name = "c-loop-bus"
     title = "C loop with the bus"

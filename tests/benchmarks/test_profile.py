@@ -28,7 +28,9 @@ def found() -> Profiles:
         kinds={stacks.KERNEL: 300.0, stacks.CRYPTO: 200.0},
         samples={"perf": 900, "py-spy": 400},
     )
-    return Profiles(Machine(2, "A processor", "6.1", 0, 1), [message, login], {message.title: 27.2})
+    return Profiles(
+        Machine(2, "A processor", "6.1", 0, 1), [message, login], {"C loop": {message.title: 27.2}}
+    )
 
 
 def test_every_kind_and_room_has_its_microseconds(found: Profiles) -> None:
@@ -39,7 +41,7 @@ def test_every_kind_and_room_has_its_microseconds(found: Profiles) -> None:
         "| artcafe: kernel | 14.0 | 300 |",
         "| artcafe: cryptography | - | 200 |",
         "| nats-server: its own code | 6.50 | - |",
-        "| the floor: C loop with the bus | 27.2 | - |",
+        "| the floor: C loop | 27.2 | - |",
         "| gateway/session.py | 34.8 | - |",
         "| write | 2.00 | - |",
         "| nats-server, all | 7.85 | - |",
@@ -56,13 +58,13 @@ def test_what_is_next_to_nothing_stands_with_the_others(found: Profiles) -> None
 
 
 def test_there_may_be_no_floor(found: Profiles) -> None:
-    found.floor.clear()
+    found.floors.clear()
     assert "the floor" not in profile.text(found)
 
 
 def test_the_floor_is_what_a_peer_takes_for_each_case(tmp_path: Path) -> None:
     with started([NatsServer()], tmp_path, None) as (running,):
-        found = profile.floor(running, None, 0.02)
+        found = profile.floor_of(running, None, 0.02)
     assert set(found) == {case.title for case in CASES}
     assert all(spent > 0 for spent in found.values())
 
