@@ -74,7 +74,7 @@ AXES = (
         "tenants with somebody connected",
         f"{_MANY:,} pairs shared out among them, 256 B",
         tuple(Step(count, f"{count:,}", _MANY, 1, tenants=count) for count in (1, 10, 100, _MANY)),
-        (PACED,),
+        (PACED, BURSTS),
     ),
     Axis(
         "patterns of each connection",

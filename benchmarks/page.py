@@ -4,7 +4,12 @@ from pathlib import Path
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
-    """A table in Markdown, all columns but the first to the right."""
+    """A table in Markdown, all columns but the first to the right.
+
+    Raises ValueError for a row that has more cells than the head, or fewer.
+    """
+    if any(len(row) != len(head) for row in rows):
+        raise ValueError(f"a row does not fit under {head}")
     marks = ["---", *(["--:"] * (len(head) - 1))]
     return "".join(f"| {' | '.join(row)} |\n" for row in [head, marks, *rows])
 

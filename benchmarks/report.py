@@ -44,9 +44,8 @@ def as_json(results: Results) -> bytes:
 
 
 def _goals(results: Results) -> str:
-    return page.table(
-        ["goal", "wanted", "measured", "met"], [_goal(verdict) for verdict in verdicts(results)]
-    )
+    head = ["goal", "wanted", "measured", "met", "ours without its bus"]
+    return page.table(head, [_goal(verdict) for verdict in verdicts(results)])
 
 
 def _goal(verdict: Verdict) -> list[str]:

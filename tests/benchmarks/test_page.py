@@ -19,3 +19,8 @@ def test_publishing_changes_the_figures_and_nothing_else() -> None:
 
 def test_a_table_has_its_numbers_to_the_right() -> None:
     assert table(["", "µs"], [["read", "1"]]) == "|  | µs |\n| --- | --: |\n| read | 1 |\n"
+
+
+def test_a_row_that_does_not_fit_under_the_head_is_refused() -> None:
+    with pytest.raises(ValueError, match="does not fit"):
+        table(["", "µs"], [["read", "1", "2"]])
