@@ -8,7 +8,7 @@ from benchmarks.plot import OURS_COLOUR, THEIRS_COLOUR, drawing, line, text
 
 _WIDTH, _HEAD = 760, 58
 _PANEL_WIDTH, _PANEL_HEIGHT = 350, 210
-_LEFT, _RIGHT, _TOP, _BOTTOM = 30, 50, 40, 30
+_LEFT, _RIGHT, _TOP, _BOTTOM = 30, 100, 40, 30
 _COLUMNS = 2
 _COLOURS = (OURS_COLOUR, THEIRS_COLOUR)
 
@@ -50,8 +50,8 @@ def _panel(panel: Panel, x: float, y: float) -> list[str]:
         shapes.append(text(across(step), base + 16, label, anchor="middle"))
     for number, (name, curve) in enumerate(panel.curves.items()):
         colour = _COLOURS[number % len(_COLOURS)]
-        end = x + _PANEL_WIDTH - 20 - 80 * (len(panel.curves) - 1 - number)
-        shapes.append(text(end, y + 14, name, anchor="end", colour=colour))
+        end = across(len(curve) - 1)
+        shapes.append(text(end + 22, up(curve[-1]) + 4, name, colour=colour))
         points = " ".join(f"{across(step):.1f},{up(value):.1f}" for step, value in enumerate(curve))
         shapes.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>')
         for step, value in enumerate(curve):

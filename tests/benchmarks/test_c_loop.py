@@ -4,6 +4,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from websockets.sync.client import connect
 
 from benchmarks.generator import Generator
 from benchmarks.peers.c_loop import CLoop, CLoopWithBus
@@ -25,3 +26,15 @@ def test_a_c_loop_carries_every_message(peer: CLoop, tmp_path: Path, monkeypatch
         server.stop()
     monkeypatch.setenv("PATH", "")
     assert peer.missing() == "there is no C compiler"
+
+
+def test_its_handshake_is_one_that_a_real_client_takes(tmp_path: Path) -> None:
+    peer = CLoop()
+    if peer.missing() is None:
+        server, place = peer.start(tmp_path, None)
+        with connect(f"ws://{place['host']}:{place['port']}/ws", compression=None, proxy=None) as client:
+            client.send('{"type":"subscribe","subject":"a.b"}')
+            assert client.recv(5) == '{"type":"subscribed","subject":"a.b"}'
+            client.send('{"type":"publish","subject":"a.b","data":{"x":1}}')
+            assert client.recv(5) == '{"type":"message","subject":"a.b","data":{"x":1}}'
+        server.stop()
