@@ -174,14 +174,13 @@ def _windows(running: Running, load: Load, step: Step, batch: int, seconds: floa
 
 def text(found: Growth) -> str:
     """A table an axis, in Markdown."""
-    loads = {axis.title: axis for axis in AXES}
+    loads = {axis.title: axis.load for axis in AXES}
     parts = []
     for title, points in found.axes.items():
-        axis = loads[title]
-        kinds = ["paced", f"bursts of {BURSTS}"][: len(axis.batches)]
+        kinds = [_kind(batch) for batch in points[0].samples]
         head = [title, *(f"{who} µs, {kind}" for kind in kinds for who in ("artcafe", BUS))]
-        rows = [_row(axis, point) for point in points]
-        parts += [f"By {title} ({axis.load}):\n", page.table([*head, "artcafe MiB", f"{BUS} MiB"], rows)]
+        rows = [_row(point) for point in points]
+        parts += [f"By {title} ({loads[title]}):\n", page.table([*head, "artcafe MiB", f"{BUS} MiB"], rows)]
     here = found.machine
     parts.append(
         f"{here.model}, {here.cores} cores, Linux {here.kernel}; medians of {ROUNDS} runs; µs of processor "
@@ -190,8 +189,12 @@ def text(found: Growth) -> str:
     return "\n".join(parts)
 
 
-def _row(axis: Axis, point: Point) -> list[str]:
-    spent = [each.median for batch in axis.batches for each in (point.own(batch), point.bus(batch))]
+def _kind(batch: int) -> str:
+    return "paced" if batch == PACED else f"bursts of {batch}"
+
+
+def _row(point: Point) -> list[str]:
+    spent = [each.median for batch in point.samples for each in (point.own(batch), point.bus(batch))]
     sizes = [f"{size / (1 << 20):.1f}" for size in (point.server_bytes, point.bus_bytes)]
     return [point.step.label, *(f"{each:.2f}" for each in spent), *sizes]
 
@@ -202,12 +205,7 @@ def svg(found: Growth) -> str:
         curves.Panel(
             title,
             [point.step.label for point in points],
-            {
-                "paced" if batch == PACED else f"bursts of {batch}": [
-                    point.whole(batch).median for point in points
-                ]
-                for batch in points[0].samples
-            },
+            {_kind(batch): [point.whole(batch).median for point in points] for batch in points[0].samples},
         )
         for title, points in found.axes.items()
     ]
