@@ -22,7 +22,7 @@ CALLS = {
     "msgspec.field": "declares a field",
     "Field": "declares a field",
     "SettingsConfigDict": "declares how settings are read, reads nothing",
-    "_named": "names a setting in the environment, reads nothing",
+    "named": "names a setting in the environment, reads nothing",
     "ConfigDict": "declares how a model is read and described",
     "Header": "declares a header of a request",
     "BeforeValidator": "declares a rule of a field",

@@ -21,8 +21,11 @@ ELSEWHERE = {
     "server/api/deps.py": ("server/api/test_agents.py", "who is asking is asked of every route"),
     "server/bus/grammar.py": ("contract/test_bus.py", "both buses have to hold it, and NATS agrees"),
     "server/bus/memory.py": ("contract/test_bus.py", "one suite for the real bus and the one in memory"),
+    "server/bounds.py": ("server/test_settings.py", "they are a part of the settings"),
     "server/gateway/handover.py": ("server/gateway/test_mount_endings.py", "the mount's first half"),
     "server/gateway/transport.py": ("server/gateway/test_mount_endings.py", "the mount's own transport"),
+    "server/serving.py": ("e2e/test_start_and_stop.py", "it is a process, seen from outside"),
+    "server/worker.py": ("e2e/test_workers.py", "it is a process, seen from outside"),
 }
 
 # Test files about a whole package, called after what they show.

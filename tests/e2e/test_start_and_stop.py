@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.kit.platform import artcafe, environment, running_platform
+from tests.kit.processes import alive
 
 
 def start(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
@@ -26,15 +27,6 @@ def one_line(failed: subprocess.CompletedProcess[str]) -> str:
     lines = failed.stderr.strip().splitlines()
     assert len(lines) == 1, failed.stderr
     return lines[0]
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs; one that ended and waits for its parent does not."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
 
 
 def nats_pid(data_dir: Path) -> int:

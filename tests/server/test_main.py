@@ -1,15 +1,12 @@
 """The processes' small print; starting and stopping is in tests/e2e/test_start_and_stop.py."""
 
-import json
-import logging
 import stat
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from artcafe.server.main import StartFailed, load_seed, log_to_stderr, nats_config
+from artcafe.server.main import StartFailed, load_seed, nats_config
 from artcafe.server.settings import load
 
 
@@ -64,26 +61,3 @@ def test_the_configuration_of_nats_is_the_same_every_time_and_holds_no_secret(tm
     assert keys(one) == keys(two)
     assert "sync_interval: always" in one
     assert load_seed(settings).hex() not in one
-
-
-@pytest.fixture
-def logging_as_before() -> Iterator[None]:
-    """Put the root logger back."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers, root.level = handlers, level
-
-
-@pytest.mark.usefixtures("logging_as_before")
-def test_log_lines_for_programs_are_json(capsys: pytest.CaptureFixture[str]) -> None:
-    log_to_stderr(load(log_format="json"))
-    logger = logging.getLogger("artcafe.test")
-    logger.info("two\nlines %d", 7)
-    try:
-        raise ValueError("why")
-    except ValueError:
-        logger.exception("fault")
-    said, fault = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-    assert (said["level"], said["message"], said["logger"]) == ("info", "two\nlines 7", "artcafe.test")
-    assert "ValueError: why" in fault["exception"]

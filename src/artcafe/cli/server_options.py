@@ -15,6 +15,11 @@ _OPTIONS = (
     click.option("--host", metavar="ADDRESS", help="Address to listen on. [ARTCAFE_HOST; 127.0.0.1]"),
     click.option("--port", type=click.IntRange(0, 65535), help="Port; 0 takes any. [ARTCAFE_PORT; 8000]"),
     click.option(
+        "--workers",
+        type=click.IntRange(1, 64),
+        help="Processes that serve the port together. [ARTCAFE_WORKERS; 1]",
+    ),
+    click.option(
         "--data-dir",
         type=click.Path(path_type=Path, file_okay=False),
         help="Where everything is kept. [ARTCAFE_DATA_DIR; ~/.artcafe]",

@@ -92,9 +92,10 @@ class Platform:
 
 @asynccontextmanager
 async def platform(
-    settings: Settings, *, place: Place, nats_url: str, seed: bytes, embedded: bool
+    settings: Settings, *, place: Place, nats_url: str, seed: bytes, embedded: bool, name: str
 ) -> AsyncIterator[Platform]:
-    """Open everything the platform stands on, in order; close it in reverse.
+    """Open everything the platform stands on, in order; close it in reverse. `name` tells this process from
+    all others of the installation that run; one that takes the place of another may have its name.
 
     Raises BusRefusedError, StoreUnusable, ValueError, ArtcafeError(unavailable): sentences for people.
     """
@@ -123,7 +124,7 @@ async def platform(
         rooms, sightings = ChannelTable(table), SightingTable(table)
         near = NearCache(records, keyholders, rooms, clock)
         meter = Meter(UsageTable(table), sightings, clock)
-        presence = Presence(sightings, control, clock, "embedded" if embedded else new_id())
+        presence = Presence(sightings, control, clock, name)
         stack.push_async_callback(_finish, meter)
         issuer = _local_issuer(settings, clock, embedded=embedded)
         http = await stack.enter_async_context(httpx.AsyncClient(timeout=5.0))
@@ -209,7 +210,7 @@ async def platform(
             clock=clock,
             server_name=name_of_server,
             client_address=partial(client_address, proxies=proxies),
-            checks={"bus": links.ping, "store": _store_check(store)},
+            checks={"server": gateway.ready, "bus": links.ping, "store": _store_check(store)},
             version=VERSION,
         )
         chores = await stack.enter_async_context(asyncio.TaskGroup())

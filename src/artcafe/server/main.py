@@ -2,32 +2,33 @@
 
 import asyncio
 import contextlib
-import gc
 import json
 import logging
 import os
+import random
 import secrets
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import uvicorn
 import uvloop
 
-from artcafe.server.app import VERSION, Platform, platform
+from artcafe.server.app import VERSION, platform
 from artcafe.server.bus.authority import BusRefusedError
 from artcafe.server.bus.operator import Operator
 from artcafe.server.embedded.nats_server import NatsServer, NatsServerError
+from artcafe.server.logs import log_to_stderr
 from artcafe.server.notify import Supervisor
-from artcafe.server.process import Place, SystemClock
+from artcafe.server.process import Place, SystemClock, new_id
+from artcafe.server.serving import Server, on_signals
 from artcafe.server.settings import Settings
 from artcafe.server.store.item import StoreError
+from artcafe.server.workers import Order, Workers, WorkersFailed
 from artcafe.wire.errors import ArtcafeError
-from artcafe.wire.times import rfc3339
 
 LOG = logging.getLogger("artcafe")
 
@@ -39,7 +40,16 @@ class StartFailed(Exception):
     """The platform did not start, and why, in one line for people."""
 
 
-EXPECTED = (StartFailed, BusRefusedError, NatsServerError, StoreError, ArtcafeError, ValueError, OSError)
+EXPECTED = (
+    StartFailed,
+    WorkersFailed,
+    BusRefusedError,
+    NatsServerError,
+    StoreError,
+    ArtcafeError,
+    ValueError,
+    OSError,
+)
 """What may keep a platform from running without a fault of ours: its message is all there is to say."""
 
 
@@ -121,10 +131,14 @@ async def _run(settings: Settings, *, embedded: bool, ready: Callable[[Running],
     async with AsyncExitStack() as stack:
         main = asyncio.current_task()
         assert main is not None
-        _on_signals(lambda _: main.cancel())
+        on_signals(lambda _: main.cancel())
         _make_data_dir(settings.data_dir)
-        listener = stack.enter_context(contextlib.closing(_listen(settings)))
-        place = Place(settings.host, listener.getsockname()[1])
+        listeners = [stack.enter_context(contextlib.closing(_listen(settings, settings.port)))]
+        place = Place(settings.host, listeners[0].getsockname()[1])
+        listeners += [
+            stack.enter_context(contextlib.closing(_listen(settings, place.port)))
+            for _ in range(1, settings.workers)
+        ]
         seed = load_seed(settings)
         nats = None
         if embedded:
@@ -136,9 +150,6 @@ async def _run(settings: Settings, *, embedded: bool, ready: Callable[[Running],
             nats_url = settings.nats_url
         else:
             raise StartFailed("`artcafe serve` needs a NATS: set NATS_URL, or run `artcafe up`.")
-        opened = await stack.enter_async_context(
-            platform(settings, place=place, nats_url=nats_url, seed=seed, embedded=embedded)
-        )
         running = Running(place.url, settings.data_dir, nats_url, embedded and settings.issuer is None)
         supervisor = Supervisor.of_this_process()
 
@@ -146,85 +157,58 @@ async def _run(settings: Settings, *, embedded: bool, ready: Callable[[Running],
             _announce(stack, running, ready, embedded=embedded)
             supervisor.tell("READY=1")
 
-        server = _Server(settings, opened, answers, lambda: supervisor.tell("STOPPING=1"))
-        _on_signals(lambda number: server.handle_exit(number, None))
+        server: Server | Workers
+        if settings.workers == 1:
+            opened = await stack.enter_async_context(
+                platform(
+                    settings,
+                    place=place,
+                    nats_url=nats_url,
+                    seed=seed,
+                    embedded=embedded,
+                    name="embedded" if embedded else new_id(),
+                )
+            )
+            server = Server(settings, opened, answers, lambda: supervisor.tell("STOPPING=1"))
+        else:
+            order = Order(
+                settings=settings.given(),
+                port=place.port,
+                nats_url=nats_url,
+                seed=seed.hex(),
+                embedded=embedded,
+            )
+            server = Workers(
+                order,
+                listeners,
+                settings.drain_notice_seconds + settings.drain_seconds,
+                answers,
+                lambda: supervisor.tell("STOPPING=1"),
+                random.random,
+            )
+            if not sys.stdin.isatty():
+                # With a terminal, SIGHUP says that it is gone.
+                asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, server.renew)
+        on_signals(server.stop)
         async with asyncio.TaskGroup() as group:
             beside = [group.create_task(supervisor.beat())]
             if nats is not None:
                 beside.append(group.create_task(_watch(nats, server)))
-            await server.serve(sockets=[listener])
+            await server.serve(sockets=listeners)
             for task in beside:
                 task.cancel()
         if server.fault is not None:
             raise server.fault
 
 
-class _Server(uvicorn.Server):
-    """uvicorn, which tells when it answers and when it stops, and sends WebSockets away first."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        opened: Platform,
-        ready: Callable[[], None],
-        stopping: Callable[[], None],
-    ) -> None:
-        super().__init__(
-            uvicorn.Config(
-                opened.app,
-                ws=opened.websocket,
-                http="httptools",
-                loop="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                timeout_graceful_shutdown=round(settings.drain_seconds) + 1,
-            )
-        )
-        self.fault: NatsServerError | None = None
-        self._gateway = opened.gateway
-        self._drain_seconds = settings.drain_seconds
-        self._ready = ready
-        self._stopping = stopping
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """uvicorn would raise a signal again once it is done, and so end the process before the rest is
-        stopped and written; ours are handled for the whole life of the process."""
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, then say so."""
-        await super().startup(sockets)
-        # What is loaded by now stays. The collector would go through these hundred thousand objects again
-        # and again while connections come, which is a fifth of what a login costs.
-        gc.collect()
-        gc.freeze()
-        self._ready()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Send the agents away while the bus still carries what they sent, then stop listening."""
-        self._stopping()
-        await self._gateway.stop(self._drain_seconds)
-        await super().shutdown(sockets)
-
-
-def _on_signals(stop: Callable[[int], object]) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop, number)
-
-
-async def _watch(nats: NatsServer, server: _Server) -> None:
+async def _watch(nats: NatsServer, server: Server | Workers) -> None:
     """Without its nats-server the platform has nothing to do: stop, and say why."""
     try:
         await nats.wait()
     except NatsServerError as fault:
         LOG.error("%s", fault)
         server.fault = fault
-        server.should_exit = True
+        server.stop(signal.SIGTERM)
 
 
 def _announce(
@@ -250,17 +234,21 @@ def _make_data_dir(path: Path) -> None:
         raise StartFailed(f"The data directory {path} cannot be used: {error.strerror}.") from error
 
 
-def _listen(settings: Settings) -> socket.socket:
+def _listen(settings: Settings, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((settings.host, settings.port))
+        if settings.workers > 1:
+            # The kernel shares out connections among the sockets (socket(7)); each waits in its queue for
+            # the worker of that socket, or for the one that takes its place.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind((settings.host, port))
         listener.listen(4096)
     except OSError as error:
         listener.close()
         raise StartFailed(
-            f"Cannot listen on {settings.host} port {settings.port}: {error.strerror}. "
+            f"Cannot listen on {settings.host} port {port}: {error.strerror}. "
             "Choose another with --port (0 takes any)."
         ) from error
     listener.setblocking(False)
@@ -273,32 +261,3 @@ def _nats_server(settings: Settings, seed: bytes) -> NatsServer:
         server_name="artcafe", listen=f"127.0.0.1:{settings.nats_port or -1}", data_dir=data
     )
     return NatsServer(config, data, binary=settings.nats_server)
-
-
-class _JsonLines(logging.Formatter):
-    """One JSON object a line, for programs."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The record as JSON."""
-        line = {
-            "time": rfc3339(record.created),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line)
-
-
-def log_to_stderr(settings: Settings) -> None:
-    """Send every log record to standard error, in the format and from the level that are set."""
-    handler = logging.StreamHandler(sys.stderr)
-    if settings.log_format == "json":
-        handler.setFormatter(_JsonLines())
-    else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
-    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
-    # Third parties speak up when something is wrong.
-    for name in ("httpx", "httpcore", "uvicorn", "asyncio", "nats"):
-        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
+from artcafe.server.bounds import Bounds, named
 from artcafe.server.domain.legal import VERSION_PATTERN, Document, Documents, Edition
 from artcafe.server.domain.plan import TIERS
 
@@ -30,71 +31,74 @@ class SettingsError(ValueError):
     """The settings cannot be used; the message has one line per fault."""
 
 
-def _named(name: str, *older: str) -> AliasChoices:
-    return AliasChoices(f"ARTCAFE_{name.upper()}", *older)
-
-
-class Settings(BaseSettings):
+class Settings(Bounds):
     """The server's settings."""
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", env_ignore_empty=True, allow_inf_nan=False)
 
-    host: str = Field("127.0.0.1", validation_alias=_named("host"), description="Address to listen on.")
+    host: str = Field("127.0.0.1", validation_alias=named("host"), description="Address to listen on.")
     port: int = Field(
-        8000, ge=0, le=65535, validation_alias=_named("port"), description="Port to listen on; 0 takes any."
+        8000, ge=0, le=65535, validation_alias=named("port"), description="Port to listen on; 0 takes any."
+    )
+    workers: int = Field(
+        1,
+        ge=1,
+        le=64,
+        validation_alias=named("workers"),
+        description="Processes that serve the port together, under one that starts and stops them.",
     )
     data_dir: Path = Field(
         Path("~/.artcafe"),
-        validation_alias=_named("data_dir"),
+        validation_alias=named("data_dir"),
         description="Where an embedded installation keeps everything: store, bus, keys, logs.",
     )
     store: str = Field(
         "sqlite",
         pattern=r"^(sqlite|dynamodb(:[A-Za-z0-9_.-]{3,255})?)$",
-        validation_alias=_named("store"),
+        validation_alias=named("store"),
         description="`sqlite` in the data directory, or `dynamodb:TABLE`, the table `artcafe` unless named.",
     )
     public_url: str | None = Field(
         None,
-        validation_alias=_named("public_url"),
+        validation_alias=named("public_url"),
         description=(
             "The ws:// or wss:// address agents dial, without a path; it is part of what they sign. "
             "On a loopback host any loopback name with the port is accepted when this is not set."
         ),
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", validation_alias=_named("log_level"), description="How much is logged."
+        "info", validation_alias=named("log_level"), description="How much is logged."
     )
     log_format: Literal["text", "json"] = Field(
-        "text", validation_alias=_named("log_format"), description="Lines for people, or JSON for programs."
+        "text", validation_alias=named("log_format"), description="Lines for people, or JSON for programs."
     )
     trusted_proxies: str = Field(
         "",
-        validation_alias=_named("trusted_proxies"),
+        validation_alias=named("trusted_proxies"),
         description="Networks, comma-separated, whose X-Forwarded-For is believed; for a proxy in front.",
     )
     allowed_origins: str = Field(
         "",
-        validation_alias=_named("allowed_origins"),
+        validation_alias=named("allowed_origins"),
         description="Origins, comma-separated, whose pages may open dashboards besides those of the host.",
     )
 
     nats_url: str | None = Field(
         None,
-        validation_alias=_named("nats_url", "NATS_URL"),
+        validation_alias=named("nats_url", "NATS_URL"),
         description="The NATS that `artcafe serve` uses. `artcafe up` starts its own and ignores it.",
     )
     nats_server: Path | None = Field(
         None,
-        validation_alias=_named("nats_server"),
+        validation_alias=named("nats_server"),
         description="The nats-server program `artcafe up` runs; the one of the installed wheel.",
     )
     nats_port: int = Field(
-        0, ge=0, le=65535, validation_alias=_named("nats_port"), description="Its port; 0 takes any."
+        0, ge=0, le=65535, validation_alias=named("nats_port"), description="Its port; 0 takes any."
     )
     operator_seed: SecretStr | None = Field(
         None,
-        validation_alias=_named("operator_seed"),
+        validation_alias=named("operator_seed"),
         description=(
             "64 hexadecimal digits from which all NATS keys of the installation come; "
             "kept in the data directory when not set."
@@ -102,7 +106,7 @@ class Settings(BaseSettings):
     )
     secret_key: SecretStr | None = Field(
         None,
-        validation_alias=_named("secret_key", "JWT_SECRET_KEY"),
+        validation_alias=named("secret_key", "JWT_SECRET_KEY"),
         description=(
             "Signs the challenges agents answer; 32 characters at least. "
             "Comes from the operator seed when not set."
@@ -110,121 +114,63 @@ class Settings(BaseSettings):
     )
 
     oidc_issuer: str | None = Field(
-        None, validation_alias=_named("oidc_issuer"), description="The issuer of humans' tokens."
+        None, validation_alias=named("oidc_issuer"), description="The issuer of humans' tokens."
     )
     oidc_jwks_url: str | None = Field(
-        None, validation_alias=_named("oidc_jwks_url"), description="Its keys; else found by discovery."
+        None, validation_alias=named("oidc_jwks_url"), description="Its keys; else found by discovery."
     )
     oidc_client_ids: str = Field(
         "",
-        validation_alias=_named("oidc_client_ids"),
+        validation_alias=named("oidc_client_ids"),
         description="Client ids, comma-separated, whose tokens count.",
     )
     oidc_audiences: str = Field(
-        "", validation_alias=_named("oidc_audiences"), description="Audiences, comma-separated, that count."
+        "", validation_alias=named("oidc_audiences"), description="Audiences, comma-separated, that count."
     )
     oidc_allow_loopback_http: bool = Field(
         False,
-        validation_alias=_named("oidc_allow_loopback_http"),
+        validation_alias=named("oidc_allow_loopback_http"),
         description="Accept an issuer at http://127.0.0.1 or http://localhost; for development alone.",
     )
     oidc_tenant_claim: str = Field(
         "custom:tenant_id",
-        validation_alias=_named("oidc_tenant_claim"),
+        validation_alias=named("oidc_tenant_claim"),
         description="The claim that picks among a user's memberships; it never makes one.",
     )
     aws_region: str | None = Field(
         None,
-        validation_alias=_named("aws_region", "AWS_REGION"),
+        validation_alias=named("aws_region", "AWS_REGION"),
         description="Of the Cognito pool and the table.",
     )
     cognito_user_pool_id: str | None = Field(
         None,
-        validation_alias=_named("cognito_user_pool_id", "COGNITO_USER_POOL_ID"),
+        validation_alias=named("cognito_user_pool_id", "COGNITO_USER_POOL_ID"),
         description="With the region: the issuer, when `oidc_issuer` is not set.",
     )
     cognito_client_id: str | None = Field(
-        None, validation_alias=_named("cognito_client_id", "COGNITO_CLIENT_ID"), description="A further one."
+        None, validation_alias=named("cognito_client_id", "COGNITO_CLIENT_ID"), description="A further one."
     )
 
     default_tier: str = Field(
         "enterprise",
-        validation_alias=_named("default_tier"),
+        validation_alias=named("default_tier"),
         description=f"The subscription tier of a tenant that names none: {', '.join(TIERS)}.",
     )
     terms_version: str | None = Field(
         None,
-        validation_alias=_named("terms_version"),
+        validation_alias=named("terms_version"),
         description="The current version of your terms of service; who makes a tenant has to accept it.",
     )
     terms_url: str | None = Field(
-        None, validation_alias=_named("terms_url"), description="Where they can be read."
+        None, validation_alias=named("terms_url"), description="Where they can be read."
     )
     privacy_version: str | None = Field(
         None,
-        validation_alias=_named("privacy_version"),
+        validation_alias=named("privacy_version"),
         description="The current version of your privacy policy; who makes a tenant has to accept it.",
     )
     privacy_url: str | None = Field(
-        None, validation_alias=_named("privacy_url"), description="Where it can be read."
-    )
-    max_payload_bytes: int = Field(
-        1_048_576,
-        ge=1024,
-        le=2_000_000,
-        validation_alias=_named("max_payload_bytes"),
-        description="Bytes of `data` in one message; the bus takes 2 MiB with everything around it.",
-    )
-    max_queued_bytes: int = Field(
-        1_048_576,
-        ge=65_536,
-        validation_alias=_named("max_queued_bytes"),
-        description="Bytes queued for one client before it is closed as too slow.",
-    )
-    max_subscriptions: int = Field(
-        256, ge=1, validation_alias=_named("max_subscriptions"), description="Subscriptions per connection."
-    )
-    max_agent_connections: int = Field(
-        8,
-        ge=1,
-        validation_alias=_named("max_agent_connections"),
-        description="Connections per agent and process.",
-    )
-    max_pending_logins: int = Field(
-        1000, ge=1, validation_alias=_named("max_pending_logins"), description="Connections on their way in."
-    )
-    max_pending_logins_per_address: int = Field(
-        64,
-        ge=1,
-        validation_alias=_named("max_pending_logins_per_address"),
-        description="Of them, by address.",
-    )
-    heartbeat_seconds: float = Field(
-        25.0,
-        ge=0.1,
-        le=300,
-        validation_alias=_named("heartbeat_seconds"),
-        description="Silence after which a client is asked; twice this, and it is gone.",
-    )
-    idle_link_seconds: float = Field(
-        60.0,
-        ge=0,
-        validation_alias=_named("idle_link_seconds"),
-        description="How long a tenant's connection to the bus stays when nobody uses it.",
-    )
-    flush_seconds: float = Field(
-        2.0,
-        gt=0,
-        le=60,
-        validation_alias=_named("flush_seconds"),
-        description="How often usage and presence are written.",
-    )
-    drain_seconds: float = Field(
-        5.0,
-        ge=0.5,
-        le=300,
-        validation_alias=_named("drain_seconds"),
-        description="How long a stop may take before connections are cut.",
+        None, validation_alias=named("privacy_url"), description="Where it can be read."
     )
 
     @field_validator("data_dir")
@@ -357,6 +303,15 @@ class Settings(BaseSettings):
     def audiences(self) -> frozenset[str]:
         """The audiences that count."""
         return _words(self.oidc_audiences)
+
+    def given(self) -> dict[str, Any]:
+        """Every setting in force, for another process that is to `load` them: secrets are in it."""
+        values = self.model_dump()
+        return {
+            name: value.get_secret_value() if isinstance(value, SecretStr) else value
+            for name, value in values.items()
+            if value is not None
+        }
 
     def redacted(self) -> dict[str, Any]:
         """Every setting in force, for people; secrets are stars."""

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -28,6 +28,7 @@ from artcafe.server.gateway.hub import Member, TenantHub
 from artcafe.server.gateway.humans import DASHBOARD_PATHS, EnterTenant, HumanEntrance
 from artcafe.server.gateway.inside import Inside
 from artcafe.server.gateway.session import Session, Work
+from artcafe.server.gateway.spread import each, spread
 from artcafe.server.gateway.standing import Standing
 from artcafe.server.gateway.viewer import Viewer
 from artcafe.server.ports.bus import Bus, Link
@@ -99,7 +100,7 @@ class Gateway:
         self._standing = Standing(login, directory, self._humans, self._inside, self.start)
         self._hubs: dict[TenantId, TenantHub] = {}
         self._next_check = clock.monotonic() + RECHECK_SECONDS
-        self._stopping = self._over = False
+        self._leaving = self._stopping = self._over = False
         self._empty = asyncio.Event()
 
     async def __aenter__(self) -> "Gateway":
@@ -284,9 +285,9 @@ class Gateway:
             for connection in self._inside.tenant(revocation.tenant)
             if connection.admitted is not None and revocation.covers(connection.admitted)
         ]
-        _for_each(covered, lambda connection: connection.end(revocation.code))
+        each(covered, lambda connection: connection.end(revocation.code))
         if revocation.agent is None:
-            _for_each(covered, self._count_delivered)
+            each(covered, self._count_delivered)
             self._meter.forget(revocation.tenant)
             self.start(self._bus.drop(revocation.tenant))
 
@@ -294,20 +295,30 @@ class Gateway:
         """Hear of a change: whoever it concerns lives by the rights that follow from it."""
         self._standing.changed(change)
 
-    async def stop(self, within: float) -> None:
-        """Take nobody in any more, send everybody away, wait `within` seconds at most until they went."""
+    async def ready(self) -> None:
+        """Raises unavailable once this process is going to stop: whoever balances is to leave it out."""
+        if self._leaving:
+            raise ArtcafeError(Code.unavailable, "The server is stopping.")
+
+    async def stop(self, within: float, *, notice: float = 0.0) -> None:
+        """Stop in three steps: for `notice` seconds only `ready` tells of it; then nobody is taken in any
+        more, and everybody is sent away, in any order and spread over half of `within` seconds, so that
+        they do not all come to another server at once; until they went, `within` seconds at most."""
+        self._leaving = True
+        await asyncio.sleep(notice)
+        self._stopping = True
         self._empty.clear()
-        if self._send_away():
-            with suppress(TimeoutError):  # Who does not go is cut by the server's own shutdown.
-                async with asyncio.timeout(within):
+        everybody = [*self._arrivals, *self._inside]
+        with suppress(TimeoutError):  # Who does not go is cut by the server's own shutdown.
+            async with asyncio.timeout(within):
+                await spread(everybody, self._go_away, within / 2, self._jitter)
+                if self._arrivals or self._inside:
                     await self._empty.wait()
 
-    def _send_away(self) -> bool:
-        """Take nobody in any more and send everybody away; whether there was anybody."""
-        self._stopping = True
-        everybody = [*self._arrivals, *self._inside]
-        _for_each(everybody, self._go_away)
-        return bool(everybody)
+    def _send_away(self) -> None:
+        """Take nobody in any more and send everybody away, at once."""
+        self._leaving = self._stopping = True
+        each([*self._arrivals, *self._inside], self._go_away)
 
     def _go_away(self, connection: Connection) -> None:
         connection.go_away(round(2000 * self._jitter()))
@@ -320,12 +331,12 @@ class Gateway:
         while True:
             await asyncio.sleep(tick)
             now = self._clock.monotonic()
-            _for_each(self._arrivals.late(now), lambda connection: connection.end(Code.login_timeout))
-            _for_each(self._expired(), lambda connection: connection.end(Code.token_expired))
+            each(self._arrivals.late(now), lambda connection: connection.end(Code.login_timeout))
+            each(self._expired(), lambda connection: connection.end(Code.token_expired))
             self._tell_of_gaps()
             if now >= next_beat:
                 next_beat = now + heartbeat
-                _for_each(self._inside, Connection.beat)
+                each(self._inside, Connection.beat)
             if now >= self._next_check:
                 self._next_check = math.inf
                 self.start(self._recheck())
@@ -342,7 +353,7 @@ class Gateway:
         """Close who subscribed and may have missed messages while the bus was away: never a silent loss."""
         missed = {hub for hub in self._hubs.values() if hub.missed()}
         if missed:
-            _for_each(self._inside, lambda connection: connection.bus_was_away(missed))
+            each(self._inside, lambda connection: connection.bus_was_away(missed))
 
     async def _recheck(self) -> None:
         try:
@@ -371,12 +382,3 @@ async def _supervised(work: Work) -> None:
     except Exception:
         # Task supervision: one connection's fault ends no other's.
         LOG.exception("fault in work behind a connection")
-
-
-def _for_each(connections: Iterable[Connection], act: Callable[[Connection], None]) -> None:
-    """Do this to all of them: a fault of one connection protects no other from its end."""
-    for connection in connections:
-        try:
-            act(connection)
-        except Exception:
-            LOG.exception("fault in connection %s", connection.id)

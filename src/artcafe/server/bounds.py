@@ -1,0 +1,80 @@
+"""The settings that are numbers: how much there may be, and how long it may take."""
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings
+
+
+def named(name: str, *older: str) -> AliasChoices:
+    """The variables of a setting; the first is its name."""
+    return AliasChoices(f"ARTCAFE_{name.upper()}", *older)
+
+
+class Bounds(BaseSettings):
+    """One part of the server's settings."""
+
+    max_payload_bytes: int = Field(
+        1_048_576,
+        ge=1024,
+        le=2_000_000,
+        validation_alias=named("max_payload_bytes"),
+        description="Bytes of `data` in one message; the bus takes 2 MiB with everything around it.",
+    )
+    max_queued_bytes: int = Field(
+        1_048_576,
+        ge=65_536,
+        validation_alias=named("max_queued_bytes"),
+        description="Bytes queued for one client before it is closed as too slow.",
+    )
+    max_subscriptions: int = Field(
+        256, ge=1, validation_alias=named("max_subscriptions"), description="Subscriptions per connection."
+    )
+    max_agent_connections: int = Field(
+        8,
+        ge=1,
+        validation_alias=named("max_agent_connections"),
+        description="Connections per agent and process.",
+    )
+    max_pending_logins: int = Field(
+        1000, ge=1, validation_alias=named("max_pending_logins"), description="Connections on their way in."
+    )
+    max_pending_logins_per_address: int = Field(
+        64,
+        ge=1,
+        validation_alias=named("max_pending_logins_per_address"),
+        description="Of them, by address.",
+    )
+    heartbeat_seconds: float = Field(
+        25.0,
+        ge=0.1,
+        le=300,
+        validation_alias=named("heartbeat_seconds"),
+        description="Silence after which a client is asked; twice this, and it is gone.",
+    )
+    idle_link_seconds: float = Field(
+        60.0,
+        ge=0,
+        validation_alias=named("idle_link_seconds"),
+        description="How long a tenant's connection to the bus stays when nobody uses it.",
+    )
+    flush_seconds: float = Field(
+        2.0,
+        gt=0,
+        le=60,
+        validation_alias=named("flush_seconds"),
+        description="How often usage and presence are written.",
+    )
+    drain_seconds: float = Field(
+        5.0,
+        ge=0.5,
+        le=300,
+        validation_alias=named("drain_seconds"),
+        description="How long a stop may take before connections are cut.",
+    )
+
+    drain_notice_seconds: float = Field(
+        0.0,
+        ge=0,
+        le=300,
+        validation_alias=named("drain_notice_seconds"),
+        description="How long before that /readyz alone tells of it, for a balancer that asks there.",
+    )
