@@ -138,3 +138,14 @@ def test_check_config_shows_what_is_in_force_and_hides_secrets(tmp_path: Path) -
     assert (effective["port"], effective["data_dir"]) == (9123, str(tmp_path))
     assert effective["secret_key"] == "**********"
     assert secret not in done.stdout + done.stderr
+
+
+def test_one_process_alone_goes_on_at_sighup(tmp_path: Path) -> None:
+    with running_platform(tmp_path / "data") as platform:
+        platform.process.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + 5
+        while "restart instead" not in platform.log.read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        platform.make_tenant("acme")
+        assert platform.stop() == 0

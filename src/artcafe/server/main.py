@@ -186,10 +186,9 @@ async def _run(settings: Settings, *, embedded: bool, ready: Callable[[Running],
                 lambda: supervisor.tell("STOPPING=1"),
                 random.random,
             )
-            if not sys.stdin.isatty():
-                # With a terminal, SIGHUP says that it is gone.
-                asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, server.renew)
         on_signals(server.stop)
+        if not sys.stdin.isatty():  # With a terminal, SIGHUP says that it is gone.
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, server.renew)
         async with asyncio.TaskGroup() as group:
             beside = [group.create_task(supervisor.beat())]
             if nats is not None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -11,6 +12,8 @@ import uvicorn
 
 from artcafe.server.app import Platform
 from artcafe.server.settings import Settings
+
+LOG = logging.getLogger("artcafe")
 
 
 class Server(uvicorn.Server):
@@ -48,6 +51,10 @@ class Server(uvicorn.Server):
     def stop(self, number: int) -> None:
         """Begin to stop, as for this signal; a second SIGINT cuts it short."""
         self.handle_exit(number, None)
+
+    def renew(self) -> None:
+        """Go on: one process alone cannot take its own place."""
+        LOG.warning("SIGHUP renews workers, and there are none (--workers); restart instead")
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
