@@ -9,7 +9,7 @@ LOCKS := requirements/dev.txt requirements/server.txt
 JOBS ?= 2
 
 help:  ## list the verbs
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .tools/bin/uv: requirements/uv.txt
 	@$(PYTHON) -m venv .tools
@@ -31,8 +31,8 @@ check: .venv/.ready  ## ruff, mypy, import contracts, architecture tests
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/pytest -q tests/architecture
 
-tests/kit/dynamodb/node_modules/.package-lock.json: tests/kit/dynamodb/package-lock.json | programs
-	@npm ci --prefix $(<D) --silent --no-audit --no-fund && touch $@
+tests/kit/%/node_modules/.package-lock.json: tests/kit/%/package-lock.json | programs
+	@npm ci --prefix $(<D) --silent --no-audit --no-fund --ignore-scripts && touch $@
 
 tools: programs tests/kit/dynamodb/node_modules/.package-lock.json
 
@@ -44,6 +44,10 @@ programs:
 
 test: check tools  ## check, then every test, on real components
 	$(BIN)/pytest -q -n $(JOBS) --dist loadfile --ignore=tests/architecture
+
+test-dynamodb-local: .venv/.ready tools tests/kit/dynamodb-local/node_modules/.package-lock.json  ## the store on DynamoDB Local, with Java
+	@command -v java >/dev/null || { echo "DynamoDB Local needs Java, 17 or newer" >&2; exit 1; }
+	DYNAMODB_LOCAL=1 $(BIN)/pytest -q tests/contract/test_item_store.py tests/server/store tests/server/test_storage.py tests/e2e/test_dynamodb.py
 
 up: .venv/.ready  ## run the platform on this machine (Ctrl-C stops it)
 	@exec $(BIN)/artcafe up

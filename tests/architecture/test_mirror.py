@@ -14,6 +14,7 @@ ELSEWHERE = {
     "cli/exchange.py": ("cli/test_demo.py", "it is the demo's second half"),
     "cli/nats_config.py": ("e2e/test_two_servers.py", "what it prints has to start a real nats-server"),
     "cli/serve.py": ("e2e/test_two_servers.py", "it is a process, seen from outside"),
+    "cli/store.py": ("e2e/test_dynamodb.py", "a store that is moved has to serve a platform"),
     "cli/server_options.py": ("e2e/test_start_and_stop.py", "options of processes, seen from outside"),
     "cli/up.py": ("e2e/test_start_and_stop.py", "it is a process, seen from outside"),
     "client/calls.py": ("client/test_session.py", "its answers come from the session that holds it"),
@@ -24,6 +25,7 @@ ELSEWHERE = {
     "server/bounds.py": ("server/test_settings.py", "they are a part of the settings"),
     "server/gateway/handover.py": ("server/gateway/test_mount_endings.py", "the mount's first half"),
     "server/gateway/transport.py": ("server/gateway/test_mount_endings.py", "the mount's own transport"),
+    "server/store/dynamodb_table.py": ("server/test_storage.py", "it is made to be moved into"),
     "server/serving.py": ("e2e/test_start_and_stop.py", "it is a process, seen from outside"),
     "server/worker.py": ("e2e/test_workers.py", "it is a process, seen from outside"),
 }

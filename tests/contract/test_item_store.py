@@ -19,6 +19,7 @@ from artcafe.server.store.item import (
     MAX_OPS,
     MAX_PAGE_ITEMS,
     MAX_TRANSACTION_BYTES,
+    Backend,
     Check,
     Conflict,
     Delete,
@@ -33,6 +34,7 @@ from artcafe.server.store.item import (
     Page,
     Put,
     Rev,
+    Row,
     TooLarge,
     purge,
 )
@@ -46,7 +48,7 @@ def clock() -> SetClock:
 
 
 @pytest.fixture(params=BACKENDS)
-async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: SetClock) -> AsyncIterator[ItemStore]:
+async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: SetClock) -> AsyncIterator[Backend]:
     async with BACKENDS[request.param](tmp_path, clock) as opened:
         yield opened
 
@@ -812,3 +814,55 @@ class TestCancellation:
         assert {sk[1:] for sk in await keys(store, "p", "b")} == stored
         assert stored >= {f"{n:02}" for n, outcome in enumerate(outcomes) if outcome is None} | {"99"}
         assert all(outcome is None or isinstance(outcome, asyncio.CancelledError) for outcome in outcomes)
+
+
+# Moving a store.
+
+
+async def everything(store: Backend) -> list[Row]:
+    rows, cursor = await store.rows()
+    while cursor is not None:
+        more, cursor = await store.rows(cursor)
+        rows += more
+    return sorted(rows, key=lambda row: (row.n is not None, row.pk, row.sk))
+
+
+async def test_what_is_kept_is_told_as_it_is_and_kept_elsewhere_as_it_was(
+    store: Backend, clock: SetClock, tmp_path: Path
+) -> None:
+    for number in range(1203):
+        await store.put(Put(f"T#{number % 7}", f"A#{number:04}", {"n": number, "text": "ä" * 5}))
+    await store.put(Put("T#0", "short", {"n": [1, None]}, expires=int(clock.now) + 60))
+    await store.put(Put("T#0", "gone", {}, expires=int(clock.now) + 1))
+    await store.incr([Delta("USE#0", f"day#{number}", number) for number in range(1, 30)])
+    await store.incr([Delta("T#0", "A#0000", -7)])
+    clock.now += 10
+    rows = await everything(store)
+    assert len(rows) in {1203 + 1 + 29 + 1, 1203 + 2 + 29 + 1}, "what expired may be there, or gone"
+    short = await store.get("T#0", "short")
+    assert short is not None
+    [kept] = [row for row in rows if row.sk == "short"]
+    assert (kept.rev, json.loads(kept.text), kept.expires) == (short.rev, short.data, short.expires)
+
+    for open_store in BACKENDS.values():
+        async with open_store(tmp_path, clock) as other:
+            await other.put(Put("T#0", "A#0000", {"other": True}))
+            for _ in range(2):
+                for start in range(0, len(rows), 100):
+                    await other.restore(rows[start : start + 100])
+            assert await everything(other) == rows
+            assert await other.get("T#0", "short") == short
+            assert await other.counters("USE#0") == await store.counters("USE#0")
+            revised = await other.put(Put("T#0", "short", {}, cond=Rev(short.rev)))
+            assert revised != short.rev
+            assert await other.get("T#0", "gone") is None
+
+
+async def test_an_empty_store_has_no_rows(store: Backend) -> None:
+    assert await everything(store) == []
+
+
+@pytest.mark.parametrize("cursor", ["x", "%%", "W10=", "WzEsMiwzXQ=="])
+async def test_a_place_that_no_rows_gave(store: Backend, cursor: str) -> None:
+    with pytest.raises(InvalidCursor):
+        await store.rows(cursor)

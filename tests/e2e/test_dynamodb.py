@@ -1,12 +1,13 @@
 """The whole platform on DynamoDB: what is stored outlives it, and a second server sees it."""
 
 import asyncio
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.kit import dynoxide
-from tests.kit.platform import running_platform
+from tests.kit.platform import artcafe, environment, running_platform
 from tests.kit.sockets import proven
 from tests.kit.ssh_keys import make_key
 
@@ -15,13 +16,7 @@ from tests.kit.ssh_keys import make_key
 def settings() -> dict[str, str]:
     """A table of its own; credentials and address as the tools of AWS find them."""
     place = asyncio.run(dynoxide.new_place())
-    return {
-        "ARTCAFE_STORE": f"dynamodb:{place.table}",
-        "AWS_REGION": dynoxide.REGION,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_ENDPOINT_URL_DYNAMODB": dynoxide.endpoint(),
-    }
+    return {"ARTCAFE_STORE": f"dynamodb:{place.table}", **dynoxide.environment()}
 
 
 async def test_everything_is_in_the_table_and_outlives_the_server(
@@ -56,3 +51,30 @@ def test_a_table_that_is_not_there_is_told_in_a_sentence(tmp_path: Path, setting
     said = f"{ended.value}"
     assert "table" in said
     assert "Traceback" not in said
+
+
+async def test_a_platform_moves_from_its_file_to_a_table_and_back(
+    tmp_path: Path, settings: dict[str, str]
+) -> None:
+    key, data = make_key(tmp_path), tmp_path / "data"
+    with running_platform(data) as platform:
+        platform.make_tenant("acme")
+        platform.make_agent("acme", "a", key)
+        assert platform.stop() == 0
+    table = settings.pop("ARTCAFE_STORE")
+    for source, target, store in (("sqlite", table, table), (table, f"sqlite:{data / 'back.sqlite'}", None)):
+        moved = subprocess.run(
+            artcafe("store", "copy", "--data-dir", str(data), "--from", source, "--to", target),
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment(**settings),
+        )
+        assert moved.returncode == 0, moved.stderr
+        assert "are the same on both sides" in moved.stdout
+        if store is None:
+            (data / "back.sqlite").replace(data / "store.sqlite")
+        with running_platform(data, settings={**settings, "ARTCAFE_STORE": store or "sqlite"}) as platform:
+            async with proven(platform.ws, "acme", "a", key):
+                pass
+            assert platform.stop() == 0

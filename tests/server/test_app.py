@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from artcafe.server.app import chosen_store, server_name
+from artcafe.server.app import server_name, store_at
 from artcafe.server.process import Place, SystemClock
 from artcafe.server.settings import load
 
@@ -38,7 +38,7 @@ def test_the_public_url_is_the_name_whatever_the_host_says() -> None:
 
 
 def test_dynamodb_without_its_extra_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "artcafe.server.store.dynamodb", None)
+    monkeypatch.setitem(sys.modules, "artcafe.server.store.dynamodb_calls", None)
 
     with pytest.raises(ValueError, match="needs the extra `aws`"):
-        chosen_store(load(store="dynamodb:artcafe"), SystemClock())
+        store_at(load(), "dynamodb:artcafe", SystemClock())

@@ -12,6 +12,8 @@ from hashlib import sha256
 from importlib import import_module
 from importlib.metadata import version
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Any
 
 import httpx
 import msgspec
@@ -102,7 +104,7 @@ async def platform(
     async with AsyncExitStack() as stack:
         clock = SystemClock()
         operator = Operator(seed, clock)
-        store = chosen_store(settings, clock)
+        store = store_at(settings, settings.store, clock)
         await store.open()
         stack.push_async_callback(store.close)
         authority = await stack.enter_async_context(Authority(nats_url, operator))
@@ -325,18 +327,30 @@ def _proxies(text: str) -> list[IPv4Network | IPv6Network]:
     return [ip_network(network.strip()) for network in text.split(",") if network.strip()]
 
 
-def chosen_store(settings: Settings, clock: SystemClock) -> Backend:
-    """The store that the settings name, not opened yet. Raises ValueError without what it stands on."""
-    if settings.store == "sqlite":
-        return SqliteStore(settings.data_dir / "store.sqlite", clock=clock.now, new_rev=new_id)
+def store_at(settings: Settings, name: str, clock: SystemClock) -> Backend:
+    """The store at `sqlite`, `sqlite:FILE` or `dynamodb:TABLE`, not opened yet. Raises ValueError."""
+    kind, _, where = name.partition(":")
+    if kind == "sqlite":
+        path = Path(where) if where else settings.data_dir / "store.sqlite"
+        return SqliteStore(path, clock=clock.now, new_rev=new_id)
+    place, _ = dynamodb_place(settings, name)
+    store: Backend = import_module("artcafe.server.store.dynamodb").DynamoStore(
+        place, clock=clock.now, new_rev=new_id, jitter=random.random
+    )
+    return store
+
+
+def dynamodb_place(settings: Settings, name: str | None = None) -> tuple[Any, Any]:
+    """The place of a table, and the module that makes it. Raises ValueError."""
+    kind, _, table = (name or settings.store).partition(":")
+    if kind != "dynamodb":
+        raise ValueError("A store is `sqlite`, `sqlite:FILE` or `dynamodb:TABLE`.")
     try:  # What it stands on is the extra `aws`: whoever keeps everything in a file needs none of it.
-        dynamodb = import_module("artcafe.server.store.dynamodb")
         calls = import_module("artcafe.server.store.dynamodb_calls")
+        tables = import_module("artcafe.server.store.dynamodb_table")
     except ImportError as error:
         raise ValueError("ARTCAFE_STORE: DynamoDB needs the extra `aws` of artcafe-pubsub.") from error
-    place = calls.Place(settings.store.partition(":")[2] or "artcafe", settings.aws_region)
-    store: Backend = dynamodb.DynamoStore(place, clock=clock.now, new_rev=new_id, jitter=random.random)
-    return store
+    return calls.Place(table or "artcafe", settings.aws_region), tables
 
 
 def _store_check(store: Backend) -> Callable[[], Awaitable[None]]:

@@ -21,11 +21,13 @@ from artcafe.server.store.item import (
     Cond,
     Delete,
     Delta,
+    InvalidCursor,
     Item,
     Op,
     Page,
     Put,
     Rev,
+    Row,
 )
 
 _ITEMS: Final = "I#"
@@ -146,6 +148,25 @@ class DynamoStore:
         """Nothing to do, so 0: DynamoDB removes expired items by itself."""
         return 0
 
+    async def rows(self, cursor: str | None = None) -> tuple[list[Row], str | None]:
+        """See Backend."""
+        request: dict[str, Any] = {"TableName": self._calls.table, "ConsistentRead": True}
+        if cursor:
+            space, pk, sk = rules.decode_place(cursor)
+            if space != "rows":
+                raise InvalidCursor
+            request["ExclusiveStartKey"] = {"pk": {"S": pk}, "sk": {"S": sk}}
+        answer = await self._calls.call("scan", **request)
+        last = answer.get("LastEvaluatedKey")
+        place = rules.encode_place("rows", last["pk"]["S"], last["sk"]["S"]) if last else None
+        return [_row(each) for each in answer["Items"]], place
+
+    async def restore(self, rows: Sequence[Row]) -> None:
+        """See Backend."""
+        for start in range(0, len(rows), MAX_OPS):
+            wanted = [{"PutRequest": {"Item": _kept(row)}} for row in rows[start : start + MAX_OPS]]
+            await self._calls.put_all(wanted)
+
     async def _apply(self, steps: list[rules.Step]) -> None:
         # The same in every attempt, else the service would refuse the token.
         now = int(self._clock())
@@ -156,10 +177,7 @@ class DynamoStore:
         common = {"TableName": self._calls.table, **_condition(op.cond, now)}
         match op:
             case Put(pk, sk, expires=expires):
-                row = {**_key(_ITEMS, pk, sk), "rev": {"S": step.rev}, "data": {"S": step.text}}
-                if expires is not None:
-                    row["expires"] = {"N": f"{expires}"}
-                return {"Put": {**common, "Item": row}}
+                return {"Put": {**common, "Item": _item(pk, sk, step.rev, step.text, expires)}}
             case Delete(pk, sk):
                 return {"Delete": {**common, "Key": _key(_ITEMS, pk, sk)}}
             case Check(pk, sk):
@@ -207,6 +225,27 @@ class DynamoStore:
 
 def _key(space: str, pk: str, sk: str) -> dict[str, Any]:
     return {"pk": {"S": space + pk}, "sk": {"S": sk}}
+
+
+def _row(kept: dict[str, Any]) -> Row:
+    space, pk, sk = kept["pk"]["S"][:2], kept["pk"]["S"][2:], kept["sk"]["S"]
+    if space == _COUNTERS:
+        return Row(pk, sk, n=int(kept["n"]["N"]))
+    expires = int(kept["expires"]["N"]) if "expires" in kept else None
+    return Row(pk, sk, rev=kept["rev"]["S"], text=kept["data"]["S"], expires=expires)
+
+
+def _kept(row: Row) -> dict[str, Any]:
+    if row.n is not None:
+        return {**_key(_COUNTERS, row.pk, row.sk), "n": {"N": f"{row.n}"}}
+    return _item(row.pk, row.sk, row.rev, row.text, row.expires)
+
+
+def _item(pk: str, sk: str, rev: str, text: str, expires: int | None) -> dict[str, Any]:
+    kept = {**_key(_ITEMS, pk, sk), "rev": {"S": rev}, "data": {"S": text}}
+    if expires is not None:
+        kept["expires"] = {"N": f"{expires}"}
+    return kept
 
 
 def _live(pk: str, row: dict[str, Any], now: int) -> Item | None:

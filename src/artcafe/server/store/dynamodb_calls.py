@@ -127,6 +127,17 @@ class Calls:
                 return answer
         raise StoreUnavailable("DynamoDB does not answer, or has too much to do.") from last
 
+    async def put_all(self, wanted: list[dict[str, Any]]) -> None:
+        """Write up to 25 rows, as many at a time as the service takes. Raises as `call`; some may be in."""
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                await self._wait(FIRST_WAIT * 2 ** (attempt - 1) * self._jitter())
+            answer = await self.call("batch_write_item", RequestItems={self.table: wanted})
+            wanted = answer.get("UnprocessedItems", {}).get(self.table, [])
+            if not wanted:
+                return
+        raise StoreUnavailable("DynamoDB has too much to do.")
+
     async def _check_table(self, client: Any) -> None:
         try:
             table = (await client.describe_table(TableName=self.table))["Table"]

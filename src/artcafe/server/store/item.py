@@ -156,10 +156,28 @@ class Page:
     cursor: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An item or a counter as it is kept: for moving a store, and for nothing else.
+
+    An item has `rev`, `text` (its data, JSON as it was encoded) and perhaps `expires`; a counter has `n`.
+    """
+
+    pk: str
+    sk: str
+    rev: str = ""
+    text: str = ""
+    expires: int | None = None
+    n: int | None = None
+
+
 class ItemStore(Protocol):
     """What every backend promises; at most eight methods.
 
-    Each call is linearizable: what returned is durable and seen by every later call, from any process.
+    What returned is durable and seen by every later call, from any process. Each call but `query` is
+    linearizable; a query reads each item so, but of a transaction that is being applied at that moment
+    it may see some items before and some after (DynamoDB's documentation, "Isolation levels for
+    transactions"). Who needs several items as of one moment makes a write depend on them (Check, Rev).
     Every method raises InvalidKey for keys outside the rules and StoreUnavailable when the store is
     away; a caller that is cancelled does not know whether its write happened. Data comes back equal
     to what was put, and is the reader's own copy. Backends are opened and closed outside this
@@ -230,6 +248,17 @@ class Backend(ItemStore, Protocol):
 
     async def sweep(self) -> int:
         """Remove what expired; how many there were."""
+        ...
+
+    async def rows(self, cursor: str | None = None) -> tuple[list[Row], str | None]:
+        """Everything that is kept, what expired included: some rows in an order of the backend's own, and
+        the cursor of the next ones, None at the end. What is written meanwhile may be missed. Raises
+        InvalidCursor, StoreUnavailable."""
+        ...
+
+    async def restore(self, rows: Sequence[Row]) -> None:
+        """Keep these rows as they are, revisions and counts too, in place of others with their keys. Doing it
+        again changes nothing; after StoreUnavailable some may be in."""
         ...
 
 

@@ -11,10 +11,12 @@ from artcafe.server.store.item import (
     Conflict,
     Delete,
     Delta,
+    InvalidCursor,
     Item,
     Op,
     Page,
     Put,
+    Row,
     StoreUnavailable,
 )
 
@@ -136,6 +138,38 @@ class MemoryStore:
         for pk, sk in expired:
             self._remove(pk, sk)
         return len(expired)
+
+    async def rows(self, cursor: str | None = None) -> tuple[list[Row], str | None]:
+        """See Backend: a page for each partition."""
+        self._now()
+        spaces = [("items", pk) for pk in sorted(self._partitions)]
+        spaces += [("counters", pk) for pk in sorted(self._counters)]
+        if cursor:
+            here = rules.decode_place(cursor)[:2]
+        elif spaces:
+            here = spaces[0]
+        else:
+            return [], None
+        if here not in spaces:
+            raise InvalidCursor
+        space, pk = here
+        if space == "items":
+            held = self._partitions[pk].rows
+            rows = [Row(pk, sk, rev=row.rev, text=row.text, expires=row.expires) for sk, row in held.items()]
+        else:
+            rows = [Row(pk, sk, n=n) for sk, n in self._counters[pk].items()]
+        after = spaces[spaces.index(here) + 1 :]
+        return rows, rules.encode_place(*after[0], "") if after else None
+
+    async def restore(self, rows: Sequence[Row]) -> None:
+        """See Backend. Here all or none."""
+        self._now()
+        for row in rows:
+            if row.n is not None:
+                self._counters.setdefault(row.pk, {})[row.sk] = row.n
+            else:
+                partition = self._partitions.setdefault(row.pk, _Partition())
+                partition.put(row.sk, _Row(row.rev, row.expires, row.text))
 
     def _now(self) -> int:
         if not self._open:

@@ -152,6 +152,19 @@ def encode_cursor(sk: str) -> str:
     return base64.urlsafe_b64encode(_CURSOR_VERSION + sk.encode()).decode().rstrip("=")
 
 
+def encode_place(space: str, pk: str, sk: str) -> str:
+    """A cursor of `Backend.rows`."""
+    return base64.urlsafe_b64encode(msgspec.json.encode((space, pk, sk))).decode()
+
+
+def decode_place(cursor: str) -> tuple[str, str, str]:
+    """What `encode_place` was given. Raises InvalidCursor."""
+    try:
+        return msgspec.json.decode(base64.urlsafe_b64decode(cursor.encode()), type=tuple[str, str, str])
+    except ValueError:
+        raise InvalidCursor from None
+
+
 def decode_cursor(cursor: str | None, prefix: str) -> str:
     """The sk to continue after; "" at the beginning. Raises InvalidCursor unless it is under `prefix`.
 

@@ -8,10 +8,28 @@ from pathlib import Path
 from typing import Final
 
 from artcafe.server.store import rules
-from artcafe.server.store.item import ANY, Check, Conflict, Delete, Delta, Item, Op, Page, Put
+from artcafe.server.store.item import (
+    ANY,
+    Check,
+    Conflict,
+    Delete,
+    Delta,
+    InvalidCursor,
+    Item,
+    Op,
+    Page,
+    Put,
+    Row,
+)
 from artcafe.server.store.sqlite_thread import SqliteThread
 
 SWEEP_ROWS: Final = 500
+MOVED_ROWS: Final = 500
+
+_ROWS: Final = {
+    "items": "SELECT pk, sk, rev, expires, data FROM items WHERE (pk, sk) > (?, ?) ORDER BY pk, sk LIMIT ?",
+    "counters": "SELECT pk, sk, n FROM counters WHERE (pk, sk) > (?, ?) ORDER BY pk, sk LIMIT ?",
+}
 
 _FROM = "SELECT sk, rev, expires, data FROM items WHERE pk = ? AND sk >= ? ORDER BY sk LIMIT ?"
 _AFTER = "SELECT sk, rev, expires, data FROM items WHERE pk = ? AND sk > ? ORDER BY sk LIMIT ?"
@@ -109,6 +127,17 @@ class SqliteStore:
             if step < SWEEP_ROWS:
                 return removed
 
+    async def rows(self, cursor: str | None = None) -> tuple[list[Row], str | None]:
+        """See Backend: items by their keys, then counters."""
+        space, pk, sk = rules.decode_place(cursor) if cursor else ("items", "", "")
+        if space not in _ROWS:
+            raise InvalidCursor
+        return await self._thread.read(partial(_rows, space, pk, sk))
+
+    async def restore(self, rows: Sequence[Row]) -> None:
+        """See Backend. Here all or none."""
+        await self._thread.write(partial(_restore, list(rows)))
+
 
 # What runs in the store's thread, on its connection, at `now` in whole Unix seconds.
 
@@ -176,6 +205,28 @@ def _counters(pk: str, prefix: str, db: sqlite3.Connection, _now: int) -> dict[s
 
 def _drop_counters(pk: str, db: sqlite3.Connection, _now: int) -> None:
     db.execute("DELETE FROM counters WHERE pk = ?", (pk,))
+
+
+def _rows(space: str, pk: str, sk: str, db: sqlite3.Connection, _now: int) -> tuple[list[Row], str | None]:
+    found = db.execute(_ROWS[space], (pk, sk, MOVED_ROWS)).fetchall()
+    if space == "items":
+        rows = [Row(row[0], row[1], rev=row[2], expires=row[3], text=row[4]) for row in found]
+    else:
+        rows = [Row(row[0], row[1], n=row[2]) for row in found]
+    if len(found) == MOVED_ROWS:
+        return rows, rules.encode_place(space, rows[-1].pk, rows[-1].sk)
+    return rows, rules.encode_place("counters", "", "") if space == "items" else None
+
+
+def _restore(rows: list[Row], db: sqlite3.Connection, _now: int) -> None:
+    db.executemany(
+        "INSERT OR REPLACE INTO items (pk, sk, rev, expires, data) VALUES (?, ?, ?, ?, ?)",
+        [(row.pk, row.sk, row.rev, row.expires, row.text) for row in rows if row.n is None],
+    )
+    db.executemany(
+        "INSERT OR REPLACE INTO counters (pk, sk, n) VALUES (?, ?, ?)",
+        [(row.pk, row.sk, row.n) for row in rows if row.n is not None],
+    )
 
 
 def _sweep(db: sqlite3.Connection, now: int) -> int:
