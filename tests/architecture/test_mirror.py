@@ -12,7 +12,6 @@ from tests.kit.tree import TESTS, modules, syntax
 ELSEWHERE = {
     "cli/check_config.py": ("e2e/test_start_and_stop.py", "it is the settings' own check, printed"),
     "cli/exchange.py": ("cli/test_demo.py", "it is the demo's second half"),
-    "cli/nats_config.py": ("e2e/test_two_servers.py", "what it prints has to start a real nats-server"),
     "cli/serve.py": ("e2e/test_two_servers.py", "it is a process, seen from outside"),
     "cli/store.py": ("e2e/test_dynamodb.py", "a store that is moved has to serve a platform"),
     "cli/server_options.py": ("e2e/test_start_and_stop.py", "options of processes, seen from outside"),

@@ -12,7 +12,13 @@ from artcafe.server import storage
 
 @click.group()
 def store() -> None:
-    """The store as a whole: make it, move it."""
+    """The store as a whole: make it, move it.
+
+    \b
+    Examples:
+      ARTCAFE_STORE=dynamodb:artcafe artcafe store create
+      artcafe store copy --from sqlite --to dynamodb:artcafe
+    """
 
 
 @store.command()

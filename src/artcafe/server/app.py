@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 import secrets
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -107,10 +108,11 @@ async def platform(
         store = store_at(settings, settings.store, clock)
         await store.open()
         stack.push_async_callback(store.close)
-        authority = await stack.enter_async_context(Authority(nats_url, operator))
-        control = await stack.enter_async_context(ControlLink(nats_url, operator))
+        tls = None if settings.nats_ca is None else ssl.create_default_context(cafile=settings.nats_ca)
+        authority = await stack.enter_async_context(Authority(nats_url, operator, tls=tls))
+        control = await stack.enter_async_context(ControlLink(nats_url, operator, tls=tls))
         links = await stack.enter_async_context(
-            TenantLinks(nats_url, operator, idle_seconds=settings.idle_link_seconds)
+            TenantLinks(nats_url, operator, idle_seconds=settings.idle_link_seconds, tls=tls)
         )
 
         async def announce(change: Change) -> None:

@@ -10,7 +10,7 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ import uvloop
 
 from artcafe.server.app import VERSION, platform
 from artcafe.server.bus.authority import BusRefusedError
+from artcafe.server.bus.cluster import Node, Tls
 from artcafe.server.bus.operator import Operator
 from artcafe.server.embedded.nats_server import NatsServer, NatsServerError
 from artcafe.server.logs import log_to_stderr
@@ -89,11 +90,35 @@ def _first(error: BaseException) -> BaseException:
     return error
 
 
-def nats_config(settings: Settings, *, listen: str, data_dir: Path, name: str) -> str:
-    """The configuration that makes a nats-server this installation's bus. Raises StartFailed."""
+def nats_config(
+    settings: Settings, *, listen: str, data_dir: Path, name: str, tls: tuple[Path, Path, Path] | None = None
+) -> str:
+    """The configuration that makes a nats-server this installation's bus. Raises StartFailed, ValueError.
+
+    `tls` are its certificate, its key, and the certificate of whom to trust, on the server's machine.
+    """
     _make_data_dir(settings.data_dir)
     operator = Operator(load_seed(settings), SystemClock())
-    return operator.server_config(server_name=name, listen=listen, data_dir=data_dir)
+    files = None if tls is None else Tls(*tls)
+    return operator.server_config(server_name=name, listen=listen, data_dir=data_dir, tls=files)
+
+
+def cluster_configs(
+    settings: Settings,
+    nodes: Sequence[tuple[str, str, str]],
+    *,
+    data_dir: Path,
+    tls: tuple[Path, Path, Path] | None = None,
+) -> dict[str, str]:
+    """The same for each server of a cluster, by its name: `nodes` are name, and where it listens for clients
+    and for the other servers, `host:port`. They hold the cluster's secret. Raises StartFailed, ValueError."""
+    _make_data_dir(settings.data_dir)
+    operator = Operator(load_seed(settings), SystemClock())
+    files = None if tls is None else Tls(*tls)
+    cluster = operator.cluster([Node(*each) for each in nodes])
+    return {
+        node.name: operator.node_config(cluster, node, data_dir=data_dir, tls=files) for node in cluster.nodes
+    }
 
 
 def load_seed(settings: Settings) -> bytes:

@@ -86,7 +86,15 @@ class Settings(Bounds):
     nats_url: str | None = Field(
         None,
         validation_alias=named("nats_url", "NATS_URL"),
-        description="The NATS that `artcafe serve` uses. `artcafe up` starts its own and ignores it.",
+        description=(
+            "The NATS that `artcafe serve` uses, `nats://` or `tls://`, several with commas between them. "
+            "`artcafe up` starts its own and ignores it."
+        ),
+    )
+    nats_ca: Path | None = Field(
+        None,
+        validation_alias=named("nats_ca"),
+        description="Whose certificates to trust as a tls:// NATS, a file; the system's authorities else.",
     )
     nats_server: Path | None = Field(
         None,

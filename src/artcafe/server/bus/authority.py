@@ -7,6 +7,7 @@ server that answers has done what was asked; the others follow within moments.
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import TracebackType
@@ -17,6 +18,7 @@ import msgspec
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError
+from nats.errors import TimeoutError as NatsTimeoutError
 
 from artcafe.server.bus.nkeys import read_token
 from artcafe.server.bus.operator import Operator
@@ -26,6 +28,8 @@ from artcafe.wire.errors import ArtcafeError
 
 _RECONNECT_SECONDS = 0.5
 _POLL_SECONDS = 0.02
+_REST_SECONDS = 1.0
+"""How long to wait for servers that others still count, though they are gone."""
 
 _HINT = "Write its configuration with `artcafe nats-config` and restart it."
 
@@ -51,11 +55,13 @@ class Authority:
         open_seconds: float = 5.0,
         answer_seconds: float = 5.0,
         spare_seconds: int = 60,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """Take the URL, or several of one cluster with commas between them.
 
         `open` waits `open_seconds` for a NATS that is starting, every question `answer_seconds`
-        for its answer. `reconcile` spares accounts younger than `spare_seconds`.
+        for its answer. `reconcile` spares accounts younger than `spare_seconds`. `tls` says whom to
+        trust, as for NatsLink.
         """
         self._servers = [part.strip() for part in url.split(",")]
         self._operator = operator
@@ -63,6 +69,7 @@ class Authority:
         self._answer_seconds = answer_seconds
         self._spare_seconds = spare_seconds
         self._credentials = operator.system_credentials()
+        self._tls = tls
         self._connecting = asyncio.Lock()
         self._client: Client | None = None
         self._opening = True
@@ -183,7 +190,7 @@ class Authority:
     async def _prove(self) -> None:
         """Raises BusRefusedError unless every server is configured as `Operator.server_config` writes."""
         try:
-            answers = await self._gather("$SYS.REQ.SERVER.PING.STATSZ", _every_server)
+            answers = await self._gather("$SYS.REQ.SERVER.PING.STATSZ", _every_server, rest=_REST_SECONDS)
         except NoRespondersError:
             raise BusRefusedError(
                 f"The NATS at {self._place} lets anybody in: it is not in operator mode. {_HINT}"
@@ -213,9 +220,15 @@ class Authority:
         return answer
 
     async def _gather(
-        self, subject: str, complete: Callable[[list[bytes]], bool], payload: bytes = b""
+        self,
+        subject: str,
+        complete: Callable[[list[bytes]], bool],
+        payload: bytes = b"",
+        *,
+        rest: float | None = None,
     ) -> list[bytes]:
-        """Ask, and collect answers until they are complete. Raises NatsError, OSError, TimeoutError."""
+        """Ask, and collect answers until they are complete; with `rest`, until no more came for so many
+        seconds, too. Raises NatsError, OSError, TimeoutError."""
         got: list[bytes] = []
         async with asyncio.timeout(self._answer_seconds):
             client = await self._connected()
@@ -224,7 +237,13 @@ class Authority:
                 await client.publish(subject, payload, reply=answers.subject)
                 while not got or not complete(got):
                     # A limit of its own, since nats-py may swallow the cancellation by the one around.
-                    message = await answers.next_msg(timeout=self._answer_seconds)
+                    patience = self._answer_seconds if rest is None or not got else rest
+                    try:
+                        message = await answers.next_msg(timeout=patience)
+                    except NatsTimeoutError:
+                        if rest is None or not got:
+                            raise
+                        break
                     if message.headers and message.headers.get("Status") == "503":
                         raise NoRespondersError
                     got.append(message.data)
@@ -256,6 +275,7 @@ class Authority:
                 user_jwt_cb=self._credentials.jwt,
                 signature_cb=self._credentials.sign,
                 error_cb=self._heard,
+                tls=self._tls,
                 max_reconnect_attempts=-1,
                 reconnect_time_wait=_RECONNECT_SECONDS,  # type: ignore[arg-type]
             )

@@ -5,6 +5,7 @@ import itertools
 import logging
 import random
 import secrets
+import ssl
 from collections.abc import Callable
 from types import TracebackType
 
@@ -35,13 +36,15 @@ class ControlLink:
         *,
         patience: float = PATIENCE_SECONDS,
         answer_seconds: float = ANSWER_SECONDS,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """`url` may be several, with commas between them; `patience` is how many seconds a call waits for
-        the bus, `answer_seconds` how long `ask` waits for the other processes."""
+        the bus, `answer_seconds` how long `ask` waits for the other processes; `tls` as for NatsLink."""
         self._servers = [part.strip() for part in url.split(",")]
         self._operator = operator
         self._patience = patience
         self._answer_seconds = answer_seconds
+        self._tls = tls
         self._name = secrets.token_hex(8)
         self._numbers = itertools.count(1)
         self._questions: dict[str, Question] = {}
@@ -55,6 +58,7 @@ class ControlLink:
             buffer_bytes=BUFFER_BYTES,
             patience=self._patience,
             jitter=random.random,
+            tls=self._tls,
         )
         self._tasks = asyncio.TaskGroup()
         await self._tasks.__aenter__()

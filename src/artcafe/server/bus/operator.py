@@ -9,10 +9,12 @@ Authentication/Authorization".
 """
 
 import base64
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from artcafe.server.bus.cluster import Cluster, Node, Tls, cluster_lines, quoted, tls_lines
 from artcafe.server.bus.nkeys import KeyPair, Kind, read_token, write_token
 from artcafe.server.domain.tenant import Tenant
 from artcafe.server.ports.clock import Clock
@@ -185,8 +187,23 @@ class Operator:
         permissions = _permissions(_SYSTEM_REQUESTS, [_INBOX])
         return Credentials(*self._system, self._clock, "authority", permissions)
 
+    def cluster(self, nodes: Sequence[Node]) -> Cluster:
+        """These servers as one cluster, whose secret comes from the installation's."""
+        return Cluster(nodes, hashlib.sha256(b"artcafe routes\n" + self._seed).hexdigest())
+
+    def node_config(self, cluster: Cluster, node: Node, *, data_dir: Path, tls: Tls | None = None) -> str:
+        """The configuration of one server of a cluster. It holds the cluster's secret, and no other."""
+        alone = self.server_config(server_name=node.name, listen=node.listen, data_dir=data_dir, tls=tls)
+        return alone + "\n".join(cluster_lines(cluster, node, tls)) + "\n"
+
     def server_config(
-        self, *, server_name: str, listen: str, data_dir: Path, monitor: str | None = None
+        self,
+        *,
+        server_name: str,
+        listen: str,
+        data_dir: Path,
+        monitor: str | None = None,
+        tls: Tls | None = None,
     ) -> str:
         """The configuration of a nats-server of this installation. It holds no secret.
 
@@ -198,15 +215,16 @@ class Operator:
         control, control_jwt = self.control_account()
         lines = [
             "# Written by `artcafe nats-config`. Run it with `nats-server -c`.",
-            f"server_name: {_quoted(server_name)}",
-            f"listen: {_quoted(listen)}",
-            *([f"http: {_quoted(monitor)}"] if monitor is not None else []),
+            f"server_name: {quoted(server_name)}",
+            f"listen: {quoted(listen)}",
+            *([f"http: {quoted(monitor)}"] if monitor is not None else []),
+            *(tls_lines(tls) if tls is not None else []),
             f"max_payload: {MAX_PAYLOAD_BYTES}",
-            f"operator: {_quoted(self.operator_jwt())}",
+            f"operator: {quoted(self.operator_jwt())}",
             f"system_account: {system}",
             "resolver {",
             "  type: full",
-            f"  dir: {_quoted(str(data_dir / 'accounts'))}",
+            f"  dir: {quoted(str(data_dir / 'accounts'))}",
             "  allow_delete: true",
             "  hard_delete: true",
             '  interval: "2m"',
@@ -214,11 +232,11 @@ class Operator:
             '  timeout: "500ms"',
             "}",
             "resolver_preload {",
-            f"  {system}: {_quoted(system_jwt)}",
-            f"  {control}: {_quoted(control_jwt)}",
+            f"  {system}: {quoted(system_jwt)}",
+            f"  {control}: {quoted(control_jwt)}",
             "}",
             "jetstream {",
-            f"  store_dir: {_quoted(str(data_dir / 'streams'))}",
+            f"  store_dir: {quoted(str(data_dir / 'streams'))}",
             "  sync_interval: always",
             "  max_memory_store: 256MB",
             "}",
@@ -272,12 +290,3 @@ class Operator:
 def _permissions(publish: list[str], subscribe: list[str]) -> dict[str, Any]:
     """Allow these and nothing else: an allow list denies the rest (docs.nats.io, Authorization)."""
     return {"pub": {"allow": publish}, "sub": {"allow": subscribe}}
-
-
-def _quoted(text: str) -> str:
-    """A string of a NATS configuration. Raises ValueError for what could end it."""
-    if not text.isprintable() or '"' in text or "\\" in text:
-        raise ValueError(
-            "A value of the NATS configuration holds a quote, a backslash or a control character."
-        )
-    return f'"{text}"'

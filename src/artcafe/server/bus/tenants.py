@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import ssl
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -54,15 +55,18 @@ class TenantLinks:
         buffer_bytes: int = BUFFER_BYTES,
         patience: float = PATIENCE_SECONDS,
         jitter: Callable[[], float] = random.random,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """`url` may be several, with commas between them; `buffer_bytes` is what one link holds while
-        NATS is away, `patience` how many seconds a call waits for it, `jitter` draws from [0, 1)."""
+        NATS is away, `patience` how many seconds a call waits for it, `jitter` draws from [0, 1); `tls` says
+        whom to trust, as for NatsLink."""
         self._servers = [part.strip() for part in url.split(",")]
         self._operator = operator
         self._idle_seconds = idle_seconds
         self._buffer_bytes = buffer_bytes
         self._patience = patience
         self._jitter = jitter
+        self._tls = tls
         self._tasks = asyncio.TaskGroup()
         self._open = False
         self._active: dict[_Key, _Active] = {}
@@ -152,6 +156,7 @@ class TenantLinks:
                 patience=self._patience,
                 jitter=self._jitter,
                 echo=echo,
+                tls=self._tls,
             )
 
         def make_groups() -> NatsLink:

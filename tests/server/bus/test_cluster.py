@@ -1,0 +1,153 @@
+"""Three nats-servers with TLS as one: what one takes all know, and one may be gone."""
+
+import asyncio
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from artcafe.server.bus.authority import Authority, BusRefusedError
+from artcafe.server.bus.cluster import Cluster as ClusterConfig
+from artcafe.server.bus.cluster import Node, Tls, cluster_lines, quoted, tls_lines
+from artcafe.server.bus.control import ControlLink
+from artcafe.server.bus.operator import Operator
+from artcafe.server.bus.tenants import TenantLinks
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+from tests.kit.buses import PATIENCE
+from tests.kit.clusters import NODES, Cluster, running_cluster
+from tests.kit.deadlines import eventually
+from tests.kit.inboxes import Got, collect, hearing, publish
+from tests.kit.nats import Nats, WallClock, make_tenant
+
+SECONDS = 20.0
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    folder = tmp_path_factory.mktemp("cluster")
+    with running_cluster(folder, folder / "data") as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def operator(cluster: Cluster) -> Operator:
+    seed = (cluster.folder / "data" / "operator.seed").read_text().strip()
+    return Operator(bytes.fromhex(seed), WallClock())
+
+
+def links(cluster: Cluster, operator: Operator, url: str) -> TenantLinks:
+    return TenantLinks(url, operator, patience=SECONDS, tls=cluster.client_tls())
+
+
+async def sooner_or_later(act: Callable[[], Awaitable[object]]) -> None:
+    """Do it, again and again while the bus is away: while whoever it asks looks for another node."""
+    deadline = time.monotonic() + SECONDS
+    while True:
+        try:
+            await act()
+        except ArtcafeError as error:
+            if error.code is not Code.unavailable or time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(0.05)
+        else:
+            return
+
+
+async def test_what_one_node_takes_all_nodes_know_also_one_that_was_away(
+    cluster: Cluster, operator: Operator
+) -> None:
+    async with Authority(cluster.url, operator, tls=cluster.client_tls()) as authority:
+        acme, globex = make_tenant("acme"), make_tenant("globex")
+        await authority.push(acme)
+        for url in cluster.urls:
+            async with links(cluster, operator, url) as each:
+                await (await each.link(acme)).flush()
+
+        cluster.kill(2)
+        await sooner_or_later(lambda: authority.push(globex))
+        cluster.start(2)
+
+        # Of itself, it would hear of other nodes' first; so this link knows no other.
+        async def known() -> None:
+            async with TenantLinks(cluster.urls[2], operator, patience=1, tls=cluster.client_tls()) as alone:
+                await (await alone.link(globex)).flush()
+
+        await sooner_or_later(known)
+
+
+async def test_links_go_to_another_node_when_theirs_is_gone(cluster: Cluster, operator: Operator) -> None:
+    acme = make_tenant("acme")
+    told: Got = []
+    async with (
+        Authority(cluster.url, operator, tls=cluster.client_tls()) as authority,
+        links(cluster, operator, cluster.urls[0]) as ours,
+        links(cluster, operator, cluster.urls[1]) as theirs,
+        ControlLink(cluster.urls[0], operator, patience=SECONDS, tls=cluster.client_tls()) as control,
+        ControlLink(cluster.urls[1], operator, patience=SECONDS, tls=cluster.client_tls()) as other_control,
+    ):
+        await authority.push(acme)
+        link, peer = await ours.link(acme), await theirs.link(acme)
+        here, there = await hearing(link), await hearing(peer)
+        await control.hear("news", collect(told))
+        publish(link, "1")
+        publish(peer, "2")
+        await eventually(lambda: len(here.got) == len(there.got) == 2, "both", SECONDS)
+        await link.flush()
+
+        cluster.kill(0)
+        try:
+            await eventually(lambda: not link.up or link.gaps, "it is noticed", SECONDS)
+            await ours.link(acme)  # When it is back.
+            await link.settle()
+            publish(link, "3")
+            publish(peer, "4")
+            await eventually(lambda: set(here.got) == set(there.got) == {"1", "2", "3", "4"}, "all", SECONDS)
+            await sooner_or_later(lambda: authority.push(make_tenant("globex")))
+            while not told:
+                await sooner_or_later(lambda: other_control.tell("news", b"x"))
+        finally:
+            cluster.start(0)
+
+
+@pytest.mark.parametrize("wrong", ["authority", "name", "plain"])
+async def test_whoever_cannot_prove_who_it_is_is_told_nothing(
+    cluster: Cluster, operator: Operator, nats: Nats, wrong: str
+) -> None:
+    url, tls = cluster.urls[0], cluster.client_tls()
+    if wrong == "authority":
+        tls = ssl.create_default_context()
+    elif wrong == "name":
+        url = url.replace("127.0.0.1", "127.0.0.2")
+    else:
+        url = nats.url.replace("nats://", "tls://")
+    async with TenantLinks(url, operator, patience=PATIENCE, tls=tls) as each:
+        with pytest.raises(ArtcafeError) as refused:
+            await each.link(make_tenant("acme"))
+    assert refused.value.code is Code.unavailable
+    with pytest.raises(BusRefusedError):
+        await Authority(url, operator, open_seconds=1, tls=tls).open()
+
+
+# What is written.
+
+
+def test_a_node_knows_the_others_and_not_itself() -> None:
+    nodes = [Node(f"n{n}", f"10.0.0.{n}:4222", f"10.0.0.{n}:6222") for n in range(NODES)]
+    text = "\n".join(cluster_lines(ClusterConfig(nodes, "hidden"), nodes[1], None))
+    assert [f"@10.0.0.{n}:6222" in text for n in range(NODES)] == [True, False, True]
+    assert "tls" not in text
+
+
+def test_servers_prove_who_they_are_to_each_other_and_clients_need_not() -> None:
+    tls = Tls(Path("/c"), Path("/k"), Path("/ca"))
+    assert "  verify: true" not in tls_lines(tls)
+    assert "  verify: true" in tls_lines(tls, mutual=True)
+
+
+@pytest.mark.parametrize("text", ['a"b', "a\\b", "a\nb"])
+def test_what_could_end_a_string_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="quote"):
+        quoted(text)
