@@ -90,14 +90,31 @@ profile: .venv/.ready profile-programs .bench/profile/.ready  ## where the micro
 compression: .venv/.ready  ## what permessage-deflate would cost and save
 	@$(BIN)/python -m benchmarks.compression $(if $(PUBLISH),--publish)
 
+.audit/.ready: requirements/audit.txt | $(UV)
+	@$(UV) venv --quiet --allow-existing --python $(PYTHON) $(@D)
+	@$(UV) pip sync --quiet --python $(@D)/bin/python --require-hashes $<
+	@touch $@
+
+# pip-audit without --strict takes a service that does not answer for one that knows of nothing.
+audit: .audit/.ready  ## known vulnerabilities, bandit, secrets in the tree, an SBOM
+	@mkdir -p reports
+	.audit/bin/bandit --quiet --recursive src --severity-level medium
+	git ls-files -z -- src deploy docs benchmarks '*.md' ':!benchmarks/peers/programs/package-lock.json' \
+	  | xargs -0 .audit/bin/detect-secrets-hook
+	.audit/bin/cyclonedx-py requirements requirements/server.txt --output-format JSON --output-file reports/sbom.json
+	.audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements/server.txt \
+	  || { echo "audit: vulnerable, or the service could not be asked: not passed" >&2; exit 1; }
+
 docs: .venv/.ready  ## write the generated pages: docs/errors.md, docs/settings.md
 	@$(BIN)/python -m artcafe.server.reference docs
 
 lock: | $(UV)  ## pin every dependency with hashes
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate requirements/audit.in -o requirements/audit.txt
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate requirements/uv.in -o requirements/uv.txt
-	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml requirements/build.in --extra server --extra aws --group dev -o requirements/dev.txt
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml requirements/build.in --extra server --extra aws --extra lambda --group dev -o requirements/dev.txt
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml --extra server -o requirements/server.txt
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml --extra server --extra aws -o requirements/aws.txt
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml --extra server --extra aws --extra lambda -o requirements/lambda.txt
 	@for each in plain crossbar profile; do $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-annotate requirements/bench-$$each.in -o requirements/bench-$$each.txt; done
 
 .PHONY: help setup check tools programs test up demo bench bench-programs growth soak profile profile-programs compression docs lock

@@ -54,6 +54,7 @@ BREAKS = [
     (PURE, "server/core/usage.py", "from asyncio import sleep"),
     ("One door: nats", "server/gateway/hub.py", "import nats.errors"),
     ("One door: picows", "server/gateway/connection.py", "import picows"),
+    ("One door: mangum", "server/app.py", "import mangum"),
     ("One door: sqlite3", "server/embedded/nats_server.py", "import sqlite3"),
     ("One door: jwt", "server/bus/operator.py", "import jwt"),
     ("One door: aiobotocore and botocore", "server/app.py", "import botocore.session"),

@@ -28,6 +28,7 @@ class Nginx:
     http_port: int
     certificate: Path
     log_dir: Path
+    process: "subprocess.Popen[bytes]"
 
     @property
     def url(self) -> str:
@@ -66,12 +67,12 @@ def running_nginx(
     """nginx before these upstreams; it is stopped at the end. `words` are further options of the command."""
     folder.mkdir(parents=True, exist_ok=True)
     certificate, key = certificate_files(folder)
-    nginx = Nginx(https_port or free_port(), free_port(), certificate, folder)
+    https, http = https_port or free_port(), free_port()
     options = {
         "--server-name": "localhost",
         "--address": "127.0.0.1",
-        "--https-port": f"{nginx.https_port}",
-        "--http-port": f"{nginx.http_port}",
+        "--https-port": f"{https}",
+        "--http-port": f"{http}",
         "--certificate": f"{certificate}",
         "--certificate-key": f"{key}",
         "--log-dir": f"{folder}",
@@ -88,8 +89,8 @@ def running_nginx(
             [program(), "-c", str(config), "-g", f"daemon off; pid {folder / 'pid'};"], stderr=said
         )
     try:
-        _wait(process, nginx.https_port, folder / "stderr")
-        yield nginx
+        _wait(process, https, folder / "stderr")
+        yield Nginx(https, http, certificate, folder, process)
     finally:
         process.terminate()
         process.wait(START_SECONDS)

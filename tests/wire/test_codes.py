@@ -37,6 +37,7 @@ PUBLISHED = {
     "quota_exceeded": (310, 402, None),
     "too_many_subscriptions": (311, 429, None),
     "internal": (312, 500, 1011),
+    "no_websockets": (313, 501, None),
 }
 
 COME_BACK = {1001, 1012, 1013, *range(4000, 4500)}

@@ -86,11 +86,12 @@ SWEEP_SECONDS = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """A running platform, without a socket of its own."""
+    """A running platform without a socket. `flush` writes what was counted, or raises unavailable."""
 
     app: FastAPI
     websocket: type[asyncio.Protocol]
     gateway: Gateway
+    flush: Callable[[], Awaitable[None]]
 
 
 @asynccontextmanager
@@ -227,6 +228,7 @@ async def platform(
             app=create_app(cases, settings.max_payload_bytes + FRAME_OVERHEAD, new_id),
             websocket=websocket_protocol(gateway.endpoint, _socket_limits(settings), proxies),
             gateway=gateway,
+            flush=_flush(gateway, meter),
         )
 
 

@@ -59,6 +59,7 @@ class Code(Enum):
     quota_exceeded = Row(310, 402, None, False, "The plan's limit is reached.")
     too_many_subscriptions = Row(311, 429, None, False, "The connection holds its limit of subscriptions.")
     internal = Row(312, 500, 1011, True, "A fault of the server, logged under the request id.")
+    no_websockets = Row(313, 501, None, False, "This is the REST API alone; WebSockets are served elsewhere.")
 
     @property
     def http(self) -> int:

@@ -1,0 +1,50 @@
+"""Two servers behind nginx are restarted in turn, under a thousand connected agents and a steady load."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.kit.fleet import quantiles
+from tests.kit.installations import installed
+
+LANES, SUBSCRIBERS = 20, 49
+SECONDS = 60.0
+
+
+async def test_every_agent_is_back_within_ten_seconds_and_who_stays_misses_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with installed(tmp_path) as installation:
+        fleet = await installation.fleet()
+        ready, stop = asyncio.Event(), asyncio.Event()
+        async with asyncio.timeout(3 * SECONDS), asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(fleet.run(LANES, SUBSCRIBERS, ready, stop))
+            began = time.monotonic()
+            await ready.wait()
+            connected = time.monotonic() - began
+            everybody = LANES * (SUBSCRIBERS + 1)
+            await asyncio.sleep(2)
+            for number in range(2):
+                closed = sum(fleet.codes.values())
+                code = await asyncio.to_thread(installation.restart, number)
+                assert code == 0
+                async with asyncio.timeout(SECONDS):
+                    while fleet.up < everybody or sum(fleet.codes.values()) == closed:
+                        await asyncio.sleep(0.02)
+                await asyncio.sleep(1)
+            stop.set()
+            await running
+    with capsys.disabled():
+        print(  # noqa: T201 - figures
+            f"\n  rolling restart: {everybody} agents in {connected:.1f} s; closes {dict(fleet.codes)};"
+            f" away {quantiles(fleet.away)}; {fleet.acked} messages acked, {fleet.received} delivered,"
+            f" {len(fleet.uncertain)} of unknown fate, {len(fleet.faults)} lost or doubled;"
+            f" attempts refused {dict(fleet.refused)}"
+        )
+    assert set(fleet.codes) <= {1012, 1001}
+    assert sum(fleet.codes.values()) >= everybody / 2, "both had their share"
+    assert max(fleet.away) < 10
+    assert fleet.received > 1000
+    assert fleet.faults == []
