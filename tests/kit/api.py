@@ -1,7 +1,6 @@
 """The REST API over an installation in memory, called in this process, and who calls it."""
 
 import os
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +10,7 @@ from fastapi import FastAPI
 from artcafe.server.api.application import create_app
 from artcafe.server.api.deps import UseCases
 from artcafe.server.api.pages import PageTokens
+from artcafe.server.api.readiness import Check, Readiness
 from artcafe.server.core.throttle import Throttle
 from artcafe.server.domain.ids import UserId
 from artcafe.server.domain.tenant import Role
@@ -41,7 +41,8 @@ class Api:
     installation: Installation
     application: FastAPI | None = None
     issuer: Issuer | None = None
-    checks: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
+    checks: dict[str, Check] = field(default_factory=dict)
+    readiness: Readiness = field(init=False)
     hosts: list[str] = field(default_factory=list)
     tokens: KnownTokens = field(init=False)
     app: FastAPI = field(init=False)
@@ -50,6 +51,7 @@ class Api:
     def __post_init__(self) -> None:
         process = self.installation.process
         self.tokens = KnownTokens(self.installation.clock.now)
+        self.readiness = Readiness(self.checks)
         self.checks |= {"bus": self.installation.bus.ping, "store": self.installation.memory.ping}
         cases = UseCases(
             tenants=process.tenants,
@@ -73,6 +75,7 @@ class Api:
             server_name=self._server_name,
             client_address=lambda peer, forwarded_for: forwarded_for or peer,
             checks=self.checks,
+            readiness=self.readiness,
             version="1.2.3",
         )
         self.app = self.application or create_app(cases, MAX_BODY, new_id)

@@ -10,11 +10,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
-from importlib import import_module
 from importlib.metadata import version
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from pathlib import Path
-from typing import Any
 
 import httpx
 import msgspec
@@ -23,6 +20,7 @@ from fastapi import FastAPI
 from artcafe.server.api.application import create_app
 from artcafe.server.api.deps import UseCases
 from artcafe.server.api.pages import PageTokens
+from artcafe.server.api.readiness import PROBE_SECONDS, Readiness
 from artcafe.server.bus.authority import Authority
 from artcafe.server.bus.control import ControlLink
 from artcafe.server.bus.operator import Operator
@@ -53,6 +51,7 @@ from artcafe.server.identity.ssh_keys import generate_key_pair, parse_public_key
 from artcafe.server.ports.bus import Deliver
 from artcafe.server.process import Place, SystemClock, message_ids, new_id
 from artcafe.server.settings import LOOPBACK, Settings
+from artcafe.server.store import places
 from artcafe.server.store.agents import AgentTable
 from artcafe.server.store.answers import AnswerTable
 from artcafe.server.store.audit import AuditTable
@@ -64,7 +63,6 @@ from artcafe.server.store.login import ChallengeTable
 from artcafe.server.store.members import MemberTable
 from artcafe.server.store.near import NearCache
 from artcafe.server.store.presence import SightingTable
-from artcafe.server.store.sqlite import SqliteStore
 from artcafe.server.store.table import Table, translated
 from artcafe.server.store.tenants import TenantTable
 from artcafe.server.store.usage import UsageTable
@@ -177,6 +175,11 @@ async def platform(
         await control.hear(CHANGED, _changed(near, gateway))
         await control.answer(ASKED, gateway.asked)
         LOG.info("reconciled %d accounts on the bus", await households.reconcile())
+        checks = {"bus": links.ping, "store": _store_check(store)}
+        # The embedded issuer is this process itself.
+        keys = {} if issuer is not None else {"identity": tokens.ready}
+        readiness = Readiness({**checks, **keys}, at_once={"server": gateway.ready})
+        await readiness.probe()
         cases = UseCases(
             tenants=households,
             invitations=Invitations(
@@ -215,13 +218,15 @@ async def platform(
             clock=clock,
             server_name=name_of_server,
             client_address=partial(client_address, proxies=proxies),
-            checks={"server": gateway.ready, "bus": links.ping, "store": _store_check(store)},
+            checks=checks,
+            readiness=readiness,
             version=VERSION,
         )
         chores = await stack.enter_async_context(asyncio.TaskGroup())
         for chore in (
             _every(settings.flush_seconds, _flush(gateway, meter)),
             _every(SWEEP_SECONDS, _sweep(store)),
+            _every(PROBE_SECONDS, readiness.probe),
         ):
             stack.callback(chores.create_task(chore).cancel)
         yield Platform(
@@ -332,29 +337,15 @@ def _proxies(text: str) -> list[IPv4Network | IPv6Network]:
 
 
 def store_at(settings: Settings, name: str, clock: SystemClock) -> Backend:
-    """The store at `sqlite`, `sqlite:FILE` or `dynamodb:TABLE`, not opened yet. Raises ValueError."""
-    kind, _, where = name.partition(":")
-    if kind == "sqlite":
-        path = Path(where) if where else settings.data_dir / "store.sqlite"
-        return SqliteStore(path, clock=clock.now, new_rev=new_id)
-    place, _ = dynamodb_place(settings, name)
-    store: Backend = import_module("artcafe.server.store.dynamodb").DynamoStore(
-        place, clock=clock.now, new_rev=new_id, jitter=random.random
+    """The store of that name, not opened yet (store.places). Raises ValueError."""
+    return places.store_at(
+        name,
+        folder=settings.data_dir,
+        region=settings.aws_region,
+        clock=clock.now,
+        new_rev=new_id,
+        jitter=random.random,
     )
-    return store
-
-
-def dynamodb_place(settings: Settings, name: str | None = None) -> tuple[Any, Any]:
-    """The place of a table, and the module that makes it. Raises ValueError."""
-    kind, _, table = (name or settings.store).partition(":")
-    if kind != "dynamodb":
-        raise ValueError("A store is `sqlite`, `sqlite:FILE` or `dynamodb:TABLE`.")
-    try:  # What it stands on is the extra `aws`: whoever keeps everything in a file needs none of it.
-        calls = import_module("artcafe.server.store.dynamodb_calls")
-        tables = import_module("artcafe.server.store.dynamodb_table")
-    except ImportError as error:
-        raise ValueError("ARTCAFE_STORE: DynamoDB needs the extra `aws` of artcafe-pubsub.") from error
-    return calls.Place(table or "artcafe", settings.aws_region), tables
 
 
 def _store_check(store: Backend) -> Callable[[], Awaitable[None]]:

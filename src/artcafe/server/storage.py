@@ -5,12 +5,12 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
-from artcafe.server.app import dynamodb_place, store_at
+from artcafe.server.app import store_at
 from artcafe.server.process import SystemClock
 from artcafe.server.settings import Settings
 from artcafe.server.store.item import ABSENT, EXISTS, Backend, Delete, Put, Row, StoreError
+from artcafe.server.store.places import dynamodb_at, sqlite_file
 from artcafe.server.store.rules import alive
 
 FAILURES = (StoreError, ValueError, OSError)
@@ -43,14 +43,14 @@ class Progress:
 
 def create(settings: Settings) -> list[str]:
     """Make the table that the settings name; what could not be done, in sentences. Raises FAILURES."""
-    place, table = dynamodb_place(settings)
+    place, table = dynamodb_at(settings.store, settings.aws_region)
     warnings: list[str] = asyncio.run(table.create(place))
     return warnings
 
 
 def template(settings: Settings) -> str:
     """The same as a template of CloudFormation, JSON. Raises ValueError."""
-    place, table = dynamodb_place(settings)
+    place, table = dynamodb_at(settings.store, settings.aws_region)
     return json.dumps(table.template(place.table), indent=2)
 
 
@@ -73,8 +73,8 @@ async def _copy(
     if source == target:
         raise CopyError("The source and the target are the same place.")
     clock = SystemClock()
-    if source.startswith("sqlite") and not _file(settings, source).exists():
-        raise CopyError(f"There is no store in {_file(settings, source)}.")
+    if source.startswith("sqlite") and not (file := sqlite_file(source, settings.data_dir)).exists():
+        raise CopyError(f"There is no store in {file}.")
     one, other = store_at(settings, source, clock), store_at(settings, target, clock)
     await one.open()
     try:
@@ -91,10 +91,6 @@ async def _copy(
             await other.close()
     finally:
         await one.close()
-
-
-def _file(settings: Settings, name: str) -> Path:
-    return Path(name.partition(":")[2] or settings.data_dir / "store.sqlite")
 
 
 async def _move(

@@ -5,7 +5,7 @@ import asyncio
 import httpx
 import pytest
 
-from artcafe.server.api.health import CHECK_SECONDS
+from artcafe.server.api.readiness import CHECK_SECONDS
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.api import Api, good
@@ -15,8 +15,9 @@ async def gone() -> None:
     raise ArtcafeError(Code.unavailable, "The bus does not answer.")
 
 
-async def test_a_healthy_platform_says_so(anyone: httpx.AsyncClient) -> None:
+async def test_a_healthy_platform_says_so(api: Api, anyone: httpx.AsyncClient) -> None:
     assert good(await anyone.get("/livez")) == {"status": "ok"}
+    await api.readiness.probe()
     assert good(await anyone.get("/readyz")) == {"status": "ok", "checks": {"bus": "ok", "store": "ok"}}
     healthy = {
         "status": "healthy",
@@ -29,6 +30,7 @@ async def test_a_healthy_platform_says_so(anyone: httpx.AsyncClient) -> None:
 
 async def test_without_its_bus_it_lives_and_is_not_ready(api: Api, anyone: httpx.AsyncClient) -> None:
     api.checks["bus"] = gone
+    await api.readiness.probe()
 
     assert good(await anyone.get("/livez")) == {"status": "ok"}
     assert good(await anyone.get("/readyz"), 503) == {
@@ -41,6 +43,7 @@ async def test_without_its_bus_it_lives_and_is_not_ready(api: Api, anyone: httpx
 
 async def test_without_its_store_it_lives_and_is_not_ready(api: Api, anyone: httpx.AsyncClient) -> None:
     api.checks["store"] = gone
+    await api.readiness.probe()
 
     good(await anyone.get("/readyz"), 503)
     told = good(await anyone.get("/health"))
@@ -57,14 +60,15 @@ async def test_what_never_answers_is_not_waited_for(
         await asyncio.Event().wait()
 
     api.checks["bus"] = silent
-    probe = asyncio.create_task(anyone.get("/readyz"))
+    probe = asyncio.create_task(api.readiness.probe())
     await asked.wait()
 
     # The time of the event loop jumps to the end of the wait.
     loop = asyncio.get_running_loop()
     jumped = loop.time() + CHECK_SECONDS
     monkeypatch.setattr(loop, "time", lambda: jumped)
-    told = good(await probe, 503)
+    await probe
+    told = good(await anyone.get("/readyz"), 503)
 
     assert told["checks"] == {"bus": "no answer within 2 seconds", "store": "ok"}
 

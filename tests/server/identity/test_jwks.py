@@ -374,3 +374,18 @@ def test_loopback_needs_to_be_allowed(url: str) -> None:
 def test_these_may_be_no_issuers(url: str) -> None:
     with pytest.raises(ValueError, match="issuer"):
         check_url(url, "issuer", allow_insecure_loopback=True)
+
+
+# Whether anybody could be verified.
+
+
+async def test_whoever_has_keys_is_ready_and_whoever_can_have_them_becomes_it(world: World) -> None:
+    await world.keys.ready()
+    assert world.issuer.fetches == 1
+    world.issuer.answer = Answer(status=500)
+    world.clock.advance(HOUR + 1)
+    await world.keys.ready()
+    world.clock.advance(DAY)
+    with pytest.raises(ArtcafeError) as away:
+        await world.keys.ready()
+    assert away.value.code is Code.unavailable

@@ -1,6 +1,6 @@
 """What the routes are given: the use cases, and who is asking."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -8,6 +8,7 @@ from fastapi import Depends, Header, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from artcafe.server.api.pages import PageTokens
+from artcafe.server.api.readiness import Check, Readiness
 from artcafe.server.api.request_ids import request_id
 from artcafe.server.core.agents import Agents
 from artcafe.server.core.audit import Audit
@@ -53,7 +54,8 @@ class UseCases:
     clock: Clock
     server_name: Callable[[str], str]
     client_address: Callable[[str, str], str]
-    checks: Mapping[str, Callable[[], Awaitable[None]]]
+    checks: Mapping[str, Check]
+    readiness: Readiness
     version: str
 
 

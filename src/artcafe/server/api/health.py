@@ -1,29 +1,14 @@
 """Is it alive, is it ready."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
 from artcafe.server.api.deps import Cases
-from artcafe.wire.errors import ArtcafeError
+from artcafe.server.api.readiness import OK, answer
 
 router = APIRouter(tags=["health"])
-
-CHECK_SECONDS = 2.0
-
-
-async def _answers(check: Callable[[], Awaitable[None]]) -> str:
-    try:
-        async with asyncio.timeout(CHECK_SECONDS):
-            await check()
-    except ArtcafeError as error:
-        return error.message
-    except TimeoutError:
-        return f"no answer within {CHECK_SECONDS:.0f} seconds"
-    return "ok"
 
 
 class Live(BaseModel):
@@ -60,9 +45,9 @@ async def livez() -> Live:
     responses={503: {"model": Ready, "description": "Some dependency does not answer."}},
 )
 async def readyz(cases: Cases, response: Response) -> Ready:
-    """503 unless the bus and the store answer; each is named."""
-    checks = {name: await _answers(check) for name, check in cases.checks.items()}
-    ready = all(answer == "ok" for answer in checks.values())
+    """503 while a dependency has not answered for some seconds, or the server is about to stop."""
+    checks = await cases.readiness.answers()
+    ready = all(said == OK for said in checks.values())
     response.status_code = 200 if ready else 503
     return Ready(status="ok" if ready else "unavailable", checks=checks)
 
@@ -71,10 +56,10 @@ async def readyz(cases: Cases, response: Response) -> Ready:
 @router.get("/api/v1/health", include_in_schema=False)
 async def health(cases: Cases) -> Health:
     """Always 200; `status` is `degraded` while a dependency is away."""
-    checks = {name: await _answers(check) for name, check in cases.checks.items()}
+    checks = {name: await answer(check) for name, check in cases.checks.items()}
     return Health(
-        status="healthy" if all(answer == "ok" for answer in checks.values()) else "degraded",
-        nats_connected=checks.get("bus") == "ok",
-        store_connected=checks.get("store") == "ok",
+        status="healthy" if all(said == OK for said in checks.values()) else "degraded",
+        nats_connected=checks.get("bus") == OK,
+        store_connected=checks.get("store") == OK,
         version=cases.version,
     )

@@ -72,6 +72,12 @@ class Keys:
         self._next_fetch: float | None = None  # monotonic; None before the first attempt
         self._fetching = asyncio.Lock()
 
+    async def ready(self) -> None:
+        """Fetch the keys where they are missing or old. Raises unavailable without any usable ones."""
+        if not self._keys or not self._younger_than(self._fresh_for):
+            await self._refresh()
+        self._check_usable()
+
     async def get(self, kid: str) -> RSAPublicKey:
         """The key of that name.
 
@@ -81,15 +87,18 @@ class Keys:
         # Whoever has a key need not wait for the one who is fetching newer ones.
         if not known or (not self._younger_than(self._fresh_for) and not self._fetching.locked()):
             await self._refresh()
+        self._check_usable()
+        if kid not in self._keys:
+            raise UnknownKeyError("unknown kid")
+        return self._keys[kid]
+
+    def _check_usable(self) -> None:
         if not self._keys or not self._younger_than(self._usable_for):
             raise ArtcafeError(
                 Code.unavailable,
                 "The keys of the login issuer cannot be fetched right now.",
                 retry_after=max(1.0, (self._next_fetch or 0.0) - self._clock.monotonic()),
             )
-        if kid not in self._keys:
-            raise UnknownKeyError("unknown kid")
-        return self._keys[kid]
 
     def _younger_than(self, seconds: float) -> bool:
         return self._clock.monotonic() - self._fetched_at <= seconds

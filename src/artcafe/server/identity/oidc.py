@@ -126,6 +126,10 @@ class OidcVerifier:
             usable=config.keys_usable,
         )
 
+    async def ready(self) -> None:
+        """Raises unavailable while the issuer's keys cannot be had."""
+        await self._keys.ready()
+
     async def verify(self, token: str) -> Claims:
         """Check a token completely and return what it says.
 
