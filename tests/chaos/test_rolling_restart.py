@@ -10,7 +10,7 @@ from tests.kit.fleet import quantiles
 from tests.kit.installations import installed
 
 LANES, SUBSCRIBERS = 20, 49
-SECONDS = 60.0
+SECONDS = 25.0
 
 
 async def test_every_agent_is_back_within_ten_seconds_and_who_stays_misses_nothing(
@@ -30,9 +30,10 @@ async def test_every_agent_is_back_within_ten_seconds_and_who_stays_misses_nothi
                 closed = sum(fleet.codes.values())
                 code = await asyncio.to_thread(installation.restart, number)
                 assert code == 0
-                async with asyncio.timeout(SECONDS):
-                    while fleet.up < everybody or sum(fleet.codes.values()) == closed:
-                        await asyncio.sleep(0.02)
+                deadline = time.monotonic() + SECONDS
+                while fleet.up < everybody or sum(fleet.codes.values()) == closed:
+                    assert time.monotonic() < deadline, (fleet.up, fleet.codes, fleet.refused)
+                    await asyncio.sleep(0.02)
                 await asyncio.sleep(1)
             stop.set()
             await running

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.typing import Subprotocol
 
 from artcafe.client import login
@@ -45,7 +45,7 @@ class Fleet:
     agent: str
     key: Path
     tls: ssl.SSLContext | None = None
-    interval: float = 0.2
+    interval: float = 1.0
     codes: Counter[int] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     away: list[float] = field(default_factory=list)
@@ -102,6 +102,8 @@ class Fleet:
                         left = time.monotonic()
             except ConnectionClosed as closed:
                 self.codes[closed.rcvd.code if closed.rcvd else 1006] += 1
+            except InvalidStatus as refused:
+                self.refused[f"{refused.response.status_code}"] += 1
             except (OSError, InvalidHandshake, TimeoutError) as error:
                 self.refused[type(error).__name__] += 1
             if hint is None:

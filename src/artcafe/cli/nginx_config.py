@@ -156,9 +156,7 @@ def nginx_config(
         as_given,
         server_names=" ".join(names),
         rest_servers=_lines(8, (f"server {upstream} max_fails=2 fail_timeout=5s;" for upstream in upstreams)),
-        websocket_servers=_lines(
-            8, (f"server {upstream} max_fails=1 fail_timeout=5s;" for upstream in upstreams)
-        ),
+        websocket_servers=_lines(8, (f"server {upstream} max_fails=0;" for upstream in upstreams)),
         origins=_lines(8, (f'"{origin}" 1;' for origin in origins)),
         certificate=certificate or f"{certificates}/fullchain.pem",
         certificate_key=certificate_key or f"{certificates}/privkey.pem",
