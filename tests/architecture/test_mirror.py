@@ -19,6 +19,8 @@ ELSEWHERE = {
     "client/calls.py": ("client/test_session.py", "its answers come from the session that holds it"),
     "server/api/application.py": ("server/api/test_openapi.py", "the whole of it is described there"),
     "server/api/deps.py": ("server/api/test_agents.py", "who is asking is asked of every route"),
+    "server/bus/tasks.py": ("server/bus/test_tenants.py", "what it ends is there"),
+    "server/bus/away.py": ("contract/test_bus_accounts.py", "both buses are away in the same words"),
     "server/bus/grammar.py": ("contract/test_bus.py", "both buses have to hold it, and NATS agrees"),
     "server/bus/memory.py": ("contract/test_bus.py", "one suite for the real bus and the one in memory"),
     "server/bounds.py": ("server/test_settings.py", "they are a part of the settings"),

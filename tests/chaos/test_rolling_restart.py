@@ -17,7 +17,7 @@ async def test_every_agent_is_back_within_ten_seconds_and_who_stays_misses_nothi
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with installed(tmp_path) as installation:
-        fleet = await installation.fleet()
+        fleet = await asyncio.to_thread(installation.fleet)
         ready, stop = asyncio.Event(), asyncio.Event()
         async with asyncio.timeout(3 * SECONDS), asyncio.TaskGroup() as tasks:
             running = tasks.create_task(fleet.run(LANES, SUBSCRIBERS, ready, stop))

@@ -102,6 +102,8 @@ class Fleet:
                         left = time.monotonic()
             except ConnectionClosed as closed:
                 self.codes[closed.rcvd.code if closed.rcvd else 1006] += 1
+            except _RefusedError as refused:
+                self.refused[f"{refused}"] += 1
             except InvalidStatus as refused:
                 self.refused[f"{refused.response.status_code}"] += 1
             except (OSError, InvalidHandshake, TimeoutError) as error:
@@ -127,7 +129,8 @@ class Fleet:
                 text = login.text_to_sign(challenge, server=self.ws, tenant=self.tenant, agent=self.agent)
                 await socket.send(login.answer(self._signer.sign(text), name="fleet", version="1"), text=True)
                 welcome = json.loads(await socket.recv())
-                assert welcome["type"] == "welcome", welcome
+                if welcome["type"] != "welcome":
+                    raise _RefusedError(welcome["code"])
         except BaseException:
             await socket.close()
             raise
@@ -177,6 +180,10 @@ class Fleet:
                 await socket.recv()
         self.codes[socket.close_code or 1006] += 1
         raise _Goaway(hint)
+
+
+class _RefusedError(Exception):
+    """A login that was not taken; the name of why."""
 
 
 class _Goaway(Exception):

@@ -93,8 +93,8 @@ class Installation:
         """Trusts nginx."""
         return ssl.create_default_context(cafile=self.nginx.certificate)
 
-    async def fleet(self) -> Fleet:
-        """Agents of a new tenant."""
+    def fleet(self) -> Fleet:
+        """Agents of a new tenant. Blocks, so call it in a thread where the servers need this loop."""
         tenant, key = f"t{secrets.token_hex(4)}", make_key(self.folder, name=secrets.token_hex(4))
         with self.rest(tenant) as rest:
             answer = rest.post("/tenants", json={"id": tenant, "name": tenant})
@@ -133,7 +133,7 @@ async def installed(
             running_nginx(folder / "nginx", *SHIELDS, upstreams=upstreams, https_port=https)
         )
         installation = Installation(folder, nginx, issuer, ports, settings)
-        stack.callback(_end, installation)
+        stack.push_async_callback(asyncio.to_thread, _end, installation)
         for number in range(SERVERS):
             await asyncio.to_thread(installation.start, number)
         yield installation

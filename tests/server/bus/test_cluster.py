@@ -151,3 +151,21 @@ def test_servers_prove_who_they_are_to_each_other_and_clients_need_not() -> None
 def test_what_could_end_a_string_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="quote"):
         quoted(text)
+
+
+async def test_a_new_link_knows_what_other_links_were_told(cluster: Cluster, operator: Operator) -> None:
+    """A process whose configured node was lost made no link for a tenant that had none at that moment."""
+    acme, globex = make_tenant("acme"), make_tenant("globex")
+    async with (
+        Authority(cluster.url, operator, tls=cluster.client_tls()) as authority,
+        links(cluster, operator, cluster.urls[1]) as ours,
+    ):
+        await authority.push(acme)
+        await authority.push(globex)
+        link = await ours.link(acme)
+        await eventually(lambda: len(link.known) == NODES, "it is told of the others", SECONDS)
+        cluster.kill(1)
+        try:
+            await (await ours.link(globex)).settle()
+        finally:
+            cluster.start(1)

@@ -51,3 +51,9 @@ def test_who_is_known_through_a_secure_server_is_secure() -> None:
         Server("10.0.0.1", 4222, True, "bus.example"),
         Server("other.example", 4222, True, "other.example"),
     )
+
+
+def test_what_others_were_told_comes_behind_what_was_configured() -> None:
+    told = [server("tls://10.0.0.2:4222"), server("tls://10.0.0.1:4222")]
+    servers = Servers(["nats://10.0.0.1:4222"], lambda: 0.0, told)
+    assert [f"{each}" for each in servers.order()] == ["10.0.0.1:4222", "10.0.0.2:4222"]

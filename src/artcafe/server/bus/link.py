@@ -3,16 +3,17 @@
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+from artcafe.server.bus.away import away
 from artcafe.server.bus.connection import BrokenError, Connection
 from artcafe.server.bus.grammar import check_pattern, check_queue, check_subject
 from artcafe.server.bus.greeting import Info
 from artcafe.server.bus.interest import Interest
 from artcafe.server.bus.operator import Credentials
 from artcafe.server.bus.outbox import Outbox
-from artcafe.server.bus.servers import Servers
+from artcafe.server.bus.servers import Server, Servers
 from artcafe.server.bus.subscription import NatsSubscription
 from artcafe.server.ports.bus import Deliver
 from artcafe.wire.codes import Code
@@ -76,13 +77,15 @@ class NatsLink:
         jitter: Callable[[], float],
         echo: bool = True,
         tls: ssl.SSLContext | None = None,
+        others: Iterable[Server] = (),
     ) -> None:
         """`patience` is how many seconds a call waits for a bus that is away; `jitter` is from [0, 1).
+        `others` are servers of the same cluster that somebody else knows of.
 
         `tls` says whom to trust, where a server asks for TLS or is addressed as `tls://`: as the
         system does, unless given. Raises ValueError for what is no server's URL.
         """
-        self._servers = Servers(servers, jitter)
+        self._servers = Servers(servers, jitter, others)
         self._tls = tls
         self._credentials = credentials
         self._name = name
@@ -109,6 +112,11 @@ class NatsLink:
         self.gaps = 0
 
     @property
+    def known(self) -> Sequence[Server]:
+        """The servers that it knows."""
+        return self._servers.order()
+
+    @property
     def up(self) -> bool:
         """Whether it is connected now."""
         return self._connection is not None
@@ -119,7 +127,7 @@ class NatsLink:
             async with asyncio.timeout(self._patience):
                 await self._settled.wait()
         except TimeoutError:
-            raise _away() from None
+            raise away() from None
         self.check_open()
 
     def publish(self, subject: str, payload: bytes) -> bool:
@@ -134,7 +142,7 @@ class NatsLink:
         command = b"%b%d\r\n%b\r\n" % (lane.head, len(payload), payload)
         if self._direct is None or self._out.items or not self._direct.send(command):
             if self.over or not self._out.put(command):
-                raise _away()
+                raise away()
             self._hand_over_soon()
         for receiver in lane.receivers:
             receiver.own(subject, payload)
@@ -185,7 +193,7 @@ class NatsLink:
                 raise ArtcafeError(Code.unavailable, "The bus has no room for more subscriptions.")
         except TimeoutError:
             await subscription.close()
-            raise _away() from None
+            raise away() from None
         except BaseException:
             await subscription.close()
             raise
@@ -201,11 +209,11 @@ class NatsLink:
         if self._doubt:
             self._told = True
             self._doubt = not self.up
-            raise _away()
+            raise away()
         self._flushing += 1
         try:
             if not await self._confirmed():
-                raise _away()
+                raise away()
         finally:
             self._flushing -= 1
 
@@ -381,20 +389,4 @@ class NatsLink:
     def check_open(self) -> None:
         """Raises unavailable once it is over."""
         if self.over:
-            raise _away()
-
-
-async def leave(tasks: asyncio.TaskGroup, error: BaseException | None) -> None:
-    """Leave a task group that was entered by hand, when the block around it ended with `error`.
-
-    The group is told of a cancellation only, which may be its own; it would wrap any other error,
-    which is not its tasks' fault.
-    """
-    if isinstance(error, asyncio.CancelledError):
-        await tasks.__aexit__(type(error), error, error.__traceback__)
-    else:
-        await tasks.__aexit__(None, None, None)
-
-
-def _away() -> ArtcafeError:
-    return ArtcafeError(Code.unavailable, "The bus is away for a moment.")
+            raise away()

@@ -8,6 +8,7 @@ import itertools
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 
+from artcafe.server.bus.away import away
 from artcafe.server.bus.grammar import check_pattern, check_queue, check_subject, receives
 from artcafe.server.bus.question import ANSWER_SECONDS, Question
 from artcafe.server.domain.ids import TenantId
@@ -76,7 +77,7 @@ class MemoryLink:
             raise ArtcafeError(Code.too_large, "The message is larger than the bus takes.")
         size = len(subject) + len(payload)
         if self._over or self._room < size:
-            raise _away()
+            raise away()
         self._room -= size
         if self.up:
             self._send(subject, payload)
@@ -155,7 +156,7 @@ class MemoryLink:
 
     def _check_up(self) -> None:
         if not self.up:
-            raise _away()
+            raise away()
 
 
 class MemoryBus:
@@ -186,7 +187,7 @@ class MemoryBus:
         """
         key = (tenant.id, tenant.account)
         if key not in self._accounts:
-            raise _away()
+            raise away()
         timer = self._idle.pop(tenant.id, None)
         if timer is not None:
             timer.cancel()
@@ -275,7 +276,3 @@ class MemoryBus:
     def _close(self, tenant: TenantId) -> None:
         for key in [key for key in self._links if key[0] == tenant]:
             self._links.pop(key).close()
-
-
-def _away() -> ArtcafeError:
-    return ArtcafeError(Code.unavailable, "The bus is away for a moment.")

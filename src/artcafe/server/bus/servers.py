@@ -1,7 +1,7 @@
 """The servers of one cluster that a link knows, in the order in which it tries them."""
 
 import ipaddress
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -33,12 +33,14 @@ def server(url: str) -> Server:
 class Servers:
     """Those that were configured, for ever, and those that the cluster told of, while it does."""
 
-    def __init__(self, urls: Sequence[str], draw: Callable[[], float]) -> None:
-        """Begin in an order by `draw`, from [0, 1), so that processes spread. Raises ValueError."""
+    def __init__(self, urls: Sequence[str], draw: Callable[[], float], others: Iterable[Server] = ()) -> None:
+        """Begin in an order by `draw`, from [0, 1), so that processes spread; behind them come the `others`,
+        of which somebody else was told. Raises ValueError."""
         self._configured = [server(url) for url in urls]
         if len(self._configured) > 1:
             self._configured.sort(key=lambda _: draw())
-        self._known = list(self._configured)
+        places = {(each.host, each.port) for each in self._configured}
+        self._known = [*self._configured, *(each for each in others if (each.host, each.port) not in places)]
 
     def __len__(self) -> int:
         return len(self._known)

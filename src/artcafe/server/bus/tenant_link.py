@@ -1,8 +1,9 @@
 """One tenant's place on the bus: ports.Link, as one or two links of NATS."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from artcafe.server.bus.link import NatsLink
+from artcafe.server.bus.servers import Server
 from artcafe.server.bus.subscription import NatsSubscription
 from artcafe.server.ports.bus import Deliver
 
@@ -26,6 +27,11 @@ class TenantLink:
     def gaps(self) -> int:
         """How often subscriptions here may have missed messages."""
         return self._own.gaps + (0 if self._groups is None else self._groups.gaps)
+
+    @property
+    def known(self) -> Sequence[Server]:
+        """The servers that it knows."""
+        return self._own.known
 
     @property
     def up(self) -> bool:

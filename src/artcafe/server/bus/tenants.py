@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from artcafe.server.bus.link import BUFFER_BYTES, PATIENCE_SECONDS, NatsLink, leave
+from artcafe.server.bus.away import away
+from artcafe.server.bus.link import BUFFER_BYTES, PATIENCE_SECONDS, NatsLink
 from artcafe.server.bus.operator import Credentials, Operator
+from artcafe.server.bus.tasks import leave
 from artcafe.server.bus.tenant_link import TenantLink
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.tenant import Tenant
-from artcafe.wire.codes import Code
-from artcafe.wire.errors import ArtcafeError
 
 _FAREWELL_SECONDS = 1.0
 
@@ -134,7 +134,7 @@ class TenantLinks:
         """Raises unavailable when NATS does not answer; at once when that is known."""
         active = await self._start(_PROBE, self._operator.control_credentials)
         if active.link.stood and not active.link.up:
-            raise _away()
+            raise away()
         await active.link.ready()
         await active.link.flush()
 
@@ -145,7 +145,7 @@ class TenantLinks:
                 return active
             await asyncio.wait([active.task])
         if not self._open:
-            raise _away()
+            raise away()
 
         def make(*, echo: bool) -> NatsLink:
             return NatsLink(
@@ -157,6 +157,8 @@ class TenantLinks:
                 jitter=self._jitter,
                 echo=echo,
                 tls=self._tls,
+                # Those that were configured may all be gone, while other links have heard of more.
+                others={server for other in self._active.values() for server in other.link.known},
             )
 
         def make_groups() -> NatsLink:
@@ -192,7 +194,3 @@ class TenantLinks:
         active.link.close()
         active.cancel()
         await asyncio.wait([active.task, *active.groups])
-
-
-def _away() -> ArtcafeError:
-    return ArtcafeError(Code.unavailable, "The bus is away for a moment.")
