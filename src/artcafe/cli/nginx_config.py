@@ -91,7 +91,7 @@ class _Page(Template):
     "addresses",
     type=_ADDRESS,
     multiple=True,
-    default=("0.0.0.0", "[::]"),  # noqa: S104 - it is a public server
+    default=("0.0.0.0", "[::]"),  # noqa: S104  # nosec B104 - it is a public server
     show_default=True,
     help="Where to listen. May be repeated.",
 )

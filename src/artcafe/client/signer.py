@@ -35,7 +35,7 @@ _CURVE_HASHES: dict[str, hashes.HashAlgorithm] = {
 _FILE_TYPES = frozenset({"ssh-ed25519", _RSA, *_CURVE_HASHES})
 _AGENT_TYPES = _FILE_TYPES | {"sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"}
 
-_OPENSSH_BEGIN = b"-----BEGIN OPENSSH PRIVATE KEY-----"
+_OPENSSH_BEGIN = b"-----BEGIN OPENSSH PRIVATE KEY-----"  # pragma: allowlist secret
 _OPENSSH_MAGIC = b"openssh-key-v1\0"
 _PUBLIC_STARTS = (
     b"ssh-",

@@ -30,13 +30,14 @@ VALUES: dict[str, Any] = {
     "email": "ada@example.com",
     "admin_email": "ada@example.com",
     "remote": "203.0.113.7",
-    "KeyView.id": "LuBqzivxosXItJQ-Ptpl2OwXFUMw_IqsoGqSBt4EKiI",
+    "KeyView.id": "LuBqzivxosXItJQ-Ptpl2OwXFUMw_IqsoGqSBt4EKiI",  # pragma: allowlist secret
     "key_id": "LuBqzivxosXItJQ-Ptpl2OwXFUMw_IqsoGqSBt4EKiI",
     "fingerprint": "SHA256:LuBqzivxosXItJQ+Ptpl2OwXFUMw/IqsoGqSBt4EKiI",
     "key_fingerprint": "SHA256:LuBqzivxosXItJQ+Ptpl2OwXFUMw/IqsoGqSBt4EKiI",
     "KeyView.type": "ssh-ed25519",
     "comment": "planner",
     "public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKRKa4nBB1YtCzTUTxu6+cdJ2C3BO5bqlGEULVGCf7k/ planner",
+    # pragma: allowlist nextline secret
     "private_key": "-----BEGIN PRIVATE KEY-----\n...\n-----END PRIVATE KEY-----\n",
     "metadata": {"team": "travel"},
     "website": "https://acme.example.com",

@@ -27,7 +27,7 @@ LOCAL_CLIENT = "artcafe-local"
 """The `client_id` of every token of a local issuer."""
 
 KEY_FILE = "signing-key.pem"
-SECRET_FILE = "secret"
+SECRET_FILE = "secret"  # pragma: allowlist secret
 
 JWKS_PATH = "/.well-known/jwks.json"
 """Where the verifier expects the keys, below the issuer's URL."""

@@ -56,7 +56,9 @@ _SMALL_ORDER = frozenset(
     for y in (
         "0000000000000000000000000000000000000000000000000000000000000000",  # order 4
         "0100000000000000000000000000000000000000000000000000000000000000",  # order 1
+        # pragma: allowlist nextline secret
         "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",  # order 8
+        # pragma: allowlist nextline secret
         "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",  # order 8
         "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",  # p-1, order 2
         "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",  # p, again 0
