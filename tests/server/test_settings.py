@@ -334,3 +334,53 @@ class TestSecrets:
         }
 
         assert secrets == {"secret_key", "operator_seed"}
+
+
+# Secrets in files.
+
+SEED = "ab" * 32
+
+
+@pytest.fixture
+def seed_file(tmp_path: Path) -> Path:
+    path = tmp_path / "ARTCAFE_OPERATOR_SEED"
+    path.touch(0o600)
+    path.write_text(SEED + "\n")
+    return path
+
+
+def test_a_secret_in_a_file_of_its_own(monkeypatch: pytest.MonkeyPatch, seed_file: Path) -> None:
+    monkeypatch.setenv("ARTCAFE_OPERATOR_SEED_FILE", f"{seed_file}")
+    settings = load()
+    assert settings.operator_seed is not None
+    assert settings.operator_seed.get_secret_value() == SEED
+    assert SEED not in f"{settings!r} {settings.redacted()}"
+
+
+def test_a_secret_among_systemds_credentials(monkeypatch: pytest.MonkeyPatch, seed_file: Path) -> None:
+    seed_file.chmod(0o440)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", f"{seed_file.parent}")
+    settings = load()
+    assert settings.operator_seed is not None
+    assert settings.operator_seed.get_secret_value() == SEED
+    assert load(operator_seed="cd" * 32).operator_seed != settings.operator_seed, "what is given wins"
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604])
+def test_a_file_that_others_can_read_is_refused(
+    monkeypatch: pytest.MonkeyPatch, seed_file: Path, mode: int
+) -> None:
+    seed_file.chmod(mode)
+    monkeypatch.setenv("ARTCAFE_OPERATOR_SEED_FILE", f"{seed_file}")
+    with pytest.raises(SettingsError, match=r"ARTCAFE_OPERATOR_SEED_FILE: .* read by others"):
+        load()
+
+
+def test_a_secret_that_is_not_there_or_there_twice(monkeypatch: pytest.MonkeyPatch, seed_file: Path) -> None:
+    monkeypatch.setenv("ARTCAFE_SECRET_KEY_FILE", f"{seed_file.parent / 'nowhere'}")
+    with pytest.raises(SettingsError, match=r"ARTCAFE_SECRET_KEY_FILE: .* cannot be read"):
+        load()
+    monkeypatch.setenv("ARTCAFE_SECRET_KEY_FILE", f"{seed_file}")
+    monkeypatch.setenv("JWT_SECRET_KEY", "x" * 40)
+    with pytest.raises(SettingsError, match="which one counts"):
+        load()

@@ -4,7 +4,9 @@ The names below are prefixed with `ARTCAFE_` in the environment; some have a sec
 earlier deployments used. docs/settings.md is generated from this file.
 """
 
+import os
 import re
+from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal
@@ -331,14 +333,44 @@ def _words(text: str) -> frozenset[str]:
 
 
 def load(**given: Any) -> Settings:
-    """Read the environment; what is given here (and is not None) wins. Raises SettingsError."""
+    """Read the environment; what is given here (and is not None) wins. Raises SettingsError.
+
+    A secret may stand in a file that `{its variable}_FILE` names, or in systemd's credentials under
+    the name of its variable (systemd.exec(5), LoadCredential).
+    """
     try:
-        return Settings(
-            **{f"ARTCAFE_{name.upper()}": value for name, value in given.items() if value is not None}
-        )
+        values: dict[str, Any] = dict(_kept_secrets(os.environ))  # noqa: TID251 - settings are read here
+        values |= {f"ARTCAFE_{name.upper()}": value for name, value in given.items() if value is not None}
+        return Settings(**values)
     except ValidationError as error:
         faults = (_line(fault["loc"], fault["msg"]) for fault in error.errors(include_input=False))
         raise SettingsError("\n".join(faults)) from None
+
+
+def _kept_secrets(environment: Mapping[str, str]) -> dict[str, str]:
+    credentials = environment.get("CREDENTIALS_DIRECTORY")
+    found = {}
+    for field, names in variables().items():
+        if Settings.model_fields[field].annotation != SecretStr | None:
+            continue
+        named = environment.get(f"{names[0]}_FILE")
+        if named and any(environment.get(name) for name in names):
+            raise SettingsError(f"{names[0]}_FILE: {names[0]} is set as well; which one counts?")
+        if named:
+            found[names[0]] = _secret_in(Path(named), f"{names[0]}_FILE", private=True)
+        elif credentials and (path := Path(credentials) / names[0]).exists():
+            found[names[0]] = _secret_in(path, names[0], private=False)
+    return found
+
+
+def _secret_in(path: Path, variable: str, *, private: bool) -> str:
+    """What the file holds; systemd looks after its own."""
+    try:
+        if private and path.stat().st_mode & 0o077:
+            raise SettingsError(f"{variable}: {path} can be read by others; `chmod 600` it.")
+        return path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{variable}: {path} cannot be read: {error}") from None
 
 
 def variables() -> dict[str, list[str]]:
