@@ -38,7 +38,8 @@ async def test_a_few_do_not_wait() -> None:
     seen: list[float] = []
     began = loop.time()
     await spread(many(3), lambda _: seen.append(loop.time() - began), 60.0, lambda: 0.5)
-    assert [at >= number * LONGEST_STEP for number, at in enumerate(seen)] == [True] * 3
+    early = 0.002  # Timers of the event loop count in milliseconds.
+    assert [at >= number * LONGEST_STEP - early for number, at in enumerate(seen)] == [True] * 3
     assert seen[-1] < 5
     await spread([], lambda _: seen.append(0), 60.0, lambda: 0.5)
     assert len(seen) == 3
