@@ -69,3 +69,12 @@ def test_options_that_make_no_sense(tmp_path: Path, words: list[str], says: str)
     code, said = nats_config(tmp_path, *words)
     assert code == 2
     assert says in said
+
+
+def test_the_folder_of_nats_is_not_looked_at(tmp_path: Path) -> None:
+    """It belongs to another user, so writing the configuration anew was refused."""
+    there = tmp_path / "not a folder here"
+    there.touch(mode=0)
+    code, said = nats_config(tmp_path, "--nats-data-dir", there)
+    assert code == 0
+    assert f'"{there}/streams"' in said

@@ -35,7 +35,8 @@ class Node(click.ParamType[tuple[str, str, str]]):
 @click.option("--name", default="artcafe", show_default=True, help="The name of the nats-server.")
 @click.option(
     "--nats-data-dir",
-    type=click.Path(path_type=Path, file_okay=False),
+    # Not looked at: it is on NATS' machine, or closed to whoever writes this.
+    type=click.Path(path_type=Path, readable=False),
     default=Path("/var/lib/nats"),
     show_default=True,
     help="Where NATS keeps accounts and streams, on its own machine.",
