@@ -184,6 +184,14 @@ def test_the_template_is_what_cloudformation_takes(settings: Settings, tmp_path:
     assert lint(path)[0] == 2
 
 
+def test_the_template_of_the_function_is_one_too_and_allows_what_a_server_may() -> None:
+    path = Path(__file__).parents[2] / "deploy/aws/lambda.json"
+    assert lint(path) == (0, "")
+    [policy] = json.loads(path.read_text())["Resources"]["Role"]["Properties"]["Policies"]
+    [statement] = policy["PolicyDocument"]["Statement"]
+    assert set(statement["Action"]) == actions("server-policy.json")
+
+
 def lint(template: Path) -> tuple[int, str]:
     """What cfn-lint says of a template."""
     program = Path(sys.executable).with_name("cfn-lint")
