@@ -28,7 +28,8 @@ def test_without_secret_and_token_a_token_is_asked_for(stub: RestStub, tmp_path:
     result = CommandLine(tmp_path, stub.url)("tenants", "list")
 
     assert result.exit_code == 1
-    assert result.stderr == f"Error: {stub.url} needs your token: give --token or set ARTCAFE_TOKEN\n"
+    advice = "run `artcafe login`, give --token or set ARTCAFE_TOKEN"
+    assert result.stderr == f"Error: {stub.url} needs to know who you are: {advice}\n"
     assert [asked.path for asked in stub.asked] == ["/api/v1/health"]
 
 

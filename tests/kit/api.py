@@ -11,11 +11,13 @@ from artcafe.server.api.application import create_app
 from artcafe.server.api.deps import UseCases
 from artcafe.server.api.pages import PageTokens
 from artcafe.server.api.readiness import Check, Readiness
+from artcafe.server.core.sign_in import SignIn
 from artcafe.server.core.throttle import Throttle
 from artcafe.server.domain.ids import UserId
+from artcafe.server.domain.sign_in import Client
 from artcafe.server.domain.tenant import Role
 from artcafe.server.identity.sealing import AesSealer
-from artcafe.server.ports.identity import Issuer
+from artcafe.server.ports.identity import Discovery, Issuer
 from artcafe.server.process import new_id
 from artcafe.server.store.answers import AnswerTable
 from artcafe.server.store.table import Table
@@ -41,6 +43,9 @@ class Api:
     installation: Installation
     application: FastAPI | None = None
     issuer: Issuer | None = None
+    sign_in: SignIn | None = None
+    sign_in_client: Client | None = None
+    discovery: Discovery | None = None
     checks: dict[str, Check] = field(default_factory=dict)
     readiness: Readiness = field(init=False)
     hosts: list[str] = field(default_factory=list)
@@ -71,6 +76,9 @@ class Api:
             pages=PageTokens(SECRET),
             tokens=self.tokens,
             issuer=self.issuer,
+            sign_in=self.sign_in,
+            sign_in_client=self.sign_in_client,
+            discovery=self.discovery,
             clock=self.installation.clock,
             server_name=self._server_name,
             client_address=lambda peer, forwarded_for: forwarded_for or peer,

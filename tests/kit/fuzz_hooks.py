@@ -186,7 +186,7 @@ def _make_good(operation: str, case: Case) -> None:
         case.body = _signed()
     elif operation == "accept_invitation":
         case.body = _invited()
-    elif operation == "token" and isinstance(body, dict):
+    elif operation in {"token", "sign_in_code"} and isinstance(body, dict):
         body["secret"] = os.environ["FUZZ_SECRET"]
     elif operation == "create_tenant" and isinstance(body, dict):
         body.update(terms_version=LEGAL, privacy_version=LEGAL)

@@ -23,6 +23,7 @@ Json = dict[str, Any]
 
 SECRET = "the-local-secret"
 TOKEN = "a.local.token"
+SIGN_IN_CODE = "BCDF-GHJK-LMNP-QRST-VWXZ"
 TAG = '"1-5d41402a"'
 PAGE = 2
 """Items per page: small, so that every list of three has two."""
@@ -178,6 +179,8 @@ def _app(stub: RestStub) -> FastAPI:
             return fixed
         if asked.path == "/local/token":
             return _local_token(body)
+        if asked.path == "/local/code":
+            return JSONResponse({"code": SIGN_IN_CODE, "expires_in": 300})
         if asked.path == "/api/v1/health":
             return JSONResponse({"status": "ok"})
         if "authorization" not in asked.headers:

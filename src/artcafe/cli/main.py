@@ -34,6 +34,8 @@ SECTIONS = {
         "usage": Entry("artcafe.cli.usage:usage", "Show what a tenant used, and its limits."),
         "audit": Entry("artcafe.cli.audit:audit", "Show who changed what."),
         "legal": Entry("artcafe.cli.legal:legal", "The operator's terms: versions, accepted, accept."),
+        "login": Entry("artcafe.cli.login:login", "Sign in with your browser."),
+        "logout": Entry("artcafe.cli.logout:logout", "Forget who is signed in."),
         "token": Entry("artcafe.cli.token:token", "Get a token of the platform on this machine."),
     },
     "Talk": {
@@ -44,7 +46,7 @@ SECTIONS = {
         ),
     },
     "Help": {
-        "open": Entry("artcafe.cli.open:open_docs", "Show where the API is described."),
+        "open": Entry("artcafe.cli.open:open_console", "Show where the web console is, and the API's page."),
         "completion": Entry("artcafe.cli.completion:completion", "Print what completes commands in a shell."),
     },
 }

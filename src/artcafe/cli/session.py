@@ -8,6 +8,7 @@ from typing import TypeVar
 import click
 
 from artcafe.cli.connection import Connection
+from artcafe.cli.sign_ins import SignIns
 from artcafe.cli.text import plain
 from artcafe.client.rest import Json, Rest, UnreachableError
 from artcafe.wire.errors import ArtcafeError
@@ -57,8 +58,10 @@ async def signed_in(connection: Connection, *, tenant: str | None = None) -> Asy
 
 
 async def token_of(connection: Connection) -> str:
-    """The human's token, or a fresh one of the platform on this machine."""
-    return connection.token or str((await local_token(connection))["access_token"])
+    """The human's token: the one given, else that of `artcafe login`, else a fresh one of the platform on
+    this machine."""
+    token = connection.token or await SignIns.of(connection.data_dir).token(connection.url)
+    return token or str((await local_token(connection))["access_token"])
 
 
 async def tenant_of(connection: Connection, rest: Rest) -> str:
@@ -82,16 +85,30 @@ async def local_token(
 
     Raises ClickException when there is no such platform: then a token has to be given.
     """
+    return await _for_secret(
+        connection, lambda rest, secret: rest.local_token(secret, tenant=tenant, role=role, email=email)
+    )
+
+
+async def sign_in_code(connection: Connection) -> str:
+    """What the sign-in page of the platform on this machine asks for. Raises ClickException as above."""
+    return await _for_secret(
+        connection, lambda rest, secret: rest.sign_in_code(secret, tenant=connection.tenant)
+    )
+
+
+async def _for_secret(connection: Connection, question: Callable[[Rest, str], Awaitable[T]]) -> T:
     secret = connection.secret()
     async with Rest(connection.url) as rest:
         if secret is None:
             # Before asking for a token, make sure that there is somebody to show it to.
             raise _token_needed(connection) if await rest.answers() else connection.nothing_answers()
         try:
-            return await rest.local_token(secret, tenant=tenant, role=role, email=email)
+            return await question(rest, secret)
         except UnreachableError as error:
             raise connection.nothing_answers() from error
 
 
 def _token_needed(connection: Connection) -> click.ClickException:
-    return click.ClickException(f"{connection.url} needs your token: give --token or set ARTCAFE_TOKEN")
+    advice = "run `artcafe login`, give --token or set ARTCAFE_TOKEN"
+    return click.ClickException(f"{connection.url} needs to know who you are: {advice}")

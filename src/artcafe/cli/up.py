@@ -28,12 +28,13 @@ def up(**given: Any) -> None:
 
 
 def _banner(running: Running) -> None:
-    sign_in = "artcafe token" if running.local_sign_in else "a token of your OIDC issuer"
+    sign_in = "artcafe open" if running.local_sign_in else "artcafe login, at your OIDC issuer"
     click.echo(
         f"""
   ArtCafe PubSub runs at {click.style(running.url, bold=True)}
 
     data      {running.data_dir}
+    console   {running.url}/console/
     sign in   {sign_in}
     try       artcafe demo
               artcafe tenants create "Acme" --id acme

@@ -23,6 +23,8 @@ Query = Mapping[str, str | bool | None]
 
 PREFIX = "/api/v1"
 
+_FORM_SECONDS = 30.0
+
 
 class UnreachableError(ArtcafeError):
     """Nothing listens at the address: the request was not sent. Trying again later is safe."""
@@ -165,6 +167,32 @@ class Http:
         if not response.is_success:
             raise of_response(response.status_code, response.headers, response.content)
         return response
+
+
+async def post_form(url: str, fields: Mapping[str, str]) -> tuple[int, Json]:
+    """Send a form to an address of its own, an issuer's, and give the status and the object it answers.
+
+    Redirects are not followed: what is in the form is for this address. Raises ArtcafeError where nothing
+    answers, or no JSON object.
+    """
+    parts = _parts(url)
+    near = parts.hostname in {"127.0.0.1", "localhost", "::1"}
+    tls = ssl.create_default_context() if parts.scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    async with httpx.AsyncClient(timeout=_FORM_SECONDS, verify=tls, trust_env=not near) as client:
+        try:
+            response = await client.post(url, data=fields, headers={"accept": "application/json"})
+            answer = response.json()
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise _unconnected(_origin(parts), error) from error
+        except (httpx.HTTPError, ValueError) as error:
+            raise ArtcafeError(Code.unavailable, f"{_origin(parts)} gave no usable answer.") from error
+    if not isinstance(answer, dict):
+        raise ArtcafeError(Code.unavailable, f"{_origin(parts)} gave no usable answer.")
+    return response.status_code, answer
+
+
+def _origin(parts: SplitResult) -> str:
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def path_of(*segments: str) -> str:

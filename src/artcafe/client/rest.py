@@ -57,6 +57,10 @@ class Rest:
         """Close every connection of the pool."""
         await self._http.close()
 
+    async def sign_in_config(self) -> Json:
+        """How humans sign in there; needs no token. Raises not_found where no browser can."""
+        return await self._http.answer(Request("GET", path_of("auth", "config")))
+
     async def answers(self) -> bool:
         """Tell whether anything listens there; needs no token."""
         try:
@@ -80,12 +84,29 @@ class Rest:
         `secret` is the content of `issuer/secret` in the data directory. Without `tenant` the token
         is the installation's first user's. Gives access_token, token_type, expires_in, user, tenant.
         """
-        wanted = {"secret": secret, "tenant": tenant, "role": role, "email": email}
-        body = {name: value for name, value in wanted.items() if value is not None}
-        answer = await self._http.answer(Request("POST", "/local/token", body))
+        answer = await self._for_secret("/local/token", secret, tenant, role, email)
         if not isinstance(answer.get("access_token"), str):
             raise self._http.stranger()
         return answer
+
+    async def sign_in_code(
+        self,
+        secret: str,
+        *,
+        tenant: str | None = None,
+        role: str | None = None,
+        email: str | None = None,
+    ) -> str:
+        """What the sign-in page of that issuer asks for; the same users as with `local_token`."""
+        answer = await self._for_secret("/local/code", secret, tenant, role, email)
+        if not isinstance(answer.get("code"), str):
+            raise self._http.stranger()
+        return str(answer["code"])
+
+    async def _for_secret(self, path: str, secret: str, *who: str | None) -> Json:
+        wanted = dict(zip(("secret", "tenant", "role", "email"), (secret, *who), strict=True))
+        body: Json = {name: value for name, value in wanted.items() if value is not None}
+        return await self._http.answer(Request("POST", path, body))
 
     # Tenants, and the documents their owners accept.
 

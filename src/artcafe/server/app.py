@@ -43,11 +43,12 @@ from artcafe.server.domain.revocation import TOPIC
 from artcafe.server.gateway.gateway import Gateway, GatewayLimits
 from artcafe.server.gateway.handshake import client_address
 from artcafe.server.gateway.mount import Limits, websocket_protocol
-from artcafe.server.identity.dev_issuer import JWKS_PATH, LOCAL_CLIENT, LocalIssuer
+from artcafe.server.identity.dev_issuer import JWKS_PATH, LOCAL_CLIENT
 from artcafe.server.identity.oidc import OidcConfig, OidcVerifier, discover
 from artcafe.server.identity.sealing import AesSealer
 from artcafe.server.identity.ssh import SshVerifier
 from artcafe.server.identity.ssh_keys import generate_key_pair, parse_public_key
+from artcafe.server.issuers import LOCAL_ISSUER, discovery, local_issuer, local_sign_in, sign_in_client
 from artcafe.server.ports.bus import Deliver
 from artcafe.server.process import Place, SystemClock, message_ids, new_id
 from artcafe.server.settings import LOOPBACK, Settings
@@ -63,6 +64,7 @@ from artcafe.server.store.login import ChallengeTable
 from artcafe.server.store.members import MemberTable
 from artcafe.server.store.near import NearCache
 from artcafe.server.store.presence import SightingTable
+from artcafe.server.store.sign_in import SignInTable
 from artcafe.server.store.table import Table, translated
 from artcafe.server.store.tenants import TenantTable
 from artcafe.server.store.usage import UsageTable
@@ -71,9 +73,6 @@ from artcafe.wire.errors import ArtcafeError
 LOG = logging.getLogger("artcafe")
 
 VERSION = version("artcafe-pubsub")
-
-LOCAL_ISSUER = "http://127.0.0.1/local"
-"""The embedded issuer's name. It has no port, so that tokens outlive a change of the port."""
 
 FRAME_OVERHEAD = 4096
 """What a frame may have around its payload, in bytes."""
@@ -129,7 +128,7 @@ async def platform(
         meter = Meter(UsageTable(table), sightings, clock)
         presence = Presence(sightings, control, clock, name)
         stack.push_async_callback(_finish, meter)
-        issuer = _local_issuer(settings, clock, embedded=embedded)
+        issuer = local_issuer(settings, clock, embedded=embedded)
         http = await stack.enter_async_context(httpx.AsyncClient(timeout=5.0))
         entry = Login(
             directory=near,
@@ -215,6 +214,9 @@ async def platform(
             pages=PageTokens(_secret(settings, seed, "page tokens")),
             tokens=tokens,
             issuer=issuer,
+            sign_in=local_sign_in(issuer, SignInTable(table), clock),
+            sign_in_client=sign_in_client(settings),
+            discovery=discovery(settings, http, clock),
             clock=clock,
             server_name=name_of_server,
             client_address=partial(client_address, proxies=proxies),
@@ -250,12 +252,6 @@ def _changed(near: NearCache, gateway: Gateway) -> Deliver:
         gateway.changed(change)
 
     return hear
-
-
-def _local_issuer(settings: Settings, clock: SystemClock, *, embedded: bool) -> LocalIssuer | None:
-    if not embedded or settings.issuer is not None:
-        return None
-    return LocalIssuer.open(settings.data_dir / "issuer", LOCAL_ISSUER, clock, new_id)
 
 
 async def _verifier(

@@ -14,9 +14,10 @@ from typing import Any, Literal
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from artcafe.server.bounds import Bounds, named
+from artcafe.server.bounds import named
 from artcafe.server.domain.legal import VERSION_PATTERN, Document, Documents, Edition
 from artcafe.server.domain.plan import TIERS
+from artcafe.server.humans import Humans, without_a_password, words
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 """This machine's own names, as they stand in a URL."""
@@ -33,7 +34,7 @@ class SettingsError(ValueError):
     """The settings cannot be used; the message has one line per fault."""
 
 
-class Settings(Bounds):
+class Settings(Humans):
     """The server's settings."""
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", env_ignore_empty=True, allow_inf_nan=False)
@@ -123,44 +124,6 @@ class Settings(Bounds):
         ),
     )
 
-    oidc_issuer: str | None = Field(
-        None, validation_alias=named("oidc_issuer"), description="The issuer of humans' tokens."
-    )
-    oidc_jwks_url: str | None = Field(
-        None, validation_alias=named("oidc_jwks_url"), description="Its keys; else found by discovery."
-    )
-    oidc_client_ids: str = Field(
-        "",
-        validation_alias=named("oidc_client_ids"),
-        description="Client ids, comma-separated, whose tokens count.",
-    )
-    oidc_audiences: str = Field(
-        "", validation_alias=named("oidc_audiences"), description="Audiences, comma-separated, that count."
-    )
-    oidc_allow_loopback_http: bool = Field(
-        False,
-        validation_alias=named("oidc_allow_loopback_http"),
-        description="Accept an issuer at http://127.0.0.1 or http://localhost; for development alone.",
-    )
-    oidc_tenant_claim: str = Field(
-        "custom:tenant_id",
-        validation_alias=named("oidc_tenant_claim"),
-        description="The claim that picks among a user's memberships; it never makes one.",
-    )
-    aws_region: str | None = Field(
-        None,
-        validation_alias=named("aws_region", "AWS_REGION"),
-        description="Of the Cognito pool and the table.",
-    )
-    cognito_user_pool_id: str | None = Field(
-        None,
-        validation_alias=named("cognito_user_pool_id", "COGNITO_USER_POOL_ID"),
-        description="With the region: the issuer, when `oidc_issuer` is not set.",
-    )
-    cognito_client_id: str | None = Field(
-        None, validation_alias=named("cognito_client_id", "COGNITO_CLIENT_ID"), description="A further one."
-    )
-
     default_tier: str = Field(
         "enterprise",
         validation_alias=named("default_tier"),
@@ -205,12 +168,10 @@ class Settings(Bounds):
             raise ValueError("must be ws://host[:port] or wss://host[:port]")
         return url.removesuffix("/")
 
-    @field_validator("nats_url", "oidc_issuer", "oidc_jwks_url")
+    @field_validator("nats_url")
     @classmethod
     def _without_a_password(cls, url: str | None) -> str | None:
-        if url is not None and "@" in url:
-            raise ValueError("must not hold a user or a password: it is shown and logged")
-        return url
+        return without_a_password(url)
 
     @field_validator("terms_version", "privacy_version")
     @classmethod
@@ -230,7 +191,7 @@ class Settings(Bounds):
     @classmethod
     def _networks(cls, networks: str) -> str:
         try:
-            for word in _words(networks):
+            for word in words(networks):
                 ip_network(word)
         except ValueError:
             raise ValueError("must be networks like 10.0.0.0/8, separated by commas") from None
@@ -239,7 +200,7 @@ class Settings(Bounds):
     @field_validator("allowed_origins")
     @classmethod
     def _origins(cls, origins: str) -> str:
-        if not all(_ORIGIN.fullmatch(word) for word in _words(origins)):
+        if not all(_ORIGIN.fullmatch(word) for word in words(origins)):
             raise ValueError("must be origins like https://app.example.com, separated by commas")
         return origins
 
@@ -263,17 +224,6 @@ class Settings(Bounds):
         return seed
 
     @model_validator(mode="after")
-    def _cognito_whole(self) -> "Settings":
-        if self.cognito_user_pool_id and not self.aws_region and not self.oidc_issuer:
-            raise ValueError("ARTCAFE_COGNITO_USER_POOL_ID: needs ARTCAFE_AWS_REGION, or AWS_REGION")
-        if self.issuer and not self.client_ids and not self.audiences:
-            raise ValueError(
-                "ARTCAFE_OIDC_ISSUER: needs ARTCAFE_OIDC_CLIENT_IDS or ARTCAFE_OIDC_AUDIENCES, "
-                "else any token of the issuer would count"
-            )
-        return self
-
-    @model_validator(mode="after")
     def _versions_of_what_is_published(self) -> "Settings":
         for document in Document:
             if getattr(self, f"{document}_url") and not getattr(self, f"{document}_version"):
@@ -291,28 +241,9 @@ class Settings(Bounds):
         }
 
     @property
-    def issuer(self) -> str | None:
-        """The issuer of humans' tokens, or None where the embedded one does it."""
-        if self.oidc_issuer:
-            return self.oidc_issuer
-        if self.cognito_user_pool_id:
-            return f"https://cognito-idp.{self.aws_region}.amazonaws.com/{self.cognito_user_pool_id}"
-        return None
-
-    @property
-    def client_ids(self) -> frozenset[str]:
-        """The client ids whose tokens count."""
-        return _words(self.oidc_client_ids) | _words(self.cognito_client_id or "")
-
-    @property
     def origins(self) -> frozenset[str]:
         """The origins whose pages may open dashboards."""
-        return _words(self.allowed_origins)
-
-    @property
-    def audiences(self) -> frozenset[str]:
-        """The audiences that count."""
-        return _words(self.oidc_audiences)
+        return words(self.allowed_origins)
 
     def given(self) -> dict[str, Any]:
         """Every setting in force, for another process that is to `load` them: secrets are in it."""
@@ -326,10 +257,6 @@ class Settings(Bounds):
     def redacted(self) -> dict[str, Any]:
         """Every setting in force, for people; secrets are stars."""
         return self.model_dump(mode="json")
-
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(word.strip() for word in text.split(",") if word.strip())
 
 
 def load(**given: Any) -> Settings:

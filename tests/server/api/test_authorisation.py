@@ -70,7 +70,16 @@ DOORS = [
     Door("POST", f"{V1}/auth/agent/challenge", PUBLIC, CHALLENGE),
     Door("POST", f"{V1}/agents/auth/verify", PUBLIC, {**CHALLENGE, "challenge": "x", "response": "x"}),
     Door("POST", f"{V1}/auth/agent/verify", PUBLIC, {**CHALLENGE, "challenge": "x", "response": "x"}),
+    Door("GET", f"{V1}/auth/config", PUBLIC),
     Door("POST", "/local/token", PUBLIC, {"secret": "x"}),
+    Door("POST", "/local/code", PUBLIC, {"secret": "x"}),
+    Door("GET", "/local/oauth2/authorize", PUBLIC),
+    Door("POST", "/local/oauth2/authorize", PUBLIC),
+    Door("GET", "/local/oauth2/device", PUBLIC),
+    Door("POST", "/local/oauth2/device", PUBLIC),
+    Door("POST", "/local/oauth2/token", PUBLIC),
+    Door("POST", "/local/oauth2/device_authorization", PUBLIC),
+    Door("POST", "/local/oauth2/revoke", PUBLIC),
     Door("GET", "/local/.well-known/jwks.json", PUBLIC),
     Door("GET", "/local/.well-known/openid-configuration", PUBLIC),
     Door("POST", f"{V1}/tenants", SIGNED_IN, {"name": "new"}),
@@ -113,8 +122,11 @@ DOORS = [
 PROVES_SOMETHING_ELSE = {f"{V1}/agents/auth/verify", f"{V1}/auth/agent/verify"}
 """Public, and refused all the same to whom does not prove what they ask for."""
 
-ASSETS = {"/docs", "/docs/start.js", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css", "/openapi.json"}
-"""The description of the API and the page that shows it."""
+ASSETS = {
+    *("/docs", "/docs/start.js", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css", "/openapi.json"),
+    *("/console", "/console/", "/console/{name}"),
+}
+"""The description of the API, the page that shows it, and the console: the same for everybody."""
 
 
 def routes(app: FastAPI) -> Iterator[tuple[str, str]]:

@@ -25,6 +25,8 @@ PUBLIC = {
     "/api/v1/auth/agent/verify",
     "/api/v1/legal/versions",
     "/local/token",
+    "/local/code",
+    "/api/v1/auth/config",
     "/local/.well-known/jwks.json",
     "/local/.well-known/openid-configuration",
     "/openapi.json",

@@ -164,6 +164,8 @@ def test_what_needs_a_token_says_so_and_what_does_not_is_this_short_list(
         "configuration",
         "jwks",
         "token",
+        "sign_in_code",
+        "sign_in_config",
     }
 
 

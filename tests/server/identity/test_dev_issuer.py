@@ -257,7 +257,7 @@ class Installation:
         self.issuer = opened(self.directory, self.clock, self.served.origin)
         self.served.documents = {
             JWKS_PATH: self.issuer.jwks,
-            "/.well-known/openid-configuration": self.issuer.configuration,
+            "/.well-known/openid-configuration": lambda: self.issuer.configuration(self.served.origin),
         }
 
 

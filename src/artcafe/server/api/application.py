@@ -8,6 +8,7 @@ from artcafe.server.api import (
     agents,
     audit,
     channels,
+    console,
     docs,
     errors,
     health,
@@ -16,7 +17,9 @@ from artcafe.server.api import (
     local,
     login,
     members,
+    oauth2,
     openapi,
+    sign_in,
     tenants,
     usage,
 )
@@ -40,8 +43,9 @@ def create_app(cases: UseCases, max_body_bytes: int, new_id: Callable[[], str]) 
     errors.install(app)
     app.add_middleware(BodyLimit, limit=max_body_bytes)
     app.add_middleware(RequestIds, new_id=new_id)
-    rooms = (health, docs, tenants, members, invitations, legal, login, agents, channels, usage, audit, local)
-    for room in rooms:
+    management = (tenants, members, invitations, legal, agents, channels, usage, audit)
+    entrances = (sign_in, login, local, oauth2)
+    for room in (health, docs, console, *entrances, *management):
         app.include_router(room.router)
     openapi.install(app)
     return app

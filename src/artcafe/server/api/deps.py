@@ -18,13 +18,15 @@ from artcafe.server.core.legal import Legal
 from artcafe.server.core.login import Login
 from artcafe.server.core.messages import Messages
 from artcafe.server.core.presence import Presence
+from artcafe.server.core.sign_in import SignIn
 from artcafe.server.core.tenants import Tenants
 from artcafe.server.core.throttle import Throttle
 from artcafe.server.core.usage import API_CALLS, Meter
 from artcafe.server.domain.ids import UserId
 from artcafe.server.domain.principal import Human, User
+from artcafe.server.domain.sign_in import Client
 from artcafe.server.ports.clock import Clock
-from artcafe.server.ports.identity import Issuer, Sealer, TokenVerifier
+from artcafe.server.ports.identity import Discovery, Issuer, Sealer, TokenVerifier
 from artcafe.server.ports.records import AnswerRecords, Directory
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -51,6 +53,9 @@ class UseCases:
     pages: PageTokens
     tokens: TokenVerifier
     issuer: Issuer | None
+    sign_in: SignIn | None
+    sign_in_client: Client | None
+    discovery: Discovery | None
     clock: Clock
     server_name: Callable[[str], str]
     client_address: Callable[[str, str], str]

@@ -2,18 +2,20 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from artcafe.server.api.deps import Cases, UseCases
+from artcafe.server.api.sign_in import LOCAL, own_origin
 from artcafe.server.domain.ids import PATTERN, TenantId, UserId
 from artcafe.server.domain.principal import User
+from artcafe.server.domain.sign_in import PROOF_SECONDS
 from artcafe.server.domain.tenant import Role
 from artcafe.server.ports.identity import Issuer
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
-router = APIRouter(prefix="/local", tags=["embedded sign-in"])
+router = APIRouter(prefix=LOCAL, tags=["embedded sign-in"])
 
 LIFETIME = 12 * 3600
 
@@ -41,6 +43,13 @@ class Token(BaseModel):
     tenant: str | None
 
 
+class SignInCode(BaseModel):
+    """`code` proves at the sign-in page that somebody owns the machine; `expires_in` is in seconds."""
+
+    code: str = Field(examples=["BCDF-GHJK-LMNP-QRST-VWXZ"])
+    expires_in: int = Field(examples=[PROOF_SECONDS])
+
+
 def _issuer(cases: UseCases) -> Issuer:
     if cases.issuer is None:
         raise ArtcafeError(Code.not_found, "This installation signs humans in with its OIDC issuer.")
@@ -48,9 +57,9 @@ def _issuer(cases: UseCases) -> Issuer:
 
 
 @router.get("/.well-known/openid-configuration")
-async def configuration(cases: Cases) -> dict[str, object]:
+async def configuration(request: Request, cases: Cases) -> dict[str, object]:
     """Where everything is."""
-    return _issuer(cases).configuration()
+    return _issuer(cases).configuration(own_origin(request, cases) + LOCAL)
 
 
 @router.get("/.well-known/jwks.json")
@@ -63,10 +72,25 @@ async def jwks(cases: Cases) -> dict[str, object]:
 async def token(body: TokenRequest, cases: Cases) -> Token:
     """A token for whoever can read the data directory."""
     issuer = _issuer(cases)
-    if not issuer.secret_matches(body.secret):
-        raise ArtcafeError(Code.unauthorized, "The secret is not the one of this installation.")
-    user = User(UserId(f"local-{body.role}"), body.email or f"{body.role}@localhost")
-    if body.tenant is not None:
-        await cases.tenants.admit(TenantId(body.tenant), user, body.role)
+    user = await _chosen(body, issuer, cases)
     minted = issuer.mint(user.id, email=user.email, lifetime_seconds=LIFETIME, tenant=body.tenant)
     return Token(access_token=minted, expires_in=LIFETIME, user=user.id, tenant=body.tenant)
+
+
+@router.post("/code")
+async def sign_in_code(body: TokenRequest, cases: Cases) -> SignInCode:
+    """A code to be shown on the sign-in page, for whoever can read the data directory; good once."""
+    user = await _chosen(body, _issuer(cases), cases)
+    if cases.sign_in is None:
+        raise ArtcafeError(Code.not_found, "This installation signs humans in with its OIDC issuer.")
+    return SignInCode(code=await cases.sign_in.proof(user), expires_in=PROOF_SECONDS)
+
+
+async def _chosen(body: TokenRequest, issuer: Issuer, cases: UseCases) -> User:
+    """The user that is wanted, made a member where that is wanted too. Raises unauthorized, not_found."""
+    if not issuer.secret_matches(body.secret):
+        raise ArtcafeError(Code.unauthorized, "The secret is not the one of this installation.")
+    user = User(UserId(f"local-{body.role}"), body.email or f"{body.role}@localhost", body.tenant)
+    if body.tenant is not None:
+        await cases.tenants.admit(TenantId(body.tenant), user, body.role)
+    return user

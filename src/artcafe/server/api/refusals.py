@@ -17,6 +17,8 @@ _OWN = {
     "accept_invitation": {Code.not_found},
     "configuration": {Code.not_found},
     "jwks": {Code.not_found},
+    "sign_in_config": {Code.not_found},
+    "sign_in_code": {Code.unauthorized, Code.not_found, Code.unavailable},
     "token": {Code.unauthorized, Code.not_found, Code.unavailable},
 }
 """What only these operations can say, by the name of the function."""

@@ -70,17 +70,31 @@ class LocalIssuer:
         """The document at JWKS_PATH: one public key (RFC 7517)."""
         return {"keys": [{**self._public, "kid": self._kid, "use": "sig", "alg": ALGORITHM}]}
 
-    def configuration(self) -> dict[str, object]:
+    def configuration(self, base: str) -> dict[str, object]:
         """The document at /.well-known/openid-configuration (OpenID Connect Discovery 1.0 section 3).
 
-        Without an authorization endpoint: there is no login page, the secret is the login.
+        `base` is the address under which the issuer answers; its name has no port.
         """
         return {
             "issuer": self._issuer,
-            "jwks_uri": self._issuer.removesuffix("/") + JWKS_PATH,
-            "response_types_supported": ["token"],
+            "jwks_uri": base + JWKS_PATH,
+            "authorization_endpoint": f"{base}/oauth2/authorize",
+            "token_endpoint": f"{base}/oauth2/token",
+            "device_authorization_endpoint": f"{base}/oauth2/device_authorization",
+            "revocation_endpoint": f"{base}/oauth2/revoke",
+            "response_types_supported": ["code"],
+            "response_modes_supported": ["query"],
+            "grant_types_supported": [
+                "authorization_code",
+                "refresh_token",
+                "urn:ietf:params:oauth:grant-type:device_code",
+            ],
+            "code_challenge_methods_supported": ["S256"],
+            "token_endpoint_auth_methods_supported": ["none"],
+            "scopes_supported": ["openid", "email"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": [ALGORITHM],
+            "authorization_response_iss_parameter_supported": True,
         }
 
     def mint(
@@ -114,6 +128,27 @@ class LocalIssuer:
             claims["email"] = email
         if tenant is not None:
             claims["custom:tenant_id"] = tenant
+        return self._signed(claims)
+
+    def identify(self, subject: str, *, email: str | None, nonce: str | None, lifetime_seconds: int) -> str:
+        """An id token (OpenID Connect Core 1.0 section 2), which the door of access tokens refuses."""
+        now = int(self._clock.now())
+        claims: dict[str, object] = {
+            "iss": self._issuer,
+            "sub": subject,
+            "aud": LOCAL_CLIENT,
+            "token_use": "id",
+            "iat": now,
+            "exp": now + lifetime_seconds,
+        }
+        said = {"email": email, "nonce": nonce}
+        return self._signed(claims | {name: value for name, value in said.items() if value is not None})
+
+    def derived(self, purpose: str) -> bytes:
+        """32 secret bytes for a purpose; others once the file of the secret was deleted."""
+        return hmac.digest(self._secret.encode(), purpose.encode(), "sha256")
+
+    def _signed(self, claims: dict[str, object]) -> str:
         return jwt.encode(claims, self._key, ALGORITHM, headers={"kid": self._kid})
 
     def secret_matches(self, candidate: str) -> bool:

@@ -1,6 +1,6 @@
 """Keys, signatures, tokens, and what seals a secret."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 
@@ -79,14 +79,21 @@ class Sealer(Protocol):
         """The text. Raises ValueError for another key, or where it was tampered with."""
 
 
+class Discovery(Protocol):
+    """What an issuer says of itself."""
+
+    async def document(self) -> Mapping[str, object]:
+        """OpenID Connect Discovery 1.0, section 3. Raises unavailable."""
+
+
 class Issuer(Protocol):
     """The embedded installation's own issuer of tokens."""
 
     def jwks(self) -> dict[str, object]:
         """The public keys, RFC 7517."""
 
-    def configuration(self) -> dict[str, object]:
-        """OpenID Connect Discovery 1.0, section 3."""
+    def configuration(self, base: str) -> dict[str, object]:
+        """OpenID Connect Discovery 1.0, section 3; `base` is the address under which it is asked."""
 
     def mint(
         self,
@@ -97,6 +104,9 @@ class Issuer(Protocol):
         tenant: str | None = None,
     ) -> str:
         """An access token."""
+
+    def identify(self, subject: str, *, email: str | None, nonce: str | None, lifetime_seconds: int) -> str:
+        """An id token for the client that signed its human in."""
 
     def secret_matches(self, candidate: str) -> bool:
         """Whether the caller can read the secret in the data directory; constant time."""

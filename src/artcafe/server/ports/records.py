@@ -15,6 +15,7 @@ from artcafe.server.domain.ids import AgentId, ChannelId, TenantId, UserId
 from artcafe.server.domain.invitation import Invitation
 from artcafe.server.domain.legal import Acceptance
 from artcafe.server.domain.listing import Page
+from artcafe.server.domain.sign_in import Decision
 from artcafe.server.domain.tenant import Member, Tenant
 
 
@@ -256,6 +257,39 @@ class ChallengeRecords(Protocol):
 
         Exactly one of any number of callers, on any number of processes, gets True.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceAnswer:
+    """What was decided about a device, and by whom: text that is the issuer's to read."""
+
+    decision: Decision
+    by: str = ""
+
+
+class SignInRecords(Protocol):
+    """What signing in at the embedded issuer leaves behind. Times are Unix seconds."""
+
+    async def spend(self, code: str, expires: int) -> bool:
+        """Take a code until `expires`; exactly one of any number of callers, on any process, gets True."""
+
+    async def spent(self, code: str) -> bool:
+        """Whether somebody took it and `expires` is not over."""
+
+    async def keep(self, proof: str, who: str, expires: int) -> None:
+        """Keep whom a sign-in code stands for."""
+
+    async def take(self, proof: str) -> str | None:
+        """Whom it stands for; one of any number of callers is told, the others and later ones get None."""
+
+    async def wait(self, user_code: str, expires: int) -> bool:
+        """Let a device wait under a code until `expires`; False when another one does."""
+
+    async def decide(self, user_code: str, answer: DeviceAnswer) -> bool:
+        """Answer a device, once; False when none waits under this code any more."""
+
+    async def device(self, user_code: str) -> DeviceAnswer | None:
+        """What a device was answered, `pending` before; None when none waits under this code."""
 
 
 class UsageRecords(Protocol):

@@ -22,11 +22,15 @@
 | CH#{tenant}      | {agent}#{digest}    | a challenge that was answered                         |
 | USE#{tenant}     | {day}#{metric}      | a counter                                             |
 | LOG#{tenant}     | {9…9 - ms}#{id}     | an entry of the audit, the newest first; expires      |
+| SIGN-IN          | SPENT#{code}        | a code of the embedded issuer that was used; expires  |
+|                  | PROOF#{digest}      | a sign-in code, and whom it stands for; expires       |
+|                  | DEVICE#{user code}  | a device that waits to be signed in; expires          |
 """
 
 from artcafe.server.domain.ids import AgentId, ChannelId, TenantId, UserId
 
 TENANTS = "TENANTS"
+SIGN_IN = "SIGN-IN"
 META = "META"
 AGENTS = "AGENT#"
 CHANNELS = "CHAN#"
@@ -136,3 +140,18 @@ def online(instance: str) -> str:
 def process(sort_key: str) -> str:
     """The server process whose row this is."""
     return sort_key.removeprefix(ONLINE).rpartition("#")[0]
+
+
+def spent(code: str) -> str:
+    """A code that was used."""
+    return f"SPENT#{code}"
+
+
+def proof(digest: str) -> str:
+    """A sign-in code."""
+    return f"PROOF#{digest}"
+
+
+def device(user_code: str) -> str:
+    """A device that waits."""
+    return f"DEVICE#{user_code}"

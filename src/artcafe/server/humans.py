@@ -1,0 +1,123 @@
+"""The settings about humans: whose tokens count, and how a browser gets one."""
+
+from typing import Self
+
+from pydantic import Field, field_validator, model_validator
+
+from artcafe.server.bounds import Bounds, named
+
+
+def words(text: str) -> frozenset[str]:
+    """What stands between the commas."""
+    return frozenset(word.strip() for word in text.split(",") if word.strip())
+
+
+def without_a_password(url: str | None) -> str | None:
+    """The address. Raises ValueError for one that holds a secret."""
+    if url is not None and "@" in url:
+        raise ValueError("must not hold a user or a password: it is shown and logged")
+    return url
+
+
+class Humans(Bounds):
+    """One part of the server's settings."""
+
+    oidc_issuer: str | None = Field(
+        None, validation_alias=named("oidc_issuer"), description="The issuer of humans' tokens."
+    )
+    oidc_jwks_url: str | None = Field(
+        None, validation_alias=named("oidc_jwks_url"), description="Its keys; else found by discovery."
+    )
+    oidc_client_ids: str = Field(
+        "",
+        validation_alias=named("oidc_client_ids"),
+        description="Client ids, comma-separated, whose tokens count.",
+    )
+    oidc_audiences: str = Field(
+        "", validation_alias=named("oidc_audiences"), description="Audiences, comma-separated, that count."
+    )
+    oidc_allow_loopback_http: bool = Field(
+        False,
+        validation_alias=named("oidc_allow_loopback_http"),
+        description="Accept an issuer at http://127.0.0.1 or http://localhost; for development alone.",
+    )
+    oidc_tenant_claim: str = Field(
+        "custom:tenant_id",
+        validation_alias=named("oidc_tenant_claim"),
+        description="The claim that picks among a user's memberships; it never makes one.",
+    )
+    oidc_sign_in_client_id: str | None = Field(
+        None,
+        validation_alias=named("oidc_sign_in_client_id"),
+        description="The public client of the console and `artcafe login`; the only client id when not set.",
+    )
+    oidc_sign_in_scopes: str = Field(
+        "openid email",
+        validation_alias=named("oidc_sign_in_scopes"),
+        description="What it asks for, separated by spaces.",
+    )
+    oidc_authorization_endpoint: str | None = Field(
+        None,
+        validation_alias=named("oidc_authorization_endpoint"),
+        description="Where a browser signs in; else found by discovery.",
+    )
+    oidc_token_endpoint: str | None = Field(
+        None,
+        validation_alias=named("oidc_token_endpoint"),
+        description="Where the code is exchanged; else found by discovery.",
+    )
+    aws_region: str | None = Field(
+        None,
+        validation_alias=named("aws_region", "AWS_REGION"),
+        description="Of the Cognito pool and the table.",
+    )
+    cognito_user_pool_id: str | None = Field(
+        None,
+        validation_alias=named("cognito_user_pool_id", "COGNITO_USER_POOL_ID"),
+        description="With the region: the issuer, when `oidc_issuer` is not set.",
+    )
+    cognito_client_id: str | None = Field(
+        None, validation_alias=named("cognito_client_id", "COGNITO_CLIENT_ID"), description="A further one."
+    )
+
+    @field_validator("oidc_issuer", "oidc_jwks_url", "oidc_authorization_endpoint", "oidc_token_endpoint")
+    @classmethod
+    def _addresses(cls, url: str | None) -> str | None:
+        return without_a_password(url)
+
+    @model_validator(mode="after")
+    def _cognito_whole(self) -> Self:
+        if self.cognito_user_pool_id and not self.aws_region and not self.oidc_issuer:
+            raise ValueError("ARTCAFE_COGNITO_USER_POOL_ID: needs ARTCAFE_AWS_REGION, or AWS_REGION")
+        if self.issuer and not self.client_ids and not self.audiences:
+            raise ValueError(
+                "ARTCAFE_OIDC_ISSUER: needs ARTCAFE_OIDC_CLIENT_IDS or ARTCAFE_OIDC_AUDIENCES, "
+                "else any token of the issuer would count"
+            )
+        return self
+
+    @property
+    def issuer(self) -> str | None:
+        """The issuer of humans' tokens, or None where the embedded one does it."""
+        if self.oidc_issuer:
+            return self.oidc_issuer
+        if self.cognito_user_pool_id:
+            return f"https://cognito-idp.{self.aws_region}.amazonaws.com/{self.cognito_user_pool_id}"
+        return None
+
+    @property
+    def client_ids(self) -> frozenset[str]:
+        """The client ids whose tokens count."""
+        return words(self.oidc_client_ids) | words(self.cognito_client_id or "")
+
+    @property
+    def sign_in_client_id(self) -> str | None:
+        """The client by which browsers sign in; None where it cannot be told."""
+        if self.oidc_sign_in_client_id or len(self.client_ids) != 1:
+            return self.oidc_sign_in_client_id
+        return next(iter(self.client_ids))
+
+    @property
+    def audiences(self) -> frozenset[str]:
+        """The audiences that count."""
+        return words(self.oidc_audiences)
