@@ -101,8 +101,30 @@ def test_the_api_and_where_a_change_came_from(edge: Edge, tenant: str) -> None:
         assert "nginx/" not in made.headers["server"]
         [entry] = [e for e in rest.get("/api/v1/audit").json()["entries"] if e["action"] == "channel.create"]
         assert (entry["remote"], entry["request_id"]) == (HERE, "one-word")
-        for path in ("/health", "/livez", "/readyz", "/openapi.json", "/docs", "/docs/start.js"):
+        for path in (
+            "/health",
+            "/livez",
+            "/readyz",
+            "/openapi.json",
+            "/docs",
+            "/docs/start.js",
+            "/console/",
+            "/console/console.js",
+        ):
             assert rest.get(path).status_code == 200, path
+
+
+def test_the_console_and_how_to_sign_in_are_there_and_the_embedded_issuer_is_not(edge: Edge) -> None:
+    with edge.rest() as rest:
+        page = rest.get("/console/", headers={"origin": EVIL})
+        assert (
+            f"connect-src 'self' wss://localhost:{edge.nginx.https_port}"
+            in (page.headers["content-security-policy"])
+        )
+        assert "access-control-allow-origin" not in page.headers
+        assert rest.get("/api/v1/auth/config").status_code == 200
+        for path in ("/local/oauth2/authorize", "/local/token", "/local/code"):
+            assert rest.get(path).status_code == 404
 
 
 def test_plain_http_only_leads_to_tls(edge: Edge) -> None:

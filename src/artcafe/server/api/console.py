@@ -71,5 +71,4 @@ def _folder() -> Path:
 
 
 def _packaged(name: str, kind: str, headers: Mapping[str, str]) -> Response:
-    always = {"cache-control": "no-cache", "x-content-type-options": "nosniff"}
-    return FileResponse(_folder() / name, media_type=kind, headers={**always, **headers})
+    return FileResponse(_folder() / name, media_type=kind, headers={"cache-control": "no-cache", **headers})

@@ -106,7 +106,7 @@ def _question(to: Returning, given: Form, fault: str | None = None) -> Response:
     who = "The console" if target.path == "/console/" else f"A program at {target.netloc} on your machine"
     return pages.question(
         "Sign in",
-        f"{who} wants to act as the owner of this platform. Go on only if you opened it yourself.",
+        f"{who} wants to act for you on this platform. Go on only if you opened it yourself.",
         action=f"{LOCAL}/oauth2/authorize",
         hidden={name: values[0] for name, values in given.items()},
         returns_to=f"{target.scheme}://{target.netloc}",
@@ -154,7 +154,7 @@ async def device(request: Request, cases: Cases, sign_in: Embedded) -> Response:
 def _device_question(code: str, fault: str | None = None) -> Response:
     return pages.question(
         "Sign a device in",
-        "A device wants to act as the owner of this platform. Go on only if it shows this code and is yours.",
+        "A device wants to act for you on this platform. Go on only if it shows this code and is yours.",
         action=f"{LOCAL}/oauth2/device",
         hidden={},
         fault=fault,

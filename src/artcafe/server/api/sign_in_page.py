@@ -87,6 +87,5 @@ def _page(title: str, body: str, status: int, form_targets: str) -> HTMLResponse
         "cache-control": "no-store",
         # Not `no-referrer`: a form would then name no origin either, and the origin is checked.
         "referrer-policy": "same-origin",
-        "x-content-type-options": "nosniff",
     }
     return HTMLResponse(_PAGE.format(title=escape(title), body=body), status, headers=headers)
