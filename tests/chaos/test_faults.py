@@ -6,8 +6,6 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-import pytest
-
 from tests.kit import dynoxide
 from tests.kit.clusters import running_cluster
 from tests.kit.fleet import Fleet, quantiles
@@ -41,7 +39,9 @@ async def survive(fleet: Fleet, name: str, fault: Callable[[], Awaitable[str]]) 
     )
 
 
-async def test_faults_that_are_survived(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_faults_that_are_survived(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     place = await dynoxide.new_place()
     with running_cluster(tmp_path, tmp_path / "data") as cluster:
         # All of them begin at the node that is going to be lost; they hear of the others from it.
@@ -95,5 +95,4 @@ async def test_faults_that_are_survived(tmp_path: Path, capsys: pytest.CaptureFi
                         lines.append(await survive(fleet, name, fault))
                     stop.set()
                     await running
-    with capsys.disabled():
-        print("\n" + "\n".join(lines))  # noqa: T201 - what was survived
+    record_property("figures", "\n".join(lines))

@@ -2,9 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from pathlib import Path
-
-import pytest
 
 from tests.kit.fleet import quantiles
 from tests.kit.installations import installed
@@ -14,7 +13,7 @@ SECONDS = 25.0
 
 
 async def test_every_agent_is_back_within_ten_seconds_and_who_stays_misses_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     async with installed(tmp_path) as installation:
         fleet = await asyncio.to_thread(installation.fleet)
@@ -37,13 +36,13 @@ async def test_every_agent_is_back_within_ten_seconds_and_who_stays_misses_nothi
                 await asyncio.sleep(1)
             stop.set()
             await running
-    with capsys.disabled():
-        print(  # noqa: T201 - figures
-            f"\n  rolling restart: {everybody} agents in {connected:.1f} s; closes {dict(fleet.codes)};"
-            f" away {quantiles(fleet.away)}; {fleet.acked} messages acked, {fleet.received} delivered,"
-            f" {len(fleet.uncertain)} of unknown fate, {len(fleet.faults)} lost or doubled;"
-            f" attempts refused {dict(fleet.refused)}"
-        )
+    record_property(
+        "figures",
+        f"  rolling restart: {everybody} agents in {connected:.1f} s; closes {dict(fleet.codes)};"
+        f" away {quantiles(fleet.away)}; {fleet.acked} messages acked, {fleet.received} delivered,"
+        f" {len(fleet.uncertain)} of unknown fate, {len(fleet.faults)} lost or doubled;"
+        f" attempts refused {dict(fleet.refused)}",
+    )
     assert set(fleet.codes) <= {1012, 1001}
     assert sum(fleet.codes.values()) >= everybody / 2, "both had their share"
     assert max(fleet.away) < 10
