@@ -144,6 +144,41 @@ def test_an_answer_that_this_tab_did_not_ask_for_signs_nobody_in(
     assert not [url for url in requested if urlsplit(url).path == "/local/oauth2/token"]
 
 
+MISFITS: list[tuple[dict[str, str], str | None, str]] = [
+    ({}, "?code=evil&state=guessed", "not for a sign-in from this tab"),
+    ({}, "?code=evil&state=STATE&iss=https://evil.example", "another issuer"),
+    ({}, "?code=evil&state=STATE", "another issuer"),
+    ({}, "?code=evil&state=STATE&iss=http://127.0.0.1/local", "Your sign-in is over"),
+    ({"nonce": "other"}, None, "another question"),
+    ({"verifier": "x" * 43}, None, "Your sign-in is over"),
+]
+"""What is changed of a sign-in under way, or the answer that it gets, and what the page says to that."""
+
+
+def test_an_answer_that_does_not_fit_what_was_asked_signs_nobody_in(
+    platform: RunningPlatform, tmp_path: Path
+) -> None:
+    with browser(tmp_path) as page:
+        for changes, query, words in MISFITS:
+            page.open(f"{platform.url}/console/")
+            press(page, "#sign-in")
+            page.until("!!document.getElementById('proof')")
+            attempt = json.loads(page.value("sessionStorage.getItem('artcafe.attempt')"))
+            held = json.dumps(json.dumps({**attempt, **changes}))
+            page.value(f"sessionStorage.setItem('artcafe.attempt', {held})")
+            if query is None:
+                prove(page, sign_in_code(platform))
+            else:
+                page.open(f"{platform.url}/console/{query.replace('STATE', attempt['state'])}")
+
+            page.until(
+                f"document.getElementById('entrance-fault')?.textContent.includes({json.dumps(words)})"
+            )
+
+            assert page.value("sessionStorage.getItem('artcafe.tokens')") is None
+            assert page.value("sessionStorage.getItem('artcafe.attempt')") is None  # It is over either way.
+
+
 @pytest.mark.parametrize("device", [False, True])
 def test_the_command_line_signs_in_with_the_browser(
     platform: RunningPlatform, tenant: str, tmp_path: Path, device: bool
