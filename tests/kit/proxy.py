@@ -8,14 +8,15 @@ from tests.kit.deadlines import eventually
 
 
 class Proxy:
-    """Forwards to one address. Enter it before use.
+    """Forwards to one address, from a free port of `host`. Enter it before use.
 
     `accepted` counts connections ever made. While `refusing`, new ones are ended at once. While
     `swallowing`, what clients send is read and thrown away; while `stalled`, it is not even read.
     `sent` is what was forwarded of what clients sent.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, host: str = "127.0.0.1") -> None:
+        self._here = host
         self._host = urlsplit(url).hostname
         self._port = urlsplit(url).port
         self._scheme = urlsplit(url).scheme
@@ -28,7 +29,7 @@ class Proxy:
         self.sent = bytearray()
 
     async def __aenter__(self) -> "Proxy":
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, self._here, 0)
         return self
 
     async def __aexit__(
@@ -45,7 +46,7 @@ class Proxy:
     @property
     def url(self) -> str:
         """Where to connect."""
-        return f"{self._scheme}://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return f"{self._scheme}://{self._here}:{self._server.sockets[0].getsockname()[1]}"
 
     @property
     def open(self) -> int:

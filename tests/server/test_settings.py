@@ -226,6 +226,18 @@ class TestFaults:
         assert load(allowed_origins=origins).origins == frozenset(origins.replace(", ", ",").split(","))
         assert load().origins == frozenset()
 
+    @pytest.mark.parametrize("url", ["nats://one:4222", "tls://one:4222, nats://two:4222"])
+    def test_who_is_trusted_says_that_nothing_is_told_in_the_clear(
+        self, monkeypatch: pytest.MonkeyPatch, url: str
+    ) -> None:
+        monkeypatch.setenv("ARTCAFE_NATS_CA", "/etc/artcafe/nats-ca.pem")
+        assert load(nats_url="tls://one:4222, tls://two:4222").nats_ca
+
+        [line] = faults(nats_url=url)
+
+        assert line.startswith("ARTCAFE_NATS_CA: ")
+        assert "tls://" in line
+
     def test_a_pool_without_its_region_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("COGNITO_USER_POOL_ID", "pool")
         monkeypatch.setenv("COGNITO_CLIENT_ID", "client")

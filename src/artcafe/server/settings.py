@@ -224,6 +224,13 @@ class Settings(Humans):
         return seed
 
     @model_validator(mode="after")
+    def _nothing_in_the_clear(self) -> "Settings":
+        servers = [part.strip() for part in (self.nats_url or "").split(",")]
+        if self.nats_ca and self.nats_url and not all(each.startswith("tls://") for each in servers):
+            raise ValueError("ARTCAFE_NATS_CA: needs every address of NATS_URL to be tls://")
+        return self
+
+    @model_validator(mode="after")
     def _versions_of_what_is_published(self) -> "Settings":
         for document in Document:
             if getattr(self, f"{document}_url") and not getattr(self, f"{document}_version"):

@@ -19,6 +19,7 @@ from artcafe.server.embedded.nats_server import NatsServer
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.nats import Nats, WallClock, connected, make_tenant, running_nats
+from tests.kit.scripted_nats import ScriptedNats, info
 
 SEED = b"s" * 32
 
@@ -384,3 +385,16 @@ async def test_one_server_of_several_is_enough(shared: Nats) -> None:
         dead = f"nats://127.0.0.1:{taken.getsockname()[1]}"
     async with Authority(f"{dead}, {shared.url}", shared.operator) as authority:
         await authority.push(make_tenant("acme"))
+
+
+async def test_nothing_is_told_to_a_server_without_tls_that_has_to_have_it() -> None:
+    """nats-py logged in to the system account in the clear, when whoever answered did not ask for TLS."""
+    async with ScriptedNats(info(auth_required=True)) as far:
+        message = await refusal(f"tls://{far.server}", Operator(SEED, WallClock()), open_seconds=0.2)
+        assert "does not speak TLS" in message
+        assert not far.got
+
+
+async def test_tls_is_asked_of_all_servers_or_of_none() -> None:
+    message = await refusal("tls://127.0.0.1:1,nats://127.0.0.1:2", Operator(SEED, WallClock()))
+    assert "all as tls://" in message

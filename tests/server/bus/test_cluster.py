@@ -21,6 +21,7 @@ from tests.kit.clusters import NODES, Cluster, running_cluster
 from tests.kit.deadlines import eventually
 from tests.kit.inboxes import Got, collect, hearing, publish
 from tests.kit.nats import Nats, WallClock, make_tenant
+from tests.kit.proxy import Proxy
 
 SECONDS = 20.0
 
@@ -112,23 +113,33 @@ async def test_links_go_to_another_node_when_theirs_is_gone(cluster: Cluster, op
             cluster.start(0)
 
 
-@pytest.mark.parametrize("wrong", ["authority", "name", "plain"])
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [("authority", "self-signed"), ("name", "IP address mismatch"), ("plain", "does not speak TLS")],
+)
 async def test_whoever_cannot_prove_who_it_is_is_told_nothing(
-    cluster: Cluster, operator: Operator, nats: Nats, wrong: str
+    cluster: Cluster,
+    operator: Operator,
+    nats: Nats,
+    wrong: str,
+    says: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     url, tls = cluster.urls[0], cluster.client_tls()
-    if wrong == "authority":
-        tls = ssl.create_default_context()
-    elif wrong == "name":
-        url = url.replace("127.0.0.1", "127.0.0.2")
-    else:
-        url = nats.url.replace("nats://", "tls://")
-    async with TenantLinks(url, operator, patience=PATIENCE, tls=tls) as each:
-        with pytest.raises(ArtcafeError) as refused:
-            await each.link(make_tenant("acme"))
-    assert refused.value.code is Code.unavailable
-    with pytest.raises(BusRefusedError):
-        await Authority(url, operator, open_seconds=1, tls=tls).open()
+    async with Proxy(url, "127.0.0.2") as elsewhere:
+        if wrong == "authority":
+            tls = ssl.create_default_context()
+        elif wrong == "name":
+            url = elsewhere.url
+        else:
+            url = nats.url.replace("nats://", "tls://")
+        async with TenantLinks(url, operator, patience=PATIENCE, tls=tls) as each:
+            with pytest.raises(ArtcafeError) as refused:
+                await each.link(make_tenant("acme"))
+        assert refused.value.code is Code.unavailable
+        assert says in caplog.text
+        with pytest.raises(BusRefusedError, match=f"cannot prove who it is: .*{says}"):
+            await Authority(url, operator, open_seconds=1, tls=tls).open()
 
 
 # What is written.

@@ -40,6 +40,20 @@ class BusRefusedError(Exception):
     """The NATS that was named cannot be this installation's bus: why, and what to do, for its operator."""
 
 
+class _PlainError(NatsError):
+    """A server that has to speak TLS does not."""
+
+
+class _SecureClient(Client):
+    """nats-py itself goes on in the clear when a server that is addressed as tls:// does not ask for TLS,
+    so whoever stands between could take part in the proof, and speak for the system account."""
+
+    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
+        if initial_connection and not info.get("tls_required"):
+            raise _PlainError("the server does not speak TLS")
+        await super()._process_info(info, initial_connection)
+
+
 class Authority:
     """Tenants' accounts on a real NATS: ports.Accounts.
 
@@ -73,6 +87,7 @@ class Authority:
         self._connecting = asyncio.Lock()
         self._client: Client | None = None
         self._opening = True
+        self._fault = ""
         self._closed = False
 
     async def __aenter__(self) -> "Authority":
@@ -99,6 +114,10 @@ class Authority:
             raise
         except (NatsError, OSError, TimeoutError) as error:
             await self.close()
+            if self._fault:
+                raise BusRefusedError(
+                    f"The NATS at {self._place} cannot prove who it is: {self._fault}."
+                ) from error
             raise BusRefusedError(
                 f"No NATS answers at {self._place}. Start it, or run `artcafe up`, which brings its own."
             ) from error
@@ -186,6 +205,8 @@ class Authority:
     def _check_urls(self) -> None:
         if not all(map(_is_url, self._servers)):
             raise BusRefusedError("The address of NATS is a URL: nats://host:4222, or tls://host:4222.")
+        if len({urlsplit(server).scheme for server in self._servers}) > 1:
+            raise BusRefusedError("The servers of one NATS are all addressed as nats://, or all as tls://.")
 
     async def _prove(self) -> None:
         """Raises BusRefusedError unless every server is configured as `Operator.server_config` writes."""
@@ -267,7 +288,8 @@ class Authority:
             return self._client
 
     async def _connect(self) -> Client:
-        client = Client()
+        secure = all(server.startswith("tls://") for server in self._servers)
+        client = _SecureClient() if secure else Client()
         try:
             await client.connect(
                 self._servers,
@@ -287,6 +309,10 @@ class Authority:
     async def _heard(self, error: Exception) -> None:
         if not self._opening:
             _log.warning("NATS: %s", error)
+        elif isinstance(error, ssl.SSLCertVerificationError):
+            self._fault = error.verify_message
+        elif isinstance(error, _PlainError):
+            self._fault = f"{error}"
         elif "authorization violation" in str(error).lower():
             # Later on this may pass, so nats-py tries for ever; at the start it is a wrong address.
             raise BusRefusedError(f"The NATS at {self._place} does not know this installation. {_HINT}")
