@@ -21,7 +21,7 @@ CONFIG: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 CONTRACTS: list[dict[str, Any]] = CONFIG["tool"]["importlinter"]["contracts"]
 
 BOTH_ENDS = "Client and server meet on the wire alone"
-COMMANDS = "The command line starts the server and moves its store, nothing more"
+COMMANDS = "The command line runs the server, its store and seed, nothing more"
 RING = "The server is a ring: adapters outside, core inside"
 ADAPTERS = "Adapters see ports, not use cases"
 ROOMS = "Rooms of the core do not import each other"

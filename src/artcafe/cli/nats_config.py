@@ -9,6 +9,7 @@ import click
 from artcafe.cli.server_options import server_options, settings_from
 from artcafe.server.main import StartFailed, cluster_configs
 from artcafe.server.main import nats_config as render
+from artcafe.server.seed import SeedError
 
 _NODE = re.compile(r"([A-Za-z0-9_-]{1,64})=([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}):(\d{1,5}))?")
 _CLIENTS, _ROUTES = 4222, 6222
@@ -57,6 +58,7 @@ class Node(click.ParamType[tuple[str, str, str]]):
 @click.option("--certificate", type=click.Path(path_type=Path), help="Turns on TLS: its certificate, there.")
 @click.option("--certificate-key", type=click.Path(path_type=Path), help="The key of it.")
 @click.option("--ca", type=click.Path(path_type=Path), help="Who signed it; of all servers of a cluster.")
+@click.option("--next", "upcoming", is_flag=True, help="For the next seed, of `artcafe operator rotate`.")
 def nats_config(
     listen: str,
     name: str,
@@ -66,6 +68,7 @@ def nats_config(
     certificate: Path | None,
     certificate_key: Path | None,
     ca: Path | None,
+    upcoming: bool,
     **given: Any,
 ) -> None:
     """Write the configuration of this installation's nats-server, or of each server of a cluster.
@@ -88,12 +91,13 @@ def nats_config(
     settings, data_dir = settings_from(given), nats_data_dir.absolute()
     try:
         if cluster is None:
-            click.echo(render(settings, listen=listen, data_dir=data_dir, name=name, tls=tls), nl=False)
+            text = render(settings, listen=listen, data_dir=data_dir, name=name, tls=tls, upcoming=upcoming)
+            click.echo(text, nl=False)
             return
         if len(nodes) < _LEAST or len({node[0] for node in nodes}) < len(nodes):
             raise click.UsageError(f"A cluster has {_LEAST} nodes at least, each with a name of its own.")
-        configs = cluster_configs(settings, nodes, data_dir=data_dir, tls=tls)
-    except (StartFailed, ValueError) as error:
+        configs = cluster_configs(settings, nodes, data_dir=data_dir, tls=tls, upcoming=upcoming)
+    except (StartFailed, SeedError, ValueError) as error:
         raise click.ClickException(f"{error}") from error
     cluster.mkdir(mode=0o700, parents=True, exist_ok=True)
     for node, text in configs.items():

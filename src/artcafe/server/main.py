@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import random
-import secrets
 import signal
 import socket
 import sys
@@ -25,6 +24,7 @@ from artcafe.server.embedded.nats_server import NatsServer, NatsServerError
 from artcafe.server.logs import log_to_stderr
 from artcafe.server.notify import Supervisor
 from artcafe.server.process import Place, SystemClock, new_id
+from artcafe.server.seed import SeedError, load_seed
 from artcafe.server.serving import Server, on_signals
 from artcafe.server.settings import Settings
 from artcafe.server.store.item import StoreError
@@ -33,7 +33,6 @@ from artcafe.wire.errors import ArtcafeError
 
 LOG = logging.getLogger("artcafe")
 
-SEED_FILE = "operator.seed"
 RUN_FILE = "run.json"
 
 
@@ -43,6 +42,7 @@ class StartFailed(Exception):
 
 EXPECTED = (
     StartFailed,
+    SeedError,
     WorkersFailed,
     BusRefusedError,
     NatsServerError,
@@ -91,14 +91,21 @@ def _first(error: BaseException) -> BaseException:
 
 
 def nats_config(
-    settings: Settings, *, listen: str, data_dir: Path, name: str, tls: tuple[Path, Path, Path] | None = None
+    settings: Settings,
+    *,
+    listen: str,
+    data_dir: Path,
+    name: str,
+    tls: tuple[Path, Path, Path] | None = None,
+    upcoming: bool = False,
 ) -> str:
-    """The configuration that makes a nats-server this installation's bus. Raises StartFailed, ValueError.
+    """The configuration that makes a nats-server this installation's bus: with the seed in force, or the
+    next one. Raises StartFailed, SeedError, ValueError.
 
     `tls` are its certificate, its key, and the certificate of whom to trust, on the server's machine.
     """
     _make_data_dir(settings.data_dir)
-    operator = Operator(load_seed(settings), SystemClock())
+    operator = Operator(load_seed(settings, upcoming=upcoming), SystemClock())
     files = None if tls is None else Tls(*tls)
     return operator.server_config(server_name=name, listen=listen, data_dir=data_dir, tls=files)
 
@@ -109,47 +116,20 @@ def cluster_configs(
     *,
     data_dir: Path,
     tls: tuple[Path, Path, Path] | None = None,
+    upcoming: bool = False,
 ) -> dict[str, str]:
     """The same for each server of a cluster, by its name: `nodes` are name, and where it listens for clients
-    and for the other servers, `host:port`. They hold the cluster's secret. Raises StartFailed, ValueError."""
+    and for the other servers, `host:port`. They hold the cluster's secret.
+
+    Raises StartFailed, SeedError, ValueError.
+    """
     _make_data_dir(settings.data_dir)
-    operator = Operator(load_seed(settings), SystemClock())
+    operator = Operator(load_seed(settings, upcoming=upcoming), SystemClock())
     files = None if tls is None else Tls(*tls)
     cluster = operator.cluster([Node(*each) for each in nodes])
     return {
         node.name: operator.node_config(cluster, node, data_dir=data_dir, tls=files) for node in cluster.nodes
     }
-
-
-def load_seed(settings: Settings) -> bytes:
-    """The secret behind all NATS keys: the setting, else the file in the data directory, made once."""
-    if settings.operator_seed is not None:
-        return bytes.fromhex(settings.operator_seed.get_secret_value())
-    path = settings.data_dir / SEED_FILE
-    if not path.exists():
-        _make_seed(path)
-    if path.stat().st_mode & 0o077:
-        raise StartFailed(f"{path} can be read by others; `chmod 600` it, or make a new installation.")
-    try:
-        seed = bytes.fromhex(path.read_text().strip())
-    except ValueError:
-        seed = b""
-    if len(seed) != 32:
-        raise StartFailed(f"{path} does not hold 64 hexadecimal digits.")
-    return seed
-
-
-def _make_seed(path: Path) -> None:
-    """Write a new seed, whole or not at all; of several processes that start at once, one wins."""
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    handle = os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write(secrets.token_hex(32) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    with contextlib.suppress(FileExistsError):
-        os.link(draft, path)
-    draft.unlink()
 
 
 async def _run(settings: Settings, *, embedded: bool, ready: Callable[[Running], None]) -> None:
