@@ -5,7 +5,7 @@ import ssl
 import subprocess
 import sysconfig
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,8 @@ class Cluster:
     ports: list[int]
     ca: Path
     folder: Path
+    configure: Callable[..., None]
+    """Write the configuration of each node, with these further words for `artcafe nats-config`."""
     running: dict[int, "subprocess.Popen[bytes]"] = field(default_factory=dict)
 
     @property
@@ -75,16 +77,20 @@ def running_cluster(folder: Path, data_dir: Path) -> Iterator[Cluster]:
     ]
     tls = ["--certificate", certificate, "--certificate-key", key, "--ca", certificate]
     words = ["nats-config", "--data-dir", data_dir, "--cluster", folder, *nodes, *tls]
-    subprocess.run(
-        [*artcafe(*map(str, words)), "--nats-data-dir", str(folder / "NODE")],
-        check=True,
-        stdout=subprocess.DEVNULL,
-        env=environment(),
-    )
-    cluster = Cluster(ports[:NODES], certificate, folder)
-    for number in range(NODES):  # On one machine each has a folder of its own.
-        config = folder / f"n{number}.conf"
-        config.write_text(config.read_text().replace("/NODE/", f"/{number}/"))
+
+    def configure(*more: str) -> None:
+        subprocess.run(
+            artcafe(*map(str, words), "--nats-data-dir", str(folder / "NODE"), *more),
+            check=True,
+            stdout=subprocess.DEVNULL,
+            env=environment(),
+        )
+        for number in range(NODES):  # On one machine each has a folder of its own.
+            config = folder / f"n{number}.conf"
+            config.write_text(config.read_text().replace("/NODE/", f"/{number}/"))
+
+    configure()
+    cluster = Cluster(ports[:NODES], certificate, folder, configure)
     try:
         for number in range(NODES):
             cluster.start(number)
