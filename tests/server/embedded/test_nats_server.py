@@ -9,13 +9,14 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import uvloop
 
 from artcafe.server.embedded.nats_server import NatsServer, NatsServerError
+from tests.kit.processes import alive, files_of
 
 CONFIG = 'listen: "127.0.0.1:-1"\nhttp: "127.0.0.1:-1"\n'
 
@@ -47,24 +48,6 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
-def lives(pid: int) -> bool:
-    """Whether a process runs; one that has ended and waits for its parent does not."""
-    try:
-        status = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return False
-    return status.rpartition(")")[2].split()[0] != "Z"
-
-
-def files_of(pid: int) -> set[Path]:
-    """What a process has open; a file that it closes while they are listed is not among them."""
-    files = set()
-    for file in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(FileNotFoundError):
-            files.add(file.readlink())
-    return files
-
-
 async def greeting(url: str) -> str:
     """The first line a nats-server says."""
     host, _, port = url.removeprefix("nats://").rpartition(":")
@@ -82,8 +65,8 @@ async def test_it_takes_clients_when_start_returns_and_none_after_stop(tmp_path:
         answer = await asyncio.to_thread(urllib.request.urlopen, f"{server.monitor_url}/healthz")
         with answer:
             assert json.load(answer) == {"status": "ok"}
-        assert lives(server.pid)
-    assert not lives(server.pid)
+        assert alive(server.pid)
+    assert not alive(server.pid)
     with pytest.raises(OSError, match="Connect call failed"):
         await greeting(server.url)
 
@@ -156,7 +139,7 @@ async def test_one_that_does_not_listen_is_killed(tmp_path: Path) -> None:
     await server.start()
     os.kill(server.pid, signal.SIGSTOP)
     await server.stop()
-    assert not lives(server.pid)
+    assert not alive(server.pid)
 
 
 async def test_stopping_what_never_started_is_allowed(tmp_path: Path) -> None:
@@ -190,7 +173,7 @@ async def test_killing_the_parent_takes_it_along_and_frees_the_directory(tmp_pat
         parent.wait()
         # At once, though the orphan may not have ended yet: it is waited for.
         async with started(tmp_path) as server:
-            assert not lives(int(pid))
+            assert not alive(int(pid))
             await greeting(server.url)
 
 
@@ -205,10 +188,10 @@ async def test_an_orphan_that_lives_on_keeps_the_directory(tmp_path: Path) -> No
     try:
         message = await failure(NatsServer(CONFIG, tmp_path, lock_seconds=0.1))
         assert "in use" in message
-        assert lives(pid)
+        assert alive(pid)
     finally:
         os.kill(pid, signal.SIGKILL)
-        await until(lambda: not lives(pid))
+        await until(lambda: not alive(pid))
 
 
 async def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
