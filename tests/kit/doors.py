@@ -66,7 +66,7 @@ class Door:
             limits=frames.Limits(max_payload_bytes=1000, messages_per_second=200, subscriptions=8),
             clock=StoppedClock(),
             new_message_id=counting("m"),
-            counter=lambda sender, subject, channels: lambda size: None,
+            counter=lambda sender, subject, channels: lambda size, now: None,
             start=self.start,
         )
 

@@ -117,7 +117,7 @@ async def a_table(
         clock=clock,
         new_message_id=counting("m"),
         counter=lambda sender, subject, channels: (
-            lambda size: counted.append((sender, subject, tuple(channels), size))
+            lambda size, now: counted.append((sender, subject, tuple(channels), size))
         ),
         start=start,
     )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from artcafe.server.process import Place, SystemClock, message_ids, new_id
+from artcafe.server.process import MessageIds, Place, SystemClock, new_id
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ def test_how_the_machine_reaches_itself(place: Place, url: str) -> None:
 
 
 def test_message_ids_differ_within_and_between_processes() -> None:
-    one, two = message_ids(), message_ids()
+    one, two = MessageIds(), MessageIds()
     assert len({one() for _ in range(100)} | {two() for _ in range(100)}) == 200
 
 

@@ -335,6 +335,32 @@ def test_an_envelope_comes_back(data: Raw, headers: dict[str, str] | None, reply
     assert_same(frames.decode_envelope(frames.encode(envelope)), envelope)
 
 
+@given(raws, optional(headers), optional(texts))
+def test_an_envelope_is_written_as_encode_writes_it(
+    data: Raw, headers: dict[str, str] | None, reply_to: str | None
+) -> None:
+    at = "2026-11-23T03:40:00.123Z"
+    envelope = frames.Envelope(id="m-1", timestamp=at, data=data, headers=headers, reply_to=reply_to)
+    assert frames.envelope("m-1", at, data, headers, reply_to) == frames.encode(envelope)
+
+
+@given(
+    client_frames, st.sampled_from([b'"id":"1"', b'"id":null', b'"data":1', b'"type":"publish"', b'"x":1'])
+)
+@example(frames.Publish(subject="", data=Raw(b"1")), b'"data":1')
+@example(frames.Publish(subject="", data=Raw(b"1"), id="1"), b'"id":"1"')
+def test_a_field_that_stands_twice_is_found_in_any_frame(frame: frames.ClientFrame, field: bytes) -> None:
+    message = frames.encode(frame)
+    frames.require_once(message, frame)
+    longer = b"%b,%b,%b}" % (message[:-1], field, field)
+    try:
+        read = frames.decode_client(longer)
+    except msgspec.ValidationError:
+        return  # Of another type, say: refused before.
+    with pytest.raises(msgspec.ValidationError, match="twice"):
+        frames.require_once(longer, read)
+
+
 def test_an_envelope_from_the_bus_cannot_bring_a_sender() -> None:
     """It is read and written anew, so fields that are not the envelope's do not survive."""
     forged = b'{"type":"goaway","from":"sys","subject":"x","id":"1","timestamp":"t","data":1,"from":"sys"}'

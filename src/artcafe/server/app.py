@@ -50,7 +50,7 @@ from artcafe.server.identity.ssh import SshVerifier
 from artcafe.server.identity.ssh_keys import generate_key_pair, parse_public_key
 from artcafe.server.issuers import LOCAL_ISSUER, discovery, local_issuer, local_sign_in, sign_in_client
 from artcafe.server.ports.bus import Deliver
-from artcafe.server.process import Place, SystemClock, message_ids, new_id
+from artcafe.server.process import MessageIds, Place, SystemClock, new_id
 from artcafe.server.settings import LOOPBACK, Settings
 from artcafe.server.store import places
 from artcafe.server.store.agents import AgentTable
@@ -149,7 +149,7 @@ async def platform(
             default_tier=settings.default_tier,
             documents=settings.documents,
         )
-        next_message_id = message_ids()
+        next_message_id = MessageIds()
         name_of_server = server_name(settings, place)
         proxies = _proxies(settings.trusted_proxies)
         tokens = await _verifier(settings, place, http, clock, embedded=embedded)

@@ -1,6 +1,5 @@
 """What a server process brings with it: the time, identifiers, and where it listens."""
 
-import itertools
 import secrets
 import time
 import uuid
@@ -22,10 +21,19 @@ def new_id() -> str:
     return uuid.uuid4().hex
 
 
-def message_ids() -> Callable[[], str]:
-    """Identifiers of messages: cheap, different from those of every other process."""
-    process, numbers = secrets.token_hex(8), itertools.count(1)
-    return lambda: f"{process}-{next(numbers):x}"
+class MessageIds:
+    """Called for identifiers of messages: cheap, different from those of every other process."""
+
+    __slots__ = ("_count", "_process")
+
+    def __init__(self) -> None:
+        self._process = secrets.token_hex(8)
+        self._count = 0
+
+    def __call__(self) -> str:
+        """The next one."""
+        self._count += 1
+        return f"{self._process}-{self._count:x}"
 
 
 @dataclass(frozen=True, slots=True)

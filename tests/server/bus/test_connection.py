@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from artcafe.server.bus.connection import UNANSWERED, WINDOW_BYTES, BrokenError, Connection
+from artcafe.server.bus.connection import UNANSWERED, BrokenError, Connection
 from artcafe.server.bus.operator import Credentials
 from artcafe.server.bus.servers import Server, server
+from artcafe.server.bus.window import WINDOW_BYTES
 from artcafe.server.embedded.nats_server import NatsServer
 from tests.kit.certificates import certificate_files
 from tests.kit.deadlines import eventually
@@ -95,9 +96,9 @@ async def test_what_is_handed_over_in_one_turn_leaves_in_one_write_and_in_order(
     connection.connection_made(transport)
     for turn in range(2):
         for number in range(3):
-            connection.send(b"PUB m.a 1\r\n%d\r\n" % number)
+            connection.window.send(b"PUB m.a 1\r\n%d\r\n" % number)
         number = connection.take("m.>", None, lambda subject, payload: None)
-        connection.ping()
+        connection.window.ping(None)
         connection.leave(number)
         await asyncio.sleep(0)
         assert transport.written[turn:] == [
@@ -114,16 +115,16 @@ async def test_the_window_closes_and_a_confirmation_opens_it(
     await connection.open(far.server, credentials, "test")
     far.answering = False
     taken = 0
-    while connection.send(COMMAND):
+    while connection.window.send(COMMAND):
         taken += len(COMMAND)
-    assert WINDOW_BYTES <= taken == connection.unconfirmed < WINDOW_BYTES + len(COMMAND)
-    assert not connection.settled
+    assert WINDOW_BYTES <= taken == connection.window.unconfirmed < WINDOW_BYTES + len(COMMAND)
+    assert not connection.window.settled
     await eventually(lambda: far.got.count("PING") == 2, "asking at half of the window")
     assert not answered
     far.say(b"PONG\r\n")
     await eventually(lambda: answered)
-    assert 0 < connection.unconfirmed <= WINDOW_BYTES // 2 + len(COMMAND)
-    assert connection.send(COMMAND)
+    assert 0 < connection.window.unconfirmed <= WINDOW_BYTES // 2 + len(COMMAND)
+    assert connection.window.send(COMMAND)
     await connection.end()
 
 
@@ -135,7 +136,7 @@ async def test_a_ping_is_answered_and_each_pong_is_for_who_asked_first(
         loop = asyncio.get_running_loop()
         first, second, third = (loop.create_future() for _ in range(3))
         for pong in (first, second, third):
-            connection.ping(pong)
+            connection.window.ping(pong)
         second.cancel()
         far.say(b"PONG\r\nPING\r\n")
         assert await first
@@ -144,7 +145,7 @@ async def test_a_ping_is_answered_and_each_pong_is_for_who_asked_first(
         far.say(b"PONG\r\nPONG\r\nPONG\r\n")
         assert await third
         waiting = loop.create_future()
-        connection.ping(waiting)
+        connection.window.ping(waiting)
     assert waiting.result() is False
 
 
@@ -157,7 +158,7 @@ async def test_a_connection_on_which_nothing_is_answered_ends(
         far.answering = False
         await asyncio.wait_for(connection.ended.wait(), 2)
         assert connection.fault == f"NATS left {UNANSWERED} pings unanswered"
-        connection.send(COMMAND)
+        connection.window.send(COMMAND)
         connection.leave(1)
     await eventually(lambda: far.open == 0)
 
@@ -191,7 +192,7 @@ async def test_a_refusal_that_ends_nothing_is_logged(
             b"-ERR 'Invalid Subject'\r\n-ERR 'maximum subscriptions exceeded'\r\n"
         )
         pong = asyncio.get_running_loop().create_future()
-        connection.ping(pong)
+        connection.window.ping(pong)
         assert await pong
         assert connection.denied == {"m.Ab.>"}
         assert connection.crowded == 1
@@ -238,7 +239,7 @@ async def test_closing_does_not_wait_for_a_server_that_stalls(nats: Nats, creden
         await connection.open(server(proxy.url), credentials, "test")
         proxy.stalled = True
         # More than the sockets on the way have room for.
-        connection.send(b"x" * 16_000_000)
+        connection.window.send(b"x" * 16_000_000)
         await asyncio.sleep(0.1)
         async with asyncio.timeout(3):
             await connection.end()
@@ -248,7 +249,7 @@ async def test_closing_does_not_wait_for_a_server_that_stalls(nats: Nats, creden
 
 async def test_closing_sends_what_was_handed_over(far: ScriptedNats, credentials: Credentials) -> None:
     async with opened(far.server, credentials) as connection:
-        connection.send(b"PUB m.a 1\r\n1\r\n")
+        connection.window.send(b"PUB m.a 1\r\n1\r\n")
     await eventually(lambda: far.got[-2:] == ["PUB m.a 1", "1"])
 
 
@@ -268,7 +269,7 @@ async def test_tls_is_spoken_where_it_is_asked_for_and_who_answers_has_to_prove_
         for scheme in ("nats", "tls"):
             async with opened(server(f"{scheme}://{address}"), credentials, trusting) as connection:
                 connection.take("control.x", None, lambda subject, payload: got.append(payload))
-                connection.send(b"PUB control.x %d\r\n%b\r\n" % (len(large), large))
+                connection.window.send(b"PUB control.x %d\r\n%b\r\n" % (len(large), large))
                 await eventually(lambda: got and got.pop() == large)
         with pytest.raises(ssl.SSLCertVerificationError):
             await Connection(lambda: None).open(server(f"nats://{address}"), credentials, "test")

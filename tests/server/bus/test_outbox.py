@@ -20,7 +20,7 @@ class Greedy:
         self.got.append(command)
         return True
 
-    def ping(self, pong: asyncio.Future[bool] | None = None) -> None:
+    def ping(self, pong: asyncio.Future[bool] | None) -> None:
         """Taker.ping."""
         self.got.append(pong)
 

@@ -29,14 +29,17 @@ def letter(envelope: Envelope) -> Letter:
 
 def framed(message: Delivery, form: str, dialect: Dialect) -> bytes:
     """Its only frame."""
-    [(_, frame)], joined = message.shape(form, dialect)
-    assert joined == frame
+    shape = message.shape(form, dialect)
+    [frame] = shape.frames
+    assert shape.joined == frame
     return frame
 
 
 def names(message: Delivery, dialect: Dialect) -> list[str]:
     """The messages that are told in a dialect."""
-    return [letter.envelope.id for letter, _ in message.shape("", dialect)[0]]
+    shape = message.shape("", dialect)
+    assert len(shape.letters) == len(shape.frames)
+    return [letter.envelope.id for letter in shape.letters]
 
 
 def legacy_data(data: bytes) -> bytes:
@@ -87,7 +90,7 @@ def test_each_shape_is_built_once_and_its_bytes_are_shared() -> None:
     message = delivery(b'{"n":1}')
     forms, dialects = ("", "tenant.acme.", "channels.acme."), (Plain(), Legacy())
     shapes = {(form, dialect.name): message.shape(form, dialect) for form in forms for dialect in dialects}
-    assert len({joined for _, joined in shapes.values()}) == 6
+    assert len({shape.joined for shape in shapes.values()}) == 6
     for form in forms:
         assert message.shape(form, Plain()) is shapes[form, "plain"]
         assert message.shape(form, Legacy()) is shapes[form, "legacy"]
@@ -97,9 +100,9 @@ def test_messages_that_came_together_are_one_piece_in_their_order() -> None:
     letters = [letter(Envelope(id=f"m{n}", timestamp=AT, data=Raw(b"%d" % n))) for n in range(40)]
     message = Delivery(ACME, "m.planner.x", letters)
     assert names(message, Plain()) == [f"m{n}" for n in range(40)]
-    frames, joined = message.shape("", Plain())
-    assert joined == b"".join(frame for _, frame in frames)
-    assert [json.loads(text)["data"] for text in texts(joined)] == list(range(40))
+    shape = message.shape("", Plain())
+    assert shape.joined == b"".join(shape.frames)
+    assert [json.loads(text)["data"] for text in texts(shape.joined)] == list(range(40))
 
 
 def test_what_a_dialect_cannot_say_is_left_out(caplog: pytest.LogCaptureFixture) -> None:

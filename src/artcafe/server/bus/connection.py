@@ -4,7 +4,6 @@ import asyncio
 import itertools
 import logging
 import ssl
-from collections import deque
 from collections.abc import Callable
 from typing import cast
 
@@ -13,15 +12,13 @@ from artcafe.server.bus.operator import Credentials
 from artcafe.server.bus.parser import NonsenseError, Parser
 from artcafe.server.bus.refusals import Refusal, denied_pattern, refusal
 from artcafe.server.bus.servers import Server
+from artcafe.server.bus.window import Window
 from artcafe.server.ports.bus import Deliver
 
 CONNECT_SECONDS = 3
 PING_SECONDS = 20.0
 UNANSWERED = 2
 """Pings of ours that may be unanswered when the next one is due."""
-
-WINDOW_BYTES = 256 * 1024
-"""What may be on its way to the server unconfirmed: the most that a broken connection can lose."""
 
 _END_SECONDS = 1
 _PING, _PONG = b"PING\r\n", b"PONG\r\n"
@@ -35,9 +32,8 @@ class BrokenError(Exception):
 
 
 class Connection(asyncio.Protocol):
-    """Everything leaves in the order in which it is handed over, in one write for each turn of the event
-    loop. Messages of all subscriptions are delivered in the order of arrival, in the turn after the
-    read that brought them."""
+    """What is said goes through its `window`. Messages of all subscriptions are delivered in the order of
+    arrival, in the turn after the read that brought them."""
 
     def __init__(self, answered: Callable[[], None], ping_seconds: float = PING_SECONDS) -> None:
         """`answered` is called when the server confirmed something, or told something of itself."""
@@ -49,6 +45,8 @@ class Connection(asyncio.Protocol):
         """Why it ended, as far as is known."""
         self.info = Info()
         self._loop = asyncio.get_running_loop()
+        self.window = Window(self._loop)
+        """There is room again when `answered` is called."""
         self._answered = answered
         self._ping_seconds = ping_seconds
         self._parser = Parser(self._said)
@@ -61,11 +59,6 @@ class Connection(asyncio.Protocol):
         self._introduced = False
         self._keeping: asyncio.TimerHandle | None = None
         self._unanswered = 0
-        # Who waits for each PONG to come, and how much had been handed over when it was asked for.
-        self._pongs: deque[tuple[asyncio.Future[bool] | None, int]] = deque()
-        self._sent = self._asked = self._confirmed = 0
-        # Bounded by the window, and one command for each subscription.
-        self._leaving: list[bytes] = []
 
     async def open(
         self,
@@ -87,7 +80,7 @@ class Connection(asyncio.Protocol):
                 await self._reach(self._greeted)
                 if server.secure or self.info.tls_required:
                     await self._secure(server, tls or ssl.create_default_context())
-                self._write(connect_line(self.info, credentials, name, echo=echo) + _PING)
+                self.window.write(connect_line(self.info, credentials, name, echo=echo) + _PING)
                 self._introduced = True
                 await self._reach(self._admitted)
         except BaseException:
@@ -96,15 +89,12 @@ class Connection(asyncio.Protocol):
         self._keeping = self._loop.call_later(self._ping_seconds, self._keep)
 
     async def end(self) -> None:
-        """Close, whatever state this is in. Waiting `ping`s get False. What was sent may be lost."""
-        for pong, _ in self._pongs:
-            if pong is not None and not pong.done():
-                pong.set_result(False)
-        self._pongs.clear()
+        """Close, whatever state this is in. Waiting pings get False. What was sent may be lost."""
+        self.window.give_up()
         self._takers.clear()
         if self._transport is None or self.ended.is_set():
             return
-        self._flush()
+        self.window.flush()
         self._transport.close()
         try:
             async with asyncio.timeout(_END_SECONDS):
@@ -120,56 +110,25 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    @property
-    def unconfirmed(self) -> int:
-        """How many bytes were handed over that the server has not confirmed."""
-        return self._sent - self._confirmed
-
-    @property
-    def settled(self) -> bool:
-        """Whether the server confirmed everything, and nobody waits."""
-        return self._sent == self._confirmed and not self._pongs
-
-    def send(self, command: bytes) -> bool:
-        """Hand over a whole command of the NATS protocol; False, and not taken, while the window is full.
-
-        There is room again when `answered` is called.
-        """
-        if self._sent - self._confirmed >= WINDOW_BYTES:
-            return False
-        self._sent += len(command)
-        if not self._leaving:
-            self._loop.call_soon(self._flush)
-        self._leaving.append(command)
-        # Asked before the window is full, so that the answer comes before there is nothing to do.
-        if self._sent - self._asked >= WINDOW_BYTES // 2:
-            self.ping()
-        return True
-
-    def ping(self, pong: asyncio.Future[bool] | None = None) -> None:
-        """Ask for confirmation: `pong` gets True when the server has everything handed over before."""
-        self._asked = self._sent
-        self._pongs.append((pong, self._sent))
-        self._write(_PING)
-
     def take(self, pattern: str, queue: str | None, deliver: Deliver) -> int:
-        """Subscribe; the number is for `leave`. `ping` tells when the server knows."""
+        """Subscribe; the number is for `leave`. A ping tells when the server knows."""
         number = next(self._numbers)
         self._takers[number] = deliver
         words = pattern if queue is None else f"{pattern} {queue}"
-        self._write(b"SUB %b %d\r\n" % (words.encode(), number))
+        self.window.write(b"SUB %b %d\r\n" % (words.encode(), number))
         return number
 
     def leave(self, number: int) -> None:
         """Unsubscribe; nothing is delivered any more, not even what was read before."""
         if self._takers.pop(number, None) is not None:
-            self._write(b"UNSUB %d\r\n" % number)
+            self.window.write(b"UNSUB %d\r\n" % number)
 
     # asyncio.Protocol.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is there; the server speaks first."""
         self._transport = cast("asyncio.Transport", transport)
+        self.window.open(self._transport)
 
     def data_received(self, data: bytes) -> None:
         """Read; deliver in the next turn, since what a receiver raises would end the connection here."""
@@ -215,7 +174,7 @@ class Connection(asyncio.Protocol):
         elif line == b"PONG":
             self._pong()
         elif line == b"PING":
-            self._write(_PONG)
+            self.window.write(_PONG)
         elif line.startswith(b"INFO"):
             self._informed(line)
         elif line != b"+OK":
@@ -225,10 +184,7 @@ class Connection(asyncio.Protocol):
         self._unanswered = 0
         if not self._admitted.done():
             self._admitted.set_result(True)
-        elif self._pongs:
-            pong, self._confirmed = self._pongs.popleft()
-            if pong is not None and not pong.done():
-                pong.set_result(True)
+        elif self.window.confirm():
             self._answered()
 
     def _informed(self, line: bytes) -> None:
@@ -264,7 +220,9 @@ class Connection(asyncio.Protocol):
             raise BrokenError("the server does not speak TLS")
         if not self._parser.between:
             raise BrokenError(_NO_NATS)
-        self._transport = await self._loop.start_tls(self._transport, self, tls, server_hostname=server.name)
+        secured = await self._loop.start_tls(self._transport, self, tls, server_hostname=server.name)
+        assert secured is not None
+        self.connection_made(secured)
 
     def _keep(self) -> None:
         """Notice a connection that is dead without having ended."""
@@ -272,15 +230,5 @@ class Connection(asyncio.Protocol):
             self.leave_server(f"NATS left {self._unanswered} pings unanswered")
             return
         self._unanswered += 1
-        self.ping()
+        self.window.ping(None)
         self._keeping = self._loop.call_later(self._ping_seconds, self._keep)
-
-    def _write(self, command: bytes) -> None:
-        if not self._leaving:
-            self._loop.call_soon(self._flush)
-        self._leaving.append(command)
-
-    def _flush(self) -> None:
-        if self._leaving and self._transport is not None and not self._transport.is_closing():
-            self._transport.write(b"".join(self._leaving))
-        self._leaving.clear()

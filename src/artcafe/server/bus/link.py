@@ -4,17 +4,18 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
 
 from artcafe.server.bus.away import away
 from artcafe.server.bus.connection import BrokenError, Connection
 from artcafe.server.bus.grammar import check_pattern, check_queue, check_subject
 from artcafe.server.bus.greeting import Info
 from artcafe.server.bus.interest import Interest
+from artcafe.server.bus.lane import Lane
 from artcafe.server.bus.operator import Credentials
 from artcafe.server.bus.outbox import Outbox
 from artcafe.server.bus.servers import Server, Servers
 from artcafe.server.bus.subscription import NatsSubscription
+from artcafe.server.bus.window import Window
 from artcafe.server.ports.bus import Deliver
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -32,13 +33,6 @@ _STEADY_SECONDS = 1.0
 _PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.02, 2.0
 
 _log = logging.getLogger(__name__)
-
-
-class _Lane(NamedTuple):
-    """A subject: how its commands begin, and who gets what is published on it without the server."""
-
-    head: bytes
-    receivers: Sequence[NatsSubscription]
 
 
 class NatsLink:
@@ -93,16 +87,17 @@ class NatsLink:
         self._jitter = jitter
         self._loop = asyncio.get_running_loop()
         self._connection: Connection | None = None
-        # The same, unless its server is to be left.
-        self._direct: Connection | None = None
+        # Its window, unless the server is to be left.
+        self._direct: Window | None = None
         self._subscriptions: dict[NatsSubscription, None] = {}
         self._out = Outbox(buffer_bytes)
         self._handing = False
-        self._lanes: dict[str, _Lane] = {}
+        self._lanes: dict[str, Lane] = {}
         self._interest: Interest[NatsSubscription] | None = None if echo else Interest()
         # Where it is connected, or was, and what that server told of itself.
         self._server = self._servers.order()[0]
         self._info = Info()
+        self._max_payload = self._info.max_payload
         # Set while up, and once it is over.
         self._settled = asyncio.Event()
         self._relieved = asyncio.Event()
@@ -137,9 +132,10 @@ class NatsLink:
         server takes, invalid_subject for what NATS cannot carry: nothing was taken.
         """
         lane = self._lanes.get(subject) or self._lane(subject)
-        if len(payload) > self._info.max_payload:
+        size = len(payload)
+        if size > self._max_payload:
             raise ArtcafeError(Code.too_large, "The message is larger than the bus takes.")
-        command = b"%b%d\r\n%b\r\n" % (lane.head, len(payload), payload)
+        command = b"".join((lane.sized(size), payload, b"\r\n"))
         if self._direct is None or self._out.items or not self._direct.send(command):
             if self.over or not self._out.put(command):
                 raise away()
@@ -312,7 +308,7 @@ class NatsLink:
 
     def _begin(self, connection: Connection) -> None:
         self.stood = True
-        self._connection = self._direct = connection
+        self._connection, self._direct = connection, connection.window
         self._settled.set()
         if self._told:
             self._doubt = self._told = False
@@ -325,7 +321,7 @@ class NatsLink:
         self._settled.clear()
         self._relieved.set()
         self.gaps += 1 if self._subscriptions else 0
-        lost = connection.unconfirmed
+        lost = connection.window.unconfirmed
         if lost:
             self._doubt, self._told = True, self._flushing > 0
             self._out.give_up()
@@ -337,12 +333,12 @@ class NatsLink:
     def _take(self, connection: Connection, subscription: NatsSubscription) -> None:
         subscription.number = connection.take(subscription.pattern, subscription.queue, subscription.deliver)
 
-    def _lane(self, subject: str) -> _Lane:
+    def _lane(self, subject: str) -> Lane:
         check_subject(subject)
         if len(self._lanes) >= _LANES:
             self._lanes.clear()
-        receivers = () if self._interest is None else self._interest.of(subject)
-        lane = self._lanes[subject] = _Lane(b"PUB %b " % subject.encode(), receivers)
+        receivers = [] if self._interest is None else self._interest.of(subject)
+        lane = self._lanes[subject] = Lane(subject, receivers)
         return lane
 
     async def _confirmed(self) -> bool:
@@ -368,22 +364,23 @@ class NatsLink:
         if self._info.ldm and len(self._servers) > 1:
             self._move_on(connection)
             return
-        self._out.hand_over(connection)
+        self._out.hand_over(connection.window)
         if self._out.size <= CROWDED_BYTES // 2:
             self._relieved.set()
 
     def _learn(self, info: Info) -> None:
         self._info = info
+        self._max_payload = info.max_payload
         # A server that is going to stop tells of the others only; else none means that it does not tell.
         if info.connect_urls or info.ldm:
             self._servers.learn(self._server, info.connect_urls)
 
     def _move_on(self, connection: Connection) -> None:
         """Leave a server that is going to stop, when it has what it was given."""
-        if connection.settled:
+        if connection.window.settled:
             connection.leave_server("the server is going to stop")
         elif self._direct is not None:
-            connection.ping()
+            connection.window.ping(None)
         self._direct = None
 
     def check_open(self) -> None:

@@ -6,12 +6,12 @@ from typing import Protocol
 
 
 class Taker(Protocol):
-    """As a Connection takes it."""
+    """As a Window takes it."""
 
     def send(self, command: bytes) -> bool:
         """Take a message; False while there is no room."""
 
-    def ping(self, pong: asyncio.Future[bool] | None = None) -> None:
+    def ping(self, pong: asyncio.Future[bool] | None) -> None:
         """`pong` gets True when everything taken before is confirmed."""
 
 

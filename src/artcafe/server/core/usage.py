@@ -36,7 +36,7 @@ MAX_DAYS = 400
 class _Tally:
     """Messages of one sender on one subject, all of one day, that the meter has not added up yet."""
 
-    __slots__ = ("_meter", "_now", "bytes", "channels", "last", "messages", "sender", "subject", "tenant")
+    __slots__ = ("_meter", "bytes", "channels", "last", "messages", "sender", "subject", "tenant")
 
     def __init__(
         self, meter: "Meter", tenant: TenantId, sender: str, subject: str, channels: Sequence[ChannelId]
@@ -48,11 +48,9 @@ class _Tally:
         self.messages = self.bytes = 0
         self.last = 0.0
         self._meter = meter
-        self._now = meter.clock.now
 
-    def count(self, size: int) -> None:
-        """Count one message of `size` payload bytes."""
-        now = self._now()
+    def count(self, size: int, now: float) -> None:
+        """Count one message of `size` payload bytes, at `now`, in Unix seconds."""
         if not self.messages or now >= self._meter.day_ends:
             self._meter.begin(self, now)
         self.messages += 1
@@ -84,12 +82,12 @@ class Meter:
         self, tenant: TenantId, sender: str, subject: str, channels: Sequence[ChannelId], size: int
     ) -> None:
         """Count one published message of `size` payload bytes, in the channels its subject belongs to."""
-        self.counter(tenant, sender, subject, channels)(size)
+        self.counter(tenant, sender, subject, channels)(size, self.clock.now())
 
     def counter(
         self, tenant: TenantId, sender: str, subject: str, channels: Sequence[ChannelId]
-    ) -> Callable[[int], None]:
-        """`message` for many messages that are alike: called with the size of each."""
+    ) -> Callable[[int, float], None]:
+        """`message` for many messages that are alike: called with the size of each, and the time."""
         return _Tally(self, tenant, sender, subject, channels).count
 
     def begin(self, tally: _Tally, now: float) -> None:

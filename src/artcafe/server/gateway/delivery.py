@@ -12,8 +12,17 @@ from artcafe.wire.subjects import from_bus
 LOG = logging.getLogger("artcafe.gateway")
 
 
-Shape = tuple[list[tuple[Letter, bytes]], bytes]
-"""Each message with its frame, and all frames joined."""
+class Shape:
+    """Messages as one kind of subscriber gets them: each with its frame, and all frames joined."""
+
+    __slots__ = ("dialect", "form", "frames", "joined", "letters")
+
+    def __init__(self, form: str, dialect: str, letters: list[Letter], frames: list[bytes]) -> None:
+        self.form = form
+        self.dialect = dialect
+        self.letters = letters
+        self.frames = frames
+        self.joined = frames[0] if len(frames) == 1 else b"".join(frames)
 
 
 class Delivery:
@@ -28,28 +37,30 @@ class Delivery:
         self.sender, self.subject = from_bus(bus_subject)
         self._tenant = tenant
         self._letters = letters
-        self._shapes: dict[tuple[str, str], Shape] = {}
+        self._shapes: list[Shape] = []
 
     def shape(self, form: str, dialect: Dialect) -> Shape:
         """The messages as WebSocket frames, the subject in the subscriber's form; built once per shape.
 
         What the dialect cannot say is left out, with a word in the log.
         """
-        key = (form, dialect.name)
-        shape = self._shapes.get(key)
-        if shape is None:
-            frames = self._frames(form + self.subject, dialect)
-            joined = frames[0][1] if len(frames) == 1 else b"".join([framed for _, framed in frames])
-            shape = self._shapes[key] = frames, joined
+        name = dialect.name
+        for shape in self._shapes:
+            if shape.form == form and shape.dialect == name:
+                return shape
+        shape = self._make(form, dialect)
+        self._shapes.append(shape)
         return shape
 
-    def _frames(self, subject: str, dialect: Dialect) -> list[tuple[Letter, bytes]]:
-        frames = []
+    def _make(self, form: str, dialect: Dialect) -> Shape:
+        subject = form + self.subject
+        letters, frames = [], []
         for letter in self._letters:
             try:
                 text = dialect.message(self._tenant, subject, self.sender, letter)
             except NOT_OURS as error:
                 LOG.warning("tenant %s: %s cannot be told a message: %s", self._tenant, dialect.name, error)
             else:
-                frames.append((letter, frame(text)))
-        return frames
+                letters.append(letter)
+                frames.append(frame(text))
+        return Shape(form, dialect.name, letters, frames)

@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from artcafe.server.domain.ids import HUMAN_PREFIX, PLATFORM_SENDER, TenantId
 from artcafe.server.gateway.letter import Letter
 from artcafe.wire import frames
-from artcafe.wire.frames import encode, require_once, require_once_each, splice
+from artcafe.wire.frames import Presence, decode_client, encode, require_once, require_once_each, splice
 
 CORRELATION = "correlation-id"
 """The header in which a dialect's own correlation id travels."""
@@ -55,8 +55,8 @@ class Plain:
 
     def read(self, message: bytes) -> Sequence[frames.ClientFrame]:
         """One frame."""
-        frame = frames.decode_client(message)
-        if type(frame) is not frames.Presence:
+        frame = decode_client(message)
+        if type(frame) is not Presence:
             require_once(message, frame)
         else:
             require_once_each(message)

@@ -104,12 +104,15 @@ class Member:
         if choice is None:
             return
         form, more = choice
-        frames, joined = delivery.shape(form, self._dialect)
+        shape = delivery.shape(form, self._dialect)
+        frames, joined = shape.frames, shape.joined
         if more or self._recent:
             frames = [
-                (letter, framed) for letter, framed in frames if self._is_first(letter.envelope.id, more=more)
+                framed
+                for letter, framed in zip(shape.letters, frames, strict=True)
+                if self._is_first(letter.envelope.id, more=more)
             ]
-            joined = b"".join([framed for _, framed in frames])
+            joined = b"".join(frames)
         if frames:
             self._deliver(joined)
             self._delivered += len(frames)

@@ -21,17 +21,14 @@ import socket
 from collections.abc import Callable
 from typing import ParamSpec, cast
 
-from picows import (
-    WSAutoPingStrategy,
-    WSCloseCode,
+from picows import WSAutoPingStrategy, WSCloseCode, WSUpgradeResponse, WSUpgradeResponseWithListener
+from picows.picows import (  # type: ignore[attr-defined]  # WSProtocol is absent from its stubs
     WSFrame,
     WSListener,
     WSMsgType,
+    WSProtocol,
     WSTransport,
-    WSUpgradeResponse,
-    WSUpgradeResponseWithListener,
 )
-from picows.picows import WSProtocol  # type: ignore[attr-defined]  # absent from its stubs
 
 from artcafe.server.gateway.framing import (
     PING,
@@ -223,7 +220,7 @@ class _Socket(WSListener):
         self._active = True
         if frame.rsv1 or frame.rsv2 or frame.rsv3:
             self._fail(ArtcafeError(Code.protocol_error, "No extension is in use that sets reserved bits."))
-        elif frame.fin and self._fragments is None and frame.msg_type is _TEXT:
+        elif frame.fin and self._fragments is None and frame.msg_type == _TEXT:
             # Nearly every message of an agent comes this way.
             message = frame.get_payload_as_bytes()
             try:
@@ -254,7 +251,7 @@ class _Socket(WSListener):
         except Exception:
             LOG.exception("a connection's handler failed after the end")
         # These lead back here; without the circles all of it is freed now, not when the collector comes.
-        del self._handler, self._transport, self._ws
+        self._handler = self._transport = self._ws = None  # type: ignore[assignment]  # nobody asks again
 
     def pause_writing(self) -> None:
         # Later, because this comes from inside a write: of a hub, say, in the middle of its clients.
@@ -318,11 +315,11 @@ class _Socket(WSListener):
     def _take(self, frame: WSFrame) -> None:
         kind = frame.msg_type
         payload = frame.get_payload_as_bytes()
-        if kind is WSMsgType.PING:
+        if kind == WSMsgType.PING:
             self._pong(payload)
-        elif kind is WSMsgType.CLOSE:
+        elif kind == WSMsgType.CLOSE:
             self._answer_close(payload)
-        elif kind is not WSMsgType.PONG:
+        elif kind != WSMsgType.PONG:
             self._gather(kind, payload, final=bool(frame.fin))
         if self._swollen or len(payload) > _LARGE:
             self._size(frame, len(payload))
@@ -332,11 +329,11 @@ class _Socket(WSListener):
 
     def _gather(self, kind: WSMsgType, payload: bytes, *, final: bool) -> None:
         fragments = self._fragments
-        if (kind is WSMsgType.CONTINUATION) is (fragments is None):
+        if (kind == WSMsgType.CONTINUATION) == (fragments is None):
             raise ArtcafeError(Code.protocol_error, "A message starts once and ends before the next.")
         if fragments is None:
             fragments = self._fragments = Fragments(
-                text=kind is WSMsgType.TEXT,
+                text=kind == WSMsgType.TEXT,
                 most_bytes=self._limits.message_bytes,
                 most_fragments=self._limits.fragments,
             )

@@ -3,7 +3,6 @@
 import math
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
@@ -18,6 +17,7 @@ from artcafe.server.ports.clock import Clock
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.frames import Publish, envelope
 from artcafe.wire.subjects import Address, parse_pattern, parse_subject, to_bus
 from artcafe.wire.times import rfc3339
 
@@ -65,13 +65,15 @@ class _Id(msgspec.Struct):
 _read_id = msgspec.json.Decoder(_Id).decode
 
 
-@dataclass(frozen=True, slots=True)
 class _Route:
     """A subject that this session may publish to: where it goes on the bus, and what it takes."""
 
-    bus_subject: str
-    count: Callable[[int], None]
-    max_bytes: int
+    __slots__ = ("bus_subject", "count", "max_bytes")
+
+    def __init__(self, bus_subject: str, count: Callable[[int, float], None], max_bytes: int) -> None:
+        self.bus_subject = bus_subject
+        self.count = count
+        self.max_bytes = max_bytes
 
 
 class Session:
@@ -89,7 +91,7 @@ class Session:
         limits: frames.Limits,
         clock: Clock,
         new_message_id: Callable[[], str],
-        counter: Callable[[str, str, Sequence[ChannelId]], Callable[[int], None]],
+        counter: Callable[[str, str, Sequence[ChannelId]], Callable[[int, float], None]],
         start: Callable[[Work], None],
     ) -> None:
         self.principal = principal
@@ -184,7 +186,7 @@ class Session:
         """Handle a frame, or refuse it; work that has to wait is handed back."""
         try:
             # Nearly every frame is one.
-            return self._publish(frame) if type(frame) is frames.Publish else self._handle(frame)
+            return self._publish(frame) if type(frame) is Publish else self._handle(frame)
         except ArtcafeError as error:
             self.refuse(error, frame.id)
         except RecursionError:
@@ -235,27 +237,23 @@ class Session:
         """The server's time, RFC 3339."""
         return rfc3339(self._now())
 
-    def _publish(self, frame: frames.Publish) -> Work | None:
+    def _publish(self, frame: Publish) -> Work | None:
         wait = self._bucket.spend(self._monotonic())
         if wait > 0.0:
             raise self._too_fast(wait)
-        route = self._routes.get(frame.subject) or self._route(frame.subject)
-        size = len(frame.data)
+        subject = frame.subject
+        route = self._routes.get(subject) or self._route(subject)
+        data = frame.data
+        size = len(data)
         if size > route.max_bytes:
             raise _too_large(route.max_bytes)
-        reply_to = None
-        if frame.reply_to is not None:
-            reply_to = parse_subject(frame.reply_to, self.principal.tenant).subject
-        message_id = self._new_message_id()
-        envelope = frames.Envelope(
-            id=message_id,
-            timestamp=rfc3339(self._now()),
-            data=frame.data,
-            headers=frame.headers,
-            reply_to=reply_to,
-        )
-        roomy = self._publish_there(route.bus_subject, frames.encode(envelope))
-        route.count(size)
+        reply_to = frame.reply_to
+        if reply_to is not None:
+            reply_to = parse_subject(reply_to, self.principal.tenant).subject
+        message_id, now = self._new_message_id(), self._now()
+        payload = envelope(message_id, rfc3339(now), data, frame.headers, reply_to)
+        roomy = self._publish_there(route.bus_subject, payload)
+        route.count(size, now)
         if frame.id is not None:
             self._confirm(frames.Ack(id=frame.id, message_id=message_id))
         return None if roomy else self._link.room()
@@ -320,9 +318,9 @@ class Session:
         said = frames.encode({"agent_id": agent, "status": frame.status, "metadata": frame.metadata})
         if len(said) > self.limits.max_payload_bytes:
             raise _too_large(self.limits.max_payload_bytes)
-        envelope = frames.Envelope(id=self._new_message_id(), timestamp=self.now(), data=msgspec.Raw(said))
         subject = to_bus(agent, f"presence.{agent}")
-        roomy = self._link.publish(subject, frames.encode(envelope))
+        payload = envelope(self._new_message_id(), self.now(), msgspec.Raw(said), None, None)
+        roomy = self._link.publish(subject, payload)
         return None if roomy else self._link.room()
 
     def _too_fast(self, wait: float) -> ArtcafeError:

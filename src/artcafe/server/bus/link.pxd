@@ -1,0 +1,37 @@
+cimport cython
+
+from artcafe.server.bus.lane cimport Lane
+from artcafe.server.bus.outbox cimport Outbox
+from artcafe.server.bus.subscription cimport NatsSubscription
+from artcafe.server.bus.window cimport Window
+
+
+cdef class NatsLink:
+    cdef object _servers
+    cdef object _tls
+    cdef object _credentials
+    cdef object _name
+    cdef object _patience
+    cdef object _jitter
+    cdef object _loop
+    cdef object _connection
+    cdef Window _direct
+    cdef dict _subscriptions
+    cdef Outbox _out
+    cdef bint _handing
+    cdef dict _lanes
+    cdef object _interest
+    cdef object _server
+    cdef object _info
+    cdef Py_ssize_t _max_payload
+    cdef object _settled
+    cdef object _relieved
+    cdef readonly bint over
+    cdef readonly bint stood
+    cdef Py_ssize_t _flushing
+    cdef bint _doubt
+    cdef bint _told
+    cdef readonly Py_ssize_t gaps
+
+    @cython.locals(lane=Lane, size=Py_ssize_t, command=bytes, receiver=NatsSubscription)
+    cpdef bint publish(self, str subject, bytes payload)

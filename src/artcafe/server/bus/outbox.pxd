@@ -1,0 +1,6 @@
+cdef class Outbox:
+    cdef readonly object items
+    cdef readonly Py_ssize_t size
+    cdef Py_ssize_t _limit
+
+    cpdef bint put(self, bytes command)

@@ -1,0 +1,25 @@
+cdef class Meter:
+    cdef readonly object clock
+    cdef readonly double day_ends
+    cdef object _records
+    cdef object _sightings
+    cdef readonly object _pending
+    cdef object _flushing
+    cdef readonly Py_ssize_t _subjects
+    cdef readonly list _tallies
+    cdef object _spoken
+
+    cpdef begin(self, _Tally tally, double now)
+
+
+cdef class _Tally:
+    cdef readonly object tenant
+    cdef readonly str sender
+    cdef readonly str subject
+    cdef readonly object channels
+    cdef public Py_ssize_t messages
+    cdef public Py_ssize_t bytes
+    cdef readonly double last
+    cdef Meter _meter
+
+    cpdef count(self, Py_ssize_t size, double now)

@@ -1,0 +1,7 @@
+cdef class TokenBucket:
+    cdef readonly double burst
+    cdef readonly double rate
+    cdef double _at
+    cdef double _tokens
+
+    cpdef double spend(self, double now)

@@ -1,0 +1,26 @@
+from artcafe.server.gateway.session cimport Session
+
+
+cdef class Connection:
+    cdef object __weakref__
+    cdef readonly str id
+    cdef readonly str remote
+    cdef readonly object since
+    cdef readonly object dialect
+    cdef public object admitted
+    cdef public object expires
+    cdef public Py_ssize_t changes
+    cdef public bint refreshing
+    cdef public Session session
+    cdef public object peer
+    cdef bint _gone
+    cdef bint _ended
+    cdef object _door
+    cdef object _proof
+    cdef readonly object _backlog
+    cdef bint _busy
+    cdef Py_ssize_t _silent
+
+    cpdef text(self, bytes message)
+    cpdef deliver(self, bytes framed)
+    cpdef bint gone(self)

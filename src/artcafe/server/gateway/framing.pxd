@@ -1,0 +1,1 @@
+cpdef bytes frame(bytes payload, int opcode=*)

@@ -1,0 +1,3 @@
+cdef class Letter:
+    cdef readonly bytes payload
+    cdef object _envelope

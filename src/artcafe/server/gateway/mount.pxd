@@ -1,0 +1,34 @@
+cimport cython
+from picows.picows cimport WSFrame, WSListener, WSTransport
+from picows.picows cimport WSMsgType as MsgType
+
+from artcafe.server.gateway.framing cimport frame
+from artcafe.server.gateway.outbox cimport Outbox
+
+cdef MsgType _TEXT
+
+
+cdef class _Socket(WSListener):
+    cdef readonly object remote
+    cdef object _wire
+    cdef Outbox _outbox
+    cdef object _handler
+    cdef object _limits
+    cdef object _state
+    cdef object _fragments
+    cdef bint _active
+    cdef Py_ssize_t _room
+    cdef bint _swollen
+    cdef bint _over
+    cdef object _code
+    cdef object _abort
+    cdef readonly WSTransport _transport
+    cdef object _ws
+
+    cpdef on_ws_connected(self, WSTransport transport)
+    @cython.locals(message=bytes)
+    cpdef on_ws_frame(self, WSTransport transport, WSFrame frame)
+    cpdef on_ws_disconnected(self, WSTransport transport)
+    cpdef pause_writing(self)
+    cpdef resume_writing(self)
+    cpdef write(self, bytes framed)

@@ -1,0 +1,1 @@
+cpdef str rfc3339(double seconds)
