@@ -49,15 +49,15 @@ programs:
 	done
 
 test: check tools test-plain  ## check, then every test, on real components
-	$(BIN)/pytest -q -n $(JOBS) --dist loadfile --ignore=tests/architecture
+	$(BIN)/pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder --ignore=tests/architecture
 
 # What is compiled works as it is written, too. The copy comes before what is installed.
 PLAIN := build/plain
 test-plain: .venv/.ready  ## what is compiled, once more on its sources
 	@rm -rf $(PLAIN) && mkdir -p $(PLAIN) && cp -r src $(PLAIN) && find $(PLAIN) -name '*.so' -delete
 	PYTHONPATH=$(PLAIN)/src $(BIN)/pytest -q -n $(JOBS) --dist loadfile \
-	  tests/server/gateway tests/server/bus tests/server/core/test_usage.py tests/server/domain/test_rate.py \
-	  tests/server/test_process.py tests/wire
+	  tests/server/gateway tests/server/bus/test_link.py tests/server/bus/test_connection.py \
+	  tests/server/bus/test_window.py tests/server/core/test_usage.py tests/wire/test_frames.py
 
 test-dynamodb-local: .venv/.ready tools tests/kit/dynamodb-local/node_modules/.package-lock.json  ## the store on DynamoDB Local, with Java
 	@command -v java >/dev/null || { echo "DynamoDB Local needs Java, 17 or newer" >&2; exit 1; }

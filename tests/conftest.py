@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src"
+WHOLE = Path(__file__).parent / "e2e"
 
 
 def pytest_configure() -> None:
@@ -14,6 +15,11 @@ def pytest_configure() -> None:
         sources = [module.with_suffix(".py"), module.with_suffix(".pxd")]
         if not all(each.exists() and each.stat().st_mtime <= compiled.stat().st_mtime for each in sources):
             pytest.exit(f"{module.relative_to(SOURCE)} changed since it was compiled: make setup", 4)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest comes first, so that no process is left alone with it at the end."""
+    items.sort(key=lambda item: WHOLE not in item.path.parents)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
