@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -70,16 +71,22 @@ class SshVerifier:
         if len(signature) > MAX_SIGNATURE or not signature.isascii():
             return False
         try:
-            stored = parse_public_key(key)
-            material = read_material(stored.blob)
+            blob, material = _stored(key)
             signature = signature.strip()
             if signature.startswith(SSHSIG_BEGIN):
-                _check_sshsig(stored.blob, material, text, signature)
+                _check_sshsig(blob, material, text, signature)
             else:
                 _check_raw(material, text, decode_base64(signature))
         except (ArtcafeError, InvalidSignature, ValueError):
             return False
         return True
+
+
+# Agents come back: what a key holds is read once.
+@lru_cache(maxsize=1024)
+def _stored(line: str) -> tuple[bytes, Material]:
+    blob = parse_public_key(line).blob
+    return blob, read_material(blob)
 
 
 def _check_sshsig(blob: bytes, material: Material, text: bytes, signature: str) -> None:
