@@ -135,48 +135,49 @@ async def test_dialect_b_and_the_others_are_one_tenant(
     platform.make_agent(tenant, "worker", rsa)
     platform.make_agent(tenant, "modern", other)
     subject = f"tenant.{tenant}.channel.tasks"
-    async with (
-        proven(platform.ws, tenant, "modern", other) as ours,
-        legacy(platform.ws, tenant, "worker", rsa, f"{uuid.uuid4()}") as dialect_a,
-        legacy(platform.ws, tenant, "worker", rsa, f"{uuid.uuid4()}", path="/ws/agent") as dialect_b,
-    ):
+    async with proven(platform.ws, tenant, "modern", other) as ours:
         await ours.subscribe("presence.worker")
-        await ours.subscribe("tasks")
-        await dialect_a.subscribe("tasks")
-        await dialect_b.send(
-            type="presence", agent_id="worker", status="online", capabilities=["plan"], metadata={}
-        )
-        await dialect_b.send(type="subscribe", subjects=[subject, f"tenant.{tenant}.channel.other"])
-        await dialect_b.send(type="heartbeat")
-        # No `subscribed` comes before it: this client does not know that word.
-        await dialect_b.expect("heartbeat_ack")
-        told = await ours.expect("message", subject="presence.worker")
-        assert told["data"]["metadata"] == {"capabilities": ["plan"]}
+        async with (
+            legacy(platform.ws, tenant, "worker", rsa, f"{uuid.uuid4()}") as dialect_a,
+            legacy(platform.ws, tenant, "worker", rsa, f"{uuid.uuid4()}", path="/ws/agent") as dialect_b,
+        ):
+            await ours.expect("message", subject="presence.worker")  # The platform tells that it came.
+            await ours.subscribe("tasks")
+            await dialect_a.subscribe("tasks")
+            await dialect_b.send(
+                type="presence", agent_id="worker", status="online", capabilities=["plan"], metadata={}
+            )
+            await dialect_b.send(type="subscribe", subjects=[subject, f"tenant.{tenant}.channel.other"])
+            await dialect_b.send(type="heartbeat")
+            # No `subscribed` comes before it: this client does not know that word.
+            await dialect_b.expect("heartbeat_ack")
+            told = await ours.expect("message", subject="presence.worker")
+            assert told["data"]["metadata"] == {"capabilities": ["plan"]}
 
-        letter = {
-            "id": "1",
-            "timestamp": "2026-01-01T00:00:00Z",
-            "version": "1.0",
-            "tenant_id": tenant,
-            "source": {"agent_id": "worker", "type": "agent"},
-            "type": "message",
-            "payload": {"n": 1},
-            "correlation_id": "c1",
-        }
-        await dialect_b.send(type="publish", subject=subject, message=letter)
-        seen = await ours.expect("message", subject="tasks", data={"n": 1})
-        assert (seen["from"], seen["headers"]) == ("worker", {"correlation-id": "c1"})
-        assert (await dialect_a.expect("message", subject="tasks"))["data"]["n"] == 1
-        own = (await dialect_b.expect("message", subject=subject))["message"]
-        assert (own["payload"], own["correlation_id"], own["source"]) == (
-            {"n": 1},
-            "c1",
-            {"agent_id": "worker", "type": "agent"},
-        )
-        assert own["id"] == seen["id"] != "1"
+            letter = {
+                "id": "1",
+                "timestamp": "2026-01-01T00:00:00Z",
+                "version": "1.0",
+                "tenant_id": tenant,
+                "source": {"agent_id": "worker", "type": "agent"},
+                "type": "message",
+                "payload": {"n": 1},
+                "correlation_id": "c1",
+            }
+            await dialect_b.send(type="publish", subject=subject, message=letter)
+            seen = await ours.expect("message", subject="tasks", data={"n": 1})
+            assert (seen["from"], seen["headers"]) == ("worker", {"correlation-id": "c1"})
+            assert (await dialect_a.expect("message", subject="tasks"))["data"]["n"] == 1
+            own = (await dialect_b.expect("message", subject=subject))["message"]
+            assert (own["payload"], own["correlation_id"], own["source"]) == (
+                {"n": 1},
+                "c1",
+                {"agent_id": "worker", "type": "agent"},
+            )
+            assert own["id"] == seen["id"] != "1"
 
-        await ours.send(type="publish", subject="other", data="hello")
-        got = (await dialect_b.expect("message", subject=f"tenant.{tenant}.channel.other"))["message"]
-        assert (got["payload"], got["source"]["agent_id"]) == ("hello", "modern")
-        await dialect_b.send(type="publish", subject="tenant.elsewhere.channel.x", message=letter)
-        assert "another tenant" in (await dialect_b.expect("error"))["message"]
+            await ours.send(type="publish", subject="other", data="hello")
+            got = (await dialect_b.expect("message", subject=f"tenant.{tenant}.channel.other"))["message"]
+            assert (got["payload"], got["source"]["agent_id"]) == ("hello", "modern")
+            await dialect_b.send(type="publish", subject="tenant.elsewhere.channel.x", message=letter)
+            assert "another tenant" in (await dialect_b.expect("error"))["message"]
