@@ -137,10 +137,13 @@ class House:
         assert answer.protocol is None
         return ScriptedPeer(answer.handler, ADDRESS)
 
-    async def watch(self, user: str = "olivia", seconds: float = 3600) -> ScriptedPeer:
+    async def watch(
+        self, user: str = "olivia", seconds: float = 3600, groups: Sequence[str] = ()
+    ) -> ScriptedPeer:
         """A dashboard's socket whose human is in."""
         peer = await self.look()
-        peer.say(type="auth", token=self.tokens.give(user, seconds=seconds), tenant_id=ACME)
+        token = self.tokens.give(user, seconds=seconds, groups=groups)
+        peer.say(type="auth", token=token, tenant_id=ACME)
         await peer.expect("connected", user_id=user, tenant_id=ACME)
         return peer
 

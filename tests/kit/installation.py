@@ -22,6 +22,7 @@ from artcafe.server.core.usage import Meter
 from artcafe.server.domain.agent import Agent
 from artcafe.server.domain.change import TOPIC as CHANGED
 from artcafe.server.domain.change import Change
+from artcafe.server.domain.groups import Groups
 from artcafe.server.domain.ids import TenantId, UserId
 from artcafe.server.domain.legal import Document, Edition
 from artcafe.server.domain.principal import Human, User
@@ -88,6 +89,7 @@ class Installation:
     bus: MemoryBus = field(default_factory=MemoryBus)
     new_id: Callable[[], str] = field(default_factory=lambda: counting("id"))
     documents: dict[Document, Edition] = field(default_factory=dict)
+    groups: Groups = field(default_factory=Groups)
     store: UnreliableStore = field(init=False)
     _directories: list[NearCache] = field(default_factory=list)
     process: Process = field(init=False)
@@ -103,6 +105,11 @@ class Installation:
         memory = MemoryStore(clock=clock.now, new_rev=new_rev)
         await memory.open()
         return cls(memory, clock)
+
+    def let_in(self, groups: str) -> None:
+        """Start anew with these groups; tenants they are let into are made before."""
+        self.groups = Groups.read(groups)
+        self.process = self.start("p1")
 
     def start(self, name: str, secret: bytes = SECRET, store: ItemStore | None = None) -> Process:
         """One more server process."""
@@ -123,6 +130,7 @@ class Installation:
                 new_id=self.new_id,
                 default_tier="enterprise",
                 documents=self.documents,
+                groups=self.groups,
             ),
             invitations=Invitations(
                 records=InvitationTable(table), clock=self.clock, new_id=self.new_id, random=os.urandom

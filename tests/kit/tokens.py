@@ -1,6 +1,6 @@
 """Tokens of humans, without an issuer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from artcafe.wire.codes import Code
@@ -18,6 +18,7 @@ class KnownClaims:
     expires: int
     email: str | None = None
     tenant_claim: str | None = None
+    groups: frozenset[str] = frozenset()
 
 
 class KnownTokens:
@@ -29,11 +30,19 @@ class KnownTokens:
         self.verifying = Tap()
         self.away = False
 
-    def give(self, subject: str, *, seconds: float = LONG, tenant_claim: str | None = None) -> str:
+    def give(
+        self,
+        subject: str,
+        *,
+        seconds: float = LONG,
+        tenant_claim: str | None = None,
+        groups: Collection[str] = (),
+    ) -> str:
         """A token of this user, good for so long."""
         expires = int(self._now() + seconds)
-        token = f"token-of.{subject}.{tenant_claim}.{expires}"
-        self._known[token] = KnownClaims(subject, expires, f"{subject}@example.com", tenant_claim)
+        token = f"token-of.{subject}.{tenant_claim}.{'+'.join(groups)}.{expires}"
+        email = f"{subject}@example.com"
+        self._known[token] = KnownClaims(subject, expires, email, tenant_claim, frozenset(groups))
         return token
 
     async def verify(self, token: str) -> KnownClaims:

@@ -148,6 +148,7 @@ async def platform(
             new_id=new_id,
             default_tier=settings.default_tier,
             documents=settings.documents,
+            groups=settings.groups,
         )
         next_message_id = MessageIds()
         name_of_server = server_name(settings, place)
@@ -268,6 +269,7 @@ async def _verifier(
             audiences=settings.audiences,
             token_use_required=settings.cognito_user_pool_id is not None,
             tenant_claim=settings.oidc_tenant_claim,
+            group_claim=settings.oidc_group_claim,
             allow_insecure_loopback=settings.oidc_allow_loopback_http,
         )
     elif embedded:

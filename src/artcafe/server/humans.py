@@ -5,6 +5,7 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from artcafe.server.bounds import Bounds, named
+from artcafe.server.domain.groups import NOT_FOR_GROUPS, Groups
 
 
 def words(text: str) -> frozenset[str]:
@@ -46,6 +47,16 @@ class Humans(Bounds):
         validation_alias=named("oidc_tenant_claim"),
         description="The claim that picks among a user's memberships; it never makes one.",
     )
+    oidc_group_claim: str | None = Field(
+        None,
+        validation_alias=named("oidc_group_claim"),
+        description="The claim that names a user's groups, as `cognito:groups` does; none when not set.",
+    )
+    oidc_groups: str = Field(
+        "",
+        validation_alias=named("oidc_groups"),
+        description="What they are: GROUP=TENANT:ROLE, comma-separated. Any other group is nothing.",
+    )
     oidc_sign_in_client_id: str | None = Field(
         None,
         validation_alias=named("oidc_sign_in_client_id"),
@@ -85,6 +96,31 @@ class Humans(Bounds):
     def _addresses(cls, url: str | None) -> str | None:
         return without_a_password(url)
 
+    @field_validator("oidc_group_claim")
+    @classmethod
+    def _claim_of_the_issuers_own(cls, name: str | None) -> str | None:
+        if name in NOT_FOR_GROUPS:
+            raise ValueError(
+                f"{name} is what users or clients choose for themselves; anybody would be anything"
+            )
+        return name
+
+    @field_validator("oidc_groups")
+    @classmethod
+    def _readable_groups(cls, text: str) -> str:
+        Groups.read(text)
+        return text
+
+    @model_validator(mode="after")
+    def _groups_whole(self) -> Self:
+        if bool(self.oidc_group_claim) != bool(self.groups.roles):
+            raise ValueError("ARTCAFE_OIDC_GROUPS: goes with ARTCAFE_OIDC_GROUP_CLAIM; set both or neither")
+        if self.groups.roles and self.issuer is None:
+            raise ValueError(
+                "ARTCAFE_OIDC_GROUPS: needs an issuer; tokens of the embedded one name no groups"
+            )
+        return self
+
     @model_validator(mode="after")
     def _cognito_whole(self) -> Self:
         if self.cognito_user_pool_id and not self.aws_region and not self.oidc_issuer:
@@ -104,6 +140,11 @@ class Humans(Bounds):
         if self.cognito_user_pool_id:
             return f"https://cognito-idp.{self.aws_region}.amazonaws.com/{self.cognito_user_pool_id}"
         return None
+
+    @property
+    def groups(self) -> Groups:
+        """What the issuer's groups are here."""
+        return Groups.read(self.oidc_groups)
 
     @property
     def client_ids(self) -> frozenset[str]:

@@ -22,6 +22,7 @@ async def test_an_entry_says_who_did_what_and_from_where(api: Api, olivia: httpx
         "at": "2025-11-24T16:00:01.000Z",
         "actor": "adam",
         "email": "adam@example.com",
+        "group": "",
         "action": "tenant.update",
         "target": "acme",
         "fields": ["name", "website"],

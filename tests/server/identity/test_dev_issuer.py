@@ -288,6 +288,7 @@ async def test_its_tokens_pass_the_door_of_all_tokens(running: Installation) -> 
         expires=NOON + 60,
         email="ada@example.com",
         tenant_claim="acme",
+        groups=frozenset(),
         username="u1",
     )
     assert running.served.fetches == 1

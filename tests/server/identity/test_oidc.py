@@ -91,6 +91,7 @@ async def test_an_access_token_of_cognito_is_read(world: World) -> None:
         expires=NOON + 3600,
         email="ada@example.com",
         tenant_claim="acme",
+        groups=frozenset(),
         username="ada",
     )
 
@@ -135,6 +136,28 @@ async def test_an_odd_tenant_claim_is_no_hint(world: World, hint: object) -> Non
     token = world.issuer.token(**{"custom:tenant_id": hint})
 
     assert (await world.verifier().verify(token)).tenant_claim is None
+
+
+@pytest.mark.parametrize(
+    ("said", "groups"),
+    [
+        (["ops", "staff"], {"ops", "staff"}),
+        ("ops", {"ops"}),
+        ("ops staff", {"ops staff"}),
+        (["ops", 7, None, ["staff"], {"a": 1}], {"ops"}),
+        ([], set()),
+        ({"ops": True}, set()),
+        (True, set()),
+        (None, set()),
+    ],
+)
+async def test_groups_are_the_texts_of_the_claim_that_was_chosen(
+    world: World, said: object, groups: set[str]
+) -> None:
+    token = world.issuer.token(**{"cognito:groups": said, "groups": ["admin"]})
+
+    assert (await world.verifier(group_claim="cognito:groups").verify(token)).groups == groups
+    assert (await world.verifier().verify(token)).groups == set(), "no claim was chosen"
 
 
 # Refused: attacks on the signature and the header.

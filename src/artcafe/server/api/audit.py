@@ -22,12 +22,16 @@ Target = Annotated[
 
 
 class EntryView(BaseModel):
-    """One change: who made it, to what, and which fields were set."""
+    """One change: who made it, to what, and which fields were set.
+
+    `group` is the issuer's group that made the actor a member, or empty.
+    """
 
     id: Annotated[str, Field(examples=["0f8fad5bd9cb469fa16570867728950e"])]
     at: str
     actor: str
     email: str
+    group: Annotated[str, Field(examples=[""])]
     action: Annotated[str, Field(examples=["agent.update"])]
     target: Annotated[str, Field(examples=["planner"])]
     fields: Annotated[list[str], Field(examples=[["description"]])]
@@ -42,6 +46,7 @@ class EntryView(BaseModel):
             at=entry.at,
             actor=entry.actor,
             email=entry.email,
+            group=entry.group,
             action=entry.action,
             target=entry.target,
             fields=entry.fields,

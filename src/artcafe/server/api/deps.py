@@ -92,6 +92,7 @@ async def current_user(
         claims.tenant_claim,
         remote=cases.client_address(peer, request.headers.get("x-forwarded-for", "")),
         request=request_id(request.scope) or "",
+        groups=claims.groups,
     )
 
 

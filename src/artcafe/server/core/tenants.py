@@ -7,6 +7,7 @@ import msgspec
 
 from artcafe.server.domain.access import Action, require
 from artcafe.server.domain.audit import OPERATOR, Scribe
+from artcafe.server.domain.groups import Granted, Groups
 from artcafe.server.domain.ids import TenantId, UserId, slug, tenant_id
 from artcafe.server.domain.legal import Document, Documents, acceptances, check_whole
 from artcafe.server.domain.plan import plan_named
@@ -36,6 +37,7 @@ class Tenants:
         new_id: Callable[[], str],
         default_tier: str,
         documents: Documents,
+        groups: Groups,
     ) -> None:
         self._records = records
         self._members = members
@@ -46,26 +48,56 @@ class Tenants:
         self._scribe = Scribe(clock.now, new_id)
         self._default_tier = default_tier
         self._documents = documents
+        self._groups = groups
 
     async def enter(self, user: User, wanted: str | None) -> Human:
         """The user as a member of a tenant: the wanted one, else the token's hint, else the only one.
 
-        Raises forbidden when the user is no member of it (or it does not exist: the same words), and
-        bad_request when the user has several tenants and named none.
+        Who is a member by the store and by a group of the token has the higher of the two roles; a stored
+        membership that is not active keeps the user out, whatever a group says. Raises forbidden when the
+        user is no member of it (or it does not exist: the same words), and bad_request when the user has
+        several tenants and named none.
         """
         wanted = wanted or user.hint
         if wanted is None:
-            memberships = [member for member in await self._members.of_user(user.id) if member.active]
-            if len(memberships) > 1:
+            mine = await self._everywhere(user)
+            if len(mine) > 1:
                 raise ArtcafeError(
                     Code.bad_request, "You belong to several tenants: name one in the x-tenant-id header."
                 )
-            member = memberships[0] if memberships else None
+            human = mine[0] if mine else None
         else:
-            member = await self._members.get(TenantId(wanted), user.id)
-        if member is None or not member.active:
+            human = await self._in(TenantId(wanted), user)
+        if human is None:
             raise ArtcafeError(Code.forbidden, "You are not a member of this tenant.")
-        return _inside(user, member)
+        return human
+
+    async def _in(self, tenant: TenantId, user: User) -> Human | None:
+        granted = self._groups.granted(user.groups).get(tenant)
+        return await self._placed(tenant, user, await self._members.get(tenant, user.id), granted)
+
+    async def _everywhere(self, user: User) -> list[Human]:
+        """The user in each tenant it belongs to, by the tenants' ids."""
+        stored = {member.tenant: member for member in await self._members.of_user(user.id)}
+        granted = self._groups.granted(user.groups)
+        mine = [
+            await self._placed(tenant, user, stored.get(tenant), granted.get(tenant))
+            for tenant in sorted(stored.keys() | granted.keys())
+        ]
+        return [human for human in mine if human is not None]
+
+    async def _placed(
+        self, tenant: TenantId, user: User, stored: Member | None, granted: Granted | None
+    ) -> Human | None:
+        """The user in a tenant, by the higher of two roles, or of one; None where neither lets it in."""
+        if stored is not None and not stored.active:
+            return None
+        if stored is not None and (granted is None or not granted.exceeds(stored.role)):
+            return _inside(tenant, user, stored.role)
+        # A stored membership goes with its tenant; what a group says does not.
+        if granted is None or (stored is None and await self._records.get(tenant) is None):
+            return None
+        return _inside(tenant, user, granted.role, granted.group)
 
     async def create(
         self,
@@ -79,6 +111,9 @@ class Tenants:
         `versions` are of the operator's documents, which the user accepts. The account is pushed before
         the record is stored: a tenant that exists can be connected to. Raises conflict when the id is
         taken, validation_failed for a bad id or tier, or for versions that are not the current ones.
+
+        A tenant that groups are let into is made by whom a group makes its owner and by nobody else: the
+        people of those groups would be members of a stranger's tenant. Raises forbidden.
         """
         versions = versions or {}
         check_whole(self._documents, versions)
@@ -87,11 +122,14 @@ class Tenants:
         _check_tier(fields["subscription_tier"])
         name = slug(fields["name"])
         identifier = tenant_id(wanted or name or self._new_id())
-        if wanted is None and await self._records.get(identifier) is not None:
+        set_aside = self._is_set_aside(identifier, user)
+        if wanted is None and (set_aside or await self._records.get(identifier) is not None):
             identifier = tenant_id(f"{name}-{self._new_id()[-6:]}")
+        elif set_aside:
+            raise ArtcafeError(Code.forbidden, "This id is set aside by the operator of the platform.")
         tenant = Tenant(id=identifier, account=self._new_id(), created_at=at, updated_at=at, **fields)
         owner = Member(tenant=identifier, user=user.id, role=Role.owner, email=user.email, joined_at=at)
-        human = _inside(user, owner)
+        human = _inside(identifier, user, owner.role)
         done = self._scribe.entry(human, "tenant.create", identifier, fields)
         await self._accounts.push(tenant)
         try:
@@ -113,8 +151,8 @@ class Tenants:
         return tenant
 
     async def of_user(self, user: User) -> list[Tenant]:
-        """The tenants the user belongs to."""
-        found = [await self._records.get(member.tenant) for member in await self._members.of_user(user.id)]
+        """The tenants the user belongs to, those that groups of the token make it a member of among them."""
+        found = [await self._records.get(human.tenant) for human in await self._everywhere(user)]
         return [tenant for tenant in found if tenant is not None]
 
     async def change(self, human: Human, fields: Mapping[str, Any], if_match: str | None = None) -> Tenant:
@@ -148,7 +186,7 @@ class Tenants:
         await self._control.tell(TOPIC, told)
 
     async def members(self, human: Human) -> list[Member]:
-        """Everybody in the tenant."""
+        """Everybody whose membership is stored; who is in a group is known to the issuer."""
         require(human, Action.read)
         return await self._members.of_tenant(human.tenant)
 
@@ -215,9 +253,13 @@ class Tenants:
         """Make the bus agree with the store, at start-up; how many accounts changed."""
         return await self._accounts.reconcile([tenant async for tenant in self._records.every()])
 
+    def _is_set_aside(self, tenant: TenantId, user: User) -> bool:
+        granted = self._groups.granted(user.groups).get(tenant)
+        return tenant in self._groups.tenants and (granted is None or granted.role is not Role.owner)
 
-def _inside(user: User, member: Member) -> Human:
-    return Human(member.tenant, user.id, member.role, user.email, user.remote, user.request)
+
+def _inside(tenant: TenantId, user: User, role: Role, group: str = "") -> Human:
+    return Human(tenant, user.id, role, user.email, user.remote, user.request, user.groups, group)
 
 
 def _check_tier(tier: str) -> None:

@@ -19,7 +19,8 @@ class Entry(Struct, frozen=True, kw_only=True):
     """One change, written in the transaction that makes it.
 
     `action` is noun and verb, `agent.update`; `fields` are the names of what was set, never the
-    values. `request` is the request id under which the log has more.
+    values. `group` is the issuer's, where the actor's role came from one and not from a stored membership.
+    `request` is the request id under which the log has more.
     """
 
     id: str
@@ -27,6 +28,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     at: str
     actor: str
     email: str = ""
+    group: str = ""
     action: str
     target: str
     fields: list[str] = []
@@ -49,6 +51,7 @@ class Scribe:
             at=rfc3339(self._now()),
             actor=human.user,
             email=human.email,
+            group=human.group,
             action=action,
             target=target,
             fields=sorted(fields),

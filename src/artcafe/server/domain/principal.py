@@ -10,7 +10,8 @@ from artcafe.server.domain.tenant import Role
 class User:
     """A human with a valid token, not yet inside a tenant.
 
-    `hint` is the token's own claim of a tenant: it picks among memberships, it never makes one.
+    `hint` is the token's own claim of a tenant: it picks among memberships, it never makes one. `groups`
+    are what it names in the claim that the operator chose; domain.groups says what they are worth.
     `remote` is the address and `request` the id of the request that the human makes.
     """
 
@@ -19,11 +20,12 @@ class User:
     hint: str | None = None
     remote: str = ""
     request: str = ""
+    groups: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Human:
-    """A user as a member of one tenant."""
+    """A user as a member of one tenant. `group` is the one that the role comes from, if it is not stored."""
 
     tenant: TenantId
     user: UserId
@@ -31,6 +33,8 @@ class Human:
     email: str = ""
     remote: str = ""
     request: str = ""
+    groups: frozenset[str] = frozenset()
+    group: str = ""
 
     @property
     def sender(self) -> str:

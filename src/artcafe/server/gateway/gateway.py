@@ -210,11 +210,17 @@ class Gateway:
         return hub
 
     async def renew(self, connection: Connection, token: str) -> int:
-        """Take a newer token of the same human; until when the connection lives then, in Unix seconds."""
+        """Take a newer token of the same human; until when the connection lives then, in Unix seconds.
+
+        What a token grants ends with it: of an older one nothing is taken.
+        """
         human = connection.admitted
         assert isinstance(human, Human)
         assert connection.expires is not None
-        connection.expires = max(connection.expires, await self._humans.renewed(human, token))
+        renewed, expires = await self._humans.renewed(human, token)
+        if expires > connection.expires:
+            connection.expires = expires
+            await self._standing.renewed(connection, renewed)
         return connection.expires
 
     # Out.

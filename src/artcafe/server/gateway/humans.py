@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Self
 
 import msgspec
@@ -96,19 +96,29 @@ class HumanEntrance:
     async def prove(self, shown: Credentials, remote: str) -> Proven:
         """Check the token and the membership."""
         claims = await self._tokens.verify(shown.token)
-        user = User(UserId(claims.subject), claims.email or "", claims.tenant_claim, remote)
+        user = User(
+            UserId(claims.subject),
+            claims.email or "",
+            claims.tenant_claim,
+            remote,
+            groups=claims.groups,
+        )
         return Proven(await self._enter(user, shown.tenant), claims.expires)
 
     async def again(self, human: Human) -> Human:
         """The same human as a member now. Raises forbidden."""
-        return await self._enter(User(human.user, human.email, None, human.remote), human.tenant)
+        user = User(human.user, human.email, None, human.remote, groups=human.groups)
+        return await self._enter(user, human.tenant)
 
-    async def renewed(self, human: Human, token: str) -> int:
-        """When this token of the same human expires, in Unix seconds. Raises forbidden for another one's."""
+    async def renewed(self, human: Human, token: str) -> tuple[Human, int]:
+        """The same human by this token, and when it expires, in Unix seconds.
+
+        Raises forbidden for another one's token, and for one that makes nobody a member.
+        """
         claims = await self._tokens.verify(token)
         if claims.subject != human.user:
             raise ArtcafeError(Code.forbidden, "This is another user's token.")
-        return claims.expires
+        return await self.again(replace(human, groups=claims.groups)), claims.expires
 
     def _check_origin(self, upgrade: Upgrade) -> None:
         """Keep other sites' pages out; who is no browser names no origin (RFC 6455 section 10.2)."""

@@ -41,12 +41,13 @@ class Standing:
         self._start = start
 
     async def now(self, connection: Connection, principal: Principal) -> tuple[Principal, Rights]:
-        """Who it is and what it may: read again where a change came meanwhile.
+        """Who it is and what it may: read again where a change came meanwhile, or a newer token.
 
         Raises unauthorized and forbidden for who is no agent or no member any more, and unavailable.
         """
         while True:
             before = connection.changes
+            principal = connection.admitted or principal
             policy = Policy()
             if isinstance(principal, Human):
                 principal = await self._humans.again(principal)
@@ -67,6 +68,17 @@ class Standing:
                 if connection.session is not None and not connection.refreshing:
                     connection.refreshing = True
                     self._start(self._refresh(connection, connection.session))
+
+    async def renewed(self, connection: Connection, human: Human) -> None:
+        """The same human with another token: what it grants counts when this returns.
+
+        Where a change is being read for the connection already, it counts as soon as that is done.
+        """
+        connection.admitted = human
+        connection.changes += 1
+        if connection.session is not None and not connection.refreshing:
+            connection.refreshing = True
+            await self._refresh(connection, connection.session)
 
     async def recheck(self) -> None:
         """Ask about everybody, whatever was told. Raises unavailable."""

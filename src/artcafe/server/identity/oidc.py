@@ -40,7 +40,8 @@ class Claims:
     """What a valid access token says.
 
     `expires` is in Unix seconds and may lie up to the leeway in the past. `email` is None when the
-    issuer says it is not verified. `tenant_claim` is only a hint that picks among memberships.
+    issuer says it is not verified. `tenant_claim` is only a hint that picks among memberships. `groups` are
+    the texts of the claim of groups, as they stand there.
     """
 
     subject: str
@@ -48,6 +49,7 @@ class Claims:
     expires: int
     email: str | None
     tenant_claim: str | None
+    groups: frozenset[str]
     username: str | None
 
 
@@ -57,8 +59,8 @@ class OidcConfig:
 
     A token is ours when its `client_id` is one of `client_ids` (Cognito) or its `aud` names one of
     `audiences` (most others). An audience is the name of this API; whoever names a client there lets
-    id tokens in. Set `token_use_required` for Cognito. Times are in seconds; for the three of the keys
-    see jwks.Keys.
+    id tokens in. Set `token_use_required` for Cognito. Without a `group_claim` no token names a group.
+    Times are in seconds; for the three of the keys see jwks.Keys.
     """
 
     issuer: str
@@ -67,6 +69,7 @@ class OidcConfig:
     audiences: frozenset[str]
     token_use_required: bool
     tenant_claim: str = "custom:tenant_id"
+    group_claim: str | None = None
     leeway: float = 30
     keys_fresh: float = 3600
     keys_cooldown: float = 30
@@ -210,8 +213,14 @@ class OidcVerifier:
             expires=int(expires),
             email=_text(claims, "email") if claims.get("email_verified", True) in (True, "true") else None,
             tenant_claim=_text(claims, self._config.tenant_claim),
+            groups=self._groups(claims),
             username=_text(claims, "username") or _text(claims, "preferred_username"),
         )
+
+    def _groups(self, claims: Mapping[str, object]) -> frozenset[str]:
+        """One text is one group, spaces and all: nothing is split that an issuer did not split."""
+        name = self._config.group_claim
+        return frozenset() if name is None else _strings(claims.get(name))
 
 
 def _kid(token: str) -> str:

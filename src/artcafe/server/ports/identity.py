@@ -58,6 +58,10 @@ class Claims(Protocol):
         """Picks among memberships; never makes one."""
 
     @property
+    def groups(self) -> frozenset[str]:
+        """What the claim of groups names; none where the operator chose no such claim."""
+
+    @property
     def expires(self) -> int:
         """Unix seconds."""
 
