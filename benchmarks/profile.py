@@ -109,7 +109,8 @@ class Profiler:
         found.kinds = _scaled(sampled[self._server], server)
         found.bus = _scaled(_two(sampled[self._bus]), bus)
         modules = self._rooms(work, seconds)
-        found.rooms = _scaled(modules, found.kinds.get(stacks.PYTHON, 0.0))
+        worked = found.kinds.get(stacks.PYTHON, 0.0) + found.kinds.get(stacks.COMPILED, 0.0)
+        found.rooms = _scaled(modules, worked)
         found.samples = {"perf": sampled[self._server].total(), "py-spy": modules.total()}
         found.calls = self._calls(work, seconds, self._server)
         found.bus_calls = sum(self._calls(work, seconds, self._bus).values())
@@ -236,7 +237,7 @@ def text(found: Profiles) -> str:
     parts = [
         "µs of processor time each time, by kind of code:\n",
         page.table(head, rows),
-        f"*{stacks.PYTHON}* by the module it worked for, in µs (from 2 % of a case):\n",
+        f"*{stacks.PYTHON}* and *{stacks.COMPILED}* by module, in µs (from 2 % of a case):\n",
         page.table(head, _named([each.rooms for each in profiles])),
         "System calls each time (from 2 % of a case):\n",
         page.table(head, _calls(profiles)),

@@ -16,12 +16,13 @@ JSON = "JSON (msgspec)"
 CRYPTO = "cryptography"
 STORE = "SQLite"
 HTTP = "HTTP and validation"
+COMPILED = "the platform, compiled (Cython)"
 PYTHON = "Python (CPython)"
 COLLECTOR = "garbage collector"
 LIBC = "libc: memory, copies, locks"
 OTHER = "other"
 
-KINDS = (KERNEL, EVENT_LOOP, FRAMES, JSON, CRYPTO, STORE, HTTP, PYTHON, COLLECTOR, LIBC, OTHER)
+KINDS = (KERNEL, EVENT_LOOP, FRAMES, JSON, CRYPTO, STORE, HTTP, COMPILED, PYTHON, COLLECTOR, LIBC, OTHER)
 
 _PLACES = (
     (r"^\[(kernel|guest\.kernel|bpf)|\.ko", KERNEL),
@@ -31,6 +32,7 @@ _PLACES = (
     (r"/cryptography/|/bcrypt/|libcrypto|libssl", CRYPTO),
     (r"sqlite3", STORE),
     (r"/httptools/|/pydantic_core/", HTTP),
+    (r"/artcafe/(server|wire)/", COMPILED),
     (r"libpython|/python[\d.]*$|/lib-dynload/", PYTHON),
     (r"/libc[.-]|/libpthread|/ld-linux|\[vdso\]|/libm[.-]", LIBC),
 )
@@ -57,6 +59,9 @@ _NATIVE = re.compile(
     r"^(loop|core|stream|linux|udp|tcp|loop-watcher|timer|async)\.c$|^queue\.h$|picows|^_core\.|/msgspec/"
 )
 """Source files of uvloop, libuv, picows and msgspec: perf has counted these apart."""
+
+_BUILT = re.compile(r"^(artcafe/.*)\.cpython-[^/]*\.so$")
+"""A module of the platform that is compiled."""
 
 _OURS = "artcafe/server/"
 _BELOW = ("artcafe/server/main.py", "artcafe/cli/", "benchmarks/", "click/")
@@ -118,7 +123,7 @@ def _elsewhere(frames: list[re.Match[str]]) -> bool:
 
 def _room(frames: list[re.Match[str]]) -> str:
     for frame in reversed(frames):
-        file = frame["file"]
+        file = _BUILT.sub(r"\1.py", frame["file"])
         first = file.partition("/")[0].removesuffix(".py")
         if not file.endswith(".py") or first in sys.stdlib_module_names:
             continue

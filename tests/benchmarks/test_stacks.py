@@ -20,6 +20,7 @@ PYTHON = "/usr/lib/libpython3.11.so.1.0"
         ("bcrypt_hash", f"{SITE}/cryptography/hazmat/bindings/_rust.abi3.so", stacks.CRYPTO),
         ("sqlite3VdbeExec", "/usr/lib/x86_64-linux-gnu/libsqlite3.so.0.8.6", stacks.STORE),
         ("llhttp__internal_execute", f"{SITE}/httptools/parser/parser.so", stacks.HTTP),
+        ("__pyx_f_7artcafe_take", "/srv/src/artcafe/server/gateway/hub.cpython-311.so", stacks.COMPILED),
         ("_PyEval_EvalFrameDefault", PYTHON, stacks.PYTHON),
         ("_PyEval_EvalFrameDefault", "/usr/bin/python3.11", stacks.PYTHON),
         ("gc_collect_main", PYTHON, stacks.COLLECTOR),
@@ -59,6 +60,10 @@ BELOW = (
     [
         (";Session.take (artcafe/server/gateway/session.py:120)", "gateway/session.py"),
         (";encode (artcafe/wire/frames.py:9);PyBytes_Join (libpython3.11.so.1.0)", "wire/frames.py"),
+        (
+            ";text (picows/picows.cpython-311.so);Member_take (artcafe/server/gateway/hub.cpython-311.so)",
+            "gateway/hub.py",
+        ),
         (";read (artcafe/server/identity/oidc.py:3);loads (json/__init__.py:346)", "identity/oidc.py"),
         (";read (artcafe/server/identity/oidc.py:3);decode (jwt/api_jws.py:20)", "jwt (library)"),
         (";Handle._run (asyncio/events.py:84)", stacks.BETWEEN),
