@@ -124,12 +124,18 @@ async def test_a_no_is_told_without_asking_further(server: OAuthIssuer) -> None:
     [
         ((400, {"error": "invalid_grant"}), "invalid_grant"),
         ((400, {"error": "bad\x1b[2Jword"}), "unknown"),
-        ((500, {}), "unknown"),
+        ((401, {"error": "invalid_client"}), "invalid_client"),
+        ((500, {}), None),
+        ((503, {"error": "temporarily_unavailable"}), None),
+        ((429, {"error": "slow"}), None),
+        ((400, {}), None),
+        ((400, b""), None),
+        ((200, b""), None),
         (tokens("a", token_type="mac"), None),
         (tokens("a", access_token=7), None),
         ((200, b"<html>"), None),
         ((200, b"[]"), None),
-        ((307, b"{}"), "unknown"),
+        ((307, b"{}"), None),
     ],
 )
 async def test_an_answer_that_is_no_token(
@@ -229,9 +235,17 @@ async def test_a_device_needs_an_issuer_that_knows_some_and_a_safe_address(serve
         await device_tokens(Issuer.of(server.config()), lambda *_: None)
 
 
-async def test_signing_out_is_told_where_somebody_listens(server: OAuthIssuer) -> None:
-    server.answers = [(200, {})]
+@pytest.mark.parametrize("nothing", [{}, b""])
+async def test_signing_out_is_told_where_somebody_listens(server: OAuthIssuer, nothing: object) -> None:
+    server.answers = [(200, nothing)]
     await revoke(Issuer.of(server.config()), "r1")
     await revoke(Issuer.of(server.config(revocation_endpoint=None)), "r1")
 
     assert server.forms == [("/revoke", {"client_id": CLIENT, "token": "r1"})]
+
+
+async def test_signing_out_that_is_not_heard_is_told(server: OAuthIssuer) -> None:
+    server.answers = [(503, b"")]
+    with pytest.raises(ArtcafeError, match="503") as refused:
+        await revoke(Issuer.of(server.config()), "r1")
+    assert refused.value.code is Code.unavailable

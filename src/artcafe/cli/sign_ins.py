@@ -17,6 +17,9 @@ import click
 from artcafe.client.sign_in import Issuer, SignInRefused, Tokens, refreshed
 
 _FILE = "sign-ins.json"
+_OVER = {"invalid_grant", "expired_token"}
+"""The words that end a sign-in; any other one says that something else is wrong."""
+
 _EARLY = 60.0
 """Seconds before its end in which an access token is renewed."""
 
@@ -86,9 +89,10 @@ class SignIns:
                 if sign_in.refresh is None:
                     raise SignInRefused("expired_token", "Your sign-in is over; run `artcafe login`.")
                 tokens = await refreshed(sign_in.issuer, sign_in.refresh)
-            except SignInRefused:
-                del held[url]
-                self._write(held)
+            except SignInRefused as refused:
+                if refused.error in _OVER:
+                    del held[url]
+                    self._write(held)
                 raise
             renewed = SignIn.of(sign_in.issuer, tokens, self._now())
             self._write({**held, url: asdict(renewed)})

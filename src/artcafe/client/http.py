@@ -170,10 +170,11 @@ class Http:
 
 
 async def post_form(url: str, fields: Mapping[str, str]) -> tuple[int, Json]:
-    """Send a form to an address of its own, an issuer's, and give the status and the object it answers.
+    """Send a form to an address of its own, an issuer's, and give the status and the object it answers:
+    an empty one where it answers nothing, as RFC 7009 allows.
 
-    Redirects are not followed: what is in the form is for this address. Raises ArtcafeError where nothing
-    answers, or no JSON object.
+    Redirects are not followed: what is in the form is for this address. Raises ArtcafeError where nobody
+    answers, or with something that is no JSON object.
     """
     parts = _parts(url)
     near = parts.hostname in {"127.0.0.1", "localhost", "::1"}
@@ -181,7 +182,7 @@ async def post_form(url: str, fields: Mapping[str, str]) -> tuple[int, Json]:
     async with httpx.AsyncClient(timeout=_FORM_SECONDS, verify=tls, trust_env=not near) as client:
         try:
             response = await client.post(url, data=fields, headers={"accept": "application/json"})
-            answer = response.json()
+            answer = response.json() if response.content else {}
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise _unconnected(_origin(parts), error) from error
         except (httpx.HTTPError, ValueError) as error:

@@ -156,7 +156,9 @@ async def refreshed(issuer: Issuer, refresh: str) -> Tokens:
 async def revoke(issuer: Issuer, refresh: str) -> None:
     """End a refresh token where the issuer can (RFC 7009). Raises unavailable."""
     if issuer.revocation is not None:
-        await post_form(issuer.revocation, {"client_id": issuer.client_id, "token": refresh})
+        status, _ = await post_form(issuer.revocation, {"client_id": issuer.client_id, "token": refresh})
+        if status != 200:
+            raise ArtcafeError(Code.unavailable, f"The issuer answered with {status}.")
 
 
 async def device_tokens(
@@ -195,7 +197,10 @@ async def device_tokens(
 async def _tokens(issuer: Issuer, fields: Mapping[str, str]) -> Tokens:
     status, answer = await post_form(issuer.token, {"client_id": issuer.client_id, **fields})
     if status != 200:
-        raise _refusal(answer.get("error"))
+        # A refusal has a word (RFC 6749 section 5.2); who is asked too often, or is ill, refuses nobody.
+        if "error" in answer and status < 500 and status != 429:
+            raise _refusal(answer["error"])
+        raise ArtcafeError(Code.unavailable, f"The issuer answered with {status}; try again.")
     access, refresh = answer.get("access_token"), answer.get("refresh_token")
     if not isinstance(access, str) or str(answer.get("token_type", "")).lower() != "bearer":
         raise ArtcafeError(Code.unavailable, "The issuer gave no token of a kind that is known.")

@@ -117,9 +117,11 @@ async function ask(issuer, fields) {
     credentials: "omit",
     redirect: "error",
   });
-  if (answer.status >= 400 && answer.status < 500) throw new SignedOut("Your sign-in is over.");
-  if (!answer.ok) throw new Error("The issuer does not answer right now.");
-  return answer.json();
+  if (answer.ok) return answer.json();
+  const said = await answer.json().catch(() => ({}));
+  // Any other word, and none at all, says that something else is wrong (RFC 6749 section 5.2).
+  if (said.error === "invalid_grant") throw new SignedOut("Your sign-in is over.");
+  throw new Error("The issuer does not answer right now.");
 }
 
 function keep(given, refresh) {
