@@ -32,12 +32,11 @@ class Compiled(BuildHookInterface[Any]):
     """Puts the compiled modules beside their sources before the wheel is made of both."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Compile, or say why not. Modules compiled before are replaced."""
+        """Compile, or say why not. Whatever was compiled before is gone."""
         source = Path(self.root, "src")
         modules = [types.with_suffix(".py") for types in sorted(source.rglob("*.pxd"))]
-        for module in modules:
-            for old in module.parent.glob(f"{module.stem}.*.so"):
-                old.unlink()
+        for old in source.rglob("*.so"):
+            old.unlink()
         if os.environ.get("ARTCAFE_PLAIN"):
             return
         try:

@@ -11,11 +11,14 @@ from artcafe.server.gateway.connection import Connection
 from artcafe.server.gateway.dialects import Dialect, Plain
 from artcafe.server.gateway.entry import Entry, Proven
 from artcafe.server.gateway.hub import Member, TenantHub
+from artcafe.server.gateway.moment import Moment
+from artcafe.server.gateway.outbox import Outboxes
 from artcafe.server.gateway.session import Session, Work
 from artcafe.wire import frames
 from tests.kit.installation import counting
 from tests.kit.issuers import StoppedClock
 from tests.kit.scripted_peer import ScriptedPeer
+from tests.kit.tallies import telling
 from tests.kit.turns import turns
 from tests.kit.unreliable_bus import Tap, UnreliableLink
 
@@ -32,7 +35,8 @@ class Door:
     def __init__(self) -> None:
         self.proving, self.admitting = Tap(), Tap()
         self.link = UnreliableLink(MemoryLink(BUFFER_BYTES))
-        self.hub = TenantHub(ACME, self.link)
+        self.outboxes = Outboxes()
+        self.hub = TenantHub(ACME, self.link, self.outboxes)
         self.events: list[str] = []
         self.answers: list[bytes] = []
         self.tasks: set[asyncio.Task[None]] = set()
@@ -64,9 +68,9 @@ class Door:
             rights=Rights(proven.principal, Policy(), []),
             dialect=connection.dialect,
             limits=frames.Limits(max_payload_bytes=1000, messages_per_second=200, subscriptions=8),
-            clock=StoppedClock(),
+            moment=Moment(StoppedClock(), self.outboxes),
             new_message_id=counting("m"),
-            counter=lambda sender, subject, channels: lambda size, now: None,
+            tally=telling([]),
             start=self.start,
         )
 

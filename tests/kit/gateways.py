@@ -17,6 +17,7 @@ from artcafe.server.domain.tenant import Role
 from artcafe.server.gateway.agents import AGENT_PATH
 from artcafe.server.gateway.gateway import Gateway, GatewayLimits
 from artcafe.server.gateway.handshake import Accept, Upgrade
+from artcafe.server.gateway.outbox import Outboxes
 from artcafe.server.ports.bus import Subscription
 from artcafe.server.store.agents import AgentTable
 from artcafe.server.store.channels import ChannelTable
@@ -210,6 +211,7 @@ async def a_house(
         presence=process.presence,
         meter=process.meter,
         bus=bus,
+        outboxes=Outboxes(),
         clock=installation.clock,
         limits=replace(LIMITS, **limits),
         allowed_origins={"https://app.example.com"},

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from artcafe.server.gateway.handshake import Networks
 from artcafe.server.gateway.mount import Endpoint, Limits, websocket_protocol
+from artcafe.server.gateway.outbox import Outboxes
 from tests.kit.deadlines import eventually
 
 
@@ -49,7 +50,7 @@ async def serving(
         app,
         host="127.0.0.1",
         port=0,
-        ws=websocket_protocol(endpoint, limits, proxies),
+        ws=websocket_protocol(endpoint, Outboxes(), limits, proxies),
         http="httptools",
         log_config=None,
         access_log=False,

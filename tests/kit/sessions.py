@@ -16,12 +16,15 @@ from artcafe.server.domain.policy import Policy
 from artcafe.server.domain.principal import AgentPrincipal, Principal
 from artcafe.server.gateway.dialects import Dialect, Plain
 from artcafe.server.gateway.hub import Member, TenantHub
+from artcafe.server.gateway.moment import Moment
+from artcafe.server.gateway.outbox import Outboxes
 from artcafe.server.gateway.session import Session, Work
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from tests.kit.installation import counting
 from tests.kit.issuers import NOON, StoppedClock
 from tests.kit.scripted_peer import texts
+from tests.kit.tallies import Count, telling
 from tests.kit.turns import turns
 from tests.kit.unreliable_bus import Tap, UnreliableLink
 
@@ -39,7 +42,7 @@ class Table:
     link: UnreliableLink
     clock: StoppedClock
     client: "Client"
-    counted: list[tuple[str, str, tuple[ChannelId, ...], int]]
+    counted: list[Count]
     tasks: "set[asyncio.Task[None]]"
     bus: list[tuple[str, Any]] = field(default_factory=list)
 
@@ -99,7 +102,8 @@ async def a_table(
 ) -> Table:
     """Somebody of the tenant `acme`, in: the agent `planner` unless told, with all rights unless told."""
     link, clock, client = UnreliableLink(MemoryLink(BUFFER_BYTES)), StoppedClock(), Client()
-    counted: list[tuple[str, str, tuple[ChannelId, ...], int]] = []
+    counted: list[Count] = []
+    outboxes = Outboxes()
     tasks: set[asyncio.Task[None]] = set()
 
     def start(work: Work) -> None:
@@ -109,16 +113,14 @@ async def a_table(
     session = kind(
         principal=principal,
         client=client,
-        hub=TenantHub(ACME, link),
+        hub=TenantHub(ACME, link, outboxes),
         member=Member(client, spoken),
         rights=rights or Rights(principal, Policy(), []),
         dialect=spoken,
         limits=frames.Limits(max_payload_bytes=LARGEST, messages_per_second=RATE, subscriptions=3),
-        clock=clock,
+        moment=Moment(clock, outboxes),
         new_message_id=counting("m"),
-        counter=lambda sender, subject, channels: (
-            lambda size, now: counted.append((sender, subject, tuple(channels), size))
-        ),
+        tally=telling(counted),
         start=start,
     )
     table = Table(session, link, clock, client, counted, tasks)

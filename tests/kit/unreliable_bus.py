@@ -6,7 +6,7 @@ from collections import Counter
 from artcafe.server.bus.memory import MemoryBus, MemoryLink, MemorySubscription
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.tenant import Tenant
-from artcafe.server.ports.bus import Deliver
+from artcafe.server.ports.bus import Deliver, Own
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
@@ -98,7 +98,7 @@ class UnreliableLink:
         await self.inner.room()
 
     async def subscribe(
-        self, pattern: str, deliver: Deliver, queue: str | None = None, own: Deliver | None = None
+        self, pattern: str, deliver: Deliver, queue: str | None = None, own: Own | None = None
     ) -> WatchedSubscription:
         """See ports.Link."""
         await self.subscribing.through()

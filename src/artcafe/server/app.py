@@ -43,6 +43,7 @@ from artcafe.server.domain.revocation import TOPIC
 from artcafe.server.gateway.gateway import Gateway, GatewayLimits
 from artcafe.server.gateway.handshake import client_address
 from artcafe.server.gateway.mount import Limits, websocket_protocol
+from artcafe.server.gateway.outbox import Outboxes
 from artcafe.server.identity.dev_issuer import JWKS_PATH, LOCAL_CLIENT
 from artcafe.server.identity.oidc import OidcConfig, OidcVerifier, discover
 from artcafe.server.identity.sealing import AesSealer
@@ -151,6 +152,7 @@ async def platform(
             groups=settings.groups,
         )
         next_message_id = MessageIds()
+        outboxes = Outboxes()
         name_of_server = server_name(settings, place)
         proxies = _proxies(settings.trusted_proxies)
         tokens = await _verifier(settings, place, http, clock, embedded=embedded)
@@ -162,6 +164,7 @@ async def platform(
             presence=presence,
             meter=meter,
             bus=links,
+            outboxes=outboxes,
             clock=clock,
             limits=_gateway_limits(settings),
             allowed_origins=settings.origins,
@@ -234,7 +237,7 @@ async def platform(
             stack.callback(chores.create_task(chore).cancel)
         yield Platform(
             app=create_app(cases, settings.max_payload_bytes + FRAME_OVERHEAD, new_id),
-            websocket=websocket_protocol(gateway.endpoint, _socket_limits(settings), proxies),
+            websocket=websocket_protocol(gateway.endpoint, outboxes, _socket_limits(settings), proxies),
             gateway=gateway,
             flush=_flush(gateway, meter),
         )

@@ -240,38 +240,31 @@ class Envelope(Struct, omit_defaults=True, kw_only=True):
 decode_envelope = msgspec.json.Decoder(Envelope).decode
 
 
-def envelope(
-    message_id: str, timestamp: str, data: Raw, headers: dict[str, str] | None, reply_to: str | None
-) -> bytes:
-    """What `encode` makes of an Envelope. Id and timestamp are the platform's own: plain ASCII."""
-    if headers is None and reply_to is None:
-        # Nearly every one.
-        parts = (
-            b'{"id":"',
-            message_id.encode(),
-            b'","timestamp":"',
-            timestamp.encode(),
-            b'","data":',
-            data,
-            b"}",
-        )
-        return b"".join(parts)
-    return encode(Envelope(id=message_id, timestamp=timestamp, data=data, headers=headers, reply_to=reply_to))
+def stamp(timestamp: str) -> bytes:
+    """What stands in an envelope for a timestamp of the platform's own. All of one moment have the same."""
+    return b'","timestamp":"' + timestamp.encode() + b'","data":'
 
 
-def splice(subject: str, sender: str, envelope: bytes) -> bytes:
-    """The delivered `message` frame, by putting three fields in front of an encoded envelope.
-
-    `subject` and `sender` must have passed the grammar of wire.subjects, and `envelope` must come
-    from `encode(Envelope)`: nothing here is escaped or checked again.
-    """
-    return _head(subject, sender) + envelope[1:]
+def envelope(message_id: str, stamp: bytes, data: bytes | Raw) -> bytes:
+    """What `encode` makes of an Envelope without headers and reply_to, as nearly every one is. The id is the
+    platform's own: plain ASCII."""
+    return b"".join((b'{"id":"', message_id.encode(), stamp, data, b"}"))
 
 
 # Most messages are on the subject, and by the sender, of another one.
 @lru_cache(maxsize=1024)
-def _head(subject: str, sender: str) -> bytes:
+def opening(subject: str, sender: str) -> bytes:
+    """What stands in place of an encoded envelope's brace in the delivered `message` frame.
+
+    `subject` and `sender` must have passed the grammar of wire.subjects, and the envelope must come from
+    `encode(Envelope)`: nothing here is escaped or checked again.
+    """
     return b'{"type":"message","subject":"%b","from":"%b",' % (
         subject.encode("ascii"),
         sender.encode("ascii"),
     )
+
+
+def splice(subject: str, sender: str, envelope: bytes) -> bytes:
+    """The delivered `message` frame; `opening` says of what."""
+    return opening(subject, sender) + envelope[1:]

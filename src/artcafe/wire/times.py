@@ -10,7 +10,8 @@ _DAY = 86_400
 def rfc3339(seconds: float) -> str:
     """Write seconds since the Unix epoch as `2026-11-23T03:40:00.123Z`."""
     # Half a microsecond is what a float of this size is wrong by: .123 must not become .122.
-    return _millisecond(int((seconds * 1000 + 0.0005) // 1))
+    count = floor(seconds * 1000 + 0.0005)
+    return f"{_second(count // 1000)}.{count % 1000:03d}Z"
 
 
 def utc_day(seconds: float) -> str:
@@ -18,13 +19,7 @@ def utc_day(seconds: float) -> str:
     return _second(floor(seconds) // _DAY * _DAY)[:10]
 
 
-# Many messages are of the same millisecond, or second: each is written once.
-@lru_cache(maxsize=64)
-def _millisecond(count: int) -> str:
-    whole, milliseconds = divmod(count, 1000)
-    return f"{_second(whole)}.{milliseconds:03d}Z"
-
-
+# Many messages are of the same second: it is written once.
 @lru_cache(maxsize=64)
 def _second(whole: int) -> str:
     return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}"

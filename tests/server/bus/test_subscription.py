@@ -1,5 +1,7 @@
 """A subscription delivers in a turn of its own what its link has for it, unless somebody takes it at once."""
 
+from functools import partial
+
 from artcafe.server.bus.subscription import NatsSubscription
 from tests.kit.inboxes import Inbox
 from tests.kit.turns import turns
@@ -18,11 +20,12 @@ class Keeper:
 async def test_what_is_its_links_own_comes_later_and_not_after_it_was_closed() -> None:
     keeper, inbox = Keeper(), Inbox()
     subscription = NatsSubscription(keeper, "m.>", None, inbox, None)
-    subscription.own("m.a.x", b"1")
+    take = subscription.receiver("m.a.x")
+    take(b"1")
     assert inbox.got == []
     await turns()
     assert inbox.got == ["1"]
-    subscription.own("m.a.x", b"2")
+    take(b"2")
     await subscription.close()
     await subscription.close()
     await turns()
@@ -32,5 +35,6 @@ async def test_what_is_its_links_own_comes_later_and_not_after_it_was_closed() -
 
 async def test_who_takes_it_at_once_gets_it_at_once() -> None:
     later, at_once = Inbox(), Inbox()
-    NatsSubscription(Keeper(), "m.>", None, later, at_once).own("m.a.x", b"1")
+    own = partial(partial, at_once)
+    NatsSubscription(Keeper(), "m.>", None, later, own).receiver("m.a.x")(b"1")
     assert (later.got, at_once.got) == ([], ["1"])

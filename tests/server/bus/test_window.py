@@ -50,6 +50,16 @@ async def test_a_turn_is_one_write_in_order() -> None:
     assert wire.written[1:] == [b"4"]
 
 
+async def test_a_command_and_its_payload_are_one() -> None:
+    window, wire = opened()
+    assert window.send(b"PUB a 3\r\n", b"abc")
+    assert window.send(b"PUB a 0\r\n", b"")
+    assert window.send(b"PUB a 1\r\nx\r\n")
+    await asyncio.sleep(0)
+    assert wire.written == [b"PUB a 3\r\nabc\r\nPUB a 0\r\n\r\nPUB a 1\r\nx\r\n"]
+    assert window.unconfirmed == len(wire.written[0])
+
+
 async def test_it_closes_when_full_and_a_confirmation_opens_it() -> None:
     window, _ = opened()
     taken = 0

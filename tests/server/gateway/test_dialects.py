@@ -9,9 +9,10 @@ from msgspec import Raw
 
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.gateway.dashboard import Dashboard
+from artcafe.server.gateway.delivery import Delivery
 from artcafe.server.gateway.dialects import Dialect, Legacy, Plain, Wrapped
-from artcafe.server.gateway.letter import Letter
 from artcafe.wire import frames
+from tests.kit.scripted_peer import unframed
 
 ACME = TenantId("acme")
 
@@ -24,9 +25,9 @@ def read(dialect: Dialect, **said: Any) -> list[dict[str, Any]]:
 
 def delivered(dialect: Dialect, sender: str = "planner", **more: Any) -> dict[str, Any]:
     """A message as a client of the dialect gets it."""
-    letter = Letter(frames.encode(frames.Envelope(id="m1", timestamp="t1", data=Raw(b'{"n": 1.50}'), **more)))
-    text = dialect.message(ACME, "tenant.acme.channel.tasks", sender, letter)
-    message: dict[str, Any] = json.loads(text)
+    said = frames.Envelope(id="m1", timestamp="t1", data=Raw(b'{"n": 1.50}'), **more)
+    writer = dialect.writer(ACME, "tenant.acme.channel.tasks", sender)
+    message: dict[str, Any] = json.loads(unframed(writer.write(Delivery([frames.encode(said)])).joined))
     return message
 
 

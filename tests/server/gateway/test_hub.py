@@ -7,6 +7,7 @@ import pytest
 
 from artcafe.server.bus.memory import BUFFER_BYTES, MemoryLink
 from artcafe.server.gateway.hub import TenantHub
+from artcafe.server.gateway.outbox import Outboxes
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.deadlines import eventually
@@ -23,7 +24,7 @@ def link() -> UnreliableLink:
 
 @pytest.fixture
 def hub(link: UnreliableLink) -> TenantHub:
-    return TenantHub(ACME, link)
+    return TenantHub(ACME, link, Outboxes())
 
 
 @pytest.fixture

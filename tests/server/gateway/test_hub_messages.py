@@ -9,11 +9,12 @@ from msgspec import Raw
 
 from artcafe.server.bus.memory import BUFFER_BYTES, MemoryLink
 from artcafe.server.domain.ids import TenantId
-from artcafe.server.gateway.delivery import Delivery
+from artcafe.server.gateway.delivery import Delivery, Teller, Writer
 from artcafe.server.gateway.dialects import Legacy, Plain
-from artcafe.server.gateway.hub import MAX_CHOICES, RECENT, TenantHub
+from artcafe.server.gateway.hub import MAX_CHOICES, MAX_LINES, RECENT, Line, TenantHub, Topic
 from artcafe.server.gateway.letter import Letter
-from artcafe.server.ports.bus import Deliver
+from artcafe.server.gateway.outbox import Outboxes
+from artcafe.server.ports.bus import Deliver, Own
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.frames import Envelope, encode
@@ -29,7 +30,7 @@ def link() -> UnreliableLink:
 
 @pytest.fixture
 def hub(link: UnreliableLink) -> TenantHub:
-    return TenantHub(ACME, link)
+    return TenantHub(ACME, link, Outboxes())
 
 
 @pytest.fixture
@@ -219,13 +220,13 @@ async def test_ending_one_of_two_between_the_copies_of_a_message_loses_nothing_a
     await reader.subscribe(">")
     oldest, wide = (known.topic for known in reader.member.subscriptions.values())
 
-    def message(name: str) -> Delivery:
-        return Delivery(ACME, "m.planner.jobs", [Letter(envelope(name, "x"))])
+    def come(topic: Topic, name: str) -> None:
+        reader.member.take(Line(hub, topic, "m.planner.jobs"), Delivery([envelope(name, "x")]))
 
-    for topic, copy in ((wide, message("m1")), (oldest, message("m2"))):
-        reader.member.take(topic, copy)
+    come(wide, "m1")
+    come(oldest, "m2")
     await reader.unsubscribe("jobs")
-    reader.member.take(wide, message("m2"))
+    come(wide, "m2")
     assert len(reader.got) == 2
 
 
@@ -360,28 +361,71 @@ async def test_a_fault_in_one_delivery_keeps_nothing_else_back(
 
 
 async def test_what_was_said_here_comes_in_order_with_what_came_by_the_bus(link: UnreliableLink) -> None:
-    said: list[Deliver] = []
+    said: list[tuple[Deliver, Own]] = []
 
     class Both(UnreliableLink):
         async def subscribe(
-            self, pattern: str, deliver: Deliver, queue: str | None = None, own: Deliver | None = None
+            self, pattern: str, deliver: Deliver, queue: str | None = None, own: Own | None = None
         ) -> WatchedSubscription:
             assert own is not None
-            said[:] = [deliver, own]
+            said.append((deliver, own))
             return await super().subscribe(pattern, deliver, queue, own)
 
-    hub = TenantHub(ACME, Both(link.inner))
+    hub = TenantHub(ACME, Both(link.inner), Outboxes())
     reader, second = Reader(hub), Reader(hub, Legacy())
     await reader.subscribe("jobs")
     await second.subscribe("jobs")
-    arrived, own = said
-    own("m.planner.jobs", envelope("m1", "here"))
+    [(arrived, own)] = said
+    here = own("m.planner.jobs")
+    here(envelope("m1", "here"))
     arrived("m.planner.jobs", envelope("m2", "there"))
-    own("m.planner.jobs", envelope("m3", "here again"))
+    here(envelope("m3", "here again"))
     assert reader.got == [], "it may still be publishing"
     await turns()
     assert reader.got == second.got == [("jobs", "here"), ("jobs", "there"), ("jobs", "here again")]
     assert reader.writes == 1
+
+
+# Whose message it is.
+
+
+@pytest.mark.parametrize(
+    ("bus_subject", "sender", "subject"),
+    [
+        ("m.planner.tasks.new", "planner", "tasks.new"),
+        ("d.worker.planner.ask", "planner", "agents.worker.ask"),
+        ("i.worker.u-olivia.r1", "u-olivia", "inbox.worker.r1"),
+        ("r.sys.presence.worker", "sys", "presence.worker"),
+    ],
+)
+async def test_sender_and_subject_come_from_the_bus_subject(
+    hub: TenantHub, bus_subject: str, sender: str, subject: str
+) -> None:
+    line = Line(hub, Topic(">"), bus_subject)
+    assert (line.sender, line.subject) == (sender, subject)
+
+
+@pytest.mark.parametrize(
+    "subject",
+    ["m.planner", "m", "x.planner.tasks", "m.a.agents.b.c", 'm.a".x', "d.b.a", "m.planner.presence.x"],
+)
+async def test_a_subject_that_is_not_ours_is_no_line(hub: TenantHub, subject: str) -> None:
+    with pytest.raises(ValueError, match="not a subject"):
+        Line(hub, Topic(">"), subject)
+
+
+async def test_what_is_remembered_of_lines_is_bounded(hub: TenantHub, publish: Publish) -> None:
+    reader = Reader(hub)
+    await reader.subscribe(">")
+    for number in range(MAX_LINES + 2):
+        publish(f"jobs.{number}", "x")
+        if number % 500 == 0:
+            await turns()
+    await turns()
+    assert len(reader.got) == MAX_LINES + 2
+    assert len(hub._lines) <= MAX_LINES
+    await reader.unsubscribe(">")
+    assert not hub._lines
 
 
 # What is not ours.
@@ -423,6 +467,9 @@ async def test_what_one_dialect_cannot_say_is_said_to_the_others(
 
     class Strict(Plain):
         name = "strict"
+
+        def writer(self, tenant: TenantId, subject: str, sender: str) -> Writer:
+            return Teller(self.name, self.message, tenant, subject, sender)
 
         def message(self, tenant: TenantId, subject: str, sender: str, letter: Letter) -> bytes:
             raise RecursionError("nested to the limit")

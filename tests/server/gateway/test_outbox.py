@@ -73,6 +73,33 @@ async def test_what_is_put_while_others_are_flushed_has_the_next_turn() -> None:
     assert writes == [b"answer"]
 
 
+async def test_work_for_the_end_of_a_turn_comes_before_its_writes() -> None:
+    writes: list[bytes] = []
+    outboxes = Outboxes()
+    outbox = Outbox(writes.append, outboxes)
+    outbox.put(b"1")
+    outboxes.first(lambda: outbox.put(b"2"))
+    assert writes == []
+    await turns()
+    assert writes == [b"12"]
+
+
+async def test_work_that_fails_keeps_nothing_from_others(caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> None:
+        raise RuntimeError("a fault of ours")
+
+    done: list[str] = []
+    outboxes = Outboxes()
+    outboxes.first(fail)
+    outboxes.first(lambda: done.append("work"))
+    Outbox(lambda _: done.append("write"), outboxes).put(b"1")
+    await turns()
+    outboxes.first(lambda: done.append("the next turn"))
+    await turns()
+    assert done == ["work", "write", "the next turn"]
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+
+
 async def test_a_broken_transport_keeps_nothing_from_others(caplog: pytest.LogCaptureFixture) -> None:
     def broken(data: bytes) -> None:
         raise RuntimeError("the transport is closed")

@@ -1,10 +1,14 @@
 """What each frame does, and what it cannot do."""
 
+import json
+
 import pytest
 
+from artcafe.server.domain.access import Rights
+from artcafe.server.domain.policy import Grant, Policy
 from artcafe.server.gateway.session import MAX_REMEMBERED
 from artcafe.wire.codes import Code
-from tests.kit.sessions import LARGEST, NOW, Table, a_table, errors
+from tests.kit.sessions import LARGEST, NOW, PLANNER, Table, a_table, errors
 from tests.kit.turns import turns
 from tests.kit.unreliable_bus import AWAY
 
@@ -29,6 +33,39 @@ async def test_a_field_that_stands_twice_is_an_error_without_effect(table: Table
     got = await table.send(b'{"type":"publish","subject":"tasks","subject":"jobs","data":1,"id":"p1"}')
     assert errors(Code.bad_frame, id="p1")(got)
     assert (table.bus, table.counted) == ([], [])
+
+
+async def test_the_third_message_of_a_kind_is_like_the_first(table: Table) -> None:
+    """It is read by the template that the second one left."""
+    texts = [b'"0"', b'"1"', b'"2"', b'{"a" : [1.50, null]}', b'"\xc3\xbc"', b"[" * 400 + b"]" * 400]
+    for data in texts:
+        assert await table.send(b'{"type":"publish","subject":"tasks.new","data":%b}' % data) == []
+    assert [payload["data"] for _, payload in table.bus] == [json.loads(data) for data in texts]
+    assert {subject for subject, _ in table.bus} == {"m.planner.tasks.new"}
+    assert [size for *_, size in table.counted] == [len(data) for data in texts]
+
+
+async def test_a_message_that_only_begins_like_others_is_read_whole(table: Table) -> None:
+    for n in range(3):
+        await table.send(b'{"type":"publish","subject":"a.b","data":%d}' % n)
+    begins = b'{"type":"publish","subject":"a.b","data":'
+    assert errors(Code.bad_frame)(await table.send(begins + b"1,2}"))
+    assert errors(Code.bad_frame)(await table.send(begins + b'1,"data":2}'))
+    assert errors(Code.bad_frame)(await table.send(begins + b"}"))
+    [ack] = await table.send(begins + b'"x","id":"p1"}')
+    assert (ack["type"], ack["id"]) == ("ack", "p1")
+    assert errors(Code.too_large)(await table.send(begins + b'"%b"}' % (b"x" * (LARGEST - 1))))
+    assert errors(Code.forbidden)(await table.send(begins.replace(b"a.b", b"presence.other") + b"1}"))
+    assert [payload["data"] for _, payload in table.bus] == [0, 1, 2, "x"]
+
+
+async def test_rights_that_change_hold_for_the_next_message_of_a_kind(table: Table) -> None:
+    for n in range(3):
+        await table.send(b'{"type":"publish","subject":"a.b","data":%d}' % n)
+    nothing = Policy(publish=Grant(allow=[]))
+    table.session.rights_changed(PLANNER, Rights(PLANNER, nothing, []))
+    assert errors(Code.forbidden)(await table.send(b'{"type":"publish","subject":"a.b","data":3}'))
+    assert len(table.bus) == 3
 
 
 async def test_fields_that_are_not_of_the_frame_never_reach_the_bus(table: Table) -> None:

@@ -1,6 +1,6 @@
 cdef class Lane:
     cdef str subject
-    cdef readonly list receivers
+    cdef readonly tuple receivers
     cdef Py_ssize_t size
     cdef bytes head
 

@@ -1,6 +1,6 @@
 """A subject on the way to a nats-server."""
 
-from artcafe.server.bus.subscription import NatsSubscription
+from collections.abc import Callable, Sequence
 
 
 class Lane:
@@ -9,9 +9,9 @@ class Lane:
 
     __slots__ = ("head", "receivers", "size", "subject")
 
-    def __init__(self, subject: str, receivers: list[NatsSubscription]) -> None:
+    def __init__(self, subject: str, receivers: Sequence[Callable[[bytes], None]]) -> None:
         self.subject = subject
-        self.receivers = receivers
+        self.receivers = tuple(receivers)
         # Many messages on a subject are of the same size.
         self.size = -1
         self.head = b""

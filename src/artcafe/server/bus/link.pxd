@@ -2,7 +2,6 @@ cimport cython
 
 from artcafe.server.bus.lane cimport Lane
 from artcafe.server.bus.outbox cimport Outbox
-from artcafe.server.bus.subscription cimport NatsSubscription
 from artcafe.server.bus.window cimport Window
 
 
@@ -18,6 +17,7 @@ cdef class NatsLink:
     cdef Window _direct
     cdef dict _subscriptions
     cdef Outbox _out
+    cdef Py_ssize_t _crowded
     cdef bint _handing
     cdef dict _lanes
     cdef object _interest
@@ -33,5 +33,5 @@ cdef class NatsLink:
     cdef bint _told
     cdef readonly Py_ssize_t gaps
 
-    @cython.locals(lane=Lane, size=Py_ssize_t, command=bytes, receiver=NatsSubscription)
+    @cython.locals(lane=Lane, size=Py_ssize_t, head=bytes)
     cpdef bint publish(self, str subject, bytes payload)

@@ -16,7 +16,7 @@ from artcafe.server.bus.outbox import Outbox
 from artcafe.server.bus.servers import Server, Servers
 from artcafe.server.bus.subscription import NatsSubscription
 from artcafe.server.bus.window import Window
-from artcafe.server.ports.bus import Deliver
+from artcafe.server.ports.bus import Deliver, Own
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
@@ -91,6 +91,7 @@ class NatsLink:
         self._direct: Window | None = None
         self._subscriptions: dict[NatsSubscription, None] = {}
         self._out = Outbox(buffer_bytes)
+        self._crowded = CROWDED_BYTES
         self._handing = False
         self._lanes: dict[str, Lane] = {}
         self._interest: Interest[NatsSubscription] | None = None if echo else Interest()
@@ -131,35 +132,37 @@ class NatsLink:
         Raises unavailable when the buffer is full or the link closed, too_large for more than the
         server takes, invalid_subject for what NATS cannot carry: nothing was taken.
         """
-        lane = self._lanes.get(subject) or self._lane(subject)
+        lane = self._lanes.get(subject)
+        if lane is None:
+            lane = self._lane(subject)
         size = len(payload)
         if size > self._max_payload:
             raise ArtcafeError(Code.too_large, "The message is larger than the bus takes.")
-        command = b"".join((lane.sized(size), payload, b"\r\n"))
-        if self._direct is None or self._out.items or not self._direct.send(command):
-            if self.over or not self._out.put(command):
+        head = lane.sized(size)
+        if self._direct is None or self._out.size or not self._direct.send(head, payload):
+            if self.over or not self._out.put(b"".join((head, payload, b"\r\n"))):
                 raise away()
             self._hand_over_soon()
-        for receiver in lane.receivers:
-            receiver.own(subject, payload)
-        return self._connection is None or self._out.size <= CROWDED_BYTES
+        for receive in lane.receivers:
+            receive(payload)
+        return self._connection is None or self._out.size <= self._crowded
 
     async def room(self) -> None:
         """Return when half of what makes it crowded is gone, or it is not connected.
 
         While it is away, what fits the buffer is taken at once, and the rest is refused at once.
         """
-        while self._connection is not None and self._out.size > CROWDED_BYTES // 2:
+        while self._connection is not None and self._out.size > self._crowded // 2:
             self._relieved.clear()
             await self._relieved.wait()
 
     async def subscribe(
-        self, pattern: str, deliver: Deliver, queue: str | None = None, own: Deliver | None = None
+        self, pattern: str, deliver: Deliver, queue: str | None = None, own: Own | None = None
     ) -> NatsSubscription:
         """When this returns, whatever is published later anywhere is delivered while the link is up.
 
         With `queue`, each message goes to one member of the group of that name and pattern. What the
-        link delivers itself comes to `own`, where given, from within `publish`. Raises
+        link delivers itself comes by `own`, where given, from within `publish`. Raises
         unavailable, also when the server has no room for more; forbidden when the account's
         permissions do not allow it; invalid_subject.
         """
@@ -337,8 +340,8 @@ class NatsLink:
         check_subject(subject)
         if len(self._lanes) >= _LANES:
             self._lanes.clear()
-        receivers = [] if self._interest is None else self._interest.of(subject)
-        lane = self._lanes[subject] = Lane(subject, receivers)
+        listening = () if self._interest is None else self._interest.of(subject)
+        lane = self._lanes[subject] = Lane(subject, [each.receiver(subject) for each in listening])
         return lane
 
     async def _confirmed(self) -> bool:
@@ -365,7 +368,7 @@ class NatsLink:
             self._move_on(connection)
             return
         self._out.hand_over(connection.window)
-        if self._out.size <= CROWDED_BYTES // 2:
+        if self._out.size <= self._crowded // 2:
             self._relieved.set()
 
     def _learn(self, info: Info) -> None:

@@ -13,7 +13,7 @@ from artcafe.server.bus.grammar import check_pattern, check_queue, check_subject
 from artcafe.server.bus.question import ANSWER_SECONDS, Question
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.tenant import Tenant
-from artcafe.server.ports.bus import Deliver
+from artcafe.server.ports.bus import Deliver, Own
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
@@ -89,7 +89,7 @@ class MemoryLink:
         """Return: whoever sends also delivers."""
 
     async def subscribe(
-        self, pattern: str, deliver: Deliver, queue: str | None = None, own: Deliver | None = None
+        self, pattern: str, deliver: Deliver, queue: str | None = None, own: Own | None = None
     ) -> MemorySubscription:
         """When this returns, whatever is published later is delivered while the link is up; nothing to `own`,
         since several processes may share a link.

@@ -1,8 +1,8 @@
 cdef class NatsSubscription:
     cdef public bint open
-    cdef readonly object own
     cdef readonly str pattern
     cdef readonly object queue
     cdef readonly object deliver
     cdef public object number
     cdef object _link
+    cdef object _own

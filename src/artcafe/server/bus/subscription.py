@@ -1,9 +1,11 @@
 """What is wanted of a link."""
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
-from artcafe.server.ports.bus import Deliver
+from artcafe.server.ports.bus import Deliver, Own
 
 
 class Keeper(Protocol):
@@ -17,24 +19,28 @@ class Keeper(Protocol):
 class NatsSubscription:
     """Interest in a pattern, told anew to each connection of its link: ports.Subscription."""
 
-    __slots__ = ("_link", "deliver", "number", "open", "own", "pattern", "queue")
+    __slots__ = ("_link", "_own", "deliver", "number", "open", "pattern", "queue")
 
     def __init__(
-        self, link: Keeper, pattern: str, queue: str | None, deliver: Deliver, own: Deliver | None
+        self, link: Keeper, pattern: str, queue: str | None, deliver: Deliver, own: Own | None
     ) -> None:
         self.open = True
-        self.own = own or self._deliver_later
         self.pattern = pattern
         self.queue = queue
         self.deliver = deliver
         self.number: int | None = None
         self._link = link
+        self._own = own
 
     async def close(self) -> None:
         """Nothing is delivered after this was called. Closing twice is allowed."""
         if self.open:
             self.open = False
             self._link.forget(self)
+
+    def receiver(self, subject: str) -> Callable[[bytes], None]:
+        """Who takes what the link delivers itself."""
+        return partial(self._deliver_later, subject) if self._own is None else self._own(subject)
 
     def _deliver_later(self, subject: str, payload: bytes) -> None:
         asyncio.get_running_loop().call_soon(self._deliver_if_open, subject, payload)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from artcafe.server.bus.link import NatsLink
 from artcafe.server.bus.servers import Server
 from artcafe.server.bus.subscription import NatsSubscription
-from artcafe.server.ports.bus import Deliver
+from artcafe.server.ports.bus import Deliver, Own
 
 
 class TenantLink:
@@ -57,7 +57,7 @@ class TenantLink:
         await self._own.room()
 
     async def subscribe(
-        self, pattern: str, deliver: Deliver, queue: str | None = None, own: Deliver | None = None
+        self, pattern: str, deliver: Deliver, queue: str | None = None, own: Own | None = None
     ) -> NatsSubscription:
         """As NatsLink.subscribe."""
         if queue is not None:

@@ -5,9 +5,10 @@ cdef class Window:
     cdef Py_ssize_t _sent
     cdef Py_ssize_t _asked
     cdef Py_ssize_t _confirmed
+    cdef Py_ssize_t _most
     cdef list _leaving
 
-    cpdef bint send(self, bytes command)
+    cpdef bint send(self, bytes command, bytes payload=*)
     cpdef ping(self, pong)
     cpdef write(self, bytes command)
     cpdef flush(self)

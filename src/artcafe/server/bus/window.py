@@ -7,13 +7,14 @@ WINDOW_BYTES = 256 * 1024
 """What may be on its way unconfirmed: the most that a broken connection can lose."""
 
 _PING = b"PING\r\n"
+_END = b"\r\n"
 
 
 class Window:
     """Everything leaves in the order in which it was handed over, in one write for each turn of the event
     loop."""
 
-    __slots__ = ("_asked", "_call_soon", "_confirmed", "_leaving", "_pongs", "_sent", "_transport")
+    __slots__ = ("_asked", "_call_soon", "_confirmed", "_leaving", "_most", "_pongs", "_sent", "_transport")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._call_soon = loop.call_soon
@@ -21,6 +22,7 @@ class Window:
         # Who waits for each PONG to come, and how much had been handed over when it was asked for.
         self._pongs: deque[tuple[asyncio.Future[bool] | None, int]] = deque()
         self._sent = self._asked = self._confirmed = 0
+        self._most = WINDOW_BYTES
         # Bounded by the window, and one command for each subscription.
         self._leaving: list[bytes] = []
 
@@ -38,14 +40,19 @@ class Window:
         """Whether the server confirmed everything, and nobody waits."""
         return self._sent == self._confirmed and not self._pongs
 
-    def send(self, command: bytes) -> bool:
-        """Hand over a whole command of the NATS protocol; False, and not taken, while the window is full."""
-        if self._sent - self._confirmed >= WINDOW_BYTES:
+    def send(self, command: bytes, payload: bytes | None = None) -> bool:
+        """Hand over a command of the NATS protocol, whole, or its line and its payload apart; False, and not
+        taken, while the window is full."""
+        if self._sent - self._confirmed >= self._most:
             return False
-        self._sent += len(command)
         self.write(command)
+        self._sent += len(command)
+        if payload is not None:
+            self._leaving.append(payload)
+            self._leaving.append(_END)
+            self._sent += len(payload) + 2
         # Asked before the window is full, so that the answer comes before there is nothing to do.
-        if self._sent - self._asked >= WINDOW_BYTES // 2:
+        if self._sent - self._asked >= self._most // 2:
             self.ping(None)
         return True
 

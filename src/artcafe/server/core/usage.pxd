@@ -9,10 +9,10 @@ cdef class Meter:
     cdef readonly list _tallies
     cdef object _spoken
 
-    cpdef begin(self, _Tally tally, double now)
+    cpdef begin(self, Tally tally, double now)
 
 
-cdef class _Tally:
+cdef class Tally:
     cdef readonly object tenant
     cdef readonly str sender
     cdef readonly str subject

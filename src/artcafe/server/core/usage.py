@@ -1,7 +1,7 @@
 """One counter: the number that limits is the number that is billed and graphed."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 
 from artcafe.server.domain.ids import AgentId, ChannelId, TenantId
@@ -33,7 +33,7 @@ MAX_DAYS = 400
 """The longest span of days one report covers."""
 
 
-class _Tally:
+class Tally:
     """Messages of one sender on one subject, all of one day, that the meter has not added up yet."""
 
     __slots__ = ("_meter", "bytes", "channels", "last", "messages", "sender", "subject", "tenant")
@@ -73,7 +73,7 @@ class Meter:
         self._flushing: Counter[tuple[TenantId, str, str]] = Counter()
         self._subjects = 0
         # Messages that are not in `_pending` yet, all of the day that ends then.
-        self._tallies: list[_Tally] = []
+        self._tallies: list[Tally] = []
         self.day_ends = 0.0
         # When channels had their last message, as far as that is not written yet: Unix seconds.
         self._spoken: defaultdict[TenantId, dict[ChannelId, float]] = defaultdict(dict)
@@ -82,15 +82,13 @@ class Meter:
         self, tenant: TenantId, sender: str, subject: str, channels: Sequence[ChannelId], size: int
     ) -> None:
         """Count one published message of `size` payload bytes, in the channels its subject belongs to."""
-        self.counter(tenant, sender, subject, channels)(size, self.clock.now())
+        self.tally(tenant, sender, subject, channels).count(size, self.clock.now())
 
-    def counter(
-        self, tenant: TenantId, sender: str, subject: str, channels: Sequence[ChannelId]
-    ) -> Callable[[int, float], None]:
-        """`message` for many messages that are alike: called with the size of each, and the time."""
-        return _Tally(self, tenant, sender, subject, channels).count
+    def tally(self, tenant: TenantId, sender: str, subject: str, channels: Sequence[ChannelId]) -> Tally:
+        """`message` for many messages that are alike: to count each."""
+        return Tally(self, tenant, sender, subject, channels)
 
-    def begin(self, tally: _Tally, now: float) -> None:
+    def begin(self, tally: Tally, now: float) -> None:
         """Add up a tally later that counts from now on; at the latest when the day is over."""
         if now >= self.day_ends or now < self.day_ends - DAY_SECONDS or len(self._tallies) >= MAX_SUBJECTS:
             self._add_up()

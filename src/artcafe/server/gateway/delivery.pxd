@@ -1,26 +1,41 @@
 cimport cython
 
-from artcafe.server.gateway.framing cimport frame
-from artcafe.server.gateway.letter cimport Letter
-
-
-cdef class Shape:
-    cdef readonly str form
-    cdef readonly str dialect
-    cdef readonly list letters
-    cdef readonly list frames
-    cdef readonly bytes joined
-
 
 cdef class Delivery:
-    cdef readonly str sender
-    cdef readonly str subject
-    cdef object _tenant
+    cdef readonly list payloads
     cdef list _letters
     cdef list _shapes
 
-    @cython.locals(name=str, shape=Shape)
-    cpdef Shape shape(self, str form, dialect)
+    @cython.locals(shape=Shape)
+    cpdef Shape shape(self, Writer writer)
 
-    @cython.locals(subject=str, letters=list, frames=list, letter=Letter, text=bytes)
-    cpdef Shape _make(self, str form, dialect)
+
+cdef class Shape:
+    cdef readonly Writer writer
+    cdef readonly bytes joined
+    cdef readonly Py_ssize_t count
+    cdef list _pieces
+    cdef list _letters
+
+
+cdef class Writer:
+    cpdef Shape write(self, Delivery delivery)
+
+
+cdef class Teller(Writer):
+    cdef str _name
+    cdef object _tell
+    cdef object _tenant
+    cdef str _subject
+    cdef str _sender
+
+    cpdef Shape write(self, Delivery delivery)
+
+
+cdef class Splicer(Writer):
+    cdef bytes _opening
+    cdef Py_ssize_t _size
+    cdef bytes _head
+
+    @cython.locals(pieces=list, payload=bytes, text='const char *', size=Py_ssize_t)
+    cpdef Shape write(self, Delivery delivery)

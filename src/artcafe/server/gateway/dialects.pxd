@@ -1,7 +1,5 @@
-from artcafe.server.gateway.letter cimport Letter
-from artcafe.wire.frames cimport require_once, splice
+from artcafe.wire.frames cimport require_once
 
 
 cdef class Plain:
     cpdef read(self, bytes message)
-    cpdef bytes message(self, tenant, str subject, str sender, Letter letter)

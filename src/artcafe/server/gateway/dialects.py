@@ -10,9 +10,18 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from artcafe.server.domain.ids import HUMAN_PREFIX, PLATFORM_SENDER, TenantId
+from artcafe.server.gateway.delivery import Splicer, Teller, Writer
 from artcafe.server.gateway.letter import Letter
 from artcafe.wire import frames
-from artcafe.wire.frames import Presence, decode_client, encode, require_once, require_once_each, splice
+from artcafe.wire.frames import (
+    Presence,
+    decode_client,
+    encode,
+    opening,
+    require_once,
+    require_once_each,
+    splice,
+)
 
 CORRELATION = "correlation-id"
 """The header in which a dialect's own correlation id travels."""
@@ -43,8 +52,8 @@ class Dialect(Protocol):
         """An answer as this client knows it; None for one that it does not know."""
         ...
 
-    def message(self, tenant: TenantId, subject: str, sender: str, letter: Letter) -> bytes:
-        """A delivered message, with the subject in the subscriber's own form."""
+    def writer(self, tenant: TenantId, subject: str, sender: str) -> Writer:
+        """Who writes delivered messages of a sender on a subject, which is in the subscriber's own form."""
         ...
 
 
@@ -66,9 +75,9 @@ class Plain:
         """As it is."""
         return frame
 
-    def message(self, tenant: TenantId, subject: str, sender: str, letter: Letter) -> bytes:
+    def writer(self, tenant: TenantId, subject: str, sender: str) -> Writer:
         """Spliced: the envelope is already JSON."""
-        return splice(subject, sender, letter.payload)
+        return Splicer(opening(subject, sender))
 
 
 class _Named(Struct, omit_defaults=True, kw_only=True):
@@ -169,6 +178,10 @@ class Legacy:
     def answer(self, frame: Struct) -> Struct | None:
         """As it is, but for a welcome: what these clients do not know they ignore."""
         return None if isinstance(frame, frames.Welcome) else frame
+
+    def writer(self, tenant: TenantId, subject: str, sender: str) -> Writer:
+        """By `message`."""
+        return Teller(self.name, self.message, tenant, subject, sender)
 
     def message(self, tenant: TenantId, subject: str, sender: str, letter: Letter) -> bytes:
         """`data` with the proven sender and tenant, and the timestamp where it has none."""

@@ -27,12 +27,13 @@ def frame(payload: bytes, opcode: int = TEXT) -> bytes:
     The result depends on nothing but the payload, so one frame serves any number of clients, and
     frames may be joined to be written at once.
     """
-    return _frame_head(len(payload), opcode) + payload
+    return frame_head(len(payload), opcode) + payload
 
 
 # Many messages are of the same size.
 @lru_cache(maxsize=1024)
-def _frame_head(size: int, opcode: int) -> bytes:
+def frame_head(size: int, opcode: int = TEXT) -> bytes:
+    """What stands before so many bytes of payload in such a frame."""
     if size < 126:
         return bytes((0x80 | opcode, size))
     if size < 65_536:

@@ -27,6 +27,8 @@ from artcafe.server.gateway.handshake import Accept, Refuse, Upgrade
 from artcafe.server.gateway.hub import Member, TenantHub
 from artcafe.server.gateway.humans import DASHBOARD_PATHS, EnterTenant, HumanEntrance
 from artcafe.server.gateway.inside import Inside
+from artcafe.server.gateway.moment import Moment
+from artcafe.server.gateway.outbox import Outboxes
 from artcafe.server.gateway.session import Session, Work
 from artcafe.server.gateway.spread import each, spread
 from artcafe.server.gateway.standing import Standing
@@ -74,6 +76,7 @@ class Gateway:
         presence: Presence,
         meter: Meter,
         bus: Bus,
+        outboxes: Outboxes,
         clock: Clock,
         limits: GatewayLimits,
         allowed_origins: Collection[str],
@@ -87,6 +90,8 @@ class Gateway:
         self._meter = meter
         self._bus = bus
         self._clock = clock
+        self._outboxes = outboxes
+        self._moment = Moment(clock, outboxes)
         self._limits = limits
         self._new_connection_id = new_connection_id
         self._new_message_id = new_message_id
@@ -188,9 +193,9 @@ class Gateway:
                 messages_per_second=plan.messages_per_second,
                 subscriptions=self._limits.max_subscriptions,
             ),
-            clock=self._clock,
+            moment=self._moment,
             new_message_id=self._new_message_id,
-            counter=partial(self._meter.counter, tenant),
+            tally=partial(self._meter.tally, tenant),
             start=self.start,
         )
 
@@ -205,7 +210,7 @@ class Gateway:
     def _hub(self, tenant: TenantId, link: Link) -> TenantHub:
         hub = self._hubs.get(tenant)
         if hub is None or hub.link is not link:
-            hub = self._hubs[tenant] = TenantHub(tenant, link)
+            hub = self._hubs[tenant] = TenantHub(tenant, link, self._outboxes)
         hub.sessions += 1
         return hub
 

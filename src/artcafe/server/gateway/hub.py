@@ -7,13 +7,14 @@ from functools import partial
 from typing import Any, Protocol
 
 from artcafe.server.domain.ids import TenantId
-from artcafe.server.gateway.delivery import Delivery
+from artcafe.server.gateway.delivery import Delivery, Writer
 from artcafe.server.gateway.dialects import Dialect
-from artcafe.server.gateway.letter import NOT_OURS, Letter, arrived
+from artcafe.server.gateway.letter import NOT_OURS, arrived
+from artcafe.server.gateway.outbox import Outboxes
 from artcafe.server.ports.bus import Link, Subscription
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
-from artcafe.wire.subjects import Address, matches, pattern_to_bus
+from artcafe.wire.subjects import Address, from_bus, matches, pattern_to_bus
 
 LOG = logging.getLogger("artcafe.gateway")
 
@@ -21,7 +22,10 @@ RECENT = 256
 """Messages that came to a member by several subscriptions and are remembered, to deliver each once."""
 
 MAX_CHOICES = 1024
-"""Subjects for which a member remembers how they are delivered."""
+"""Lines for which a member remembers how they are delivered."""
+
+MAX_LINES = 4096
+"""Lines that a hub remembers."""
 
 
 class Receiver(Protocol):
@@ -42,6 +46,34 @@ class Topic:
         self.members: dict[Member, None] = {}
         # Done when the bus delivers; fails for everybody who waits when it refuses.
         self.handle: asyncio.Future[Subscription] = asyncio.get_running_loop().create_future()
+
+
+class Line:
+    """Messages of one sender on one subject that come for one topic.
+
+    Raises ValueError when the subject is not one of this platform.
+    """
+
+    __slots__ = ("_hub", "_writers", "sender", "subject", "topic")
+
+    def __init__(self, hub: "TenantHub", topic: Topic, bus_subject: str) -> None:
+        self.topic = topic
+        self.sender, self.subject = from_bus(bus_subject)
+        self._hub = hub
+        self._writers: dict[tuple[str, str], Writer] = {}
+
+    def said(self, payload: bytes) -> None:
+        """A message of this process: it was written here, by `encode`."""
+        self._hub.keep(self, payload)
+
+    def writer(self, form: str, dialect: Dialect) -> Writer:
+        """Who writes for subscribers of a dialect and a form of the subject: the same one for all of them."""
+        key = (form, dialect.name)
+        writer = self._writers.get(key)
+        if writer is None:
+            writer = dialect.writer(self._hub.tenant, form + self.subject, self.sender)
+            self._writers[key] = writer
+        return writer
 
 
 class Subscribed:
@@ -69,8 +101,9 @@ class Member:
         self.subscriptions: dict[tuple[str, str | None], Subscribed] = {}
         self._deliver = receiver.deliver
         self._dialect = dialect
-        # The form of a message, and whether more copies of it come; None where it is not delivered.
-        self._choices: dict[tuple[Topic, str], tuple[str, bool] | None] = {}
+        # Who writes the messages of a line, and whether more copies of them come; None where they are not
+        # delivered.
+        self._choices: dict[Line, tuple[Writer, bool] | None] = {}
         self._recent: dict[str, None] = {}
         self._hears: Callable[[str], bool] = lambda _: True
         self.stopped = False
@@ -95,41 +128,39 @@ class Member:
         """The set of subscriptions is another one."""
         self._choices.clear()
 
-    def take(self, topic: Topic, delivery: Delivery) -> None:
+    def take(self, line: Line, delivery: Delivery) -> None:
         """Deliver the copies of messages that came for one topic, but for those that were before them."""
         try:
-            choice = self._choices[topic, delivery.subject]
+            choice = self._choices[line]
         except KeyError:
-            choice = self._choose(topic, delivery.subject)
+            choice = self._choose(line)
         if choice is None:
             return
-        form, more = choice
-        shape = delivery.shape(form, self._dialect)
-        frames, joined = shape.frames, shape.joined
+        writer, more = choice
+        shape = delivery.shape(writer)
+        count, joined = shape.count, shape.joined
         if more or self._recent:
-            frames = [
-                framed
-                for letter, framed in zip(shape.letters, frames, strict=True)
-                if self._is_first(letter.envelope.id, more=more)
-            ]
-            joined = b"".join(frames)
-        if frames:
+            frames = [framed for name, framed in shape.each(delivery) if self._is_first(name, more=more)]
+            count, joined = len(frames), b"".join(frames)
+        if count:
             self._deliver(joined)
-            self._delivered += len(frames)
+            self._delivered += count
 
-    def _choose(self, topic: Topic, subject: str) -> tuple[str, bool] | None:
-        """The form of the oldest matching subscription; with queue groups alone, of the topic's own."""
+    def _choose(self, line: Line) -> tuple[Writer, bool] | None:
+        """In the form of the oldest matching subscription; with queue groups alone, of the topic's own."""
+        topic, subject = line.topic, line.subject
         matching = [known for known in self.subscriptions.values() if matches(known.address.subject, subject)]
         own = next((known for known in matching if known.topic is topic), None)
         choice = None
         alone = [known for known in matching if known.queue is None]
         passed_over = own is not None and own.queue is not None and any(known.complete for known in alone)
         if own is not None and not passed_over and not self.stopped and self._hears(subject):
-            oldest = alone[0] if alone else own
-            choice = oldest.address.form, any(known.topic is not topic for known in matching)
+            form = (alone[0] if alone else own).address.form
+            more = any(known.topic is not topic for known in matching)
+            choice = line.writer(form, self._dialect), more
         if len(self._choices) >= MAX_CHOICES:
             self._choices.clear()
-        self._choices[topic, subject] = choice
+        self._choices[line] = choice
         return choice
 
     def _is_first(self, message_id: str, *, more: bool) -> bool:
@@ -143,23 +174,28 @@ class Member:
         return True
 
 
-_Run = tuple[Topic, str, list[Letter]]
-"""What came for one topic on one bus subject with nothing else between."""
+_Run = tuple[Line, Delivery]
+"""What came on one line with nothing else between."""
 
 
 class TenantHub:
     """The subscriptions and acknowledgements of one tenant on this process."""
 
-    def __init__(self, tenant: TenantId, link: Link) -> None:
+    def __init__(self, tenant: TenantId, link: Link, outboxes: Outboxes) -> None:
         self.tenant = tenant
         self.link = link
+        self._outboxes = outboxes
         self.sessions = 0
         self._gaps = link.gaps
         self._waiting: list[Callable[[ArtcafeError | None], None]] = []
         self._confirming = False
         self._topics: dict[str, Topic] = {}
+        self._lines: dict[tuple[Topic, str], Line] = {}
         # Bounded by what the link reads, and what is published here, in one turn of the event loop.
         self._runs: list[_Run] = []
+        # The last of them: its line and its payloads.
+        self._last: Line | None = None
+        self._latest: list[bytes] = []
 
     def missed(self) -> bool:
         """Whether messages may have been missed since this was last asked."""
@@ -210,7 +246,7 @@ class TenantHub:
                 pattern_to_bus(topic.pattern),
                 partial(self._arrived, topic),
                 queue,
-                partial(self._said, topic),
+                partial(self._receiver, topic),
             )
         except BaseException as error:
             # Who waits is told, and who comes from now on tries again.
@@ -227,39 +263,45 @@ class TenantHub:
     def _arrived(self, topic: Topic, bus_subject: str, payload: bytes) -> None:
         """A message by the bus."""
         try:
-            letter = arrived(payload)
+            self.keep(self._line(topic, bus_subject), arrived(payload))
         except NOT_OURS as error:
             LOG.warning("tenant %s: dropped a message that is not ours: %s", self.tenant, error)
-        else:
-            self._keep(topic, bus_subject, letter)
 
-    def _said(self, topic: Topic, bus_subject: str, payload: bytes) -> None:
-        """A message of this process: it was written here, by `encode`."""
-        self._keep(topic, bus_subject, Letter(payload))
+    def _receiver(self, topic: Topic, bus_subject: str) -> Callable[[bytes], None]:
+        """Who takes what this process itself says."""
+        try:
+            return self._line(topic, bus_subject).said
+        except ValueError:
+            return partial(self._arrived, topic, bus_subject)
 
-    def _keep(self, topic: Topic, bus_subject: str, letter: Letter) -> None:
-        """Keep it for the end of the turn: what is alike is delivered at once."""
-        runs = self._runs
-        if not runs:
-            asyncio.get_running_loop().call_soon(self._deliver)
-        else:
-            last = runs[-1]
-            if last[0] is topic and last[1] == bus_subject:
-                last[2].append(letter)
-                return
-        runs.append((topic, bus_subject, [letter]))
+    def _line(self, topic: Topic, bus_subject: str) -> Line:
+        """Raises ValueError for a subject that is not ours."""
+        key = (topic, bus_subject)
+        line = self._lines.get(key)
+        if line is None:
+            line = Line(self, topic, bus_subject)
+            if len(self._lines) >= MAX_LINES:
+                self._lines.clear()
+            self._lines[key] = line
+        return line
+
+    def keep(self, line: Line, payload: bytes) -> None:
+        """Keep a message for the end of the turn: what is alike is delivered at once."""
+        if line is self._last:
+            self._latest.append(payload)
+            return
+        if not self._runs:
+            self._outboxes.first(self._deliver)
+        self._last, self._latest = line, [payload]
+        self._runs.append((line, Delivery(self._latest)))
 
     def _deliver(self) -> None:
-        runs, self._runs = self._runs, []
-        for topic, bus_subject, letters in runs:
-            if not topic.members:
-                continue
+        runs = self._runs
+        self._runs, self._last, self._latest = [], None, []
+        for line, delivery in runs:
             try:
-                delivery = Delivery(self.tenant, bus_subject, letters)
-                for member in tuple(topic.members):
-                    member.take(topic, delivery)
-            except ValueError as error:
-                LOG.warning("tenant %s: dropped messages that are not ours: %s", self.tenant, error)
+                for member in tuple(line.topic.members):
+                    member.take(line, delivery)
             except Exception:
                 # What comes after it is delivered all the same.
                 LOG.exception("tenant %s: fault in a delivery", self.tenant)
@@ -303,6 +345,7 @@ class TenantHub:
         return topic.handle.result() if opened else None
 
     def _forget(self, topic: Topic) -> None:
+        self._lines.clear()
         if self._topics.get(topic.pattern) is topic:
             del self._topics[topic.pattern]
 

@@ -12,10 +12,10 @@ class Letter:
 
     __slots__ = ("_envelope", "payload")
 
-    def __init__(self, payload: bytes, envelope: Envelope | None = None) -> None:
-        """`payload` comes from `encode`; `envelope` is the same where it has been read already."""
+    def __init__(self, payload: bytes) -> None:
+        """`payload` comes from `encode`."""
         self.payload = payload
-        self._envelope = envelope
+        self._envelope: Envelope | None = None
 
     @property
     def envelope(self) -> Envelope:
@@ -25,12 +25,11 @@ class Letter:
         return self._envelope
 
 
-def arrived(payload: bytes) -> Letter:
-    """The letter that came by the bus, where anybody may have put it: read, and written anew.
+def arrived(payload: bytes) -> bytes:
+    """The envelope that came by the bus, where anybody may have put it: read, and written anew.
 
     Raises NOT_OURS for what this platform does not publish.
     """
     if not payload.isascii():
         payload.decode()  # `data` is taken as it is, and text that is not UTF-8 ends a WebSocket.
-    envelope = decode_envelope(payload)
-    return Letter(encode(envelope), envelope)
+    return encode(decode_envelope(payload))

@@ -6,6 +6,7 @@ from artcafe.server.gateway.framing cimport frame
 from artcafe.server.gateway.outbox cimport Outbox
 
 cdef MsgType _TEXT
+cdef Py_ssize_t _LARGE
 
 
 cdef class _Socket(WSListener):
@@ -13,6 +14,7 @@ cdef class _Socket(WSListener):
     cdef object _wire
     cdef Outbox _outbox
     cdef object _handler
+    cdef object _text
     cdef object _limits
     cdef object _state
     cdef object _fragments

@@ -1,6 +1,6 @@
 """WebSockets on the port of the REST API: uvicorn hands them over, picows carries them.
 
-    uvicorn.Config(app, ws=websocket_protocol(endpoint), http="httptools", loop="uvloop")
+    uvicorn.Config(app, ws=websocket_protocol(endpoint, Outboxes()), http="httptools", loop="uvloop")
 
 uvicorn recognises a request to upgrade and takes it to the `Handover`, where the endpoint decides. Then
 the transport goes to picows, which parses and unmasks frames in C. What lies above a frame is
@@ -72,14 +72,14 @@ _ANY_KEY = "AAAAAAAAAAAAAAAAAAAAAA=="
 
 
 def websocket_protocol(
-    endpoint: Endpoint, limits: Limits | None = None, proxies: Networks = ()
+    endpoint: Endpoint, outboxes: Outboxes, limits: Limits | None = None, proxies: Networks = ()
 ) -> type[asyncio.Protocol]:
     """Make what `uvicorn.Config(ws=...)` takes.
 
     X-Forwarded-For is believed only when a socket comes from `proxies`. When uvicorn stops, every
     client gets CLOSE 1012, and whoever still waits for the endpoint 503.
     """
-    bounds, outboxes = limits or Limits(), Outboxes()
+    bounds = limits or Limits()
 
     class Mounted(Handover):
         def __init__(self, config: object, server_state: ServerState, app_state: object) -> None:
@@ -115,6 +115,7 @@ class _Socket(WSListener):
         "_room",
         "_state",
         "_swollen",
+        "_text",
         "_transport",
         "_wire",
         "_ws",
@@ -134,6 +135,7 @@ class _Socket(WSListener):
         self._wire = wire
         self._outbox = Outbox(wire.write, outboxes)
         self._handler = handler
+        self._text = handler.text
         self._limits = limits
         self._state = state
         self._fragments: Fragments | None = None
@@ -226,7 +228,7 @@ class _Socket(WSListener):
             try:
                 if not message.isascii():
                     require_utf8(message)
-                self._handler.text(message)
+                self._text(message)
             except ArtcafeError as error:
                 self._fail(error)
             except Exception:
@@ -251,7 +253,7 @@ class _Socket(WSListener):
         except Exception:
             LOG.exception("a connection's handler failed after the end")
         # These lead back here; without the circles all of it is freed now, not when the collector comes.
-        self._handler = self._transport = self._ws = None  # type: ignore[assignment]  # nobody asks again
+        self._handler = self._text = self._transport = self._ws = None  # type: ignore[assignment]  # nobody asks again
 
     def pause_writing(self) -> None:
         # Later, because this comes from inside a write: of a hub, say, in the middle of its clients.

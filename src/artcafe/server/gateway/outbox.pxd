@@ -2,11 +2,15 @@ cimport cython
 
 
 cdef class Outboxes:
+    cdef bint _scheduled
+    cdef list _works
     cdef list _due
 
+    cpdef first(self, work)
     cpdef due(self, Outbox outbox)
-    @cython.locals(due=list, outbox=Outbox)
-    cpdef _flush(self)
+    cpdef _schedule(self)
+    @cython.locals(works=list, due=list, outbox=Outbox)
+    cpdef _end(self)
 
 
 cdef class Outbox:

@@ -15,15 +15,34 @@ class Outboxes:
     """Those of all clients: what was put into any is on its way after this turn of the event loop."""
 
     def __init__(self) -> None:
+        self._scheduled = False
+        self._works: list[Callable[[], None]] = []
         self._due: list[Outbox] = []
+
+    def first(self, work: Callable[[], None]) -> None:
+        """Do this at the end of the turn, before anything is written."""
+        self._schedule()
+        self._works.append(work)
 
     def due(self, outbox: "Outbox") -> None:
         """Flush it at the end of the turn."""
-        if not self._due:
-            asyncio.get_running_loop().call_soon(self._flush)
+        self._schedule()
         self._due.append(outbox)
 
-    def _flush(self) -> None:
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._end)
+
+    def _end(self) -> None:
+        works, self._works = self._works, []
+        for work in works:
+            try:
+                work()
+            except Exception:
+                LOG.exception("fault at the end of a turn")
+        # What comes from now on is of the next turn.
+        self._scheduled = False
         due, self._due = self._due, []
         for outbox in due:
             try:

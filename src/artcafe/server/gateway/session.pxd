@@ -1,14 +1,16 @@
 cimport cython
 
+from artcafe.server.core.usage cimport Tally
 from artcafe.server.domain.rate cimport TokenBucket
 from artcafe.server.gateway.hub cimport Member, TenantHub
+from artcafe.server.gateway.moment cimport Moment
+from artcafe.server.gateway.template cimport Template
 from artcafe.wire.frames cimport envelope
-from artcafe.wire.times cimport rfc3339
 
 
 cdef class _Route:
     cdef readonly str bus_subject
-    cdef readonly object count
+    cdef readonly Tally tally
     cdef readonly Py_ssize_t max_bytes
 
 
@@ -26,16 +28,19 @@ cdef class Session:
     cdef object _publish_there
     cdef object _dialect
     cdef object _read
-    cdef object _now
-    cdef object _monotonic
+    cdef Moment _moment
     cdef object _new_message_id
-    cdef object _counter
+    cdef object _tally
     cdef object _start
+    cdef Template _template
+    cdef str _subject
     cdef TokenBucket _bucket
     cdef TokenBucket _patience
 
+    @cython.locals(known=Template, data=bytes)
     cpdef take(self, bytes message)
+    cpdef _again(self, str subject, bytes data)
     cpdef _one(self, frame)
-    @cython.locals(wait=double, route=_Route, size=Py_ssize_t, message_id=str, now=double, payload=bytes)
-    cpdef _publish(self, frame)
+    @cython.locals(moment=Moment, wait=double, route=_Route, size=Py_ssize_t, message_id=str, payload=bytes)
+    cpdef _publish(self, str subject, data, frame_id, headers, reply_to)
     cpdef _Route _route(self, str text)

@@ -7,19 +7,20 @@ from typing import Any, Protocol
 
 import msgspec
 
+from artcafe.server.core.usage import Tally
 from artcafe.server.domain.access import Rights
 from artcafe.server.domain.ids import ChannelId
 from artcafe.server.domain.principal import Principal
 from artcafe.server.domain.rate import TokenBucket
 from artcafe.server.gateway.dialects import Asked, Dialect
 from artcafe.server.gateway.hub import Member, TenantHub
-from artcafe.server.ports.clock import Clock
+from artcafe.server.gateway.moment import Moment
+from artcafe.server.gateway.template import Template, template
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.frames import Publish, envelope
 from artcafe.wire.subjects import Address, parse_pattern, parse_subject, to_bus
-from artcafe.wire.times import rfc3339
 
 MAX_REMEMBERED = 256
 """Subjects for which a session remembers that it may publish there."""
@@ -68,11 +69,11 @@ _read_id = msgspec.json.Decoder(_Id).decode
 class _Route:
     """A subject that this session may publish to: where it goes on the bus, and what it takes."""
 
-    __slots__ = ("bus_subject", "count", "max_bytes")
+    __slots__ = ("bus_subject", "max_bytes", "tally")
 
-    def __init__(self, bus_subject: str, count: Callable[[int, float], None], max_bytes: int) -> None:
+    def __init__(self, bus_subject: str, tally: Tally, max_bytes: int) -> None:
         self.bus_subject = bus_subject
-        self.count = count
+        self.tally = tally
         self.max_bytes = max_bytes
 
 
@@ -89,9 +90,9 @@ class Session:
         rights: Rights,
         dialect: Dialect,
         limits: frames.Limits,
-        clock: Clock,
+        moment: Moment,
         new_message_id: Callable[[], str],
-        counter: Callable[[str, str, Sequence[ChannelId]], Callable[[int, float], None]],
+        tally: Callable[[str, str, Sequence[ChannelId]], Tally],
         start: Callable[[Work], None],
     ) -> None:
         self.principal = principal
@@ -104,15 +105,18 @@ class Session:
         self._client = client
         self._dialect = dialect
         self._read = dialect.read
-        self._now = clock.now
-        self._monotonic = clock.monotonic
+        self._moment = moment
         self._new_message_id = new_message_id
-        self._counter = counter
+        self._tally = tally
         self._start = start
         rate = float(limits.messages_per_second)
-        self._bucket = TokenBucket(rate, 2 * rate, clock.monotonic())
-        self._patience = TokenBucket(rate, PATIENCE * rate, clock.monotonic())
+        moment.read()
+        self._bucket = TokenBucket(rate, 2 * rate, moment.monotonic)
+        self._patience = TokenBucket(rate, PATIENCE * rate, moment.monotonic)
         self._routes: dict[str, _Route] = {}
+        # Of what the client published last, once it did so twice.
+        self._template: Template | None = None
+        self._subject = ""
         self._rights = rights
         member.filter(rights.hears)
 
@@ -167,12 +171,31 @@ class Session:
 
     def take(self, message: bytes) -> Work | None:
         """Handle one frame; work that has to wait for the bus is handed back."""
+        known = self._template
+        if known is not None:
+            data = known.data(message)
+            if data is not None:
+                return self._again(known.subject, data)
         try:
             asked = self._read(message)
         except _UNREADABLE as error:
             self._refuse_unreadable(message, error)
             return None
-        return self._one(asked[0]) if len(asked) == 1 else self._in_order(iter(asked))
+        if len(asked) > 1:
+            return self._in_order(iter(asked))
+        frame = asked[0]
+        if isinstance(frame, Publish):
+            self._template = template(message, frame) if frame.subject == self._subject else None
+            self._subject = frame.subject
+        return self._one(frame)
+
+    def _again(self, subject: str, data: bytes) -> Work | None:
+        """Publish what stood in a frame like the one before, or refuse it."""
+        try:
+            return self._publish(subject, data, None, None, None)
+        except ArtcafeError as error:
+            self.refuse(error, None)
+        return None
 
     def _in_order(self, asked: Iterator[Asked]) -> Work | None:
         """Handle frames up to the first that has to wait; the rest is handed back with its work."""
@@ -185,8 +208,9 @@ class Session:
     def _one(self, frame: Asked) -> Work | None:
         """Handle a frame, or refuse it; work that has to wait is handed back."""
         try:
-            # Nearly every frame is one.
-            return self._publish(frame) if type(frame) is Publish else self._handle(frame)
+            if isinstance(frame, Publish):
+                return self._publish(frame.subject, frame.data, frame.id, frame.headers, frame.reply_to)
+            return self._handle(frame)
         except ArtcafeError as error:
             self.refuse(error, frame.id)
         except RecursionError:
@@ -235,27 +259,46 @@ class Session:
 
     def now(self) -> str:
         """The server's time, RFC 3339."""
-        return rfc3339(self._now())
+        self._moment.read()
+        return self._moment.text
 
-    def _publish(self, frame: Publish) -> Work | None:
-        wait = self._bucket.spend(self._monotonic())
+    def _publish(
+        self,
+        subject: str,
+        data: bytes | msgspec.Raw,
+        frame_id: str | None,
+        headers: dict[str, str] | None,
+        reply_to: str | None,
+    ) -> Work | None:
+        moment = self._moment
+        moment.read()
+        wait = self._bucket.spend(moment.monotonic)
         if wait > 0.0:
             raise self._too_fast(wait)
-        subject = frame.subject
-        route = self._routes.get(subject) or self._route(subject)
-        data = frame.data
+        route = self._routes.get(subject)
+        if route is None:
+            route = self._route(subject)
         size = len(data)
         if size > route.max_bytes:
             raise _too_large(route.max_bytes)
-        reply_to = frame.reply_to
         if reply_to is not None:
             reply_to = parse_subject(reply_to, self.principal.tenant).subject
-        message_id, now = self._new_message_id(), self._now()
-        payload = envelope(message_id, rfc3339(now), data, frame.headers, reply_to)
+        message_id = self._new_message_id()
+        if headers is None and reply_to is None:
+            payload = envelope(message_id, moment.stamp, data)
+        else:
+            said = frames.Envelope(
+                id=message_id,
+                timestamp=moment.text,
+                data=msgspec.Raw(data),
+                headers=headers,
+                reply_to=reply_to,
+            )
+            payload = frames.encode(said)
         roomy = self._publish_there(route.bus_subject, payload)
-        route.count(size, now)
-        if frame.id is not None:
-            self._confirm(frames.Ack(id=frame.id, message_id=message_id))
+        route.tally.count(size, moment.now)
+        if frame_id is not None:
+            self._confirm(frames.Ack(id=frame_id, message_id=message_id))
         return None if roomy else self._link.room()
 
     def _route(self, text: str) -> _Route:
@@ -267,7 +310,7 @@ class Session:
         most = self.limits.max_payload_bytes
         route = self._routes[text] = _Route(
             to_bus(self.principal.sender, address.subject),
-            self._counter(self.principal.sender, address.subject, lane.channels),
+            self._tally(self.principal.sender, address.subject, lane.channels),
             most if lane.max_bytes is None else min(most, lane.max_bytes),
         )
         return route
@@ -311,7 +354,8 @@ class Session:
 
     def _presence(self, frame: frames.Presence) -> Work | None:
         """What the agent says of itself, for everybody subscribed to presence.{agent}."""
-        wait = self._bucket.spend(self._monotonic())
+        self._moment.read()
+        wait = self._bucket.spend(self._moment.monotonic)
         if wait > 0.0:
             raise self._too_fast(wait)
         agent = self.principal.sender
@@ -319,7 +363,7 @@ class Session:
         if len(said) > self.limits.max_payload_bytes:
             raise _too_large(self.limits.max_payload_bytes)
         subject = to_bus(agent, f"presence.{agent}")
-        payload = envelope(self._new_message_id(), self.now(), msgspec.Raw(said), None, None)
+        payload = envelope(self._new_message_id(), self._moment.stamp, said)
         roomy = self._link.publish(subject, payload)
         return None if roomy else self._link.room()
 
@@ -328,7 +372,8 @@ class Session:
         return ArtcafeError(Code.rate_limited, retry_after=wait)
 
     def _bear(self) -> None:
-        if self._patience.spend(self._monotonic()) > 0.0:
+        self._moment.read()
+        if self._patience.spend(self._moment.monotonic) > 0.0:
             self._client.end(Code.flooding)
 
     def _refuse_unreadable(self, message: bytes, error: Exception) -> None:

@@ -9,6 +9,10 @@ from artcafe.server.domain.tenant import Tenant
 Deliver = Callable[[str, bytes], None]
 """Called with (bus subject, payload) in the event loop, in the order of arrival; must not block or raise."""
 
+Own = Callable[[str], Callable[[bytes], None]]
+"""Called with a bus subject, once for many messages; what it gives is called with each payload, in the order
+in which they were published; neither may block or raise."""
+
 
 class Subscription(Protocol):
     """Interest in a pattern."""
@@ -35,11 +39,11 @@ class Link(Protocol):
         """Return when there is room again, or the bus is away: then nobody knows how long that takes."""
 
     async def subscribe(
-        self, pattern: str, deliver: Deliver, queue: str | None = None, own: Deliver | None = None
+        self, pattern: str, deliver: Deliver, queue: str | None = None, own: Own | None = None
     ) -> Subscription:
         """When this returns, whatever is published later anywhere is delivered while the link lives.
 
-        What was published on this link may come to `own`, where given, instead of `deliver`: the very
+        What was published on this link may come by `own`, where given, instead of `deliver`: the very
         payload, from within `publish`, in which it must not publish.
 
         With `queue`, each message goes to one member of the group of that name and pattern. Order is

@@ -1,3 +1,0 @@
-cdef class Letter:
-    cdef readonly bytes payload
-    cdef object _envelope

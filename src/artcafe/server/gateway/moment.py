@@ -1,0 +1,38 @@
+"""The time, for whoever asks for each message."""
+
+from artcafe.server.gateway.outbox import Outboxes
+from artcafe.server.ports.clock import Clock
+from artcafe.wire.frames import stamp
+from artcafe.wire.times import rfc3339
+
+
+class Moment:
+    """What time it is: the same for all that happens in one turn of the event loop. To be `read` before."""
+
+    __slots__ = ("_clock", "_known", "_outboxes", "monotonic", "now", "stamp", "text")
+
+    def __init__(self, clock: Clock, outboxes: Outboxes) -> None:
+        self._clock = clock
+        self._outboxes = outboxes
+        self._known = False
+        self.monotonic = 0.0
+        """Seconds that never go back."""
+        self.now = 0.0
+        """Seconds since the Unix epoch."""
+        self.text = ""
+        """The same, RFC 3339."""
+        self.stamp = b""
+        """The same, as `frames.envelope` takes it."""
+
+    def read(self) -> None:
+        """Look at the clock, if nobody has in this turn."""
+        if not self._known:
+            self._known = True
+            self._outboxes.first(self._forget)
+            self.monotonic = self._clock.monotonic()
+            self.now = self._clock.now()
+            self.text = rfc3339(self.now)
+            self.stamp = stamp(self.text)
+
+    def _forget(self) -> None:
+        self._known = False

@@ -1,0 +1,50 @@
+"""What a client writes again and again, but for the data in it."""
+
+import msgspec
+
+from artcafe.wire.frames import Publish
+
+_BEFORE = (b',"data":', b'{"data":')
+
+_SHORT = 1000
+"""Bytes of data that cannot be nested so deeply that it matters whether they are read in their frame."""
+
+_BRACE = ord("}")
+
+_read_value = msgspec.json.Decoder(msgspec.Raw).decode
+
+
+class Template:
+    """A `publish` frame whose last field is its data. Of the next one that begins the same way only the data
+    is new, and to read that is to read all of it."""
+
+    __slots__ = ("_begins", "_size", "subject")
+
+    def __init__(self, begins: bytes, subject: str) -> None:
+        self.subject = subject
+        self._begins = begins
+        self._size = len(begins)
+
+    def data(self, message: bytes) -> bytes | None:
+        """What a message has for data that is this frame but for it; None for all others, and where it takes
+        more than a glance to tell."""
+        text, size = message, len(message)
+        if size > self._size + _SHORT or not message.startswith(self._begins) or text[size - 1] != _BRACE:
+            return None
+        data = text[self._size : size - 1]
+        try:
+            return data if len(_read_value(data)) == len(data) else None
+        except msgspec.DecodeError:
+            return None
+
+
+def template(message: bytes, frame: Publish) -> Template | None:
+    """The template of a message that was read as a frame, and in which no field stands twice."""
+    if frame.id is not None or frame.headers is not None or frame.reply_to is not None:
+        return None
+    begins, ends = message[: -1 - len(frame.data)], message[-1 - len(frame.data) :]
+    # A quotation mark behind a comma or a brace begins a string; before a colon it has ended a name. So what
+    # stands between this name and the last brace is a value of the whole frame, its last.
+    if not begins.endswith(_BEFORE) or ends != bytes(frame.data) + b"}":
+        return None
+    return Template(begins, frame.subject)
