@@ -50,12 +50,14 @@ LIMITS = GatewayLimits(
 
 
 class WaitingStore(UnreliableStore):
-    """A store whose reads and writes wait at a tap. `read` has what was read, also by queries."""
+    """A store whose reads and writes wait at a tap. `read` has what was read, also by queries; `written` what
+    was written in transactions."""
 
     def __init__(self, store: ItemStore) -> None:
         super().__init__(store)
         self.reading, self.writing = Tap(), Tap()
         self.read: list[str] = []
+        self.written: list[str] = []
 
     async def query(self, pk: str, prefix: str = "", limit: int = 100, cursor: str | None = None) -> Page:
         """See ItemStore; waits for nothing."""
@@ -71,6 +73,7 @@ class WaitingStore(UnreliableStore):
 
     async def transact(self, ops: Sequence[Op]) -> list[str | None]:
         """See ItemStore."""
+        self.written += [op.sk for op in ops]
         await self.writing.through()
         return await super().transact(ops)
 

@@ -128,7 +128,7 @@ async def platform(
         near = NearCache(records, keyholders, rooms, clock)
         meter = Meter(UsageTable(table), sightings, clock)
         presence = Presence(sightings, control, clock, name)
-        stack.push_async_callback(_finish, meter)
+        stack.push_async_callback(_finish, sightings, meter)
         issuer = local_issuer(settings, clock, embedded=embedded)
         http = await stack.enter_async_context(httpx.AsyncClient(timeout=5.0))
         entry = Login(
@@ -228,9 +228,10 @@ async def platform(
             readiness=readiness,
             version=VERSION,
         )
+        flush = _flush(gateway, sightings, meter)
         chores = await stack.enter_async_context(asyncio.TaskGroup())
         for chore in (
-            _every(settings.flush_seconds, _flush(gateway, meter)),
+            _every(settings.flush_seconds, flush),
             _every(SWEEP_SECONDS, _sweep(store)),
             _every(PROBE_SECONDS, readiness.probe),
         ):
@@ -239,7 +240,7 @@ async def platform(
             app=create_app(cases, settings.max_payload_bytes + FRAME_OVERHEAD, new_id),
             websocket=websocket_protocol(gateway.endpoint, outboxes, _socket_limits(settings), proxies),
             gateway=gateway,
-            flush=_flush(gateway, meter),
+            flush=flush,
         )
 
 
@@ -376,17 +377,19 @@ async def _every(seconds: float, *works: Callable[[], Awaitable[None]]) -> None:
                 LOG.warning("%s", error)
 
 
-def _flush(gateway: Gateway, meter: Meter) -> Callable[[], Awaitable[None]]:
+def _flush(gateway: Gateway, sightings: SightingTable, meter: Meter) -> Callable[[], Awaitable[None]]:
     async def flush() -> None:
         gateway.count_delivered()
+        await sightings.flush()
         await meter.flush()
 
     return flush
 
 
-async def _finish(meter: Meter) -> None:
-    """Write what was counted: a clean stop loses nothing."""
-    try:
-        await meter.flush()
-    except ArtcafeError as error:
-        LOG.error("not written at the end: %s", error)
+async def _finish(sightings: SightingTable, meter: Meter) -> None:
+    """Write what was noted and counted: a clean stop loses nothing."""
+    for flush in (sightings.flush, meter.flush):
+        try:
+            await flush()
+        except ArtcafeError as error:
+            LOG.error("not written at the end: %s", error)

@@ -96,15 +96,16 @@ class TestInBand:
 
         assert len(challenge.text()) > 100
 
-    async def test_replay_of_an_answer_is_refused(
-        self, process: Process, key: KeyPair, a1: AgentPrincipal
+    async def test_nothing_of_it_is_kept(
+        self, installation: Installation, process: Process, key: KeyPair, a1: AgentPrincipal
     ) -> None:
+        """The connection looks at one answer, and no other connection takes it."""
         challenge = in_band(process)
-        signature = key.sign(challenge.text())
-        await process.login.answer(challenge, signature)
+        before = contents(installation.memory)
 
-        with refused(Code.unauthorized):
-            await process.login.answer(challenge, signature)
+        await process.login.answer(challenge, key.sign(challenge.text()))
+
+        assert contents(installation.memory) == before
 
     async def test_an_answer_to_the_challenge_of_another_connection_is_refused(
         self, process: Process, key: KeyPair, a1: AgentPrincipal
@@ -333,7 +334,7 @@ class TestOneWayInIsNotAnother:
         with refused(Code.unauthorized):
             await answer_text(process, challenge.text(), key)
 
-        # It was not spent by that: its own connection still may answer.
+        # Its own connection still may answer.
         assert await process.login.answer(challenge, key.sign(challenge.text())) == a1
 
     async def test_an_answer_to_a_fetched_challenge_proves_nothing_on_a_connection(

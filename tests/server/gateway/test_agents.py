@@ -4,7 +4,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from artcafe.server.domain.ids import AgentId
+from artcafe.server.domain.principal import AgentPrincipal
+from artcafe.server.gateway.agents import ChallengeWay
+from artcafe.wire import frames
+from artcafe.wire.codes import Code
 from tests.kit.gateways import House, a_house
+from tests.kit.installation import ACME
+from tests.kit.outcomes import refused
 from tests.kit.turns import turns
 
 
@@ -41,3 +48,26 @@ async def test_a_first_frame_that_is_no_answer_is_the_only_try(house: House, tex
     peer.say(type="auth", signature=house.key.sign(challenge["text"]))
     await turns()
     assert (house.process.verifier.tried, peer.unread) == ([], [])
+
+
+async def test_an_answer_is_good_on_its_own_connection_alone(house: House) -> None:
+    peers = [await house.arrive() for _ in range(2)]
+    challenges = [await peer.expect("challenge") for peer in peers]
+    answer = {"type": "auth", "signature": house.key.sign(challenges[0]["text"])}
+    peers[0].say(**answer)
+    await peers[0].expect("welcome")
+    peers[1].say(**answer)
+    await peers[1].expect("error", code="unauthorized", id=None)
+    await peers[1].ended(4500)
+
+
+async def test_one_answer_to_a_challenge_is_looked_at(house: House) -> None:
+    login = house.process.login
+    challenge = login.challenge("wss://artcafe", ACME, AgentId("a1"), "c1")
+    answer = frames.encode(frames.Auth(signature=house.key.sign(challenge.text())))
+    way = ChallengeWay(login, challenge)
+    assert (await way.prove(answer)).principal == AgentPrincipal(ACME, AgentId("a1"), house.key.fingerprint)
+    tried = len(house.process.verifier.tried)
+    with refused(Code.unauthorized):
+        await way.prove(answer)
+    assert len(house.process.verifier.tried) == tried

@@ -187,12 +187,14 @@ class TestDelete:
         sightings = SightingTable(table)
         for other in ("a10", "a", "a1-"):
             await agents.create(an_agent(other, f"SHA256:{other}"), None, ENTRY)
-            await sightings.used(ACME, AgentId(other), f"SHA256:{other}", AT)
+            sightings.used(ACME, AgentId(other), f"SHA256:{other}", AT)
+            await sightings.flush()
             await sightings.announce(ACME, "p1", {}, {AgentId(other): AT}, 0)
         others = contents(backend)
         await agents.create(an_agent("a1", "SHA256:x", "SHA256:y"), None, ENTRY)
         for fingerprint in ("SHA256:x", "SHA256:y"):
-            await sightings.used(ACME, A1, fingerprint, AT)
+            sightings.used(ACME, A1, fingerprint, AT)
+        await sightings.flush()
         await sightings.announce(ACME, "p1", {}, {A1: AT}, 0)
 
         await agents.delete(ACME, A1, anyway, ENTRY)
@@ -222,7 +224,8 @@ class TestDelete:
         before = contents(backend)
         await agents.create(an_agent("a1", "SHA256:x"), None, ENTRY)
         sightings = SightingTable(table)
-        await sightings.used(ACME, A1, "SHA256:x", AT)
+        sightings.used(ACME, A1, "SHA256:x", AT)
+        await sightings.flush()
         await sightings.announce(ACME, "p1", {}, {A1: AT}, 0)
 
         with refused(Code.unavailable):

@@ -7,7 +7,7 @@ import pytest
 from artcafe.server.domain.ids import AgentId, ChannelId
 from artcafe.server.store.agents import AgentTable
 from artcafe.server.store.channels import ChannelTable
-from artcafe.server.store.item import ItemStore
+from artcafe.server.store.item import MAX_OPS, ItemStore
 from artcafe.server.store.presence import ROW_AGENTS, SightingTable
 from artcafe.server.store.table import Table
 from artcafe.server.store.tenants import TenantTable
@@ -128,7 +128,8 @@ class TestLastSeen:
         before = contents(backend)
 
         await sightings.announce(ACME, "p1", {}, {A1: LATER}, soon)
-        await sightings.used(ACME, A1, "SHA256:x", LATER)
+        sightings.used(ACME, A1, "SHA256:x", LATER)
+        await sightings.flush()
 
         assert contents(backend) == before
 
@@ -148,14 +149,55 @@ class TestLastSeen:
 
 class TestUses:
     async def test_the_last_use_of_each_key_counts(self, sightings: SightingTable) -> None:
-        await sightings.used(ACME, A1, "SHA256:x+/", AT)
-        await sightings.used(ACME, A1, "SHA256:y", AT)
-        await sightings.used(ACME, A1, "SHA256:y", LATER)
-        await sightings.used(ACME, A2, "SHA256:x", AT)
-        await sightings.used(ALIKE[0], A1, "SHA256:z", AT)
+        sightings.used(ACME, A1, "SHA256:x+/", AT)
+        sightings.used(ACME, A1, "SHA256:y", AT)
+        sightings.used(ACME, A1, "SHA256:y", LATER)
+        sightings.used(ACME, A2, "SHA256:x", AT)
+        sightings.used(ALIKE[0], A1, "SHA256:z", AT)
 
-        assert await sightings.uses(ACME, A1) == {"SHA256:x+/": AT, "SHA256:y": LATER}
-        assert await sightings.uses(ACME, A3) == {}
+        for _ in range(2):
+            assert await sightings.uses(ACME, A1) == {"SHA256:x+/": AT, "SHA256:y": LATER}
+            assert await sightings.uses(ACME, A3) == {}
+            await sightings.flush()
+
+    async def test_others_know_of_it_once_it_is_written(self, table: Table, sightings: SightingTable) -> None:
+        other = SightingTable(table)
+        sightings.used(ACME, A1, "SHA256:x", AT)
+        assert await other.uses(ACME, A1) == {}
+        await sightings.flush()
+        assert await other.uses(ACME, A1) == {"SHA256:x": AT}
+        sightings.used(ACME, A1, "SHA256:x", LATER)
+        assert await sightings.uses(ACME, A1) == {"SHA256:x": LATER}
+
+    async def test_one_that_is_gone_takes_no_other_along(
+        self, table: Table, sightings: SightingTable, backend: ItemStore
+    ) -> None:
+        names = [AgentId(f"b{number:03}") for number in range(MAX_OPS)]
+        for name in names:
+            await AgentTable(table).create(an_agent(name), None, ENTRY)
+        gone = names[17]
+        await AgentTable(table).delete(ACME, gone, anyway, ENTRY)
+        for name in names:
+            sightings.used(ACME, name, "SHA256:x", AT)
+
+        await sightings.flush()
+
+        other = SightingTable(table)
+        assert [name for name in names if not await other.uses(ACME, name)] == [gone]
+        before = contents(backend)
+        await sightings.flush()
+        assert contents(backend) == before
+
+    async def test_what_was_not_written_waits(
+        self, table: Table, sightings: SightingTable, unreliable: UnreliableStore
+    ) -> None:
+        sightings.used(ACME, A1, "SHA256:x", AT)
+        unreliable.writes_left = 0
+        with refused(Code.unavailable):
+            await sightings.flush()
+        unreliable.writes_left = 1
+        await sightings.flush()
+        assert await SightingTable(table).uses(ACME, A1) == {"SHA256:x": AT}
 
 
 class TestSpoken:

@@ -71,7 +71,8 @@ async def furnish(table: Table, tenant: str, extra_members: int = 0) -> None:
     await ChannelTable(table).create(a_channel("tasks.new", tenant), None, entry)
     sightings = SightingTable(table)
     a1 = AgentId("a1")
-    await sightings.used(name, a1, "SHA256:a1", AT)
+    sightings.used(name, a1, "SHA256:a1", AT)
+    await sightings.flush()
     await sightings.announce(name, "p1", {a1: 1}, {AgentId("a2"): AT}, 2_000_000_000)
     await ChallengeTable(table).spend(name, a1, "for ever", None)
     await ChallengeTable(table).spend(name, a1, "for a while", 2_000_000_000)
@@ -272,7 +273,8 @@ class TestDeletion:
         sightings = SightingTable(table)
 
         await sightings.announce(ACME, "p1", {AgentId("a2"): 1}, {AgentId("a1"): LATER}, 2_000_000_000)
-        await sightings.used(ACME, AgentId("a1"), "SHA256:a1", LATER)
+        sightings.used(ACME, AgentId("a1"), "SHA256:a1", LATER)
+        await sightings.flush()
 
         assert contents(backend) == set()
 

@@ -2,7 +2,9 @@
 
 Challenges need no memory until they are answered: the nonce carries a keyed hash (RFC 2104) over
 everything the text says, so any process of the installation recognises what any other issued, and
-what was never issued is refused. An answered challenge is spent in the store, once for all processes.
+what was never issued is refused. A challenge that any connection may bring is spent in the store when it is
+answered, once for all processes. One that was sent over a connection is good for that one, which takes a
+single answer.
 """
 
 import base64
@@ -67,7 +69,8 @@ class Login:
         return Challenge(server, tenant, agent, connection, nonce, expires)
 
     async def answer(self, challenge: Challenge, signature: str, key: str | None = None) -> AgentPrincipal:
-        """Prove the agent of a challenge that this connection was sent. Raises unauthorized.
+        """Prove the agent of a challenge that this connection was sent, and asks about once. Raises
+        unauthorized.
 
         `key` is the fingerprint the client says it used; without it every active key is tried.
         """
@@ -76,7 +79,8 @@ class Login:
         principal = self._prove(tenant, agent, record, challenge.text(), signature, key)
         if principal is None or challenge.expires < self._clock.now():
             raise ArtcafeError(Code.unauthorized)
-        return await self._admit(principal, challenge.nonce, challenge.expires + LIFETIME)
+        self._note(principal)
+        return principal
 
     async def answer_text(
         self, tenant: TenantId, agent: AgentId, text: str, signature: str
@@ -95,7 +99,11 @@ class Login:
             expires = None
         if principal is None or not fits:
             raise ArtcafeError(Code.unauthorized)
-        return await self._admit(principal, text, expires)
+        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+        if not await self._challenges.spend(tenant, agent, digest, expires):
+            raise ArtcafeError(Code.unauthorized)
+        self._note(principal)
+        return principal
 
     async def keys(self, tenant: TenantId, agent: AgentId) -> frozenset[str] | None:
         """The fingerprints that may be connected as this agent now; None when nobody may."""
@@ -148,11 +156,6 @@ class Login:
                 return AgentPrincipal(tenant, agent, known.fingerprint)
         return None
 
-    async def _admit(self, principal: AgentPrincipal, challenge: str, expires: int | None) -> AgentPrincipal:
-        digest = hashlib.sha256(challenge.encode("utf-8", "surrogatepass")).hexdigest()
-        if not await self._challenges.spend(principal.tenant, principal.agent, digest, expires):
-            raise ArtcafeError(Code.unauthorized)
-        await self._sightings.used(
-            principal.tenant, principal.agent, principal.fingerprint, rfc3339(self._clock.now())
-        )
-        return principal
+    def _note(self, principal: AgentPrincipal) -> None:
+        now = rfc3339(self._clock.now())
+        self._sightings.used(principal.tenant, principal.agent, principal.fingerprint, now)

@@ -21,11 +21,12 @@ OLDER_AGENT_PATH = "/ws/agent/"
 
 
 class ChallengeWay:
-    """entry.Way: the agent signs a challenge that this connection was sent."""
+    """entry.Way: the agent signs a challenge that this connection was sent. One answer is looked at."""
 
     def __init__(self, login: Login, challenge: Challenge) -> None:
         self._login = login
         self._challenge = challenge
+        self._answered = False
 
     def question(self) -> frames.Challenge:
         """The challenge."""
@@ -37,7 +38,10 @@ class ChallengeWay:
         )
 
     async def prove(self, message: bytes) -> Proven:
-        """Check the signature. Raises unauthorized."""
+        """Check the signature. Raises unauthorized, and so for each answer but the first."""
+        if self._answered:
+            raise ArtcafeError(Code.unauthorized)
+        self._answered = True
         try:
             auth = frames.decode_auth(message)
         except (ValueError, RecursionError):

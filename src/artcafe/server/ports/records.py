@@ -138,11 +138,15 @@ class AgentRecords(Protocol):
 class SightingRecords(Protocol):
     """When keys and agents were last seen, and where they are connected now."""
 
-    async def used(self, tenant: TenantId, agent: AgentId, fingerprint: str, at: str) -> None:
-        """A key logged in. Nothing is written of an agent that was deleted meanwhile."""
+    def used(self, tenant: TenantId, agent: AgentId, fingerprint: str, at: str) -> None:
+        """A key logged in. Known here at once, and everywhere after the next `flush`."""
 
     async def uses(self, tenant: TenantId, agent: AgentId) -> Mapping[str, str]:
         """Fingerprint to the RFC 3339 time of its last login."""
+
+    async def flush(self) -> None:
+        """Write what `used` told. Raises unavailable; what was not written waits for the next time.
+        Nothing is written of an agent that was deleted meanwhile."""
 
     async def announce(
         self,

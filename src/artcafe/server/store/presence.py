@@ -15,6 +15,8 @@ from artcafe.server.store.table import Table, data
 
 N = TypeVar("N", AgentId, ChannelId)
 
+_Use = tuple[TenantId, AgentId, str]
+
 ROW_AGENTS = 1500
 """Agents in one row: as many rows as one transaction takes stay below its size."""
 
@@ -32,12 +34,12 @@ class SightingTable:
 
     def __init__(self, table: Table) -> None:
         self._table = table
+        # Logins that are not written yet: tenant, agent and fingerprint to the time.
+        self._used: dict[_Use, str] = {}
 
-    async def used(self, tenant: TenantId, agent: AgentId, fingerprint: str, at_time: str) -> None:
-        """A key logged in. Nothing is written of an agent that was deleted meanwhile."""
-        pk = at.tenant(tenant)
-        row = Put(pk, at.uses(agent) + fingerprint, data(_At(at_time)))
-        await self._write_unless_gone(Check(pk, at.agent(agent)), row)
+    def used(self, tenant: TenantId, agent: AgentId, fingerprint: str, at_time: str) -> None:
+        """A key logged in: written by the next `flush`."""
+        self._used[tenant, agent, fingerprint] = at_time
 
     async def uses(self, tenant: TenantId, agent: AgentId) -> Mapping[str, str]:
         """Fingerprint to the time of its last login."""
@@ -45,7 +47,31 @@ class SightingTable:
         found = {}
         async for item in self._table.items(at.tenant(tenant), prefix):
             found[item.sk.removeprefix(prefix)] = str(item.data["at"])
-        return found
+        here = {use[2]: when for use, when in self._used.items() if use[:2] == (tenant, agent)}
+        return {**found, **here}
+
+    async def flush(self) -> None:
+        """Write the logins, each key's last one. Raises unavailable; what was not written waits for the
+        next time. Nothing is written of an agent that was deleted meanwhile."""
+        size = MAX_OPS // 2
+        uses = list(self._used.items())
+        for start in range(0, len(uses), size):
+            some = uses[start : start + size]
+            if not await self._note_used(some):
+                for one in some:  # One of them is gone: the others are still noted.
+                    await self._note_used([one])
+            for use, when in some:
+                if self._used.get(use) == when:
+                    del self._used[use]
+
+    async def _note_used(self, uses: list[tuple[_Use, str]]) -> bool:
+        agents = {(tenant, agent) for (tenant, agent, _), _ in uses}
+        steps: list[Op] = [Check(at.tenant(tenant), at.agent(agent)) for tenant, agent in agents]
+        steps += [
+            Put(at.tenant(tenant), at.uses(agent) + fingerprint, data(_At(when)))
+            for (tenant, agent, fingerprint), when in uses
+        ]
+        return await self._write_unless_gone(*steps)
 
     async def announce(
         self,
