@@ -91,7 +91,7 @@ class NatsLink:
         self._direct: Window | None = None
         self._subscriptions: dict[NatsSubscription, None] = {}
         self._out = Outbox(buffer_bytes)
-        self._crowded = CROWDED_BYTES
+        self._crowded = CROWDED_BYTES  # Compiled, a number of C.
         self._handing = False
         self._lanes: dict[str, Lane] = {}
         self._interest: Interest[NatsSubscription] | None = None if echo else Interest()

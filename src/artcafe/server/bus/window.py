@@ -22,7 +22,7 @@ class Window:
         # Who waits for each PONG to come, and how much had been handed over when it was asked for.
         self._pongs: deque[tuple[asyncio.Future[bool] | None, int]] = deque()
         self._sent = self._asked = self._confirmed = 0
-        self._most = WINDOW_BYTES
+        self._most = WINDOW_BYTES  # Compiled, a number of C.
         # Bounded by the window, and one command for each subscription.
         self._leaving: list[bytes] = []
 
