@@ -142,7 +142,7 @@ class Installation:
             agents=Agents(
                 records=agents,
                 tenants=tenants,
-                sightings=sightings,
+                uses=sightings,
                 control=self.bus,
                 read_key=parse_public_key,
                 make_key_pair=quick_key_pair,
@@ -160,7 +160,7 @@ class Installation:
             login=Login(
                 directory=directory,
                 challenges=ChallengeTable(table),
-                sightings=sightings,
+                uses=sightings,
                 verifier=verifier,
                 secret=secret,
                 clock=self.clock,

@@ -134,7 +134,7 @@ async def platform(
         entry = Login(
             directory=near,
             challenges=ChallengeTable(table),
-            sightings=sightings,
+            uses=sightings,
             verifier=SshVerifier(),
             secret=_secret(settings, seed, "challenge secret"),
             clock=clock,
@@ -193,7 +193,7 @@ async def platform(
             agents=Agents(
                 records=keyholders,
                 tenants=records,
-                sightings=sightings,
+                uses=sightings,
                 control=control,
                 read_key=parse_public_key,
                 make_key_pair=lambda: asyncio.to_thread(generate_key_pair),

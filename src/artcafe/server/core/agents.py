@@ -18,7 +18,7 @@ from artcafe.server.domain.version import require_match
 from artcafe.server.ports.bus import Control
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.identity import MakeKeyPair, ReadKey
-from artcafe.server.ports.records import AgentRecords, SightingRecords, TenantRecords
+from artcafe.server.ports.records import AgentRecords, KeyUses, TenantRecords
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.times import rfc3339
@@ -32,7 +32,7 @@ class Agents:
         *,
         records: AgentRecords,
         tenants: TenantRecords,
-        sightings: SightingRecords,
+        uses: KeyUses,
         control: Control,
         read_key: ReadKey,
         make_key_pair: MakeKeyPair,
@@ -41,7 +41,7 @@ class Agents:
     ) -> None:
         self._records = records
         self._tenants = tenants
-        self._sightings = sightings
+        self._uses = uses
         self._control = control
         self._read_key = read_key
         self._make_key_pair = make_key_pair
@@ -160,7 +160,7 @@ class Agents:
     async def key_uses(self, human: Human, agent: AgentId) -> Mapping[str, str]:
         """Fingerprint to the time of its last login."""
         require(human, Action.read)
-        return await self._sightings.uses(human.tenant, agent)
+        return await self._uses.uses(human.tenant, agent)
 
     async def add_key(self, human: Human, agent: AgentId, public_key: str) -> AgentKey:
         """One more key. Raises not_found, conflict, quota_exceeded, validation_failed."""

@@ -18,7 +18,7 @@ from artcafe.server.domain.ids import AgentId, TenantId
 from artcafe.server.domain.principal import AgentPrincipal
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.identity import SignatureVerifier
-from artcafe.server.ports.records import ChallengeRecords, Directory, SightingRecords
+from artcafe.server.ports.records import ChallengeRecords, Directory, KeyUses
 from artcafe.wire.challenge import ANY_CONNECTION, Challenge, is_ours
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -39,7 +39,7 @@ class Login:
         *,
         directory: Directory,
         challenges: ChallengeRecords,
-        sightings: SightingRecords,
+        uses: KeyUses,
         verifier: SignatureVerifier,
         secret: bytes,
         clock: Clock,
@@ -47,7 +47,7 @@ class Login:
     ) -> None:
         self._directory = directory
         self._challenges = challenges
-        self._sightings = sightings
+        self._uses = uses
         self._verifier = verifier
         self._secret = secret
         self._clock = clock
@@ -158,4 +158,4 @@ class Login:
 
     def _note(self, principal: AgentPrincipal) -> None:
         now = rfc3339(self._clock.now())
-        self._sightings.used(principal.tenant, principal.agent, principal.fingerprint, now)
+        self._uses.used(principal.tenant, principal.agent, principal.fingerprint, now)

@@ -9,7 +9,7 @@ _BEFORE = (b',"data":', b'{"data":')
 _SHORT = 1000
 """Bytes of data that cannot be nested so deeply that it matters whether they are read in their frame."""
 
-_BRACE = ord("}")
+_BRACE = 0x7D
 
 _read_value = msgspec.json.Decoder(msgspec.Raw).decode
 

@@ -135,8 +135,8 @@ class AgentRecords(Protocol):
         """How many agents the tenant has."""
 
 
-class SightingRecords(Protocol):
-    """When keys and agents were last seen, and where they are connected now."""
+class KeyUses(Protocol):
+    """When keys logged in."""
 
     def used(self, tenant: TenantId, agent: AgentId, fingerprint: str, at: str) -> None:
         """A key logged in. Known here at once, and everywhere after the next `flush`."""
@@ -147,6 +147,10 @@ class SightingRecords(Protocol):
     async def flush(self) -> None:
         """Write what `used` told. Raises unavailable; what was not written waits for the next time.
         Nothing is written of an agent that was deleted meanwhile."""
+
+
+class SightingRecords(Protocol):
+    """When agents and channels were last seen, and where agents are connected now."""
 
     async def announce(
         self,

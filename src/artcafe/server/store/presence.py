@@ -30,7 +30,8 @@ class _At(Struct):
 
 
 class SightingTable:
-    """ports.SightingRecords. Every row depends on what it tells about, so that none outlives it."""
+    """ports.SightingRecords and ports.KeyUses. Every row depends on what it tells about, so that none
+    outlives it."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
