@@ -8,7 +8,6 @@ cdef class Moment:
     cdef bint _known
     cdef readonly double monotonic
     cdef readonly double now
-    cdef readonly str text
     cdef readonly bytes stamp
 
     cpdef read(self)

@@ -9,7 +9,7 @@ from artcafe.wire.times import rfc3339
 class Moment:
     """What time it is: the same for all that happens in one turn of the event loop. To be `read` before."""
 
-    __slots__ = ("_clock", "_known", "_outboxes", "monotonic", "now", "stamp", "text")
+    __slots__ = ("_clock", "_known", "_outboxes", "monotonic", "now", "stamp")
 
     def __init__(self, clock: Clock, outboxes: Outboxes) -> None:
         self._clock = clock
@@ -19,10 +19,13 @@ class Moment:
         """Seconds that never go back."""
         self.now = 0.0
         """Seconds since the Unix epoch."""
-        self.text = ""
-        """The same, RFC 3339."""
         self.stamp = b""
         """The same, as `frames.envelope` takes it."""
+
+    @property
+    def text(self) -> str:
+        """The same, RFC 3339."""
+        return rfc3339(self.now)
 
     def read(self) -> None:
         """Look at the clock, if nobody has in this turn."""
@@ -31,8 +34,7 @@ class Moment:
             self._outboxes.first(self._forget)
             self.monotonic = self._clock.monotonic()
             self.now = self._clock.now()
-            self.text = rfc3339(self.now)
-            self.stamp = stamp(self.text)
+            self.stamp = stamp(rfc3339(self.now))
 
     def _forget(self) -> None:
         self._known = False
