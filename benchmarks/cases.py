@@ -66,7 +66,7 @@ FULL = Plan(
     latency=(ONE, FAN, PAIRS),
     idle=10_000,
     rounds=5,
-    seconds=0.35,
+    seconds=0.25,
 )
 
 ONE_BURSTS = Case(ONE, BURSTS[SMALL], SMALL)

@@ -69,6 +69,9 @@ class Server(uvicorn.Server):
         # and again while connections come, which is a fifth of what a login costs.
         gc.collect()
         gc.freeze()
+        # Each connection makes some hundred objects that stay; 700 of them, the default, would call it for
+        # every few logins.
+        gc.set_threshold(10_000)
         self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
