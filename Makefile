@@ -56,7 +56,7 @@ PLAIN := build/plain
 test-plain: .venv/.ready  ## what is compiled, once more on its sources
 	@rm -rf $(PLAIN) && mkdir -p $(PLAIN) && cp -r src $(PLAIN) && find $(PLAIN) -name '*.so' -delete
 	PYTHONPATH=$(PLAIN)/src $(BIN)/pytest -q -n $(JOBS) --dist loadfile \
-	  $(addprefix tests/server/gateway/test_,session.py hub_messages.py delivery.py dialects.py mount.py) \
+	  $(addprefix tests/server/gateway/test_,session.py template.py hub_messages.py delivery.py dialects.py outbox.py moment.py mount.py) \
 	  tests/server/bus/test_link.py tests/server/bus/test_window.py tests/server/core/test_usage.py
 
 test-dynamodb-local: .venv/.ready tools tests/kit/dynamodb-local/node_modules/.package-lock.json  ## the store on DynamoDB Local, with Java

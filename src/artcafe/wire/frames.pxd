@@ -1,3 +1,2 @@
 cpdef require_once(bytes message, read)
 cpdef bytes envelope(str message_id, bytes stamp, data)
-cpdef bytes splice(str subject, str sender, bytes envelope)

@@ -13,7 +13,6 @@ from msgspec import Raw, Struct
 
 from artcafe.server.domain.ids import PLATFORM_SENDER, TenantId
 from artcafe.server.gateway import dialects
-from artcafe.server.gateway.delivery import Teller, Writer
 from artcafe.server.gateway.dialects import Asked
 from artcafe.server.gateway.letter import Letter
 from artcafe.wire import frames
@@ -125,7 +124,7 @@ class _State(Struct):
 _read_state = msgspec.json.Decoder(_State).decode
 
 
-class Dashboard:
+class Dashboard(dialects.Told):
     """dialects.Dialect: what a dashboard asks for, and what it subscribed to."""
 
     name = "dashboard"
@@ -146,10 +145,6 @@ class Dashboard:
             case frames.Unsubscribed():
                 return _Unsubscribed(frame.subject, frame.id)
         return frame
-
-    def writer(self, tenant: TenantId, subject: str, sender: str) -> Writer:
-        """By `message`."""
-        return Teller(self.name, self.message, tenant, subject, sender)
 
     def message(self, tenant: TenantId, subject: str, sender: str, letter: Letter) -> bytes:
         """Who subscribed to a channel by its full name gets it as one."""

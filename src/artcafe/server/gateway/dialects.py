@@ -150,7 +150,21 @@ _read_nested = msgspec.json.Decoder(_Nested).decode
 _read_object = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
-class Legacy:
+class Told:
+    """A dialect that writes each message anew, by `message`."""
+
+    name: str
+
+    def writer(self, tenant: TenantId, subject: str, sender: str) -> Writer:
+        """See Dialect."""
+        return Teller(self.name, self.message, tenant, subject, sender)
+
+    def message(self, tenant: TenantId, subject: str, sender: str, letter: Letter) -> bytes:
+        """delivery.Tell."""
+        raise NotImplementedError
+
+
+class Legacy(Told):
     """Dialect A, and how both legacy dialects are read.
 
     Field names are accepted generously. Its handlers read who sent a message, and when, inside
@@ -178,10 +192,6 @@ class Legacy:
     def answer(self, frame: Struct) -> Struct | None:
         """As it is, but for a welcome: what these clients do not know they ignore."""
         return None if isinstance(frame, frames.Welcome) else frame
-
-    def writer(self, tenant: TenantId, subject: str, sender: str) -> Writer:
-        """By `message`."""
-        return Teller(self.name, self.message, tenant, subject, sender)
 
     def message(self, tenant: TenantId, subject: str, sender: str, letter: Letter) -> bytes:
         """`data` with the proven sender and tenant, and the timestamp where it has none."""
