@@ -7,12 +7,13 @@ the transport goes to picows, which parses and unmasks frames in C. What lies ab
 checked here: RFC 6455's rules for messages, the limits, the end. Nothing else knows picows, and
 nothing here knows what the messages say.
 
-Both versions are pinned, for the handover leans on how they are built, and this file on four facts
+Both versions are pinned, for the handover leans on how they are built, and this file on five facts
 about picows 2.3.1. It writes two INFO lines a connection, and an ERROR for a client's bad frame.
 Its `send` of more than 8 KiB queues a view of a buffer that the next `send` overwrites, if the
 transport is uvloop's and the client slow: so frames are made by `frame`. It parses one frame ahead,
 so that its own CLOSE (bad opcode, frame too large, a second CLOSE) may overtake the answer to the
-frame before. And its read buffer grows with the largest frame and never shrinks.
+frame before; and behind that CLOSE it gathers for 10 ms whatever comes, which `Wire` prevents. And
+its read buffer grows with the largest frame and never shrinks.
 """
 
 import asyncio
@@ -152,12 +153,12 @@ class _Socket(WSListener):
         kernel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._limits.kernel_bytes)
         self._wire.set_write_buffer_limits(self._limits.queued_bytes)
         self._state.connections.add(self)
-        self._parse(key, {} if protocol is None else {"Sec-WebSocket-Protocol": protocol})
+        self._parse(key, {} if protocol is None else {"Sec-WebSocket-Protocol": protocol}, self._wire.write)
         self._call(self._handler.opened, self)
         self._feed(early)
 
-    def _parse(self, key: str, headers: dict[str, str], *, quiet: bool = False) -> None:
-        """Put a new parser on the transport.
+    def _parse(self, key: str, headers: dict[str, str], answer: Callable[[bytes], None]) -> None:
+        """Put a new parser on the transport; `answer` gets its 101.
 
         picows insists on reading a request and keeps it while the connection lives, so it gets a
         short one; it would not understand Firefox's `Connection: keep-alive, Upgrade` either.
@@ -180,14 +181,14 @@ class _Socket(WSListener):
             extra_headers=None,
             read_buffer_init_size=2048,
         )
-        wire = Wire(self._wire, self._outbox, self._leave, quiet=quiet)
+        wire = Wire(self._wire, self._outbox, self._leave, answer)
         self._ws.connection_made(wire)
         self._wire.set_protocol(self._ws)
         self._feed(
             b"GET / HTTP/1.1\r\nupgrade: websocket\r\nconnection: Upgrade\r\n"
             b"sec-websocket-version: 13\r\nsec-websocket-key: %b\r\n\r\n" % key.encode()
         )
-        wire.quiet = False
+        wire.answer = None
 
     def _size(self, frame: WSFrame, size: int) -> None:
         """Keep the parser's buffer in proportion.
@@ -199,7 +200,7 @@ class _Socket(WSListener):
             self._swollen = True
         elif not frame.tail_size and not self._over:
             self._swollen = False
-            self._parse(_ANY_KEY, {}, quiet=True)
+            self._parse(_ANY_KEY, {}, lambda _: None)
 
     def _feed(self, data: bytes) -> None:
         rest = memoryview(data)
@@ -217,7 +218,7 @@ class _Socket(WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if self._over or transport.is_close_frame_sent:
-            # After its own CLOSE picows reads on for a moment: even the frame it found too large.
+            # picows closes before it delivers what came ahead of a frame that broke a rule.
             return
         self._active = True
         if frame.rsv1 or frame.rsv2 or frame.rsv3:
@@ -306,7 +307,6 @@ class _Socket(WSListener):
             return
         self._code = code
         self._transport.send_close(cast("WSCloseCode", code), close_reason(reason))
-        self._leave()
 
     def shutdown(self) -> None:
         """Called by uvicorn when it stops."""

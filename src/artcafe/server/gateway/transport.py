@@ -11,29 +11,38 @@ from artcafe.server.gateway.outbox import Outbox
 class Wire:
     """The transport as the parser gets it: itself, but for how it closes and what it writes.
 
-    The parser closes on its own after errors; how that is done is not its to decide. What it writes
-    comes behind what the outbox holds. While `quiet`, it goes nowhere.
+    Once it has answered the request, which goes to `answer`, the parser writes a CLOSE and nothing
+    else: ours, or its own for a broken rule. That goes behind what the outbox holds, and `close`
+    follows, for then the parser hears no more. Left alone it would gather what a client still sends
+    for another hundredth of a second, and that is tens of megabytes if the client likes.
     """
 
-    __slots__ = ("_outbox", "_transport", "close", "quiet")
+    __slots__ = ("_outbox", "_transport", "answer", "close")
 
     def __init__(
-        self, transport: asyncio.Transport, outbox: Outbox, close: Callable[[], None], *, quiet: bool
+        self,
+        transport: asyncio.Transport,
+        outbox: Outbox,
+        close: Callable[[], None],
+        answer: Callable[[bytes], None],
     ) -> None:
         self._transport = transport
         self._outbox = outbox
         self.close = close
-        self.quiet = quiet
+        self.answer: Callable[[bytes], None] | None = answer
 
     def write(self, data: bytes) -> None:
-        """As asyncio.Transport.write, unless quiet."""
-        if not self.quiet:
+        """As asyncio.Transport.write; after the answer, the last that is written."""
+        if self.answer is not None:
+            self.answer(data)
+        else:
             self._outbox.flush()
             self._transport.write(data)
+            self.close()
 
     def get_write_buffer_size(self) -> int:
-        """With what the outbox holds: the parser writes past us to a socket for which nothing waits."""
-        return self._transport.get_write_buffer_size() + self._outbox.size
+        """One byte, always: the parser writes past us to a socket for which nothing waits."""
+        return 1
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
