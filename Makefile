@@ -8,6 +8,9 @@ BIN := .venv/bin
 LOCKS := requirements/dev.txt requirements/server.txt
 JOBS ?= 2
 
+# Where this is set, every process that starts compiles a thousand modules anew: two seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
 help:  ## list the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
