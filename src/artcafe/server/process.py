@@ -2,7 +2,6 @@
 
 import secrets
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -18,7 +17,7 @@ class SystemClock:
 
 def new_id() -> str:
     """An identifier that nobody guesses and nobody else has."""
-    return uuid.uuid4().hex
+    return secrets.token_hex(16)
 
 
 class MessageIds:

@@ -1,5 +1,6 @@
 """The description: whole, true to OpenAPI 3.1, with words and an example for everything."""
 
+import inspect
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import jsonschema_rs
 import pytest
 from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import iter_route_contexts
 from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
 from artcafe.server.api import health, openapi
@@ -174,6 +177,30 @@ def test_the_description_is_made_once() -> None:
     app.include_router(health.router)
     openapi.install(app)
     assert app.openapi() is app.openapi()
+
+
+def needed(dependant: Dependant) -> Iterator[Any]:
+    """Whatever FastAPI calls for a request."""
+    yield dependant.call
+    for each in dependant.dependencies:
+        yield from needed(each)
+
+
+def test_no_request_waits_for_a_thread(application: FastAPI) -> None:
+    """FastAPI takes a plain function there, which costs more than most of them do; a page of a list may."""
+    called = {
+        call
+        for context in iter_route_contexts(application.routes)
+        if (dependant := getattr(context, "dependant", None)) is not None
+        for call in needed(dependant)
+    }
+
+    assert len(called) > 50
+    assert {
+        call.__name__
+        for call in called
+        if not inspect.iscoroutinefunction(call) and not inspect.iscoroutinefunction(call.__call__)
+    } == {"AgentQuery", "ChannelQuery"}
 
 
 def test_every_identifier_in_a_path_says_what_it_looks_like(operations: list[Operation]) -> None:

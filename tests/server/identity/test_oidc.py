@@ -4,12 +4,15 @@ import base64
 import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import httpx
+import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+from artcafe.server.identity import oidc
 from artcafe.server.identity.oidc import MAX_TOKEN, Claims, OidcConfig, OidcVerifier, discover
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -328,6 +331,68 @@ async def test_a_token_that_was_good_has_expired(world: World) -> None:
         await verifier.verify(token)
 
     assert refused.value.code is Code.token_expired
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The tokens whose signature was checked."""
+    found: list[str] = []
+    decode = jwt.decode
+
+    def noting(token: str, *args: Any, **options: Any) -> Any:
+        found.append(token)
+        return decode(token, *args, **options)
+
+    monkeypatch.setattr(jwt, "decode", noting)
+    return found
+
+
+async def test_a_token_that_comes_again_is_not_checked_again(world: World, decoded: list[str]) -> None:
+    verifier, token, other = world.verifier(), world.issuer.token(), world.issuer.token(sub="bob")
+
+    said = [await verifier.verify(each) for each in (token, other, token, other)]
+
+    assert decoded == [token, other]
+    assert [claims.subject for claims in said] == [said[0].subject, "bob"] * 2
+
+
+async def test_a_refused_token_is_checked_each_time(world: World, decoded: list[str]) -> None:
+    verifier, forged = world.verifier(), signed(world.issuer.header(), world.issuer.claims(), world.thief)
+
+    for _ in range(2):
+        with pytest.raises(ArtcafeError):
+            await verifier.verify(forged)
+
+    assert decoded == [forged, forged]
+
+
+async def test_only_so_many_tokens_are_remembered(
+    world: World, decoded: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(oidc, "MAX_REMEMBERED", 2)
+    verifier = world.verifier()
+    a, b, c = (world.issuer.token(sub=each) for each in "abc")
+
+    for each in (a, b, a, c, a, b):
+        await verifier.verify(each)
+
+    assert decoded == [a, b, c, b]
+
+
+@pytest.mark.parametrize("now", [{}, {"k1": "thief"}, {"k2": "k1"}])
+async def test_a_token_ends_with_its_key(
+    world: World, keys: dict[str, RSAPrivateKey], now: dict[str, str]
+) -> None:
+    """The issuer withdrew it, put another in its place, or gave it another name."""
+    verifier, token = world.verifier(), world.issuer.token()
+    await verifier.verify(token)
+
+    world.issuer.keys = {"other": keys["thief"], **{kid: keys[key] for kid, key in now.items()}}
+    world.clock.advance(world.config.keys_fresh + 1)
+
+    with pytest.raises(ArtcafeError) as refused:
+        await verifier.verify(token)
+    assert refused.value.code is Code.unauthorized
 
 
 async def test_a_forged_token_has_not_expired(world: World) -> None:

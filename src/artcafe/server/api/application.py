@@ -43,9 +43,10 @@ def create_app(cases: UseCases, max_body_bytes: int, new_id: Callable[[], str]) 
     errors.install(app)
     app.add_middleware(BodyLimit, limit=max_body_bytes)
     app.add_middleware(RequestIds, new_id=new_id)
-    management = (tenants, members, invitations, legal, agents, channels, usage, audit)
-    entrances = (sign_in, login, local, oauth2)
-    for room in (health, docs, console, *entrances, *management):
+    # What is asked most comes first: a request is held against every route until one fits.
+    management = (channels, agents, usage, tenants, members, audit, invitations, legal)
+    entrances = (login, sign_in, local, oauth2)
+    for room in (*management, *entrances, health, docs, console):
         app.include_router(room.router)
     openapi.install(app)
     return app

@@ -64,7 +64,7 @@ class UseCases:
     version: str
 
 
-def use_cases(request: Request) -> UseCases:
+async def use_cases(request: Request) -> UseCases:
     """The use cases of this application."""
     cases = request.app.state.use_cases
     assert isinstance(cases, UseCases)

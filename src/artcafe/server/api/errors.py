@@ -116,7 +116,7 @@ async def _of_a_stranger(request: Request) -> ArtcafeError | None:
     if not _asks_for_a_token(request.scope["route"].dependant):
         return None
     try:
-        await current_user(request, use_cases(request), await _BEARER(request))
+        await current_user(request, await use_cases(request), await _BEARER(request))
     except ArtcafeError as error:
         return error
     return None

@@ -27,7 +27,7 @@ _FORM = "application/x-www-form-urlencoded"
 Form = dict[str, list[str]]
 
 
-def _embedded(cases: Cases) -> SignIn:
+async def _embedded(cases: Cases) -> SignIn:
     if cases.sign_in is None:
         raise ArtcafeError(Code.not_found, "This installation signs humans in with its OIDC issuer.")
     return cases.sign_in

@@ -106,7 +106,7 @@ class Once:
         return made
 
 
-def _once(
+async def _once(
     request: Request,
     cases: Cases,
     idempotency_key: Annotated[

@@ -7,9 +7,11 @@ Amazon Cognito is the reference, any issuer that signs with RS256 works. The rul
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 
 import httpx
 import jwt
+from cachetools import LRUCache
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt.types import Options
 
@@ -30,6 +32,9 @@ logger = logging.getLogger(__name__)
 
 MAX_TOKEN = 8192
 """Characters of a token: what the usual limit on a line of HTTP headers lets through."""
+
+MAX_REMEMBERED = 2_000
+"""Tokens whose signature is not checked again; the one that was not seen for longest goes first."""
 
 _MAX_TEXT = 255  # OpenID Connect Core section 2 gives `sub` this many ASCII characters
 _MAX_MOMENT = 2**53  # seconds; also refuses the NaN and Infinity that Python's JSON reads
@@ -120,6 +125,8 @@ class OidcVerifier:
     def __init__(self, config: OidcConfig, client: httpx.AsyncClient, clock: Clock) -> None:
         self._config = config
         self._clock = clock
+        # By their digests: nobody should find tokens in our memory.
+        self._checked: LRUCache[bytes, _Checked] = LRUCache(MAX_REMEMBERED)
         self._keys = Keys(
             config.jwks_url,
             client,
@@ -140,17 +147,31 @@ class OidcVerifier:
         had, and unauthorized for everything else. Why is only told to the log.
         """
         try:
-            key = await self._keys.get(_kid(token))
-            claims = self._signed_claims(token, key)
-            self._check_use(claims)
-            self._check_recipient(claims)
-            return self._read(claims)
+            return self._read(await self._true_claims(token))
         except _ExpiredError:
             logger.debug("A token was refused: expired")
             raise ArtcafeError(Code.token_expired, "The token has expired; log in again.") from None
         except (_RefusedError, UnknownKeyError) as reason:
             logger.info("A token was refused: %s", reason)
             raise ArtcafeError(Code.unauthorized, "The token is not valid here.") from None
+
+    async def _true_claims(self, token: str) -> Mapping[str, object]:
+        """What stays true of a token as long as its key is the issuer's: all but the times.
+
+        A human's every request brings the same token, and to check it takes longer than most requests.
+        """
+        if len(token) > MAX_TOKEN or not token.isascii():
+            raise _RefusedError("size or alphabet")
+        digest = sha256(token.encode()).digest()
+        checked = self._checked.get(digest)
+        kid = _kid(token) if checked is None else checked.kid
+        key = await self._keys.get(kid)
+        if checked is None or checked.key is not key:
+            claims = self._signed_claims(token, key)
+            self._check_use(claims)
+            self._check_recipient(claims)
+            checked = self._checked[digest] = _Checked(kid, key, claims)
+        return checked.claims
 
     def _signed_claims(self, token: str, key: RSAPublicKey) -> Mapping[str, object]:
         """The claims, once the signature and the issuer are right."""
@@ -225,8 +246,6 @@ class OidcVerifier:
 
 def _kid(token: str) -> str:
     """The name of the key, from a header that proves nothing yet. `jku`, `jwk` and `x5u` are never read."""
-    if not token.isascii() or len(token) > MAX_TOKEN:
-        raise _RefusedError("size or alphabet")
     try:
         header = jwt.get_unverified_header(token)
     except jwt.PyJWTError as error:
@@ -262,6 +281,15 @@ def _moment(claims: Mapping[str, object], name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _MAX_MOMENT:
         raise _RefusedError(f"{name} is not a time")
     return value
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """A token that was signed with this key, and is meant for us."""
+
+    kid: str
+    key: RSAPublicKey
+    claims: Mapping[str, object]
 
 
 class _RefusedError(Exception):
