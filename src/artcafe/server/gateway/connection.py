@@ -71,7 +71,7 @@ class Connection:
         self._ended = False  # By us; the peer knows of all ends, but this is asked for every frame.
         self._door = door
         self._proof: Proven | Way | None = entry.proof
-        self._backlog: deque[bytes] = deque()
+        self._backlog: deque[bytes] | None = None  # Most never need one, and an empty one has 760 bytes.
         self._busy = False
         self._silent = 0
 
@@ -91,6 +91,8 @@ class Connection:
     def text(self, message: bytes) -> None:
         """One frame."""
         if self._busy:
+            if self._backlog is None:
+                self._backlog = deque()
             self._backlog.append(message)
         elif self.session is not None and not self._ended:
             work = self.session.take(message)
@@ -110,7 +112,7 @@ class Connection:
     def closed(self, code: int) -> None:
         """The socket is gone."""
         self._gone = True
-        self._backlog.clear()
+        self._backlog = None
         self._door.closed(self)
         self.session = None  # It leads back here; without the circle both are freed at once.
 

@@ -62,6 +62,9 @@ __all__ = [
 
 LOG = logging.getLogger("artcafe.gateway")
 
+_FAULTS = Faults(LOG)
+_NOBODY = asyncio.Protocol()
+
 P = ParamSpec("P")
 
 _CLOSED_WITHOUT_CODE = 1005
@@ -149,6 +152,8 @@ class _Socket(WSListener):
 
     def start(self, key: str, protocol: str | None, early: bytes) -> None:
         """Answer 101 and open the handler."""
+        # uvloop keeps the last protocol that was not buffered, and the handover would keep its whole task.
+        self._wire.set_protocol(_NOBODY)
         kernel: socket.socket = self._wire.get_extra_info("socket")
         kernel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._limits.kernel_bytes)
         self._wire.set_write_buffer_limits(self._limits.queued_bytes)
@@ -169,7 +174,7 @@ class _Socket(WSListener):
             ws_path=None,
             is_client_side=False,
             ws_listener_factory=lambda _: WSUpgradeResponseWithListener(response, self),
-            logger=Faults(LOG),
+            logger=_FAULTS,
             disconnect_on_exception=True,
             websocket_handshake_timeout=None,
             enable_auto_ping=False,
@@ -215,6 +220,8 @@ class _Socket(WSListener):
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
+        # Nobody reads them again, and they are a tenth of what an idle connection takes.
+        del transport.request.headers, transport.response.headers
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if self._over or transport.is_close_frame_sent:
