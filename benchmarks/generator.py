@@ -161,17 +161,20 @@ class Generator:
     def churn(self, seconds: float, rate: float) -> Window:
         """Let `rate` clients a second come, log in, subscribe and leave again; `delivered` are the logins.
 
-        Raises HungUp when one does not get in.
+        Fewer come when the server is slower than that. Raises HungUp when one does not get in.
         """
         self._start()
         coming: set[Link] = set()
         begun, count = 0, max(1, round(rate * seconds))
         while begun < count or coming:
-            while begun < count and self._began + begun / rate <= time.perf_counter():
+            now = time.perf_counter() - self._began
+            while begun < count and begun <= now * rate and len(coming) < _AT_ONCE:
                 coming.add(self._dial(f"bench.churn{begun}"))
                 begun += 1
-            due = self._began + begun / rate - time.perf_counter() if begun < count else 1.0
-            self._work_off(self._poll.poll(min(max(0.0, due), 1.0)))
+            if now > seconds:
+                count = begun
+            due = begun / rate - now if begun < count and len(coming) < _AT_ONCE else 0.1
+            self._work_off(self._poll.poll(min(max(0.0, due), 0.1)))
             for link in [link for link in coming if link.talk is None]:
                 coming.remove(link)
                 self._drop(link)

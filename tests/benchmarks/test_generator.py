@@ -64,6 +64,13 @@ def test_clients_that_come_and_go_each_get_in() -> None:
     assert window.delivered == 20
 
 
+def test_fewer_clients_come_to_a_server_that_is_slower() -> None:
+    with generator() as load:
+        window = load.churn(ENOUGH, 1_000_000.0)
+    assert 0 < window.delivered < 20_000
+    assert window.seconds < PATIENCE
+
+
 def test_lanes_can_begin_at_any_number() -> None:
     with generator() as load:
         load.join(1, 1, 256, first=7)
