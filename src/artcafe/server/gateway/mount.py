@@ -12,8 +12,7 @@ about picows 2.3.1. It writes two INFO lines a connection, and an ERROR for a cl
 Its `send` of more than 8 KiB queues a view of a buffer that the next `send` overwrites, if the
 transport is uvloop's and the client slow: so frames are made by `frame`. It parses one frame ahead,
 so that its own CLOSE (bad opcode, frame too large, a second CLOSE) may overtake the answer to the
-frame before; and behind that CLOSE it gathers for 10 ms whatever comes, which `Wire` prevents. And
-its read buffer grows with the largest frame and never shrinks.
+frame before; behind it, it gathers for 10 ms what comes, if `Wire` lets it. Its buffer never shrinks.
 """
 
 import asyncio
@@ -61,9 +60,6 @@ __all__ = [
 ]
 
 LOG = logging.getLogger("artcafe.gateway")
-
-_FAULTS = Faults(LOG)
-_NOBODY = asyncio.Protocol()
 
 P = ParamSpec("P")
 
@@ -152,8 +148,8 @@ class _Socket(WSListener):
 
     def start(self, key: str, protocol: str | None, early: bytes) -> None:
         """Answer 101 and open the handler."""
-        # uvloop keeps the last protocol that was not buffered, and the handover would keep its whole task.
-        self._wire.set_protocol(_NOBODY)
+        # uvloop keeps the last protocol that was not buffered; the handover would keep its whole task.
+        self._wire.set_protocol(asyncio.Protocol())
         kernel: socket.socket = self._wire.get_extra_info("socket")
         kernel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._limits.kernel_bytes)
         self._wire.set_write_buffer_limits(self._limits.queued_bytes)
@@ -174,7 +170,7 @@ class _Socket(WSListener):
             ws_path=None,
             is_client_side=False,
             ws_listener_factory=lambda _: WSUpgradeResponseWithListener(response, self),
-            logger=_FAULTS,
+            logger=Faults(LOG),
             disconnect_on_exception=True,
             websocket_handshake_timeout=None,
             enable_auto_ping=False,
