@@ -1,8 +1,11 @@
 """Counting who is on the way in, and what happened to their rights meanwhile."""
 
+from contextlib import nullcontext
+
 import pytest
 
 from artcafe.server.domain.ids import AgentId, TenantId
+from artcafe.server.domain.login_refusal import LoginRefusal
 from artcafe.server.domain.principal import AgentPrincipal
 from artcafe.server.domain.revocation import Revocation
 from artcafe.server.gateway.arrivals import LOGIN_SECONDS, REMEMBER_SECONDS, Arrivals
@@ -76,9 +79,12 @@ def test_late_is_who_took_longer_than_allowed() -> None:
 def test_a_revocation_counts_for_whom_it_covers(revocation: Revocation, *, lost: bool) -> None:
     arrivals = Arrivals(9, 9)
     arrivals.revoked(revocation, 50.0)
-    assert arrivals.lost_its_right(connection(since=49.0), A1) is lost
-    assert arrivals.lost_its_right(connection(since=50.0), A1) is lost
-    assert not arrivals.lost_its_right(connection(since=50.1), A1), "the store knew it before"
+    for since in (49.0, 50.0):
+        with refused(Code.unauthorized) if lost else nullcontext() as refusal:
+            arrivals.require_right(connection(since=since), A1)
+        if refusal is not None and refusal.error is not None:
+            assert refusal.error.reason == LoginRefusal.revoked_meanwhile
+    arrivals.require_right(connection(since=50.1), A1)  # The store knew it before.
 
 
 def test_revocations_are_remembered_for_longer_than_a_login_takes_and_not_for_ever() -> None:

@@ -23,6 +23,7 @@ from artcafe.server.core.tenants import Tenants
 from artcafe.server.core.throttle import Throttle
 from artcafe.server.core.usage import API_CALLS, Meter
 from artcafe.server.domain.ids import UserId
+from artcafe.server.domain.login_refusal import LoginRefusal
 from artcafe.server.domain.principal import Human, User
 from artcafe.server.domain.sign_in import Client
 from artcafe.server.ports.clock import Clock
@@ -83,7 +84,7 @@ async def current_user(
 ) -> User:
     """The human behind the bearer token (RFC 6750). Raises unauthorized."""
     if credentials is None:
-        raise ArtcafeError(Code.unauthorized, "A bearer token is needed.")
+        raise ArtcafeError(Code.unauthorized, "A bearer token is needed.", reason=LoginRefusal.no_credentials)
     claims = await cases.tokens.verify(credentials.credentials)
     peer = request.client.host if request.client is not None else ""
     return User(

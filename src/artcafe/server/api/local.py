@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from artcafe.server.api.deps import Cases, UseCases
 from artcafe.server.api.sign_in import LOCAL, own_origin
 from artcafe.server.domain.ids import PATTERN, TenantId, UserId
+from artcafe.server.domain.login_refusal import LoginRefusal
 from artcafe.server.domain.principal import User
 from artcafe.server.domain.sign_in import PROOF_SECONDS
 from artcafe.server.domain.tenant import Role
@@ -89,7 +90,11 @@ async def sign_in_code(body: TokenRequest, cases: Cases) -> SignInCode:
 async def _chosen(body: TokenRequest, issuer: Issuer, cases: UseCases) -> User:
     """The user that is wanted, made a member where that is wanted too. Raises unauthorized, not_found."""
     if not issuer.secret_matches(body.secret):
-        raise ArtcafeError(Code.unauthorized, "The secret is not the one of this installation.")
+        raise ArtcafeError(
+            Code.unauthorized,
+            "The secret is not the one of this installation.",
+            reason=LoginRefusal.bad_secret,
+        )
     user = User(UserId(f"local-{body.role}"), body.email or f"{body.role}@localhost", body.tenant)
     if body.tenant is not None:
         await cases.tenants.admit(TenantId(body.tenant), user, body.role)

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from artcafe.server.api.deps import Cases
 from artcafe.server.domain.ids import PATTERN, agent_id, tenant_id
+from artcafe.server.domain.login_refusal import LoginRefusal
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.times import rfc3339
@@ -68,6 +69,6 @@ async def verify_challenge(body: ChallengeAnswer, cases: Cases) -> Verified:
     try:
         tenant, agent = tenant_id(body.tenant_id), agent_id(body.agent_id)
     except ArtcafeError:
-        raise ArtcafeError(Code.unauthorized) from None
+        raise ArtcafeError(Code.unauthorized, reason=LoginRefusal.bad_name) from None
     await cases.login.answer_text(tenant, agent, body.challenge, body.response)
     return Verified(valid=True, message="The signature is valid.")

@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 from artcafe.server.domain.agent import Agent
 from artcafe.server.domain.ids import AgentId, TenantId
+from artcafe.server.domain.login_refusal import LoginRefusal
 from artcafe.server.domain.principal import AgentPrincipal
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.identity import SignatureVerifier
@@ -32,7 +33,8 @@ CLIENT_CHALLENGE = re.compile(r"[ -~]{1,1024}")
 
 
 class Login:
-    """The three ways in, one verifier. Every refusal is the same `unauthorized`, after the same work."""
+    """The three ways in, one verifier. Every refusal is the same `unauthorized`, after the same work; the
+    `reason` that the error carries is for the log alone (domain.login_refusal)."""
 
     def __init__(
         self,
@@ -77,8 +79,10 @@ class Login:
         tenant, agent = TenantId(challenge.tenant), AgentId(challenge.agent)
         record = await self._candidate(tenant, agent)
         principal = self._prove(tenant, agent, record, challenge.text(), signature, key)
-        if principal is None or challenge.expires < self._clock.now():
-            raise ArtcafeError(Code.unauthorized)
+        if isinstance(principal, LoginRefusal):
+            raise ArtcafeError(Code.unauthorized, reason=principal)
+        if challenge.expires < self._clock.now():
+            raise ArtcafeError(Code.unauthorized, reason=LoginRefusal.challenge_expired)
         self._note(principal)
         return principal
 
@@ -92,70 +96,91 @@ class Login:
         principal = self._prove(tenant, agent, record, text, signature, None)
         if is_ours(text):
             challenge = Challenge.parse(text)
-            fits = challenge is not None and self._issued(challenge, tenant, agent)
+            unfit = self._unfit(challenge, tenant, agent)
             expires = challenge.expires + LIFETIME if challenge else None
         else:
-            fits = CLIENT_CHALLENGE.fullmatch(text) is not None and await self._allows_chosen(tenant)
+            allowed = CLIENT_CHALLENGE.fullmatch(text) is not None and await self._allows_chosen(tenant)
+            unfit = None if allowed else LoginRefusal.challenge_chosen
             expires = None
-        if principal is None or not fits:
-            raise ArtcafeError(Code.unauthorized)
+        if isinstance(principal, LoginRefusal):
+            raise ArtcafeError(Code.unauthorized, reason=principal)
+        if unfit is not None:
+            raise ArtcafeError(Code.unauthorized, reason=unfit)
         digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
         if not await self._challenges.spend(tenant, agent, digest, expires):
-            raise ArtcafeError(Code.unauthorized)
+            raise ArtcafeError(Code.unauthorized, reason=LoginRefusal.challenge_replayed)
         self._note(principal)
         return principal
 
     async def keys(self, tenant: TenantId, agent: AgentId) -> frozenset[str] | None:
         """The fingerprints that may be connected as this agent now; None when nobody may."""
         record = await self._candidate(tenant, agent)
-        return frozenset(key.fingerprint for key in record.active_keys()) if record else None
+        if isinstance(record, LoginRefusal):
+            return None
+        return frozenset(key.fingerprint for key in record.active_keys())
 
-    def _issued(self, challenge: Challenge, tenant: TenantId, agent: AgentId) -> bool:
-        """Whether this installation made exactly this challenge for this agent, and it still holds."""
+    def _unfit(self, challenge: Challenge | None, tenant: TenantId, agent: AgentId) -> LoginRefusal | None:
+        """Why a challenge is not one that this installation made for this agent and any connection, or holds
+        no more; None when it is and does."""
+        if challenge is None:
+            return LoginRefusal.challenge_foreign
         try:
             salt = base64.urlsafe_b64decode(challenge.nonce + "=")[:16]
         except ValueError:
-            return False
+            return LoginRefusal.challenge_foreign
         ours = self._issue(challenge.server, tenant, agent, challenge.connection, salt, challenge.expires)
-        return (
-            hmac.compare_digest(ours.text().encode(), challenge.text().encode())
-            and challenge.connection == ANY_CONNECTION
-            and challenge.expires >= self._clock.now()
-        )
+        same = hmac.compare_digest(ours.text().encode(), challenge.text().encode())
+        if not same or challenge.connection != ANY_CONNECTION:
+            return LoginRefusal.challenge_foreign
+        return None if challenge.expires >= self._clock.now() else LoginRefusal.challenge_expired
 
     async def _allows_chosen(self, tenant: TenantId) -> bool:
         record = await self._directory.tenant(tenant)
         return record is not None and record.allow_client_challenge
 
-    async def _candidate(self, tenant: TenantId, agent: AgentId) -> Agent | None:
+    async def _candidate(self, tenant: TenantId, agent: AgentId) -> Agent | LoginRefusal:
+        """The agent that may log in, or why nobody may under this name."""
         record = await self._directory.tenant(tenant)
         known = await self._directory.agent(tenant, agent)
-        if record is None or record.status != "active" or known is None or not known.enabled:
-            return None
-        return known
+        if record is None:
+            return LoginRefusal.unknown_tenant
+        if record.status != "active":
+            return LoginRefusal.tenant_suspended
+        if known is None:
+            return LoginRefusal.unknown_agent
+        return known if known.enabled else LoginRefusal.agent_disabled
 
     def _prove(
         self,
         tenant: TenantId,
         agent: AgentId,
-        record: Agent | None,
+        record: Agent | LoginRefusal,
         text: str,
         signature: str,
         key: str | None,
-    ) -> AgentPrincipal | None:
-        """The principal whose key made the signature. An agent without a fitting key costs one
-        verification too, of a key that nobody can sign for."""
+    ) -> AgentPrincipal | LoginRefusal:
+        """The principal whose key made the signature, or why there is none. An agent without a fitting key
+        costs one verification too, of a key that nobody can sign for."""
         message = text.encode("utf-8", "surrogatepass")
-        keys = record.active_keys() if record else []
+        keys = [] if isinstance(record, LoginRefusal) else record.active_keys()
         fitting = [known for known in keys if key is None or known.fingerprint == key]
         if not fitting:
             self._verifier.verify(self._verifier.decoy, message, signature)
-            return None
+            return record if isinstance(record, LoginRefusal) else _without_key(record, key)
         for known in fitting:
             if self._verifier.verify(known.line, message, signature):
                 return AgentPrincipal(tenant, agent, known.fingerprint)
-        return None
+        return LoginRefusal.bad_signature
 
     def _note(self, principal: AgentPrincipal) -> None:
         now = rfc3339(self._clock.now())
         self._uses.used(principal.tenant, principal.agent, principal.fingerprint, now)
+
+
+def _without_key(agent: Agent, key: str | None) -> LoginRefusal:
+    """Why no key of the agent was tried: it has none, or none of this fingerprint, or they are revoked."""
+    if not agent.keys:
+        return LoginRefusal.no_key
+    if key is None or any(known.fingerprint == key for known in agent.keys):
+        return LoginRefusal.key_revoked
+    return LoginRefusal.unknown_key

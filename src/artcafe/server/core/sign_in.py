@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from artcafe.server.domain import sign_in as rules
+from artcafe.server.domain.login_refusal import LoginRefusal
 from artcafe.server.domain.principal import User
 from artcafe.server.domain.sign_in import Authorization, Decision, OAuthError
 from artcafe.server.ports.clock import Clock
@@ -191,7 +192,9 @@ class SignIn:
         who = None if code is None else await self._records.take(_digest(code))
         if who is None:
             raise ArtcafeError(
-                Code.unauthorized, "The sign-in code is not good, was used, or is older than five minutes."
+                Code.unauthorized,
+                "The sign-in code is not good, was used, or is older than five minutes.",
+                reason=LoginRefusal.bad_code,
             )
         return msgspec.json.decode(who, type=_Who)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from artcafe.server.core.login import Login
 from artcafe.server.domain.ids import AgentId, TenantId, agent_id, tenant_id
+from artcafe.server.domain.login_refusal import LoginRefusal
 from artcafe.server.gateway.arrivals import Arrivals
 from artcafe.server.gateway.dialects import Dialect, Legacy, Plain, Wrapped
 from artcafe.server.gateway.entry import Entry, Proven
@@ -40,12 +41,12 @@ class ChallengeWay:
     async def prove(self, message: bytes) -> Proven:
         """Check the signature. Raises unauthorized, and so for each answer but the first."""
         if self._answered:
-            raise ArtcafeError(Code.unauthorized)
+            raise ArtcafeError(Code.unauthorized, reason=LoginRefusal.second_answer)
         self._answered = True
         try:
             auth = frames.decode_auth(message)
         except (ValueError, RecursionError):
-            raise ArtcafeError(Code.unauthorized) from None
+            raise ArtcafeError(Code.unauthorized, reason=LoginRefusal.bad_answer) from None
         return Proven(await self._login.answer(self._challenge, auth.signature, auth.key))
 
 
@@ -72,6 +73,7 @@ class AgentEntrance:
             raise ArtcafeError(
                 Code.unauthorized,
                 f"Offer the subprotocol {frames.SUBPROTOCOL}, or bring challenge and signature.",
+                reason=LoginRefusal.no_credentials,
             )
         self._arrivals.require_room(upgrade.remote)
         server = self._server_name(upgrade.host)
@@ -93,4 +95,4 @@ def _who(upgrade: Upgrade, path: str) -> tuple[TenantId, AgentId]:
         return tenant, agent_id(upgrade.path.removeprefix(path))
     except ArtcafeError:
         # As little as for an agent that does not exist.
-        raise ArtcafeError(Code.unauthorized) from None
+        raise ArtcafeError(Code.unauthorized, reason=LoginRefusal.bad_name) from None

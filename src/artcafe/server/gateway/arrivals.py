@@ -4,6 +4,7 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from artcafe.server.domain.login_refusal import LoginRefusal
 from artcafe.server.domain.principal import Principal
 from artcafe.server.domain.revocation import Revocation
 from artcafe.server.gateway.connection import Connection
@@ -77,11 +78,14 @@ class Arrivals:
             self._revocations.popleft()
         self._revocations.append((now, revocation))
 
-    def lost_its_right(self, connection: Connection, principal: Principal) -> bool:
-        """Whether a revocation came while this connection was on its way in."""
-        return any(
+    def require_right(self, connection: Connection, principal: Principal) -> None:
+        """Raises unauthorized for a client that left, or lost its right while it was on its way in."""
+        if any(
             at >= connection.since and revocation.covers(principal) for at, revocation in self._revocations
-        )
+        ):
+            raise ArtcafeError(Code.unauthorized, reason=LoginRefusal.revoked_meanwhile)
+        if connection.gone():
+            raise ArtcafeError(Code.unauthorized, reason=LoginRefusal.left_meanwhile)
 
     def _uncount(self, remote: str) -> None:
         self._by_address[remote] -= 1

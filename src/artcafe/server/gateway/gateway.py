@@ -15,6 +15,7 @@ from artcafe.server.core.presence import Presence, Question
 from artcafe.server.core.usage import AGENT, Meter
 from artcafe.server.domain.change import Change
 from artcafe.server.domain.ids import TenantId
+from artcafe.server.domain.login_refusal import LoginRefusal
 from artcafe.server.domain.plan import Plan, plan_named
 from artcafe.server.domain.principal import AgentPrincipal, Human, Principal
 from artcafe.server.domain.revocation import Revocation
@@ -160,8 +161,9 @@ class Gateway:
         principal = proven.principal
         tenant = principal.tenant
         record = await self._directory.tenant(tenant)
-        if record is None or connection.gone() or self._arrivals.lost_its_right(connection, principal):
-            raise ArtcafeError(Code.unauthorized)
+        if record is None:
+            raise ArtcafeError(Code.unauthorized, reason=LoginRefusal.unknown_tenant)
+        self._arrivals.require_right(connection, principal)
         plan = plan_named(record.subscription_tier)
         self._require_room(principal, plan)
         # From here on a revocation or a change finds the connection.
@@ -175,8 +177,7 @@ class Gateway:
         link = await self._bus.link(record)
         try:
             principal, rights = await self._standing.now(connection, principal)
-            if connection.gone():
-                raise ArtcafeError(Code.unauthorized)
+            self._arrivals.require_right(connection, principal)
         except BaseException:
             self._bus.release(tenant)
             raise

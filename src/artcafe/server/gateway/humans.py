@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from artcafe.server.domain.ids import UserId
+from artcafe.server.domain.login_refusal import LoginRefusal
 from artcafe.server.domain.principal import Human, User
 from artcafe.server.gateway.arrivals import Arrivals
 from artcafe.server.gateway.dashboard import Dashboard
@@ -60,7 +61,9 @@ def _unpack(text: str) -> _Packed:
     try:
         return _read_packed(base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True))
     except (ValueError, RecursionError):
-        raise ArtcafeError(Code.unauthorized, "The parameter auth cannot be read.") from None
+        raise ArtcafeError(
+            Code.unauthorized, "The parameter auth cannot be read.", reason=LoginRefusal.bad_answer
+        ) from None
 
 
 class _Auth(Struct, tag_field="type", tag="auth"):
@@ -146,7 +149,9 @@ class TokenWay:
             auth = _read_auth(message)
         except (ValueError, RecursionError):
             raise ArtcafeError(
-                Code.unauthorized, "The first frame is auth, with a token and the tenant_id."
+                Code.unauthorized,
+                "The first frame is auth, with a token and the tenant_id.",
+                reason=LoginRefusal.bad_answer,
             ) from None
         try:
             return await self._entrance.prove(Credentials(auth.token, auth.tenant_id), self._remote)

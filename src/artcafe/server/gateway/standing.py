@@ -7,6 +7,7 @@ from collections.abc import Callable
 from artcafe.server.core.login import Login
 from artcafe.server.domain.access import Rights
 from artcafe.server.domain.change import Change, Kind
+from artcafe.server.domain.login_refusal import LoginRefusal
 from artcafe.server.domain.policy import Policy
 from artcafe.server.domain.principal import AgentPrincipal, Human, Principal
 from artcafe.server.gateway.connection import Connection
@@ -54,7 +55,7 @@ class Standing:
             else:
                 agent = await self._directory.agent(principal.tenant, principal.agent)
                 if agent is None:
-                    raise ArtcafeError(Code.unauthorized)
+                    raise ArtcafeError(Code.unauthorized, reason=LoginRefusal.unknown_agent)
                 policy = agent.policy
             channels = await self._directory.channels(principal.tenant)
             if connection.changes == before:

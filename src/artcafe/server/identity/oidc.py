@@ -15,6 +15,7 @@ from cachetools import LRUCache
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt.types import Options
 
+from artcafe.server.domain.login_refusal import LoginRefusal
 from artcafe.server.identity.jwks import (
     ALGORITHM,
     MAX_KID,
@@ -144,16 +145,18 @@ class OidcVerifier:
         """Check a token completely and return what it says.
 
         Raises token_expired for a token that was good, unavailable when the issuer's keys cannot be
-        had, and unauthorized for everything else. Why is only told to the log.
+        had, and unauthorized for everything else. Why is in the error's `reason`, for the log alone.
         """
         try:
             return self._read(await self._true_claims(token))
         except _ExpiredError:
-            logger.debug("A token was refused: expired")
             raise ArtcafeError(Code.token_expired, "The token has expired; log in again.") from None
         except (_RefusedError, UnknownKeyError) as reason:
-            logger.info("A token was refused: %s", reason)
-            raise ArtcafeError(Code.unauthorized, "The token is not valid here.") from None
+            raise ArtcafeError(
+                Code.unauthorized,
+                "The token is not valid here.",
+                reason=f"{LoginRefusal.bad_token}: {reason}",
+            ) from None
 
     async def _true_claims(self, token: str) -> Mapping[str, object]:
         """What stays true of a token as long as its key is the issuer's: all but the times.
