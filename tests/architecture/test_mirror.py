@@ -18,7 +18,6 @@ ELSEWHERE = {
     "cli/up.py": ("e2e/test_start_and_stop.py", "it is a process, seen from outside"),
     "client/calls.py": ("client/test_session.py", "its answers come from the session that holds it"),
     "server/api/application.py": ("server/api/test_openapi.py", "the whole of it is described there"),
-    "server/api/deps.py": ("server/api/test_agents.py", "who is asking is asked of every route"),
     "server/bus/tasks.py": ("server/bus/test_tenants.py", "what it ends is there"),
     "server/bus/away.py": ("contract/test_bus_accounts.py", "both buses are away in the same words"),
     "server/api/sign_in_page.py": ("server/api/test_oauth2.py", "what is asked there is answered there"),

@@ -268,6 +268,26 @@ async def test_the_hosts_own_pages_and_listed_ones_do(edge: Edge) -> None:
             await connection.ping()
 
 
+def test_a_page_of_the_host_may_leave_the_default_port_out(edge: Edge) -> None:
+    upgrade = {
+        "connection": "Upgrade",
+        "upgrade": "websocket",
+        "sec-websocket-version": "13",
+        "sec-websocket-key": "A" * 22 + "==",
+    }
+    with edge.rest() as rest:
+        del rest.headers["authorization"]  # The token may come in the first frame.
+        for origin, host, status in (
+            ("https://localhost", "localhost:443", 101),
+            ("https://localhost:443", "localhost", 101),
+            ("https://localhost", "localhost:80", 403),
+            ("https://localhost:80", "localhost", 403),
+        ):
+            headers = {**upgrade, "origin": origin, "host": host}
+            with rest.stream("GET", "/api/v1/ws/dashboard", headers=headers) as answer:
+                assert answer.status_code == status, (origin, host)
+
+
 def test_what_nginx_refuses_is_a_problem_document(edge: Edge) -> None:
     with edge.rest() as rest:
         assert_problem(rest.get("/nowhere?x=1"), 404, "not_found")

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import httpx
@@ -13,6 +14,7 @@ from artcafe.server.api.pages import PageTokens
 from artcafe.server.api.readiness import Check, Readiness
 from artcafe.server.core.sign_in import SignIn
 from artcafe.server.core.throttle import Throttle
+from artcafe.server.domain.addresses import client_address
 from artcafe.server.domain.ids import UserId
 from artcafe.server.domain.sign_in import Client
 from artcafe.server.domain.tenant import Role
@@ -22,6 +24,7 @@ from artcafe.server.process import new_id
 from artcafe.server.store.answers import AnswerTable
 from artcafe.server.store.table import Table
 from artcafe.wire.codes import Code
+from tests.kit.forwarded import PROXIES
 from tests.kit.installation import ACME, OTHER, SECRET, Installation
 from tests.kit.tokens import KnownTokens
 
@@ -81,7 +84,7 @@ class Api:
             discovery=self.discovery,
             clock=self.installation.clock,
             server_name=self._server_name,
-            client_address=lambda peer, forwarded_for: forwarded_for or peer,
+            client_address=partial(client_address, proxies=PROXIES),
             checks=self.checks,
             readiness=self.readiness,
             version="1.2.3",

@@ -136,7 +136,9 @@ class House:
     ) -> ScriptedPeer:
         """A dashboard's socket that opened. Raises what the endpoint raises."""
         given = {name: [value] for name, value in query.items()}
-        answer = await self.gateway.endpoint(Upgrade(path, given, headers or {}, (), ADDRESS, "example.com"))
+        named = headers or {}
+        upgrade = Upgrade(path, given, named, (), ADDRESS, named.get("host", "example.com"))
+        answer = await self.gateway.endpoint(upgrade)
         assert isinstance(answer, Accept)
         assert answer.protocol is None
         return ScriptedPeer(answer.handler, ADDRESS)

@@ -37,11 +37,11 @@ from artcafe.server.core.presence import Presence
 from artcafe.server.core.tenants import Tenants
 from artcafe.server.core.throttle import Throttle
 from artcafe.server.core.usage import Meter
+from artcafe.server.domain.addresses import client_address
 from artcafe.server.domain.change import TOPIC as CHANGED
 from artcafe.server.domain.change import Change
 from artcafe.server.domain.revocation import TOPIC
 from artcafe.server.gateway.gateway import Gateway, GatewayLimits
-from artcafe.server.gateway.handshake import client_address
 from artcafe.server.gateway.mount import Limits, websocket_protocol
 from artcafe.server.gateway.outbox import Outboxes
 from artcafe.server.identity.dev_issuer import JWKS_PATH, LOCAL_CLIENT

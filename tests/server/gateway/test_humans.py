@@ -171,6 +171,11 @@ class TestOrigins:
     async def test_pages_of_the_host_and_of_the_list_come_in(self, house: House, origin: str) -> None:
         await house.look(headers={"origin": origin})
 
+    async def test_a_page_of_the_host_may_leave_the_default_port_out(self, house: House) -> None:
+        await house.look(headers={"origin": "https://example.com", "host": "example.com:443"})
+        with refused(Code.forbidden):
+            await house.look(headers={"origin": "https://example.com", "host": "example.com:80"})
+
     @pytest.mark.parametrize(
         "origin",
         [

@@ -1,6 +1,6 @@
 """What the routes are given: the use cases, and who is asking."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -59,7 +59,7 @@ class UseCases:
     discovery: Discovery | None
     clock: Clock
     server_name: Callable[[str], str]
-    client_address: Callable[[str, str], str]
+    client_address: Callable[[str, Sequence[str]], str]
     checks: Mapping[str, Check]
     readiness: Readiness
     version: str
@@ -91,7 +91,7 @@ async def current_user(
         UserId(claims.subject),
         claims.email or "",
         claims.tenant_claim,
-        remote=cases.client_address(peer, request.headers.get("x-forwarded-for", "")),
+        remote=cases.client_address(peer, request.headers.getlist("x-forwarded-for")),
         request=request_id(request.scope) or "",
         groups=claims.groups,
     )

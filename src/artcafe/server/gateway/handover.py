@@ -5,7 +5,8 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol, cast
 
-from artcafe.server.gateway.handshake import Accept, Endpoint, Networks, Refuse, Upgrade, read_upgrade
+from artcafe.server.domain.addresses import Networks
+from artcafe.server.gateway.handshake import Accept, Endpoint, Refuse, Upgrade, read_upgrade
 from artcafe.server.gateway.peer import Limits
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError

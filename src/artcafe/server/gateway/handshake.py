@@ -6,16 +6,16 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from artcafe.server.domain.addresses import Networks, client_address
 from artcafe.server.gateway.peer import Handler
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.problem import MEDIA_TYPE, document
 from artcafe.wire.problem import headers as headers_of
 
-Networks = Sequence[IPv4Network | IPv6Network]
+__all__ = ["Accept", "Endpoint", "Networks", "Refuse", "Upgrade", "read_upgrade"]
 
 _MOST_PARAMETERS = 32
 
@@ -117,33 +117,9 @@ def read_upgrade(head: bytes, address: str, proxies: Networks = ()) -> Upgrade |
         query=parameters,
         headers=headers,
         protocols=tuple(name for name in offered if name),
-        remote=client_address(address, headers.get("x-forwarded-for", ""), proxies),
+        remote=client_address(address, (headers.get("x-forwarded-for", ""),), proxies),
         host=headers["host"],
     )
-
-
-def client_address(address: str, forwarded_for: str, proxies: Networks) -> str:
-    """The client behind trusted proxies: the last address that is not one of theirs.
-
-    Each proxy appends who it was called by, so X-Forwarded-For is believed from the right, and only
-    as far as trusted proxies wrote it: the rest is whatever the client made up.
-    """
-    try:
-        ip = _address(address)
-    except ValueError:
-        return address
-    steps = forwarded_for.split(",")
-    while steps and any(ip in network for network in proxies):
-        try:
-            ip = _address(steps.pop())
-        except ValueError:
-            break
-    return str(ip)
-
-
-def _address(text: str) -> IPv4Address | IPv6Address:
-    ip = ip_address(text.strip())
-    return (ip.ipv4_mapped or ip) if isinstance(ip, IPv6Address) else ip
 
 
 def _unsound(method: str, headers: Mapping[str, str]) -> Refuse | None:

@@ -8,6 +8,7 @@ from typing import Annotated, Self
 import msgspec
 from msgspec import Meta, Struct
 
+from artcafe.server.domain.addresses import is_own_origin
 from artcafe.server.domain.ids import UserId
 from artcafe.server.domain.login_refusal import LoginRefusal
 from artcafe.server.domain.principal import Human, User
@@ -128,8 +129,7 @@ class HumanEntrance:
         origin = upgrade.headers.get("origin")
         if origin is None or origin in self._origins:
             return
-        host = origin.partition("://")[2]
-        if not host or host.lower() != upgrade.host.lower():
+        if not is_own_origin(origin, upgrade.host):
             raise ArtcafeError(Code.forbidden, "Pages of this origin may not connect here.")
 
 
