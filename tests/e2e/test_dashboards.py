@@ -43,6 +43,23 @@ async def test_a_dashboard_sees_an_agent_come_speak_and_go(
         assert told["data"]["agent_id"] == "worker"
 
 
+async def test_a_frame_of_40000_subjects_is_refused_and_everybody_stays(
+    platform: RunningPlatform, tenant: str, new_key: Callable[[], Path]
+) -> None:
+    key = new_key()
+    platform.make_agent(tenant, "bystander", key)
+    async with (
+        proven(platform.ws, tenant, "bystander", key) as bystander,
+        connect(f"{dashboard(platform)}?token={platform.token()}&tenant_id={tenant}") as connection,
+    ):
+        human = Socket(connection)
+        await human.expect("connected")
+        await human.send(type="subscribe", subjects=["b"] * 40_000, id="s")
+        await human.expect("error", code="bad_frame", id="s")
+        await human.silence()
+        await bystander.silence()
+
+
 async def test_the_token_may_come_in_the_url(platform: RunningPlatform, tenant: str) -> None:
     packed = base64.b64encode(json.dumps({"token": platform.token(), "tenantId": tenant}).encode()).decode()
     for query in (f"token={platform.token()}&tenant_id={tenant}", f"auth={packed}"):

@@ -10,7 +10,7 @@ from msgspec import Raw
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.gateway.dashboard import Dashboard
 from artcafe.server.gateway.delivery import Delivery
-from artcafe.server.gateway.dialects import Dialect, Legacy, Plain, Wrapped
+from artcafe.server.gateway.dialects import MAX_SUBJECTS, Dialect, Legacy, Plain, Wrapped
 from artcafe.wire import frames
 from tests.kit.scripted_peer import unframed
 
@@ -211,3 +211,18 @@ def test_two_names_for_one_thing_are_two_fields(dialect: Dialect) -> None:
     with pytest.raises(msgspec.ValidationError, match="twice"):
         dialect.read(message)
     assert len(dialect.read(b'{"type":"subscribe","subject":"a","topic":"b","subjects":["c","d"]}')) == 3
+
+
+@pytest.mark.parametrize("dialect", [Legacy(), Wrapped(), Dashboard()], ids=lambda each: each.name)
+@pytest.mark.parametrize("kind", ["publish", "subscribe", "unsubscribe"])
+def test_a_frame_names_so_many_subjects_and_no_more(dialect: Dialect, kind: str) -> None:
+    most = ["b"] * MAX_SUBJECTS
+    assert len(read(dialect, type=kind, subjects=most, data=1)) == MAX_SUBJECTS
+    assert len(read(dialect, type=kind, subject="a", subjects=most[1:], data=1)) == MAX_SUBJECTS
+    for more in (
+        {"subjects": [*most, "b"]},
+        {"subject": "a", "subjects": most},
+        {"subjects": ["b"] * 40_000},
+    ):
+        with pytest.raises(msgspec.ValidationError):
+            read(dialect, type=kind, data=1, **more)

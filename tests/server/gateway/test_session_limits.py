@@ -2,7 +2,9 @@
 
 import pytest
 
+from artcafe.server.gateway.dialects import MAX_SUBJECTS, Legacy, Plain
 from artcafe.server.gateway.session import PATIENCE
+from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.sessions import RATE, Table, a_table, errors
@@ -109,6 +111,39 @@ async def test_frames_that_are_no_messages_can_flood_too(table: Table, frame: di
     assert table.client.ended == []
     await table.say(**frame)
     assert table.client.ended == [Code.flooding]
+
+
+class Lists(Plain):
+    """A dialect in which a message asks for the same subscription many times."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def read(self, message: bytes) -> list[frames.ClientFrame]:
+        """As many frames as were told, of which each has to wait."""
+        return [frames.Subscribe(subject="a")] * self._count
+
+
+async def test_however_many_frames_one_message_stands_for_they_are_a_loop() -> None:
+    """One coroutine awaited the next, as deep as the list was long: 40,000 subjects ended the process."""
+    table = await a_table(dialect=Lists(100_000))
+    got = await table.send(b"{}")
+    assert got == [{"type": "subscribed", "subject": "a"}] * 100_000
+
+
+async def test_what_is_left_of_a_list_is_dropped_when_the_connection_closes() -> None:
+    table = await a_table(dialect=Lists(1000))
+    table.session.mute()
+    got = await table.send(b"{}")
+    assert len(got) == 1, "the first was asked before anybody looked"
+
+
+async def test_a_list_of_too_many_subjects_is_refused_before_anything_is_done() -> None:
+    table = await a_table(dialect=Legacy())
+    for kind in ("publish", "subscribe", "unsubscribe"):
+        got = await table.say(type=kind, subjects=["b"] * (MAX_SUBJECTS + 1), data=1, id="1")
+        assert errors(Code.bad_frame, id="1")(got)
+    assert (table.bus, table.link.subscribing.calls, table.counted) == ([], 0, [])
 
 
 async def test_a_refusal_carries_its_details(table: Table) -> None:

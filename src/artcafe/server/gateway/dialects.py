@@ -23,6 +23,9 @@ from artcafe.wire.frames import (
     splice,
 )
 
+MAX_SUBJECTS = 256
+"""Subjects that one frame may name."""
+
 CORRELATION = "correlation-id"
 """The header in which a dialect's own correlation id travels."""
 
@@ -87,14 +90,16 @@ class _Named(Struct, omit_defaults=True, kw_only=True):
     subject: str | None = None
     channel: str | None = None
     topic: str | None = None
-    subjects: list[str] = []
+    subjects: Annotated[list[str], Meta(max_length=MAX_SUBJECTS)] = []
 
     def named(self) -> list[str]:
-        """The subjects of the frame, one at least."""
+        """The subjects of the frame: one at least, MAX_SUBJECTS at most."""
         one = self.subject or self.channel or self.topic
         named = self.subjects if one is None else [one, *self.subjects]
         if not named:
             raise msgspec.ValidationError("Object missing required field `subject`")
+        if len(named) > MAX_SUBJECTS:
+            raise msgspec.ValidationError(f"Expected at most {MAX_SUBJECTS} subjects in all")
         return named
 
 

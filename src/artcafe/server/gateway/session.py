@@ -1,7 +1,6 @@
 """What a client does once it is in: its frames, one after the other."""
 
 import math
-import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -16,6 +15,7 @@ from artcafe.server.gateway.dialects import Asked, Dialect
 from artcafe.server.gateway.hub import Member, TenantHub
 from artcafe.server.gateway.moment import Moment
 from artcafe.server.gateway.template import Template, template
+from artcafe.server.gateway.unreadable import UNREADABLE, frame_id, reason
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -32,11 +32,6 @@ twice of it is never closed for it."""
 
 Work = Coroutine[Any, Any, None]
 """What a frame needs that takes time; the next frame is read after it."""
-
-_UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
-
-_ECHO = re.compile(r"^Invalid value '.*'", re.DOTALL)
-"""Where msgspec repeats what it was given."""
 
 
 class Client(Protocol):
@@ -57,13 +52,6 @@ class Client(Protocol):
     def renew(self, token: str) -> Awaitable[int]:
         """Take a newer token; when it expires, in Unix seconds. Raises forbidden, unauthorized."""
         ...
-
-
-class _Id(msgspec.Struct):
-    id: frames.Id | None = None
-
-
-_read_id = msgspec.json.Decoder(_Id).decode
 
 
 class _Route:
@@ -178,11 +166,12 @@ class Session:
                 return self._again(known.subject, data)
         try:
             asked = self._read(message)
-        except _UNREADABLE as error:
-            self._refuse_unreadable(message, error)
+        except UNREADABLE as error:
+            self._bear()
+            self.refuse(ArtcafeError(Code.bad_frame, reason(error)), frame_id(message))
             return None
         if len(asked) > 1:
-            return self._in_order(iter(asked))
+            return self._in_order(asked)
         frame = asked[0]
         if isinstance(frame, Publish):
             self._template = template(message, frame) if frame.subject == self._subject else None
@@ -197,13 +186,27 @@ class Session:
             self.refuse(error, None)
         return None
 
-    def _in_order(self, asked: Iterator[Asked]) -> Work | None:
+    def _in_order(self, asked: Sequence[Asked]) -> Work | None:
         """Handle frames up to the first that has to wait; the rest is handed back with its work."""
-        for frame in asked:
+        left = iter(asked)
+        for frame in left:
             work = self._one(frame)
             if work is not None:
-                return self._after(work, asked)
+                return self._rest(work, left)
+            if self.member.stopped:
+                break
         return None
+
+    async def _rest(self, work: Work, left: Iterator[Asked]) -> None:
+        """Wait for `work`, then handle the frames that are left. A loop, not a chain of coroutines: how many
+        there are is for the client to say. Nothing is handled once the connection is closed."""
+        await work
+        for frame in left:
+            if self.member.stopped:
+                return
+            more = self._one(frame)
+            if more is not None:
+                await more
 
     def _one(self, frame: Asked) -> Work | None:
         """Handle a frame, or refuse it; work that has to wait is handed back."""
@@ -217,12 +220,6 @@ class Session:
             # At the very limit of nesting a frame can be read, and no part of it written again.
             self.refuse(ArtcafeError(Code.bad_frame, "The frame is nested too deeply."), frame.id)
         return None
-
-    async def _after(self, work: Work, asked: Iterator[Asked]) -> None:
-        await work
-        rest = self._in_order(asked)
-        if rest is not None:
-            await rest
 
     def _handle(self, frame: Asked) -> Work | None:
         match frame:
@@ -375,19 +372,6 @@ class Session:
         self._moment.read()
         if self._patience.spend(self._moment.monotonic) > 0.0:
             self._client.end(Code.flooding)
-
-    def _refuse_unreadable(self, message: bytes, error: Exception) -> None:
-        """A frame that cannot be read is answered with its id, where that can be read."""
-        self._bear()
-        try:
-            frame_id = _read_id(message).id
-        except _UNREADABLE:
-            frame_id = None
-        if isinstance(error, RecursionError):
-            reason = "it is nested too deeply"
-        else:
-            reason = _ECHO.sub("Invalid value", f"{error}")
-        self.refuse(ArtcafeError(Code.bad_frame, f"The frame cannot be read: {reason}"), frame_id)
 
 
 def _too_large(most: int) -> ArtcafeError:

@@ -1,0 +1,35 @@
+"""Frames that cannot be read: what their sender is told."""
+
+import re
+
+import msgspec
+
+from artcafe.wire.frames import Id
+
+UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
+"""What `Dialect.read` raises."""
+
+_ECHO = re.compile(r"^Invalid value '.*'", re.DOTALL)
+"""Where msgspec repeats what it was given."""
+
+
+class _Id(msgspec.Struct):
+    id: Id | None = None
+
+
+_read_id = msgspec.json.Decoder(_Id).decode
+
+
+def frame_id(message: bytes) -> str | None:
+    """The `id` of a frame that cannot be read otherwise; None where that cannot be read either."""
+    try:
+        return _read_id(message).id
+    except UNREADABLE:
+        return None
+
+
+def reason(error: Exception) -> str:
+    """A sentence about one of UNREADABLE that repeats nothing of the frame."""
+    if isinstance(error, RecursionError):
+        return "The frame cannot be read: it is nested too deeply"
+    return f"The frame cannot be read: {_ECHO.sub('Invalid value', str(error))}"
