@@ -249,3 +249,10 @@ async def test_signing_out_that_is_not_heard_is_told(server: OAuthIssuer) -> Non
     with pytest.raises(ArtcafeError, match="503") as refused:
         await revoke(Issuer.of(server.config()), "r1")
     assert refused.value.code is Code.unavailable
+
+
+@pytest.mark.parametrize("odd", [10**400, 1e308, -5, 0, True, "60", None, [60], 1_764_000_000_000])
+async def test_a_lifetime_that_is_none_counts_as_a_short_one(server: OAuthIssuer, odd: object) -> None:
+    server.answers = [tokens("a1", expires_in=odd)]
+
+    assert (await refreshed(Issuer.of(server.config()), "r1")).lifetime == 300

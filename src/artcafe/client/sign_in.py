@@ -210,9 +210,12 @@ async def _tokens(issuer: Issuer, fields: Mapping[str, str]) -> Tokens:
 
 
 def _seconds(value: Any, otherwise: float) -> float:
-    number = isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+    number = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < _FAR_SECONDS
     return float(value) if number else otherwise
 
+
+_FAR_SECONDS = 10 * 365 * 86_400
+"""What no token lives: a number that is no time, or one in another unit."""
 
 _REASONS = {
     "access_denied": "You said no.",

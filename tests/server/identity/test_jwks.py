@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -10,7 +11,15 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from artcafe.server.identity.jwks import Keys, UnknownKeyError, check_url
+from artcafe.server.identity.jwks import (
+    LOOKUPS,
+    MAX_DOCUMENT,
+    MAX_KEYS,
+    MAX_TWINS,
+    Keys,
+    UnknownKeyError,
+    check_url,
+)
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.issuers import Answer, Issuer, StoppedClock, jwk, new_key, number, running_issuer
@@ -63,7 +72,7 @@ async def unavailable(keys: Keys, kid: str) -> float | None:
 
 async def test_keys_are_fetched_once_an_hour(world: World, rsa: dict[str, RSAPrivateKey]) -> None:
     for _ in range(3):
-        assert await world.keys.get("old") == rsa["old"].public_key()
+        assert await world.keys.get("old") == (rsa["old"].public_key(),)
     world.clock.advance(HOUR)
     await world.keys.get("old")
     assert world.issuer.fetches == 1
@@ -75,12 +84,55 @@ async def test_keys_are_fetched_once_an_hour(world: World, rsa: dict[str, RSAPri
 
 
 async def test_fifty_invented_names_at_once_cost_one_fetch(world: World) -> None:
+    await world.keys.get("old")
     results = await asyncio.gather(
         *(world.keys.get(f"invented-{n}") for n in range(50)), return_exceptions=True
     )
 
     assert [type(result) for result in results] == [UnknownKeyError] * 50
-    assert world.issuer.fetches == 1
+    assert world.issuer.fetches == 2
+
+
+async def test_invented_names_cost_a_few_fetches_and_then_one_per_cooldown(world: World) -> None:
+    await world.keys.get("old")
+
+    async def invent(names: int) -> int:
+        before = world.issuer.fetches
+        for n in range(names):
+            with pytest.raises(UnknownKeyError):
+                await world.keys.get(f"invented-{world.clock.now()}-{n}")
+        return world.issuer.fetches - before
+
+    assert await invent(100) == LOOKUPS
+    world.clock.advance(COOLDOWN)
+    assert await invent(100) == 1
+    world.clock.advance(2 * COOLDOWN)
+    assert await invent(100) == 2
+
+
+async def test_one_old_name_again_and_again_does_not_use_up_the_lookups_of_others(
+    world: World, rsa: dict[str, RSAPrivateKey]
+) -> None:
+    await world.keys.get("old")
+    for _ in range(100):
+        with pytest.raises(UnknownKeyError):
+            await world.keys.get("withdrawn")
+    assert world.issuer.fetches == 2
+
+    world.issuer.keys = rsa
+    assert await world.keys.get("new") == (rsa["new"].public_key(),)
+    assert world.issuer.fetches == 3
+
+
+async def test_what_did_not_change_is_the_same_object_after_a_fetch(
+    world: World, rsa: dict[str, RSAPrivateKey]
+) -> None:
+    """What was proven with it need not be proven again."""
+    before = await world.keys.get("old")
+    world.issuer.keys = rsa
+    await world.keys.get("new")
+
+    assert await world.keys.get("old") is before
 
 
 async def test_fifty_first_callers_share_one_fetch(world: World) -> None:
@@ -90,20 +142,28 @@ async def test_fifty_first_callers_share_one_fetch(world: World) -> None:
     assert world.issuer.fetches == 1
 
 
-async def test_a_new_key_is_found_after_the_cooldown(world: World, rsa: dict[str, RSAPrivateKey]) -> None:
+async def test_a_new_key_is_found_at_once(world: World, rsa: dict[str, RSAPrivateKey]) -> None:
     await world.keys.get("old")
     world.issuer.keys = {"new": rsa["new"]}
 
-    world.clock.advance(COOLDOWN - 1)
-    with pytest.raises(UnknownKeyError):
-        await world.keys.get("new")
-    assert world.issuer.fetches == 1
-
-    world.clock.advance(1)
-    assert await world.keys.get("new") == rsa["new"].public_key()
+    assert await world.keys.get("new") == (rsa["new"].public_key(),)
     with pytest.raises(UnknownKeyError):
         await world.keys.get("old")
-    assert world.issuer.fetches == 2
+    assert world.issuer.fetches == 3
+
+
+async def test_a_new_key_is_found_after_the_cooldown_while_somebody_invents_names(
+    world: World, rsa: dict[str, RSAPrivateKey]
+) -> None:
+    for n in range(100):
+        with pytest.raises(UnknownKeyError):
+            await world.keys.get(f"invented-{n}")
+    world.issuer.keys = {"new": rsa["new"]}
+    with pytest.raises(UnknownKeyError):
+        await world.keys.get("new")
+
+    world.clock.advance(COOLDOWN)
+    assert await world.keys.get("new") == (rsa["new"].public_key(),)
 
 
 async def test_failures_keep_the_cooldown_too(world: World) -> None:
@@ -218,7 +278,7 @@ async def test_a_poisoned_answer_keeps_the_old_keys(
     world.issuer.answer = POISON[name]
     world.clock.advance(HOUR + 1)
 
-    assert await world.keys.get("old") == rsa["old"].public_key()
+    assert await world.keys.get("old") == (rsa["old"].public_key(),)
     assert world.issuer.fetches == 2
 
 
@@ -239,10 +299,10 @@ async def test_good_keys_under_another_status_are_no_answer(world: World, status
 
 async def test_good_keys_in_too_large_a_document_are_no_answer(world: World) -> None:
     body = json.dumps(world.issuer.jwks()).encode()
-    world.issuer.answer = Answer(body.ljust(64_001))
+    world.issuer.answer = Answer(body.ljust(MAX_DOCUMENT + 1))
     await unavailable(world.keys, "old")
 
-    world.issuer.answer = Answer(body.ljust(64_000))
+    world.issuer.answer = Answer(body.ljust(MAX_DOCUMENT))
     world.clock.advance(COOLDOWN)
     await world.keys.get("old")
 
@@ -262,24 +322,74 @@ async def test_a_compressed_answer_is_not_unfolded(world: World) -> None:
     await unavailable(world.keys, "old")
 
 
-async def test_more_keys_than_twenty_are_no_set(world: World, rsa: dict[str, RSAPrivateKey]) -> None:
-    world.issuer.says({"keys": [jwk(f"k{n}", rsa["new"]) for n in range(21)]})
-    await unavailable(world.keys, "k0")
+async def test_a_set_of_many_old_keys_with_their_certificates_is_one(
+    world: World, rsa: dict[str, RSAPrivateKey]
+) -> None:
+    old = [jwk(f"old{n}", rsa["old"], x5c=["A" * 6000], x5t="abc", key_ops=["verify"]) for n in range(150)]
+    world.issuer.says({"keys": [*old, jwk("new", rsa["new"])]})
 
-    world.issuer.says({"keys": [jwk(f"k{n}", rsa["new"]) for n in range(20)]})
-    world.clock.advance(COOLDOWN)
-    await world.keys.get("k19")
+    assert await world.keys.get("new") == (rsa["new"].public_key(),)
+    assert await world.keys.get("old149") == (rsa["old"].public_key(),)
 
 
-async def test_two_keys_of_one_name_are_no_set(world: World, rsa: dict[str, RSAPrivateKey]) -> None:
-    world.issuer.says({"keys": [jwk("k", rsa["old"]), jwk("k", rsa["old"])]})
+async def test_keys_after_the_first_thousand_are_ignored(world: World, rsa: dict[str, RSAPrivateKey]) -> None:
+    world.issuer.says({"keys": [jwk(f"k{n}", rsa["new"]) for n in range(MAX_KEYS + 1)]})
+
+    await world.keys.get(f"k{MAX_KEYS - 1}")
+    with pytest.raises(UnknownKeyError):
+        await world.keys.get(f"k{MAX_KEYS}")
+
+
+async def test_the_same_key_twice_is_one_key(world: World, rsa: dict[str, RSAPrivateKey]) -> None:
+    world.issuer.says({"keys": [jwk("k", rsa["old"]), jwk("k", rsa["old"], x5t="abc")]})
+
+    assert await world.keys.get("k") == (rsa["old"].public_key(),)
+
+
+async def test_different_keys_of_one_name_are_all_tried_up_to_a_bound(
+    world: World, rsa: dict[str, RSAPrivateKey]
+) -> None:
+    world.issuer.says({"keys": [jwk("k", rsa["old"]), jwk("k", rsa["new"]), jwk("other", rsa["new"])]})
+    assert await world.keys.get("k") == (rsa["old"].public_key(), rsa["new"].public_key())
+
+    modulus = rsa["new"].public_key().public_numbers().n
+    twins = [jwk("k", rsa["new"], n=number(modulus + 2 * n)) for n in range(MAX_TWINS + 2)]
+    world.issuer.says({"keys": [*twins, jwk("other", rsa["new"])]})
+    world.clock.advance(HOUR + 1)
+    assert len(await world.keys.get("k")) == MAX_TWINS
+    assert await world.keys.get("other") == (rsa["new"].public_key(),)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"kty": "EC", "crv": "P-256", "x": number(7), "y": number(9), "alg": "ES256"},
+        {"kty": "OKP", "crv": "Ed25519", "x": "AAAA", "alg": "EdDSA"},
+        {"kty": "oct", "k": "c2VjcmV0", "alg": "HS256"},
+        {"kty": "AKP", "alg": "ML-DSA-44", "pub": "AAAA"},
+        {"kty": "RSA", "use": "enc", "alg": "RSA-OAEP", "n": number(2**2048 + 1), "e": "AQAB"},
+        {"kty": "RSA", "use": "sig", "alg": "PS256", "n": number(2**2048 + 1), "e": "AQAB"},
+    ],
+)
+@pytest.mark.parametrize("first", [True, False])
+async def test_a_key_of_another_kind_may_have_the_same_name(
+    world: World, rsa: dict[str, RSAPrivateKey], other: dict[str, object], *, first: bool
+) -> None:
+    both = [{**other, "kid": "k"}, jwk("k", rsa["new"])]
+    world.issuer.says({"keys": both if first else both[::-1]})
+
+    assert await world.keys.get("k") == (rsa["new"].public_key(),)
+
+
+async def test_ignored_keys_are_one_line_of_the_log(
+    world: World, rsa: dict[str, RSAPrivateKey], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="artcafe")
+    world.issuer.says({"keys": [*[jwk("weak", rsa["weak"])] * 90, None, jwk("k", rsa["new"])]})
     await world.keys.get("k")
 
-    world.issuer.says({"keys": [jwk("k", rsa["old"]), jwk("k", rsa["new"])]})
-    world.clock.advance(HOUR + 1)
-    assert await world.keys.get("k") == rsa["old"].public_key()
-    world.clock.advance(DAY)
-    await unavailable(world.keys, "k")
+    said = [record.getMessage() for record in caplog.records if record.name.startswith("artcafe")]
+    assert said == ["keys of the issuer are ignored: weak or enormous (90), not an object (1)"]
 
 
 # What is no key.
@@ -292,6 +402,10 @@ def unusable(rsa: dict[str, RSAPrivateKey]) -> dict[str, dict[str, object]]:
         "an exponent of 3": jwk("bad", rsa["new"], e=number(3)),
         "an enormous exponent": jwk("bad", rsa["new"], e=number(2**64 + 1)),
         "an enormous modulus": jwk("bad", rsa["new"], n=number(2**16_000 + 1)),
+        "a modulus without end": jwk("bad", rsa["new"], n=number(2**4_000_000 + 1)),
+        "a modulus of zero": jwk("bad", rsa["new"], n="AA"),
+        "an even exponent": jwk("bad", rsa["new"], e=number(65_538)),
+        "d is null": jwk("bad", rsa["new"], d=None),
         "a published private key": jwk("bad", rsa["new"], d=number(private.d)),
         "for encryption": jwk("bad", rsa["new"], use="enc"),
         "for another algorithm": jwk("bad", rsa["new"], alg="RS512"),
@@ -331,7 +445,7 @@ async def test_use_and_alg_may_be_missing(world: World, rsa: dict[str, RSAPrivat
     shown = {name: value for name, value in jwk("k", rsa["new"]).items() if name not in ("use", "alg")}
     world.issuer.says({"keys": [shown]})
 
-    assert await world.keys.get("k") == rsa["new"].public_key()
+    assert await world.keys.get("k") == (rsa["new"].public_key(),)
 
 
 # Where it may be.

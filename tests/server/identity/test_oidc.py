@@ -15,6 +15,7 @@ from artcafe.server.identity import oidc
 from artcafe.server.identity.oidc import MAX_TOKEN, Claims, OidcConfig, OidcVerifier, discover
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.times import rfc3339
 from tests.kit.issuers import (
     API,
     NOON,
@@ -67,7 +68,7 @@ class World:
 
 @pytest.fixture(scope="session")
 def keys() -> dict[str, RSAPrivateKey]:
-    return {"k1": new_key(), "thief": new_key()}
+    return {"k1": new_key(), "thief": new_key(), "other": new_key()}
 
 
 @pytest.fixture
@@ -219,7 +220,6 @@ FORGERIES: dict[str, tuple[Callable[[World], str], str]] = {
     "spaces around": (lambda w: f" {w.issuer.token()} ", "DecodeError"),
     "not ASCII": (lambda w: w.issuer.token() + "é", "alphabet"),
     "half a surrogate": (lambda w: w.issuer.token() + "\ud800", "alphabet"),
-    "too long": (lambda w: w.issuer.token(scope="x" * MAX_TOKEN), "size"),
 }
 
 
@@ -236,6 +236,31 @@ async def test_jku_and_x5u_are_never_followed(world: World) -> None:
 
         assert "Signature" in await world.refusal(signed(header, world.issuer.claims(), world.thief))
         assert trap.fetches == 0
+
+
+async def test_a_large_token_is_taken_and_a_refusal_for_size_says_so(world: World) -> None:
+    """Issuers write hundreds of groups into tokens."""
+    verifier = world.verifier(group_claim="groups")
+    groups = [f"g{n:04}-aaaa-bbbb" for n in range(2400)]
+    assert len(token := world.issuer.token(groups=groups)) > 60_000
+    assert (await verifier.verify(token)).groups == set(groups)
+
+    with pytest.raises(ArtcafeError) as refused:
+        await verifier.verify(world.issuer.token(groups=groups * 2))
+    assert refused.value.code is Code.unauthorized
+    assert f"more than {MAX_TOKEN} characters" in refused.value.message
+
+
+async def test_whichever_key_of_a_name_signed_a_token_is_found(
+    world: World, keys: dict[str, RSAPrivateKey]
+) -> None:
+    world.issuer.says({"keys": [jwk("k1", keys["thief"]), jwk("k1", keys["k1"])]})
+
+    verifier = world.verifier()
+    await verifier.verify(world.issuer.token())
+    await verifier.verify(signed(world.issuer.header(), world.issuer.claims(), keys["thief"]))
+    with pytest.raises(ArtcafeError):
+        await verifier.verify(signed(world.issuer.header(), world.issuer.claims(), keys["other"]))
 
 
 # Refused: true signatures, wrong claims.
@@ -267,6 +292,13 @@ TRUE_BUT_WRONG: dict[str, tuple[dict[str, object], str]] = {
     "exp is endless": ({"exp": float("inf")}, "exp"),
     "exp is NaN": ({"exp": float("nan")}, "exp"),
     "exp is enormous": ({"exp": 10**30}, "exp"),
+    "exp is more than a number can be": ({"exp": 1e308}, "exp"),
+    "exp is in milliseconds": ({"exp": (NOON + 600) * 1000}, "exp"),
+    "exp is in the year 10000": ({"exp": 253_402_300_800}, "exp"),
+    "exp is negative": ({"exp": -1}, "exp"),
+    "exp is a list": ({"exp": [NOON + 60]}, "exp"),
+    "iat is in milliseconds": ({"iat": NOON * 1000}, "iat"),
+    "nbf is enormous": ({"nbf": 1e308}, "nbf"),
     "no iat": ({"iat": None}, "MissingRequiredClaim"),
     "iat is text": ({"iat": "now"}, "iat"),
     "issued in the future": ({"iat": NOON + 31}, "future"),
@@ -318,6 +350,12 @@ async def test_the_leeway_forgives_clocks_that_differ(world: World, changes: dic
     await world.verifier().verify(world.issuer.token(**changes))
 
 
+async def test_a_token_of_the_year_9999_is_one_like_any_other(world: World) -> None:
+    claims = await world.verifier().verify(world.issuer.token(exp=253_402_300_799.9, iat=0, nbf=0.5))
+
+    assert rfc3339(claims.expires) == "9999-12-31T23:59:59.000Z"
+
+
 async def test_a_token_that_was_good_has_expired(world: World) -> None:
     verifier, token = world.verifier(), world.issuer.token()
     world.clock.advance(3629)
@@ -366,9 +404,9 @@ async def test_a_refused_token_is_checked_each_time(world: World, decoded: list[
 async def test_only_so_many_tokens_are_remembered(
     world: World, decoded: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(oidc, "MAX_REMEMBERED", 2)
-    verifier = world.verifier()
     a, b, c = (world.issuer.token(sub=each) for each in "abc")
+    monkeypatch.setattr(oidc, "MAX_REMEMBERED", 2 * len(a))
+    verifier = world.verifier()
 
     for each in (a, b, a, c, a, b):
         await verifier.verify(each)

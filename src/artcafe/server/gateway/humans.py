@@ -3,10 +3,10 @@
 import base64
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Self
+from typing import Self
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from artcafe.server.domain.addresses import is_own_origin
 from artcafe.server.domain.ids import UserId
@@ -68,7 +68,7 @@ def _unpack(text: str) -> _Packed:
 
 
 class _Auth(Struct, tag_field="type", tag="auth"):
-    token: Annotated[str, Meta(max_length=16384)]
+    token: str
     tenant_id: str | None = None
 
 

@@ -5,7 +5,7 @@ Amazon Cognito is the reference, any issuer that signs with RS256 works. The rul
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -31,14 +31,15 @@ from artcafe.wire.errors import ArtcafeError
 
 logger = logging.getLogger(__name__)
 
-MAX_TOKEN = 8192
-"""Characters of a token: what the usual limit on a line of HTTP headers lets through."""
+MAX_TOKEN = 65_536
+"""Characters of a token: what the head of an HTTP request may hold at most."""
 
-MAX_REMEMBERED = 2_000
-"""Tokens whose signature is not checked again; the one that was not seen for longest goes first."""
+MAX_REMEMBERED = 4_194_304
+"""Characters of the tokens whose signature is not checked again, some thousand usual ones; the token that
+was not seen for longest goes first."""
 
 _MAX_TEXT = 255  # OpenID Connect Core section 2 gives `sub` this many ASCII characters
-_MAX_MOMENT = 2**53  # seconds; also refuses the NaN and Infinity that Python's JSON reads
+_MAX_MOMENT = 253_402_300_800  # the year 10000, which RFC 3339 cannot write; refuses NaN and Infinity, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ class OidcVerifier:
         self._config = config
         self._clock = clock
         # By their digests: nobody should find tokens in our memory.
-        self._checked: LRUCache[bytes, _Checked] = LRUCache(MAX_REMEMBERED)
+        self._checked: LRUCache[bytes, _Checked] = LRUCache(MAX_REMEMBERED, _weight)
         self._keys = Keys(
             config.jwks_url,
             client,
@@ -145,8 +146,15 @@ class OidcVerifier:
         """Check a token completely and return what it says.
 
         Raises token_expired for a token that was good, unavailable when the issuer's keys cannot be
-        had, and unauthorized for everything else. Why is in the error's `reason`, for the log alone.
+        had, and unauthorized for everything else. Why is in the error's `reason`, for the log alone, but for
+        a token that is too long: that is said.
         """
+        if len(token) > MAX_TOKEN:
+            raise ArtcafeError(
+                Code.unauthorized,
+                f"The token has more than {MAX_TOKEN} characters; ask for one with less in it.",
+                reason=f"{LoginRefusal.bad_token}: size",
+            )
         try:
             return self._read(await self._true_claims(token))
         except _ExpiredError:
@@ -163,21 +171,21 @@ class OidcVerifier:
 
         A human's every request brings the same token, and to check it takes longer than most requests.
         """
-        if len(token) > MAX_TOKEN or not token.isascii():
-            raise _RefusedError("size or alphabet")
+        if not token.isascii():
+            raise _RefusedError("alphabet")
         digest = sha256(token.encode()).digest()
         checked = self._checked.get(digest)
         kid = _kid(token) if checked is None else checked.kid
-        key = await self._keys.get(kid)
-        if checked is None or checked.key is not key:
-            claims = self._signed_claims(token, key)
+        keys = await self._keys.get(kid)
+        if checked is None or checked.keys is not keys:
+            claims = self._signed_claims(token, keys)
             self._check_use(claims)
             self._check_recipient(claims)
-            checked = self._checked[digest] = _Checked(kid, key, claims)
+            checked = self._checked[digest] = _Checked(kid, keys, claims, len(token))
         return checked.claims
 
-    def _signed_claims(self, token: str, key: RSAPublicKey) -> Mapping[str, object]:
-        """The claims, once the signature and the issuer are right."""
+    def _signed_claims(self, token: str, keys: Sequence[RSAPublicKey]) -> Mapping[str, object]:
+        """The claims, once the signature, by any of the keys, and the issuer are right."""
         options: Options = {
             "require": ["exp", "iat", "iss", "sub"],
             # PyJWT would ask its own clock for the times, and knows no rule for client_id.
@@ -186,11 +194,18 @@ class OidcVerifier:
             "verify_nbf": False,
             "verify_aud": False,
         }
-        try:
-            return jwt.decode(token, key, algorithms=[ALGORITHM], issuer=self._config.issuer, options=options)
-        except jwt.PyJWTError as error:
-            # The class only: messages of the library may quote the token.
-            raise _RefusedError(type(error).__name__) from None
+        reason = "no key"
+        for key in keys:
+            try:
+                return jwt.decode(
+                    token, key, algorithms=[ALGORITHM], issuer=self._config.issuer, options=options
+                )
+            except jwt.PyJWTError as error:
+                # The class only: messages of the library may quote the token.
+                reason = type(error).__name__
+                if not isinstance(error, jwt.InvalidSignatureError):
+                    break
+        raise _RefusedError(reason)
 
     def _check_use(self, claims: Mapping[str, object]) -> None:
         """Refuse id tokens: they are made for the client that asked for them, not for an API."""
@@ -288,11 +303,16 @@ def _moment(claims: Mapping[str, object], name: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class _Checked:
-    """A token that was signed with this key, and is meant for us."""
+    """A token of so many characters that was signed with one of these keys, and is meant for us."""
 
     kid: str
-    key: RSAPublicKey
+    keys: Sequence[RSAPublicKey]
     claims: Mapping[str, object]
+    size: int
+
+
+def _weight(checked: _Checked) -> int:
+    return checked.size
 
 
 class _RefusedError(Exception):
