@@ -4,6 +4,7 @@ import asyncio
 
 from artcafe.server.bus.memory import BUFFER_BYTES, MemoryLink
 from artcafe.server.domain.access import Rights
+from artcafe.server.domain.channel_rules import ChannelRules
 from artcafe.server.domain.ids import AgentId, TenantId
 from artcafe.server.domain.policy import Policy
 from artcafe.server.domain.principal import AgentPrincipal
@@ -65,7 +66,7 @@ class Door:
             client=connection,
             hub=self.hub,
             member=Member(connection, connection.dialect),
-            rights=Rights(proven.principal, Policy(), []),
+            rights=Rights(proven.principal, Policy(), ChannelRules([])),
             dialect=connection.dialect,
             limits=frames.Limits(max_payload_bytes=1000, messages_per_second=200, subscriptions=8),
             moment=Moment(StoppedClock(), self.outboxes),

@@ -149,7 +149,13 @@ class Installation:
                 clock=self.clock,
                 new_id=self.new_id,
             ),
-            channels=Channels(records=channels, tenants=tenants, clock=self.clock, new_id=self.new_id),
+            channels=Channels(
+                records=channels,
+                tenants=tenants,
+                directory=directory,
+                clock=self.clock,
+                new_id=self.new_id,
+            ),
             messages=Messages(
                 bus=self.bus,
                 directory=directory,

@@ -11,6 +11,7 @@ import msgspec
 from artcafe.server.bus.memory import BUFFER_BYTES, MemoryLink
 from artcafe.server.domain.access import Rights
 from artcafe.server.domain.channel import Channel
+from artcafe.server.domain.channel_rules import ChannelRules
 from artcafe.server.domain.ids import AgentId, ChannelId, TenantId
 from artcafe.server.domain.policy import Policy
 from artcafe.server.domain.principal import AgentPrincipal, Principal
@@ -44,6 +45,7 @@ class Table:
     client: "Client"
     counted: list[Count]
     tasks: "set[asyncio.Task[None]]"
+    rules: ChannelRules
     bus: list[tuple[str, Any]] = field(default_factory=list)
 
     async def say(self, **frame: Any) -> list[dict[str, Any]]:
@@ -109,13 +111,13 @@ async def a_table(
     def start(work: Work) -> None:
         tasks.add(asyncio.create_task(work))
 
-    spoken = dialect or Plain()
+    spoken, rules = dialect or Plain(), ChannelRules([])
     session = kind(
         principal=principal,
         client=client,
         hub=TenantHub(ACME, link, outboxes),
         member=Member(client, spoken),
-        rights=rights or Rights(principal, Policy(), []),
+        rights=rights or Rights(principal, Policy(), rules),
         dialect=spoken,
         limits=frames.Limits(max_payload_bytes=LARGEST, messages_per_second=RATE, subscriptions=3),
         moment=Moment(clock, outboxes),
@@ -123,7 +125,7 @@ async def a_table(
         tally=telling(counted),
         start=start,
     )
-    table = Table(session, link, clock, client, counted, tasks)
+    table = Table(session, link, clock, client, counted, tasks, rules)
     await link.inner.subscribe(">", lambda subject, payload: table.bus.append((subject, json.loads(payload))))
     return table
 

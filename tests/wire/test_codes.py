@@ -38,6 +38,7 @@ PUBLISHED = {
     "too_many_subscriptions": (311, 429, None),
     "internal": (312, 500, 1011),
     "no_websockets": (313, 501, None),
+    "too_many_channels": (323, 409, None),
 }
 
 COME_BACK = {1001, 1012, 1013, *range(4000, 4500)}

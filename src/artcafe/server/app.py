@@ -200,7 +200,7 @@ async def platform(
                 clock=clock,
                 new_id=new_id,
             ),
-            channels=Channels(records=rooms, tenants=records, clock=clock, new_id=new_id),
+            channels=Channels(records=rooms, tenants=records, directory=near, clock=clock, new_id=new_id),
             messages=Messages(
                 bus=links,
                 directory=near,

@@ -61,6 +61,8 @@ class Code(Enum):
     internal = Row(312, 500, 1011, True, "A fault of the server, logged under the request id.")
     no_websockets = Row(313, 501, None, False, "This is the REST API alone; WebSockets are served elsewhere.")
 
+    too_many_channels = Row(323, 409, None, False, "A subject would belong to too many channels.")
+
     @property
     def http(self) -> int:
         """The HTTP status; 500 for an error that has no HTTP form, since meeting it there is a fault."""

@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from artcafe.server.domain.channel import Channel
+from artcafe.server.domain.channel_rules import MAX_PER_SUBJECT
 from artcafe.server.domain.ids import ChannelId
 from artcafe.server.domain.listing import Query
 from artcafe.server.domain.principal import Human
@@ -127,6 +128,20 @@ async def test_a_channel_has_a_pattern_of_its_own_and_rules(
     assert (await channels.change(olivia, TASKS, free)).pattern == "tasks"
     changed = await channels.change(olivia, TASKS, given)
     assert await channels.get(olivia, TASKS) == changed == replace(changed, **RULES)
+
+
+async def test_patterns_that_overlap_too_much_are_refused(installation: Installation, olivia: Human) -> None:
+    channels = installation.process.channels
+    for number in range(MAX_PER_SUBJECT):
+        await channels.create(olivia, f"c{number}", {"name": "x", "subject": "tasks.>"})
+    other = await channels.create(olivia, "jobs", {"name": "x", "subject": "jobs.>"})
+    with refused(Code.too_many_channels):
+        await channels.create(olivia, "more", {"name": "x", "subject": "tasks.new"})
+    with refused(Code.too_many_channels):
+        await channels.change(olivia, other.id, {"subject": "*.new"})
+    assert (await channels.change(olivia, other.id, {"name": "y"})).name == "y"
+    assert (await channels.change(olivia, ChannelId("c0"), {"subject": "tasks.new"})).subject == "tasks.new"
+    assert await channels.count(olivia) == MAX_PER_SUBJECT + 1
 
 
 @pytest.mark.parametrize(

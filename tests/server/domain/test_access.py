@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 
 from artcafe.server.domain.access import ALLOWED, LADDER, Action, Rights, allows, check_audience, require
+from artcafe.server.domain.channel_rules import ChannelRules
 from artcafe.server.domain.ids import AgentId, TenantId, UserId
 from artcafe.server.domain.policy import Policy
 from artcafe.server.domain.principal import AgentPrincipal, Human, Principal
@@ -79,12 +80,12 @@ def permitted(ask: Callable[[], object]) -> bool:
 
 def may_publish(principal: Principal, subject: str) -> bool:
     address = parse_subject(subject, TENANT)
-    return permitted(lambda: Rights(principal, Policy(), []).publish(address))
+    return permitted(lambda: Rights(principal, Policy(), ChannelRules([])).publish(address))
 
 
 def may_subscribe(principal: Principal, pattern: str) -> bool:
     address = parse_pattern(pattern, TENANT)
-    rights = Rights(principal, Policy(), [])
+    rights = Rights(principal, Policy(), ChannelRules([]))
     alone = permitted(lambda: rights.check_subscribe(address, queue=False))
     # Without a policy and without channels, a queue group is no different.
     assert permitted(lambda: rights.check_subscribe(address, queue=True)) is alone

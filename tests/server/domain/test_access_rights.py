@@ -4,8 +4,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from artcafe.server.domain.access import LADDER, Lane, Rights
+from artcafe.server.domain.access import LADDER, Rights
 from artcafe.server.domain.channel import Channel
+from artcafe.server.domain.channel_rules import ChannelRules, Lane
 from artcafe.server.domain.ids import AgentId, ChannelId, TenantId, UserId
 from artcafe.server.domain.policy import Grant, Policy, checked
 from artcafe.server.domain.principal import AgentPrincipal, Human, Principal
@@ -26,15 +27,15 @@ def human(role: str) -> Human:
 
 
 def publishing(allow: list[str] | None = None, deny: list[str] | None = None) -> Rights:
-    return Rights(AGENT, Policy(publish=Grant(allow=allow, deny=deny or [])), [])
+    return Rights(AGENT, Policy(publish=Grant(allow=allow, deny=deny or [])), ChannelRules([]))
 
 
 def hearing(allow: list[str] | None = None, deny: list[str] | None = None) -> Rights:
-    return Rights(AGENT, Policy(subscribe=Grant(allow=allow, deny=deny or [])), [])
+    return Rights(AGENT, Policy(subscribe=Grant(allow=allow, deny=deny or [])), ChannelRules([]))
 
 
 def with_channels(*channels: Channel, principal: Principal = AGENT) -> Rights:
-    return Rights(principal, Policy(), channels)
+    return Rights(principal, Policy(), ChannelRules(channels))
 
 
 def lane(rights: Rights, subject: str) -> Lane | None:
@@ -240,7 +241,7 @@ class TestChannels:
 
     def test_policy_and_channel_have_both_to_let(self) -> None:
         policy = Policy(publish=Grant(deny=["tasks"]), subscribe=Grant(deny=["tasks"]))
-        rights = Rights(AGENT, policy, [self.TASKS])
+        rights = Rights(AGENT, policy, ChannelRules([self.TASKS]))
 
         assert lane(rights, "tasks") is None
         assert not may_subscribe(rights, "tasks")
@@ -269,7 +270,7 @@ def test_what_a_subscription_brings_was_allowed_and_not_denied(
     assume(matches(pattern.subject, subject.subject))
     policy = checked(Policy(subscribe=Grant(deny=deny)), TENANT)
     channels = [a_channel(f"c{n}", subject=text, subscribers=[]) for n, text in enumerate(closed)]
-    rights = Rights(AGENT, policy, channels)
+    rights = Rights(AGENT, policy, ChannelRules(channels))
 
     forbidden = any(matches(wide, subject.subject) for wide in policy.subscribe.deny) or any(
         matches(channel.pattern, subject.subject) for channel in channels

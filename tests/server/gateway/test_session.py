@@ -5,6 +5,7 @@ import json
 import pytest
 
 from artcafe.server.domain.access import Rights
+from artcafe.server.domain.channel_rules import ChannelRules
 from artcafe.server.domain.policy import Grant, Policy
 from artcafe.server.gateway.session import MAX_REMEMBERED
 from artcafe.wire.codes import Code
@@ -63,9 +64,21 @@ async def test_rights_that_change_hold_for_the_next_message_of_a_kind(table: Tab
     for n in range(3):
         await table.send(b'{"type":"publish","subject":"a.b","data":%d}' % n)
     nothing = Policy(publish=Grant(allow=[]))
-    table.session.rights_changed(PLANNER, Rights(PLANNER, nothing, []))
+    table.session.rights_changed(PLANNER, Rights(PLANNER, nothing, ChannelRules([])))
     assert errors(Code.forbidden)(await table.send(b'{"type":"publish","subject":"a.b","data":3}'))
     assert len(table.bus) == 3
+
+
+async def test_rights_that_are_read_again_and_equal_leave_everything_as_it_is(table: Table) -> None:
+    """Every minute each connection's rights are read again."""
+    await table.send(b'{"type":"publish","subject":"a.b","data":1}')
+    before = dict(table.session._routes)
+    rights = Rights(PLANNER, Policy(), table.rules)
+    assert table.session.rights_changed(PLANNER, rights) is None
+    assert table.session._routes == before
+    denied = Policy(publish=Grant(deny=["a.c"]))
+    table.session.rights_changed(PLANNER, Rights(PLANNER, denied, table.rules))
+    assert table.session._routes == {}
 
 
 async def test_fields_that_are_not_of_the_frame_never_reach_the_bus(table: Table) -> None:

@@ -94,7 +94,7 @@ class TestHeld:
         for _ in range(3):
             assert await near.tenant(ACME) == a_tenant()
             assert await near.agent(ACME, A1) == an_agent()
-            assert await near.channels(ACME) == (a_channel(),)
+            assert (await near.rules(ACME)).channels == (a_channel(),)
 
         assert store.reads == {"META": 1, "AGENT#a1": 1, "CHAN#": 1}
 
@@ -102,7 +102,7 @@ class TestHeld:
         for _ in range(3):
             assert await near.tenant(TenantId("nowhere")) is None
             assert await near.agent(ACME, A2) is None
-            assert await near.channels(TenantId("nowhere")) == ()
+            assert (await near.rules(TenantId("nowhere"))).channels == ()
 
         assert store.reads == {"META": 1, "AGENT#a2": 1, "CHAN#": 1}
 
@@ -110,7 +110,21 @@ class TestHeld:
         for tenant in (ACME, ALIKE[0], ACME):
             assert await near.tenant(tenant) == a_tenant(tenant)
             assert await near.agent(tenant, A1) == an_agent(tenant=tenant)
-            assert await near.channels(tenant) == (a_channel("tasks", tenant),)
+            assert (await near.rules(tenant)).channels == (a_channel("tasks", tenant),)
+
+    async def test_rules_are_made_once_and_shared_until_a_channel_changes(
+        self, near: NearCache, store: CountedStore, clock: StoppedClock
+    ) -> None:
+        first = await near.rules(ACME)
+        assert await near.rules(ACME) is first
+        clock.advance(TTL_SECONDS + 1)
+        assert await near.rules(ACME) is first, "read anew, and no different"
+        channels = ChannelTable(Table(store.store))
+        await channels.create(a_channel("a"), None, ENTRY)
+        clock.advance(TTL_SECONDS + 1)
+        changed = await near.rules(ACME)
+        assert changed is not first
+        assert len(changed.channels) == 2
 
     async def test_all_channels_are_had_however_many_pages_they_take(
         self, near: NearCache, store: CountedStore
@@ -120,7 +134,7 @@ class TestHeld:
         for name in names:
             await channels.create(a_channel(name), None, ENTRY)
 
-        assert {channel.id for channel in await near.channels(ACME)} == {*names, "tasks"}
+        assert {channel.id for channel in (await near.rules(ACME)).channels} == {*names, "tasks"}
         assert store.reads == {"CHAN#": 2}
 
     async def test_without_a_word_it_is_believed_for_so_long(
@@ -171,7 +185,7 @@ class TestForget:
         for turn in range(2):
             await near.tenant(ACME)
             await near.agent(ACME, A1)
-            await near.channels(ACME)
+            await near.rules(ACME)
             if turn == 0:
                 store.reads.clear()
                 near.forget(change)
@@ -200,15 +214,15 @@ class TestForget:
             assert isinstance(found, tuple)
             return [channel.name for channel in found if isinstance(channel, Channel)]
 
-        assert names(await near.channels(ACME)) == ["tasks"]
+        assert names((await near.rules(ACME)).channels) == ["tasks"]
         await channels.create(a_channel("a"), None, ENTRY)
-        assert names(await near.channels(ACME)) == ["a", "tasks"]
+        assert names((await near.rules(ACME)).channels) == ["a", "tasks"]
         await channels.delete(ACME, ChannelId("tasks"), anyway, ENTRY)
-        assert names(await near.channels(ACME)) == ["a"]
+        assert names((await near.rules(ACME)).channels) == ["a"]
 
         await TenantTable(table).delete(ACME)
         assert (await near.tenant(ACME), await near.agent(ACME, A1)) == (None, None)
-        assert await near.channels(ACME) == ()
+        assert (await near.rules(ACME)).channels == ()
 
     @pytest.mark.parametrize("asking", [0, 2])
     @pytest.mark.parametrize(
@@ -290,11 +304,11 @@ class TestReading:
         store.away = True
         assert await race(*(near.agent(ACME, A1) for _ in range(5))) == [Code.unavailable] * 5
         with refused(Code.unavailable):
-            await near.channels(ACME)
+            await near.rules(ACME)
         store.heal()
 
         assert await near.agent(ACME, A1) == an_agent()
-        assert await near.channels(ACME) == (a_channel(),)
+        assert (await near.rules(ACME)).channels == (a_channel(),)
 
     async def test_what_is_held_is_given_while_the_store_is_away(
         self, near: NearCache, store: CountedStore

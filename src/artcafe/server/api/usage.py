@@ -95,7 +95,7 @@ async def usage_metrics(
     tenant = await cases.tenants.get(human)
     days = await cases.meter.days(human.tenant, first, last)
     agents = await cases.agents.count(human)
-    channels = await cases.directory.channels(human.tenant)
+    channels = (await cases.directory.rules(human.tenant)).channels
     at = rfc3339(cases.clock.now())
     metrics = [
         Day(

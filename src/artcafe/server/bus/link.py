@@ -9,13 +9,13 @@ from artcafe.server.bus.away import away
 from artcafe.server.bus.connection import BrokenError, Connection
 from artcafe.server.bus.grammar import check_pattern, check_queue, check_subject
 from artcafe.server.bus.greeting import Info
-from artcafe.server.bus.interest import Interest
 from artcafe.server.bus.lane import Lane
 from artcafe.server.bus.operator import Credentials
 from artcafe.server.bus.outbox import Outbox
 from artcafe.server.bus.servers import Server, Servers
 from artcafe.server.bus.subscription import NatsSubscription
 from artcafe.server.bus.window import Window
+from artcafe.server.domain.interest import Interest
 from artcafe.server.ports.bus import Deliver, Own
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError

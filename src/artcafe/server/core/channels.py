@@ -14,7 +14,7 @@ from artcafe.server.domain.plan import plan_named
 from artcafe.server.domain.principal import Human
 from artcafe.server.domain.version import require_match
 from artcafe.server.ports.clock import Clock
-from artcafe.server.ports.records import ChannelRecords, TenantRecords
+from artcafe.server.ports.records import ChannelRecords, Directory, TenantRecords
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.subjects import Address, parse_pattern, parse_subject
@@ -28,18 +28,20 @@ class Channels:
         *,
         records: ChannelRecords,
         tenants: TenantRecords,
+        directory: Directory,
         clock: Clock,
         new_id: Callable[[], str],
     ) -> None:
         self._records = records
         self._tenants = tenants
+        self._directory = directory
         self._new_id = new_id
         self._scribe = Scribe(clock.now, new_id)
 
     async def create(self, human: Human, wanted: str | None, fields: Mapping[str, Any]) -> Channel:
         """A new channel. `wanted` is its id and so its subject; else one is made from the name.
 
-        Raises conflict when the id is taken, invalid_subject, quota_exceeded.
+        Raises conflict when the id is taken, invalid_subject, quota_exceeded, too_many_channels.
         """
         require(human, Action.manage_channels)
         name = slug(fields["name"])
@@ -52,6 +54,7 @@ class Channels:
         channel = Channel(
             id=identifier, tenant=human.tenant, created_at=done.at, updated_at=done.at, **fields
         )
+        (await self._directory.rules(human.tenant)).check_room(channel)
         await self._records.create(channel, limit, done)
         return channel
 
@@ -101,9 +104,16 @@ class Channels:
         fields = self._checked(human.tenant, fields)
         done = self._scribe.entry(human, "channel.update", channel, fields)
 
+        rules = await self._directory.rules(human.tenant)
+
         def edit(record: Channel) -> Channel:
             require_match(record, if_match)
-            return msgspec.structs.replace(record, **fields, version=record.version + 1, updated_at=done.at)
+            changed = msgspec.structs.replace(
+                record, **fields, version=record.version + 1, updated_at=done.at
+            )
+            if changed.pattern != record.pattern:
+                rules.check_room(changed)
+            return changed
 
         return await self._records.change(human.tenant, channel, edit, done)
 

@@ -48,17 +48,17 @@ class Messages:
     async def publish(self, human: Human, subject: str, data: bytes, *, system: bool = False) -> Published:
         """`data` is one JSON value, already checked.
 
-        Raises invalid_subject, forbidden, too_large, unavailable.
+        Raises invalid_subject, forbidden, too_many_channels, too_large, unavailable.
         """
         address = parse_subject(subject, human.tenant)
         tenant = await self._directory.tenant(human.tenant)
         if tenant is None:
             raise ArtcafeError(Code.not_found)
-        channels = await self._directory.channels(tenant.id)
+        rules = await self._directory.rules(tenant.id)
         if system:
-            lane = platform_lane(human, address, channels)
+            lane = platform_lane(human, address, rules)
         else:
-            lane = Rights(human, Policy(), channels).publish(address)
+            lane = Rights(human, Policy(), rules).publish(address)
         if lane.max_bytes is not None and len(data) > lane.max_bytes:
             raise ArtcafeError(Code.too_large, f"The channel takes {lane.max_bytes} bytes at most.")
         sender = PLATFORM_SENDER if system else human.sender

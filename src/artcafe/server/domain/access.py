@@ -1,17 +1,24 @@
 """Who may do what: one pure table, asked by REST and by the gateway."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Sequence
 from enum import StrEnum
 
-from artcafe.server.domain.channel import Channel
-from artcafe.server.domain.ids import PLATFORM_SENDER, ChannelId, agent_id
-from artcafe.server.domain.policy import Grant, Policy
+from artcafe.server.domain.channel_rules import (
+    NO_CHANNEL,
+    Audience,
+    ChannelRules,
+    Found,
+    Lane,
+    too_many_channels,
+)
+from artcafe.server.domain.ids import PLATFORM_SENDER, agent_id
+from artcafe.server.domain.interest import Interest
+from artcafe.server.domain.policy import Policy
 from artcafe.server.domain.principal import AgentPrincipal, Human, Principal
 from artcafe.server.domain.tenant import Role
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
-from artcafe.wire.subjects import Address, covers, matches, overlap
+from artcafe.wire.subjects import Address, pattern_to_bus, to_bus
 
 
 class Action(StrEnum):
@@ -66,42 +73,90 @@ def require(human: Human, action: Action) -> None:
         raise ArtcafeError(Code.forbidden, f"The role {human.role} may not do this ({action}).")
 
 
-@dataclass(frozen=True, slots=True)
-class Lane:
-    """Where a principal may publish: the channels that the subject belongs to, and what they take."""
+class Patterns:
+    """Short patterns of one list of a policy, as a tree that is made when somebody first asks."""
 
-    channels: tuple[ChannelId, ...]
-    max_bytes: int | None
+    __slots__ = ("_patterns", "_tree")
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        self._patterns = patterns
+        self._tree: Interest[str] | None = None
+
+    def _made(self) -> Interest[str]:
+        if self._tree is None:
+            self._tree = Interest()
+            for pattern in self._patterns:
+                self._tree.add(pattern_to_bus(pattern), pattern)
+        return self._tree
+
+    def match(self, subject: str) -> bool:
+        """Whether one of them receives the subject."""
+        return bool(self._patterns) and bool(self._made().of(to_bus("-", subject)))
+
+    def cover(self, pattern: str) -> bool:
+        """Whether one of them receives everything that the pattern does."""
+        return bool(self._patterns) and bool(self._made().covering(pattern_to_bus(pattern)))
+
+    def overlap(self, pattern: str) -> bool:
+        """Whether one of them receives something that the pattern does."""
+        if not self._patterns:
+            return False
+        return next(self._made().overlapping(pattern_to_bus(pattern)), None) is not None
 
 
 class Rights:
     """What one principal may do with the subjects of its tenant, as things are now.
 
-    `policy` is an agent's own; `channels` are all of the tenant's.
+    `policy` is an agent's own; `rules` are those of all the tenant's channels, shared by all its principals.
     """
 
-    def __init__(self, principal: Principal, policy: Policy, channels: Iterable[Channel]) -> None:
+    __slots__ = (
+        "_deny_publish",
+        "_deny_subscribe",
+        "_policy",
+        "_principal",
+        "_publish",
+        "_rules",
+        "_subscribe",
+    )
+
+    def __init__(self, principal: Principal, policy: Policy, rules: ChannelRules) -> None:
         self._principal = principal
         self._policy = policy
-        self._channels = tuple(channels)
-        self._closed = tuple(channel for channel in self._channels if not self._admits(channel.subscribers))
+        self._rules = rules
+        publish, subscribe = policy.publish, policy.subscribe
+        self._publish = None if publish.allow is None else Patterns(publish.allow)
+        self._deny_publish = Patterns(publish.deny)
+        self._subscribe = None if subscribe.allow is None else Patterns(subscribe.allow)
+        self._deny_subscribe = Patterns(subscribe.deny)
+
+    def equals(self, other: "Rights") -> bool:
+        """Whether the other ones let the same principal do the same."""
+        return (
+            self._rules is other._rules
+            and self._principal == other._principal
+            and self._policy == other._policy
+        )
 
     def publish(self, address: Address) -> Lane:
-        """Where the principal may publish. Raises forbidden.
+        """Where the principal may publish. Raises forbidden, too_many_channels.
 
         An agent's own subjects are like any others here: to be written to is what they are for.
         """
+        subject = address.subject
         if address.platform:
             raise ArtcafeError(Code.forbidden, f"Only the platform ({PLATFORM_SENDER}) publishes there.")
         if isinstance(self._principal, Human):
             require(self._principal, Action.publish)
-        elif not _granted(self._policy.publish, lambda pattern: matches(pattern, address.subject)):
+        elif self._deny_publish.match(subject) or not (self._publish is None or self._publish.match(subject)):
             raise ArtcafeError(Code.forbidden, "The agent's policy does not let it publish there.")
-        found = _on(address, self._channels)
-        for channel in found:
-            if not self._admits(channel.publishers):
-                raise ArtcafeError(Code.forbidden, f"Not among who may publish into {channel.id}.")
-        return _lane(found)
+        if address.owner is not None:
+            return NO_CHANNEL  # Channels are shared subjects.
+        found = _checked(self._rules.of(subject))
+        for audience in found.publishers:
+            if not self._is_in(audience):
+                raise ArtcafeError(Code.forbidden, f"Not among who may publish into {audience.channel}.")
+        return found.lane
 
     def check_subscribe(self, address: Address, *, queue: bool) -> None:
         """Raises forbidden unless the principal may subscribe to the pattern.
@@ -118,50 +173,39 @@ class Rights:
             own = address.owner == self._principal.agent
             if address.owner is not None and not own:
                 raise ArtcafeError(Code.forbidden, "The pattern reaches into another agent's own subjects.")
-            allowed = self._policy.subscribe.allow
-            if not own and allowed is not None and not any(covers(wide, pattern) for wide in allowed):
+            if not own and self._subscribe is not None and not self._subscribe.cover(pattern):
                 raise ArtcafeError(Code.forbidden, "The agent's policy does not let it subscribe to that.")
-        reaches = overlap if queue else covers
-        if any(reaches(denied, pattern) for denied in self._policy.subscribe.deny):
+        denied = self._deny_subscribe
+        if denied.overlap(pattern) if queue else denied.cover(pattern):
             raise ArtcafeError(Code.forbidden, "The agent's policy does not let it subscribe to that.")
-        for channel in self._closed:
-            if reaches(channel.pattern, pattern):
-                raise ArtcafeError(Code.forbidden, f"Not among who may subscribe to {channel.id}.")
+        for audience in self._rules.overlapping(pattern) if queue else self._rules.covering(pattern):
+            if not self._is_in(audience):
+                raise ArtcafeError(Code.forbidden, f"Not among who may subscribe to {audience.channel}.")
 
     def hears(self, subject: str) -> bool:
         """Whether what comes by a subscription is for the principal's ears."""
-        return not any(matches(denied, subject) for denied in self._policy.subscribe.deny) and not any(
-            matches(channel.pattern, subject) for channel in self._closed
-        )
+        if self._deny_subscribe.match(subject):
+            return False
+        found = self._rules.of(subject)
+        return not found.too_many and all(self._is_in(audience) for audience in found.subscribers)
 
-    def _admits(self, audience: list[str] | None) -> bool:
-        if audience is None:
-            return True
+    def _is_in(self, audience: Audience) -> bool:
         if isinstance(self._principal, AgentPrincipal):
-            return self._principal.agent in audience
-        return any(ROLE_PREFIX + role in audience for role in _at_most(self._principal.role))
+            return self._principal.agent in audience.members
+        return any(ROLE_PREFIX + role in audience.members for role in _at_most(self._principal.role))
 
 
-def platform_lane(human: Human, address: Address, channels: Iterable[Channel]) -> Lane:
-    """Where a human publishes in the platform's name, whoever may publish there else. Raises forbidden."""
+def platform_lane(human: Human, address: Address, rules: ChannelRules) -> Lane:
+    """Where a human publishes in the platform's name, whoever may publish there else. Raises forbidden,
+    too_many_channels."""
     require(human, Action.publish_as_system)
-    return _lane(_on(address, channels))
+    return NO_CHANNEL if address.owner is not None else _checked(rules.of(address.subject)).lane
 
 
-def _on(address: Address, channels: Iterable[Channel]) -> list[Channel]:
-    if address.owner is not None:
-        return []  # Channels are shared subjects.
-    return [channel for channel in channels if matches(channel.pattern, address.subject)]
-
-
-def _lane(channels: list[Channel]) -> Lane:
-    sizes = [channel.max_message_bytes for channel in channels if channel.max_message_bytes is not None]
-    return Lane(tuple(channel.id for channel in channels), min(sizes, default=None))
-
-
-def _granted(grant: Grant, fits: Callable[[str], bool]) -> bool:
-    allowed = grant.allow is None or any(fits(pattern) for pattern in grant.allow)
-    return allowed and not any(fits(pattern) for pattern in grant.deny)
+def _checked(found: Found) -> Found:
+    if found.too_many:
+        raise too_many_channels()
+    return found
 
 
 def _at_most(role: Role) -> tuple[Role, ...]:

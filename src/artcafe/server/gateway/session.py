@@ -133,6 +133,8 @@ class Session:
     def rights_changed(self, principal: Principal, rights: Rights) -> Work | None:
         """Live by other rights from now on. Subscriptions that are no longer allowed end at once, and the
         client is told of each; what is left to do on the bus is handed back."""
+        if rights.equals(self._rights):
+            return None
         self.principal, self._rights = principal, rights
         self._routes.clear()
         for member in self.members:

@@ -57,9 +57,9 @@ class Standing:
                 if agent is None:
                     raise ArtcafeError(Code.unauthorized, reason=LoginRefusal.unknown_agent)
                 policy = agent.policy
-            channels = await self._directory.channels(principal.tenant)
+            rules = await self._directory.rules(principal.tenant)
             if connection.changes == before:
-                return principal, Rights(principal, policy, channels)
+                return principal, Rights(principal, policy, rules)
 
     def changed(self, change: Change) -> None:
         """Let everybody whom a change concerns live by the rights that follow from it."""

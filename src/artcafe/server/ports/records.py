@@ -11,6 +11,7 @@ from typing import Protocol
 from artcafe.server.domain.agent import Agent
 from artcafe.server.domain.audit import Entry
 from artcafe.server.domain.channel import Channel
+from artcafe.server.domain.channel_rules import ChannelRules
 from artcafe.server.domain.ids import AgentId, ChannelId, TenantId, UserId
 from artcafe.server.domain.invitation import Invitation
 from artcafe.server.domain.legal import Acceptance
@@ -253,8 +254,8 @@ class Directory(Protocol):
     async def agent(self, tenant: TenantId, agent: AgentId) -> Agent | None:
         """The agent, or None."""
 
-    async def channels(self, tenant: TenantId) -> Sequence[Channel]:
-        """All channels of a tenant."""
+    async def rules(self, tenant: TenantId) -> ChannelRules:
+        """All channels of a tenant: the same object for everybody, until one of them changes."""
 
 
 class ChallengeRecords(Protocol):

@@ -1,14 +1,16 @@
 """The near cache: what every login and every decision about messages needs, held in this process."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 from cachetools import TTLCache
 
 from artcafe.server.domain.agent import Agent
 from artcafe.server.domain.change import Change, Kind
 from artcafe.server.domain.channel import Channel
+from artcafe.server.domain.channel_rules import ChannelRules
 from artcafe.server.domain.ids import AgentId, TenantId
 from artcafe.server.domain.tenant import Tenant
 from artcafe.server.ports.clock import Clock
@@ -42,6 +44,8 @@ class NearCache:
         self._channels = channels
         self._held: TTLCache[_Key, Any] = TTLCache(MAX_ENTRIES, TTL_SECONDS, clock.monotonic)
         self._reading: dict[_Key, asyncio.Future[Any]] = {}
+        # Those that somebody still holds: what is read anew and says the same is no reason to make others.
+        self._rules: WeakValueDictionary[TenantId, ChannelRules] = WeakValueDictionary()
 
     async def tenant(self, tenant: TenantId) -> Tenant | None:
         """The tenant, or None."""
@@ -51,9 +55,9 @@ class NearCache:
         """The agent, or None."""
         return await self._have((tenant, Kind.agent, agent), lambda: self._agents.get(tenant, agent))
 
-    async def channels(self, tenant: TenantId) -> Sequence[Channel]:
-        """All channels of a tenant."""
-        return await self._have((tenant, Kind.channel, ""), lambda: self._all_channels(tenant))
+    async def rules(self, tenant: TenantId) -> ChannelRules:
+        """All channels of a tenant: the same object for everybody, until one of them changes."""
+        return await self._have((tenant, Kind.channel, ""), lambda: self._read_rules(tenant))
 
     def forget(self, change: Change) -> None:
         """The record is another one now. Everything of a tenant goes with the tenant."""
@@ -96,6 +100,13 @@ class NearCache:
         finally:
             if self._reading.get(key) is reading:
                 del self._reading[key]
+
+    async def _read_rules(self, tenant: TenantId) -> ChannelRules:
+        channels = await self._all_channels(tenant)
+        known = self._rules.get(tenant)
+        if known is None or known.channels != channels:
+            known = self._rules[tenant] = ChannelRules(channels)
+        return known
 
     async def _all_channels(self, tenant: TenantId) -> tuple[Channel, ...]:
         found: list[Channel] = []
