@@ -6,12 +6,19 @@ from collections.abc import Awaitable, Callable
 from artcafe.server.gateway.framing import BINARY
 from artcafe.server.gateway.mount import Accept, Limits, Peer, Refuse, Upgrade, frame
 
-LIMITS = Limits(message_bytes=100_000, fragments=8, close_seconds=10)
+LIMITS = Limits(
+    message_bytes=100_000,
+    fragments=8,
+    login_bytes=5_000,
+    control_frames_per_second=100,
+    close_seconds=10,
+)
 """Sizes that a test reaches soon, and times that none reaches by accident."""
 
 
 class Recorder:
-    """Echoes messages and remembers what it was told. `on` adds to, or replaces, what an event does."""
+    """Lets its client in, echoes messages and remembers what it was told. `on` adds to, or replaces, what an
+    event does."""
 
     def __init__(self) -> None:
         self.peer: Peer
@@ -24,7 +31,8 @@ class Recorder:
     def opened(self, peer: Peer) -> None:
         self.opens += 1
         self.peer = peer
-        self._do("opened")
+        if not self._do("opened"):
+            peer.admitted()
 
     def text(self, message: bytes) -> None:
         self.texts.append(message)

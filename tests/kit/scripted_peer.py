@@ -24,6 +24,7 @@ class ScriptedPeer:
         self.code: int | None = None
         self.reason = ""
         self.paused = False
+        self.is_admitted = False
         self.pings = 0
         self.asked = 0
         self.speaks = True
@@ -43,6 +44,10 @@ class ScriptedPeer:
         """Peer.write."""
         for text in texts(framed):
             self.send(text)
+
+    def admitted(self) -> None:
+        """Peer.admitted."""
+        self.is_admitted = True
 
     def ping(self) -> None:
         """Peer.ping."""

@@ -330,7 +330,9 @@ def _gateway_limits(settings: Settings) -> GatewayLimits:
 
 def _socket_limits(settings: Settings) -> Limits:
     return Limits(
-        message_bytes=settings.max_payload_bytes + FRAME_OVERHEAD, queued_bytes=settings.max_queued_bytes
+        message_bytes=settings.max_payload_bytes + FRAME_OVERHEAD,
+        queued_bytes=settings.max_queued_bytes,
+        control_frames_per_second=settings.max_control_frames_per_second,
     )
 
 

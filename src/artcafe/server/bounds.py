@@ -28,6 +28,13 @@ class Bounds(BaseSettings):
     max_subscriptions: int = Field(
         256, ge=1, validation_alias=named("max_subscriptions"), description="Subscriptions per connection."
     )
+    max_control_frames_per_second: float = Field(
+        10.0,
+        ge=1,
+        le=10_000,
+        validation_alias=named("max_control_frames_per_second"),
+        description="PINGs, PONGs and tiny fragments from one client, ten seconds' worth at once; then 4005.",
+    )
     max_agent_connections: int = Field(
         8,
         ge=1,

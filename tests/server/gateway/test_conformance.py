@@ -31,6 +31,7 @@ class Echo:
 
     def opened(self, peer: Peer) -> None:
         self.peer = peer
+        peer.admitted()
 
     def text(self, message: bytes) -> None:
         self.peer.send(message)

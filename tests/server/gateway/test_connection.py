@@ -52,6 +52,7 @@ async def test_the_login_in_band(door: Door) -> None:
     }
     assert door.answers == [b'{"type":"auth","signature":"sealed"}']
     assert not peer.paused
+    assert peer.is_admitted
     peer.leave()
     assert door.events == ["opened", "closed"]
 
@@ -124,6 +125,15 @@ async def test_a_second_auth_is_a_frame_that_nobody_knows(door: Door) -> None:
     peer.say(type="auth", signature="x", id="again")
     await peer.expect("error", code="bad_frame", id="again")
     assert (door.proving.calls, peer.closed) == (1, False)
+
+
+async def test_who_is_not_admitted_is_kept_to_what_a_login_needs(door: Door) -> None:
+    peer = arrive(door)
+    assert not peer.is_admitted
+    door.admitting.failure = REFUSED
+    peer.say(type="auth", signature="x")
+    await peer.ended(Code.unauthorized.close)
+    assert not peer.is_admitted
 
 
 async def test_who_leaves_during_the_login_is_sent_nothing_and_admitted_to_nothing(door: Door) -> None:

@@ -4,12 +4,17 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from artcafe.server.domain.ids import UserId
+from artcafe.server.domain.principal import Human
 from artcafe.server.domain.tenant import Role
+from artcafe.server.gateway.dashboard import Dashboard
+from artcafe.server.gateway.viewer import RENEWALS_AT_ONCE, Viewer
 from artcafe.wire.codes import Code
 from tests.kit.deadlines import eventually
 from tests.kit.gateways import House, a_house, gone
 from tests.kit.installation import ACME
 from tests.kit.scripted_peer import ScriptedPeer
+from tests.kit.sessions import a_table, errors
 from tests.kit.turns import turns
 from tests.kit.unreliable_bus import AWAY
 
@@ -182,3 +187,18 @@ async def test_stopping_and_gaps_concern_dashboards_too(house: House) -> None:
     await house.gateway.stop(0.01)
     await again.expect("goaway", reason="restart")
     await again.ended(1012)
+
+
+async def test_newer_tokens_are_few_however_many_frames_a_client_may_send() -> None:
+    human = Human(ACME, UserId("mia"), Role.member)
+    table = await a_table(human, dialect=Dashboard(), kind=Viewer)
+    for _ in range(RENEWALS_AT_ONCE):
+        [renewed] = await table.say(type="auth", token="x")
+        assert renewed["type"] == "renewed"
+    assert errors(Code.rate_limited, id="r", retry_after_ms=10_000)(
+        await table.say(type="auth", token="x", id="r")
+    )
+    assert table.client.renewing.calls == RENEWALS_AT_ONCE
+    table.clock.advance(10.001)
+    [renewed] = await table.say(type="auth", token="x")
+    assert renewed["type"] == "renewed"

@@ -232,6 +232,8 @@ class Connection:
     async def _enter(self, proven: Proven) -> None:
         try:
             session = self.session = await self._door.admit(self, proven)
+            if self.peer is not None:
+                self.peer.admitted()
             await session.begin(self.id, self._door.heartbeat_seconds)
         except ArtcafeError as error:
             self.end(error.code, error.message)

@@ -18,6 +18,11 @@ PONG = 0xA
 REASON_BYTES = 123
 """A control frame carries 125 bytes (RFC 6455 section 5.5), two of them the close code."""
 
+SMALL_FRAGMENT = 1024
+FREE_FRAGMENTS = 8
+"""Fragments of fewer than SMALL_FRAGMENT bytes that a message may have: each further one costs as much as a
+message, and carries next to nothing."""
+
 _NAMED_CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014})
 
 
@@ -68,10 +73,13 @@ class Fragments:
     as it arrives, so that a message which can no longer become UTF-8 ends at once.
     """
 
-    __slots__ = ("_bytes_left", "_decoder", "_parts", "_parts_left", "text")
+    __slots__ = ("_bytes_left", "_decoder", "_parts", "_parts_left", "_small", "crumbs", "text")
 
     def __init__(self, *, text: bool, most_bytes: int, most_fragments: int) -> None:
         self.text = text
+        self.crumbs = False
+        """Whether the last one was small, and more were small than a message may have for nothing."""
+        self._small = 0
         self._bytes_left = most_bytes
         self._parts_left = most_fragments
         self._parts: list[bytes] = []
@@ -82,6 +90,9 @@ class Fragments:
 
         ArtcafeError: too_large for too many bytes or fragments, not_utf8 for text that is not.
         """
+        small = len(payload) < SMALL_FRAGMENT
+        self._small += small
+        self.crumbs = small and self._small > FREE_FRAGMENTS
         self._bytes_left -= len(payload)
         self._parts_left -= 1
         if self._bytes_left < 0:

@@ -17,6 +17,8 @@ cdef class _Socket(WSListener):
     cdef object _text
     cdef object _limits
     cdef object _state
+    cdef object _control
+    cdef object _pending
     cdef object _fragments
     cdef bint _active
     cdef Py_ssize_t _room

@@ -41,9 +41,10 @@ from artcafe.server.gateway.framing import (
 )
 from artcafe.server.gateway.handover import Handover, ServerState
 from artcafe.server.gateway.handshake import Accept, Endpoint, Networks, Refuse, Upgrade
+from artcafe.server.gateway.intake import ControlFrames, Pending
 from artcafe.server.gateway.outbox import Outbox, Outboxes
 from artcafe.server.gateway.peer import Handler, Limits, Peer
-from artcafe.server.gateway.transport import Drain, Faults, Wire
+from artcafe.server.gateway.transport import Faults, Wire, feed, hang_up
 from artcafe.wire.codes import NORMAL_CLOSURE, Code
 from artcafe.wire.errors import ArtcafeError
 
@@ -107,11 +108,13 @@ class _Socket(WSListener):
         "_abort",
         "_active",
         "_code",
+        "_control",
         "_fragments",
         "_handler",
         "_limits",
         "_outbox",
         "_over",
+        "_pending",
         "_room",
         "_state",
         "_swollen",
@@ -138,6 +141,8 @@ class _Socket(WSListener):
         self._text = handler.text
         self._limits = limits
         self._state = state
+        self._control = ControlFrames(limits.control_frames_per_second, asyncio.get_running_loop().time)
+        self._pending: Pending | None = None
         self._fragments: Fragments | None = None
         self._active = True
         self._room = 0
@@ -155,8 +160,10 @@ class _Socket(WSListener):
         self._wire.set_write_buffer_limits(self._limits.queued_bytes)
         self._state.connections.add(self)
         self._parse(key, {} if protocol is None else {"Sec-WebSocket-Protocol": protocol}, self._wire.write)
+        pending = self._pending = Pending(self._ws, self._limits.login_bytes, self._fail)
+        self._wire.set_protocol(pending)
         self._call(self._handler.opened, self)
-        self._feed(early)
+        feed(pending, early)
 
     def _parse(self, key: str, headers: dict[str, str], answer: Callable[[bytes], None]) -> None:
         """Put a new parser on the transport; `answer` gets its 101.
@@ -185,9 +192,10 @@ class _Socket(WSListener):
         wire = Wire(self._wire, self._outbox, self._leave, answer)
         self._ws.connection_made(wire)
         self._wire.set_protocol(self._ws)
-        self._feed(
+        feed(
+            self._ws,
             b"GET / HTTP/1.1\r\nupgrade: websocket\r\nconnection: Upgrade\r\n"
-            b"sec-websocket-version: 13\r\nsec-websocket-key: %b\r\n\r\n" % key.encode()
+            b"sec-websocket-version: 13\r\nsec-websocket-key: %b\r\n\r\n" % key.encode(),
         )
         wire.answer = None
 
@@ -203,15 +211,6 @@ class _Socket(WSListener):
             self._swollen = False
             self._parse(_ANY_KEY, {}, lambda _: None)
 
-    def _feed(self, data: bytes) -> None:
-        rest = memoryview(data)
-        while rest:
-            room = self._ws.get_buffer(-1)
-            size = min(len(room), len(rest))
-            room[:size] = rest[:size]
-            self._ws.buffer_updated(size)
-            rest = rest[size:]
-
     # What picows tells its listener.
 
     def on_ws_connected(self, transport: WSTransport) -> None:
@@ -224,6 +223,10 @@ class _Socket(WSListener):
             # picows closes before it delivers what came ahead of a frame that broke a rule.
             return
         self._active = True
+        if self._pending is not None:
+            self._call(self._pending.framed, frame.payload_size, frame.tail_size)
+            if self.closed:
+                return
         if frame.rsv1 or frame.rsv2 or frame.rsv3:
             self._fail(ArtcafeError(Code.protocol_error, "No extension is in use that sets reserved bits."))
         elif frame.fin and self._fragments is None and frame.msg_type == _TEXT:
@@ -257,6 +260,7 @@ class _Socket(WSListener):
         except Exception:
             LOG.exception("a connection's handler failed after the end")
         # These lead back here; without the circles all of it is freed now, not when the collector comes.
+        self._pending = None
         self._handler = self._text = self._transport = self._ws = None  # type: ignore[assignment]  # nobody asks again
 
     def pause_writing(self) -> None:
@@ -278,6 +282,11 @@ class _Socket(WSListener):
     def write(self, framed: bytes) -> None:
         if not self._over and not self._transport.is_close_frame_sent:
             self._outbox.put(framed)
+
+    def admitted(self) -> None:
+        if self._pending is not None and not self.closed:
+            self._pending = None
+            self._wire.set_protocol(self._ws)
 
     def ping(self) -> None:
         self.write(frame(b"", PING))
@@ -317,20 +326,19 @@ class _Socket(WSListener):
 
     # Messages and the end.
 
-    def _take(self, frame: WSFrame) -> None:
-        kind = frame.msg_type
-        payload = frame.get_payload_as_bytes()
-        if kind == WSMsgType.PING:
-            self._pong(payload)
-        elif kind == WSMsgType.CLOSE:
+    def _take(self, read: WSFrame) -> None:
+        kind = read.msg_type
+        payload = read.get_payload_as_bytes()
+        if kind == WSMsgType.CLOSE:
             self._answer_close(payload)
-        elif kind != WSMsgType.PONG:
-            self._gather(kind, payload, final=bool(frame.fin))
+        elif kind in (WSMsgType.PING, WSMsgType.PONG):
+            self._control.take()
+            if kind == WSMsgType.PING:
+                self.write(frame(payload, PONG))
+        else:
+            self._gather(kind, payload, final=bool(read.fin))
         if self._swollen or len(payload) > _LARGE:
-            self._size(frame, len(payload))
-
-    def _pong(self, payload: bytes) -> None:
-        self.write(frame(payload, PONG))
+            self._size(read, len(payload))
 
     def _gather(self, kind: WSMsgType, payload: bytes, *, final: bool) -> None:
         fragments = self._fragments
@@ -339,10 +347,12 @@ class _Socket(WSListener):
         if fragments is None:
             fragments = self._fragments = Fragments(
                 text=kind == WSMsgType.TEXT,
-                most_bytes=self._limits.message_bytes,
+                most_bytes=self._limits.message_bytes if self._pending is None else self._limits.login_bytes,
                 most_fragments=self._limits.fragments,
             )
         message = fragments.add(payload, final=final)
+        if fragments.crumbs:
+            self._control.take()
         if message is not None:
             self._fragments = None
             (self._handler.text if fragments.text else self._handler.binary)(message)
@@ -365,17 +375,7 @@ class _Socket(WSListener):
         self._outbox.flush()
         self._over = True
         self._abort_later()
-        if self._wire.is_closing():
-            return
-        self._wire.set_protocol(Drain(self._ws))
-        self._wire.resume_reading()
-        try:
-            if self._wire.can_write_eof():
-                self._wire.write_eof()
-            else:
-                self._wire.close()
-        except OSError:
-            self._wire.abort()
+        hang_up(self._wire, self._ws)
 
     def _abort_later(self) -> None:
         loop = asyncio.get_running_loop()

@@ -8,7 +8,9 @@ from typing import Protocol
 class Limits:
     """What one client may take.
 
-    A message over `message_bytes` or `fragments` closes with 1009. `queued_bytes` is where
+    A message over `message_bytes` or `fragments` closes with 1009; until it is `Peer.admitted`, one over
+    `login_bytes`. Control frames, and fragments beyond the usual, close with 4005 above
+    `control_frames_per_second`, of which ten seconds' worth may come at once. `queued_bytes` is where
     `Handler.slow` comes. `kernel_bytes` is what the kernel is asked to buffer (SO_SNDBUF; Linux
     doubles it): unasked it takes up to 4 MB a client before anything counts as queued.
     `handshake_seconds` is the endpoint's time, `close_seconds` the client's to take the CLOSE.
@@ -16,6 +18,8 @@ class Limits:
 
     message_bytes: int = 1_048_576 + 4_096
     fragments: int = 64
+    login_bytes: int = 32_768
+    control_frames_per_second: float = 10.0
     queued_bytes: int = 1_048_576
     kernel_bytes: int = 131_072
     handshake_seconds: float = 10.0
@@ -45,6 +49,10 @@ class Peer(Protocol):
 
     def write(self, framed: bytes) -> None:
         """Send what already is frames (`framing.frame`), one or several joined."""
+        ...
+
+    def admitted(self) -> None:
+        """The client is logged in: from now on `Limits.message_bytes` hold for it, not `login_bytes`."""
         ...
 
     def ping(self) -> None:

@@ -28,7 +28,7 @@ cdef class Session:
     cdef object _publish_there
     cdef object _dialect
     cdef object _read
-    cdef Moment _moment
+    cdef readonly Moment _moment
     cdef object _new_message_id
     cdef object _tally
     cdef object _start

@@ -80,6 +80,32 @@ class Drain(asyncio.Protocol):
         self._last.connection_lost(exc)
 
 
+def feed(parser: asyncio.BufferedProtocol, data: bytes) -> None:
+    """Give bytes to a protocol as its transport would."""
+    rest = memoryview(data)
+    while rest:
+        room = memoryview(parser.get_buffer(-1))
+        size = min(len(room), len(rest))
+        room[:size] = rest[:size]
+        parser.buffer_updated(size)
+        rest = rest[size:]
+
+
+def hang_up(transport: asyncio.Transport, last: asyncio.BaseProtocol) -> None:
+    """Say that nothing follows, and read what still comes until the client hangs up. `last` is told then."""
+    if transport.is_closing():
+        return
+    transport.set_protocol(Drain(last))
+    transport.resume_reading()
+    try:
+        if transport.can_write_eof():
+            transport.write_eof()
+        else:
+            transport.close()
+    except OSError:
+        transport.abort()
+
+
 class Faults(logging.LoggerAdapter[logging.Logger]):
     """What the parser logs with a traceback, which is its own faults, and nothing else."""
 

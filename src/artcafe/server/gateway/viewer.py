@@ -4,6 +4,7 @@ from typing import Any
 
 from artcafe.server.domain.access import Action, allows
 from artcafe.server.domain.principal import Human
+from artcafe.server.domain.rate import TokenBucket
 from artcafe.server.gateway.dashboard import (
     PREVIEW,
     Connected,
@@ -21,6 +22,10 @@ from artcafe.wire import frames
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.subjects import parse_pattern
 from artcafe.wire.times import rfc3339
+
+RENEWALS_PER_SECOND = 0.1
+RENEWALS_AT_ONCE = 5
+"""Newer tokens that one connection may bring: each costs a signature and a look into the store."""
 
 PRESENCE = "presence.*"
 
@@ -41,6 +46,8 @@ class Viewer(Session):
         self._presences = Member(self._client, PresenceDialect())
         self.members = (*self.members, self._preview, self._presences)
         self._preview.filter(self._rights.hears)
+        self._moment.read()
+        self._renewals = TokenBucket(RENEWALS_PER_SECOND, RENEWALS_AT_ONCE, self._moment.monotonic)
         self._presences.filter(lambda _: False)  # Until the client is told that it is in.
 
     @property
@@ -67,6 +74,10 @@ class Viewer(Session):
                 self._bear()
                 return self._end_preview(frame)
             case Renew():
+                self._moment.read()
+                wait = self._renewals.spend(self._moment.monotonic)
+                if wait > 0.0:
+                    raise self._too_fast(wait)
                 self._bear()
                 return self._renew(frame)
         return super()._handle(frame)
