@@ -25,6 +25,7 @@ CALLS = {
     "named": "names a setting in the environment, reads nothing",
     "ConfigDict": "declares how a model is read and described",
     "Header": "declares a header of a request",
+    "AfterValidator": "declares a rule of a field",
     "BeforeValidator": "declares a rule of a field",
     "Depends": "declares a dependency of a route",
     "HTTPBearer": "reads one header, remembers nothing",

@@ -751,6 +751,46 @@ class TestCounters:
 
         assert await store.counters("p") == {"a": sum(range(60)), "b0": 20, "b1": 20, "b2": 20}
 
+    async def test_a_counter_moves_with_its_transaction_or_not_at_all(self, store: ItemStore) -> None:
+        await store.transact([Put("p", "a", {}, ABSENT), Delta("q", "n", 5), Delta("q", "m", -2)])
+        with pytest.raises(Conflict) as conflict:
+            await store.transact([Delta("q", "n", 7), Put("p", "a", {}, ABSENT)])
+
+        assert conflict.value.index == 1
+        assert await store.counters("q") == {"m": -2, "n": 5}
+        assert await store.transact([Delta("q", "n", 1), Delete("p", "a", EXISTS)]) == [None, None]
+        assert await store.counters("q") == {"m": -2, "n": 6}
+
+    async def test_a_counter_and_an_item_of_the_same_key_fit_into_a_transaction(
+        self, store: ItemStore
+    ) -> None:
+        await store.transact([Put("p", "s", {"a": 1}), Delta("p", "s", 3)])
+
+        item = await store.get("p", "s")
+        assert item is not None and item.data == {"a": 1}
+        assert await store.counters("p") == {"s": 3}
+
+    @pytest.mark.parametrize(
+        "ops",
+        [[Delta("p", "s", 0)], [Delta("p", "s", MAX_DELTA + 1)], [Delta("p", "s", 1), Delta("p", "s", 2)]],
+        ids=["zero", "too far", "twice"],
+    )
+    async def test_a_transaction_with_a_move_that_is_none_is_refused(
+        self, store: ItemStore, ops: list[Op]
+    ) -> None:
+        with pytest.raises(InvalidWrite):
+            await store.transact([*ops, Put("p", "a", {})])
+
+        assert await store.get("p", "a") is None
+        assert await store.counters("p") == {}
+
+    async def test_transactions_that_move_the_same_counter_do_not_conflict(self, store: ItemStore) -> None:
+        await asyncio.gather(
+            *(store.transact([Put("p", f"{n}", {}, ABSENT), Delta("p", "n", n + 1)]) for n in range(20))
+        )
+
+        assert await store.counters("p") == {"n": 210}
+
     async def test_a_thousand_counters_in_one_call(self, store: ItemStore) -> None:
         deltas = [Delta(f"p{n % 3}", f"{n:04}", n) for n in range(1, 1001)]
         await store.incr(deltas)

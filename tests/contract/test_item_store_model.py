@@ -102,6 +102,7 @@ class StoreMachine(RuleBasedStateMachine):
         return plain.get(kind, Rev(self.past[-1]))
 
     def holds(self, op: Op) -> bool:
+        assert not isinstance(op, Delta)
         item = self.live(op.pk, op.sk)
         if isinstance(op.cond, Rev):
             return item is not None and item.rev == op.cond.rev

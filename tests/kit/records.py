@@ -2,14 +2,16 @@
 
 from typing import Any
 
-from artcafe.server.domain.agent import Agent, AgentKey
+import msgspec
+
+from artcafe.server.domain.agent import Agent, AgentKey, AgentRules
 from artcafe.server.domain.audit import Entry
 from artcafe.server.domain.change import Change
-from artcafe.server.domain.channel import Channel
+from artcafe.server.domain.channel import Channel, ChannelRule
 from artcafe.server.domain.ids import AgentId, ChannelId, TenantId, UserId
 from artcafe.server.domain.invitation import Invitation
 from artcafe.server.domain.legal import Acceptance, Document
-from artcafe.server.domain.tenant import Member, Role, Tenant
+from artcafe.server.domain.tenant import Member, Role, Tenant, TenantRules
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
@@ -25,6 +27,12 @@ def a_tenant(tenant: str = "acme", **fields: Any) -> Tenant:
     """A tenant."""
     given: dict[str, Any] = {"name": tenant, "account": f"account of {tenant}"}
     return Tenant(id=TenantId(tenant), created_at=AT, updated_at=AT, **{**given, **fields})
+
+
+def rules_of(record: Agent | Channel | Tenant) -> AgentRules | ChannelRule | TenantRules:
+    """What a login reads of a record."""
+    kind = type(record).__bases__[0]
+    return msgspec.convert(msgspec.to_builtins(record), kind)
 
 
 def a_member(user: str = "olivia", tenant: str = "acme", role: Role = Role.owner) -> Member:

@@ -5,7 +5,7 @@ from collections import Counter
 
 from artcafe.server.bus.memory import MemoryBus, MemoryLink, MemorySubscription
 from artcafe.server.domain.ids import TenantId
-from artcafe.server.domain.tenant import Tenant
+from artcafe.server.domain.tenant import TenantRules
 from artcafe.server.ports.bus import Deliver, Own
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -131,7 +131,7 @@ class UnreliableBus:
         self.held: Counter[TenantId] = Counter()
         self.links: dict[MemoryLink, UnreliableLink] = {}
 
-    async def link(self, tenant: Tenant) -> UnreliableLink:
+    async def link(self, tenant: TenantRules) -> UnreliableLink:
         """See ports.Bus."""
         await self.linking.through()
         inner = await self.inner.link(tenant)

@@ -361,7 +361,7 @@ class TestKeys:
         }
 
     async def test_whatever_its_fingerprint_holds_a_key_has_a_url(self, olivia: httpx.AsyncClient) -> None:
-        keys = [KeyPair() for _ in range(12)]
+        keys = [KeyPair() for _ in range(6)]
         while not any("/" in key.fingerprint for key in keys):
             keys[0] = KeyPair()
         await make(olivia)

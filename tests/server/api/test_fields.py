@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from artcafe.server.api.fields import Date, Email, chosen
+from artcafe.server.api.fields import MAX_JSON_BYTES, Date, Email, JsonObject, chosen
 
 
 class Fields(BaseModel):
@@ -59,3 +59,36 @@ def test_an_email_is_something_like_an_address(text: str, taken: bool) -> None:
     else:
         with pytest.raises(ValidationError):
             TypeAdapter(Email).validate_python(text)
+
+
+def test_free_json_is_taken_up_to_its_limit_as_it_is_encoded() -> None:
+    largest = {"n": "ä" * ((MAX_JSON_BYTES - len('{"n":""}')) // 2)}
+
+    assert TypeAdapter(JsonObject).validate_python(largest) == largest
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"n": "ä" * (MAX_JSON_BYTES // 2)},
+        {f"{n}": 1 for n in range(3000)},
+        {"n": "\ud800"},
+        {"n": [2**70] * 2000},
+    ],
+    ids=["long", "wide", "surrogate", "numbers"],
+)
+def test_free_json_beyond_it_is_refused_and_not_repeated(value: Any) -> None:
+    with pytest.raises(ValidationError) as refused:
+        TypeAdapter(JsonObject).validate_python(value)
+
+    [fault] = refused.value.errors(include_input=False)
+    assert len(fault["msg"]) < 120
+
+
+def test_free_json_that_is_too_deep_is_refused() -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(20_000):
+        deep = {"n": deep}
+
+    with pytest.raises(ValidationError):
+        TypeAdapter(JsonObject).validate_python(deep)

@@ -10,10 +10,15 @@ def test_a_day_is_a_thirtieth_of_a_month_and_many_minutes() -> None:
         "max_channels": 100,
         "max_messages_per_day": 3_333,
         "max_api_calls_per_day": 720_000,
-        "max_storage_bytes": None,
+        "max_storage_bytes": 16 * 1024 * 1024,
         "concurrent_connections": 20,
     }
 
 
 def test_what_is_unlimited_is_null() -> None:
-    assert set(Limits.of(plan_named("enterprise")).model_dump().values()) == {None}
+    limits = Limits.of(plan_named("enterprise")).model_dump()
+
+    assert (
+        limits.pop("max_storage_bytes") == 1024 * 1024 * 1024
+    )  # What is read as a whole is never unlimited.
+    assert set(limits.values()) == {None}

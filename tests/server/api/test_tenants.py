@@ -58,7 +58,7 @@ class TestTenants:
                 "max_channels": 500,
                 "max_messages_per_day": 500_000 // 30,
                 "max_api_calls_per_day": 2_000 * 60 * 24,
-                "max_storage_bytes": None,
+                "max_storage_bytes": 64 * 1024 * 1024,
                 "concurrent_connections": 100,
             },
             "created_at": NOON,

@@ -19,7 +19,7 @@ UNLIMITED = {
     "max_channels": None,
     "max_messages_per_day": None,
     "max_api_calls_per_day": None,
-    "max_storage_bytes": None,
+    "max_storage_bytes": 1024 * 1024 * 1024,
     "concurrent_connections": None,
 }
 
@@ -50,7 +50,7 @@ async def test_a_week_is_told_day_by_day(api: Api, olivia: httpx.AsyncClient) ->
         "messages_count": 2,
         "bytes_count": 15,
         "api_calls_count": 5,
-        "storage_used_bytes": 0,
+        "storage_used_bytes": await stored_bytes(api),
         "created_at": NOON,
         "metadata": {},
     }
@@ -142,6 +142,12 @@ async def test_the_limits_are_the_plans(api: Api, tier: str, limits: dict[str, A
     assert good(await zoe.get(BILLING))["limits"] == told
 
 
+async def stored_bytes(api: Api) -> int:
+    """What the records of `acme` take."""
+    tenants = api.installation.process.tenants
+    return await tenants.space(await tenants.enter(User(UserId("olivia")), "acme"))
+
+
 async def test_billing_is_this_month_against_the_plan(api: Api, olivia: httpx.AsyncClient) -> None:
     meter = api.installation.process.meter
     await olivia.post("/api/v1/agents", json={"name": "a1"})
@@ -166,7 +172,9 @@ async def test_billing_is_this_month_against_the_plan(api: Api, olivia: httpx.As
         "messages": 1,
         "bytes": 4,
         "api_calls": 1,
+        "storage_bytes": await stored_bytes(api),
     }
+    assert billing["current_usage"]["storage_bytes"] > 100
 
 
 async def test_a_call_is_counted_for_the_tenant_it_was_let_into_and_for_no_other(

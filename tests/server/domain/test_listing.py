@@ -1,6 +1,6 @@
 """Lists in pages: whatever the order and the filter, each record comes once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from artcafe.server.domain import listing
-from artcafe.server.domain.listing import Page, Query, page_of
+from artcafe.server.domain.listing import Page, Query, Source, page_of
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
@@ -25,6 +25,8 @@ class Shelf:
 
     things: list[Thing]
     fetched: int = 0
+    heads: int = 0
+    singles: int = 0
 
     async def fetch(self, limit: int, cursor: str | None) -> Page[Thing]:
         assert limit > 0
@@ -33,6 +35,21 @@ class Shelf:
         shown = after[:limit]
         return Page(shown, shown[-1].id if len(after) > limit else None)
 
+    async def fetch_heads(self, limit: int, cursor: str | None) -> Page[Thing]:
+        page = await self.fetch(limit, cursor)
+        self.fetched -= 1
+        self.heads += 1
+        return page
+
+    async def some(self, ids: Sequence[str]) -> list[Thing]:
+        self.singles += len(ids)
+        known = {thing.id: thing for thing in self.things}
+        return [known[which] for which in ids if which in known]
+
+    @property
+    def source(self) -> Source[Thing]:
+        return Source(self.fetch, self.fetch_heads, self.some)
+
 
 async def everything(
     shelf: Shelf, limit: int, order: str, keep: Callable[[Thing], bool] = lambda _: True
@@ -40,7 +57,7 @@ async def everything(
     found: list[Thing] = []
     cursor = None
     while True:
-        page = await page_of(Query(limit=limit, cursor=cursor, order=order, keep=keep), shelf.fetch)
+        page = await page_of(Query(limit=limit, cursor=cursor, order=order, keep=keep), shelf.source)
         assert len(page.items) <= limit
         found += page.items
         cursor = page.cursor
@@ -79,7 +96,7 @@ async def test_a_filter_hides_what_it_does_not_keep(kept: list[Thing], limit: in
 async def test_a_filter_that_keeps_little_reads_on_but_not_for_ever() -> None:
     shelf = Shelf([Thing(f"{n:04}", "x") for n in range(500)] + [Thing("9999", "y")])
 
-    page = await page_of(Query(limit=10, keep=lambda thing: thing.name == "y"), shelf.fetch)
+    page = await page_of(Query(limit=10, keep=lambda thing: thing.name == "y"), shelf.source)
 
     assert page.items == []
     assert page.cursor is not None
@@ -88,7 +105,7 @@ async def test_a_filter_that_keeps_little_reads_on_but_not_for_ever() -> None:
 
 async def test_a_cursor_of_another_list_is_refused() -> None:
     with pytest.raises(ArtcafeError) as refused:
-        await page_of(Query(limit=1, cursor="0001", order="name"), Shelf([]).fetch)
+        await page_of(Query(limit=1, cursor="0001", order="name"), Shelf([]).source)
 
     assert refused.value.code is Code.bad_request
 
@@ -98,7 +115,49 @@ async def test_too_many_to_sort_are_refused_and_still_listed_by_id(monkeypatch: 
     shelf = Shelf([Thing(f"{n}", "x") for n in range(4)])
 
     with pytest.raises(ArtcafeError) as refused:
-        await page_of(Query(limit=1, order="name"), shelf.fetch)
+        await page_of(Query(limit=1, order="name"), shelf.source)
 
     assert refused.value.code is Code.quota_exceeded
     assert len(await everything(shelf, 2, "id")) == 4
+
+
+async def test_a_sorted_page_reads_the_heads_of_all_and_the_whole_of_its_own_records_alone() -> None:
+    shelf = Shelf([Thing(f"{n:04}", f"{n % 7}") for n in range(2500)])
+
+    page = await page_of(Query(limit=10, order="-name"), shelf.source)
+
+    assert [thing.name for thing in page.items] == ["6"] * 10
+    assert (shelf.heads, shelf.fetched, shelf.singles) == (3, 0, 10)
+
+
+async def test_a_filter_that_looks_at_the_whole_record_is_given_it() -> None:
+    shelf = Shelf([Thing(f"{n:04}", "x") for n in range(5)])
+
+    await page_of(Query(limit=2, order="name", whole=True), shelf.source)
+
+    assert (shelf.heads, shelf.fetched) == (0, 1)
+
+
+async def test_a_record_that_goes_while_its_page_is_made_is_left_out() -> None:
+    shelf = Shelf([Thing(f"{n}", "x") for n in range(3)])
+
+    async def gone(_: Sequence[str]) -> list[Thing]:
+        return []
+
+    page = await page_of(Query(limit=2, order="name"), Source(shelf.fetch, shelf.fetch_heads, gone))
+
+    assert page.items == []
+    assert page.cursor is not None
+
+
+async def test_a_page_that_the_store_cuts_short_is_given_as_it_is() -> None:
+    """It was cut because it is large: another one is not put on top of it."""
+    shelf = Shelf([Thing(f"{n}", "x") for n in range(9)])
+
+    async def short(limit: int, cursor: str | None) -> Page[Thing]:
+        return await shelf.fetch(min(limit, 2), cursor)
+
+    page = await page_of(Query(limit=5), Source(short, short, shelf.some))
+
+    assert [thing.id for thing in page.items] == ["0", "1"]
+    assert page.cursor == "1"

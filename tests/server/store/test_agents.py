@@ -112,7 +112,7 @@ class TestCreate:
         outcomes = await race(*(agents.create(an_agent(name, "SHA256:x"), None, ENTRY) for name in names))
 
         assert outcomes.count(Code.conflict) == len(names) - 1
-        page = await agents.list(ACME, 10, None)
+        page = await agents.listed(ACME).page(10, None)
         assert [agent.id for agent in page.items] == [names[outcomes.index(None)]]
 
 
@@ -161,7 +161,7 @@ class TestChange:
         )
 
         assert sum(outcome is Code.conflict for outcome in outcomes) == 1
-        holders = [agent.id for agent in (await agents.list(ACME, 10, None)).items if agent.keys]
+        holders = [agent.id for agent in (await agents.listed(ACME).page(10, None)).items if agent.keys]
         assert len(holders) == 1
 
     async def test_as_many_keys_as_an_agent_may_have_change_in_one_step(self, agents: AgentTable) -> None:
@@ -326,8 +326,8 @@ class TestList:
             await agents.create(an_agent(name), None, ENTRY)
             await agents.create(an_agent(f"{name}x", tenant="acme-2"), None, ENTRY)
 
-        first = await agents.list(ACME, 3, None)
-        second = await agents.list(ACME, 3, first.cursor)
+        first = await agents.listed(ACME).page(3, None)
+        second = await agents.listed(ACME).page(3, first.cursor)
 
         assert [agent.id for agent in [*first.items, *second.items]] == ["B", "_", "a", "a-1", "b"]
         assert second.cursor is None
@@ -337,15 +337,15 @@ class TestList:
         for tenant in ("acme", "acme-2"):
             for name in ("a1", "a2"):
                 await agents.create(an_agent(name, tenant=tenant), None, ENTRY)
-        theirs = (await agents.list(ALIKE[0], 1, None)).cursor
+        theirs = (await agents.listed(ALIKE[0]).page(1, None)).cursor
 
-        page = await agents.list(ACME, 5, theirs)
+        page = await agents.listed(ACME).page(5, theirs)
 
         assert [(agent.tenant, agent.id) for agent in page.items] == [("acme", "a2")]
 
     async def test_a_page_token_of_nothing_is_a_bad_request(self, agents: AgentTable) -> None:
         with refused(Code.bad_request):
-            await agents.list(ACME, 5, "garbage")
+            await agents.listed(ACME).page(5, "garbage")
 
 
 async def test_a_store_that_is_away_is_unavailable(agents: AgentTable, unreliable: UnreliableStore) -> None:
@@ -360,7 +360,7 @@ async def test_a_store_that_is_away_is_unavailable(agents: AgentTable, unreliabl
     with refused(Code.unavailable):
         await agents.delete(ACME, A1, anyway, ENTRY)
     with refused(Code.unavailable):
-        await agents.list(ACME, 5, None)
+        await agents.listed(ACME).page(5, None)
     with refused(Code.unavailable):
         await agents.count(ACME)
 

@@ -30,7 +30,7 @@ async def test_of_many_who_create_at_once_exactly_as_many_as_may_win(
 
     assert outcomes.count(None) == 5
     assert outcomes.count(Code.quota_exceeded) == 7
-    assert len((await agents.list(ACME, 20, None)).items) == await agents.count(ACME) == 5
+    assert len((await agents.listed(ACME).page(20, None)).items) == await agents.count(ACME) == 5
 
 
 async def test_what_is_refused_does_not_count(agents: AgentTable) -> None:

@@ -175,7 +175,7 @@ async def test_of_many_who_create_at_once_exactly_as_many_as_may_win(
 
     assert outcomes.count(None) == 5
     assert outcomes.count(Code.quota_exceeded) == 7
-    assert len((await channels.list(ACME, 20, None)).items) == await channels.count(ACME) == 5
+    assert len((await channels.listed(ACME).page(20, None)).items) == await channels.count(ACME) == 5
 
 
 async def test_what_is_deleted_makes_room_once_and_what_is_refused_does_not_count(
@@ -265,14 +265,14 @@ async def test_pages_are_in_order_of_the_ids_and_of_one_tenant(channels: Channel
         await channels.create(a_channel(name), None, ENTRY)
         await channels.create(a_channel(f"{name}x", "acme-2"), None, ENTRY)
 
-    first = await channels.list(ACME, 3, None)
-    second = await channels.list(ACME, 3, first.cursor)
+    first = await channels.listed(ACME).page(3, None)
+    second = await channels.listed(ACME).page(3, first.cursor)
 
     assert [channel.id for channel in [*first.items, *second.items]] == ["B", "a", "a-b", "a.b", "b"]
     assert second.cursor is None
     assert await channels.count(ACME) == 5
     with refused(Code.bad_request):
-        await channels.list(ACME, 5, "garbage")
+        await channels.listed(ACME).page(5, "garbage")
 
 
 async def test_a_store_that_is_away_is_unavailable(
@@ -285,4 +285,4 @@ async def test_a_store_that_is_away_is_unavailable(
     with refused(Code.unavailable):
         await channels.delete(ACME, TASKS, anyway, ENTRY)
     with refused(Code.unavailable):
-        await channels.list(ACME, 5, None)
+        await channels.listed(ACME).page(5, None)

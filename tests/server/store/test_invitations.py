@@ -10,6 +10,7 @@ from artcafe.server.domain.ids import UserId
 from artcafe.server.domain.invitation import Invitation
 from artcafe.server.domain.tenant import Member, Role
 from artcafe.server.store import addresses as at
+from artcafe.server.store import invitations as rooms
 from artcafe.server.store.audit import AuditTable
 from artcafe.server.store.invitations import InvitationTable
 from artcafe.server.store.item import ItemStore, Put
@@ -75,6 +76,19 @@ async def test_there_is_none_into_nothing(table: Table, backend: ItemStore) -> N
         await InvitationTable(table).create(an_invitation(), ENTRY)
 
     assert contents(backend) == set()
+
+
+async def test_so_many_stand_open_and_one_that_goes_makes_room(
+    invitations: InvitationTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rooms, "MAX_OPEN", 2)
+    await invitations.create(an_invitation("i1"), ENTRY)
+    await invitations.create(an_invitation("i2"), ENTRY)
+
+    with refused(Code.quota_exceeded):
+        await invitations.create(an_invitation("i3"), ENTRY)
+    await invitations.delete(ACME, "i1", ENTRY)
+    await invitations.create(an_invitation("i3"), ENTRY)
 
 
 async def test_one_that_is_withdrawn_is_gone(invitations: InvitationTable) -> None:

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from artcafe.server.domain.ids import UserId
 from artcafe.server.domain.tenant import Member, Role
+from artcafe.server.store import members as rooms
 from artcafe.server.store.audit import AuditTable
 from artcafe.server.store.item import ItemStore
 from artcafe.server.store.members import MemberTable
@@ -187,3 +188,23 @@ class TestEntries:
         unreliable.heal()
         assert await members.get(ACME, PAUL) == (None if lies else paul)
         assert (await log.list(ACME, 10, None)).items == ([gone, put, ENTRY] if lies else [put, ENTRY])
+
+
+async def test_a_tenant_has_so_many_members_and_one_that_leaves_makes_room(
+    table: Table, members: MemberTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rooms, "MAX_MEMBERS", 3)
+
+    async def join(user: str) -> object:
+        return await outcome(
+            members.put(ACME, UserId(user), lambda known: known or a_member(user, role=Role.viewer), ENTRY)
+        )
+
+    assert await join("paul") == a_member("paul", role=Role.viewer)
+    told = await race(*(join(user) for user in ("quinn", "rosa", "sam")))
+    assert told.count(Code.quota_exceeded) == 2
+    assert await join("paul") == a_member("paul", role=Role.viewer)
+    assert len(await members.of_tenant(ACME)) == 3
+    await members.delete(ACME, PAUL, anyway, ENTRY)
+    assert await join("tom") == a_member("tom", role=Role.viewer)
+    assert await join("uma") is Code.quota_exceeded

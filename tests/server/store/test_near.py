@@ -6,9 +6,11 @@ from collections import Counter
 import pytest
 from msgspec.structs import replace
 
+from artcafe.server.domain.agent import Agent
 from artcafe.server.domain.change import Change, Kind
-from artcafe.server.domain.channel import Channel
+from artcafe.server.domain.channel import ChannelRule
 from artcafe.server.domain.ids import AgentId, ChannelId, TenantId
+from artcafe.server.domain.policy import Grant, Policy
 from artcafe.server.store.agents import AgentTable
 from artcafe.server.store.channels import ChannelTable
 from artcafe.server.store.item import Item, Page
@@ -19,7 +21,7 @@ from artcafe.server.store.tenants import TenantTable
 from artcafe.wire.codes import Code
 from tests.kit.issuers import StoppedClock
 from tests.kit.outcomes import outcome, race, refused
-from tests.kit.records import ACME, ALIKE, ENTRY, a_channel, a_member, a_tenant, an_agent, anyway
+from tests.kit.records import ACME, ALIKE, ENTRY, a_channel, a_member, a_tenant, an_agent, anyway, rules_of
 from tests.kit.stores import new_rev
 from tests.kit.turns import turns
 from tests.kit.unreliable_store import UnreliableStore
@@ -75,16 +77,19 @@ def near(store: CountedStore, clock: StoppedClock) -> NearCache:
     return NearCache(TenantTable(table), AgentTable(table), ChannelTable(table), clock)
 
 
-async def rename(store: CountedStore, name: str = "new") -> None:
-    """Change the agent, without a word to anybody."""
-    agents = AgentTable(Table(store.store))
-    await agents.change(ACME, A1, lambda agent: replace(agent, name=name), ENTRY)
+async def deny(store: CountedStore) -> None:
+    """Change the agent's rules, without a word to anybody."""
+    await AgentTable(Table(store.store)).change(ACME, A1, denied, ENTRY)
 
 
-async def name_of(near: NearCache) -> str:
+def denied(agent: Agent) -> Agent:
+    return replace(agent, policy=Policy(publish=Grant(deny=["new"])))
+
+
+async def denials(near: NearCache) -> list[str]:
     agent = await near.agent(ACME, A1)
     assert agent is not None
-    return agent.name
+    return agent.policy.publish.deny
 
 
 class TestHeld:
@@ -92,9 +97,9 @@ class TestHeld:
         self, near: NearCache, store: CountedStore
     ) -> None:
         for _ in range(3):
-            assert await near.tenant(ACME) == a_tenant()
-            assert await near.agent(ACME, A1) == an_agent()
-            assert (await near.rules(ACME)).channels == (a_channel(),)
+            assert await near.tenant(ACME) == rules_of(a_tenant())
+            assert await near.agent(ACME, A1) == rules_of(an_agent())
+            assert (await near.rules(ACME)).channels == (rules_of(a_channel()),)
 
         assert store.reads == {"META": 1, "AGENT#a1": 1, "CHAN#": 1}
 
@@ -108,9 +113,9 @@ class TestHeld:
 
     async def test_each_tenant_has_its_own(self, near: NearCache) -> None:
         for tenant in (ACME, ALIKE[0], ACME):
-            assert await near.tenant(tenant) == a_tenant(tenant)
-            assert await near.agent(tenant, A1) == an_agent(tenant=tenant)
-            assert (await near.rules(tenant)).channels == (a_channel("tasks", tenant),)
+            assert await near.tenant(tenant) == rules_of(a_tenant(tenant))
+            assert await near.agent(tenant, A1) == rules_of(an_agent(tenant=tenant))
+            assert (await near.rules(tenant)).channels == (rules_of(a_channel("tasks", tenant)),)
 
     async def test_rules_are_made_once_and_shared_until_a_channel_changes(
         self, near: NearCache, store: CountedStore, clock: StoppedClock
@@ -141,12 +146,12 @@ class TestHeld:
         self, near: NearCache, store: CountedStore, clock: StoppedClock
     ) -> None:
         await near.agent(ACME, A1)
-        await rename(store)
+        await deny(store)
 
         clock.advance(TTL_SECONDS - 0.001)
-        assert await name_of(near) == "a1"
+        assert await denials(near) == []
         clock.advance(0.001)
-        assert await name_of(near) == "new"
+        assert await denials(near) == ["new"]
 
     async def test_so_much_is_held_and_what_was_not_asked_for_longest_goes_first(
         self, near: NearCache, store: CountedStore
@@ -202,17 +207,17 @@ class TestForget:
 
         table.announce = announce
         agents, channels = AgentTable(table), ChannelTable(table)
-        assert await name_of(near) == "a1"
-        await agents.change(ACME, A1, lambda agent: replace(agent, name="new"), ENTRY)
-        assert await name_of(near) == "new"
+        assert await denials(near) == []
+        await agents.change(ACME, A1, denied, ENTRY)
+        assert await denials(near) == ["new"]
         await agents.delete(ACME, A1, anyway, ENTRY)
         assert await near.agent(ACME, A1) is None
         await agents.create(an_agent("a1"), None, ENTRY)
-        assert await name_of(near) == "a1"
+        assert await denials(near) == []
 
         def names(found: object) -> list[str]:
             assert isinstance(found, tuple)
-            return [channel.name for channel in found if isinstance(channel, Channel)]
+            return [channel.id for channel in found if isinstance(channel, ChannelRule)]
 
         assert names((await near.rules(ACME)).channels) == ["tasks"]
         await channels.create(a_channel("a"), None, ENTRY)
@@ -232,18 +237,18 @@ class TestForget:
         self, near: NearCache, store: CountedStore, change: Change, asking: int
     ) -> None:
         store.gate.clear()
-        before = [asyncio.create_task(name_of(near)) for _ in range(2)]
+        before = [asyncio.create_task(denials(near)) for _ in range(2)]
         await turns()
-        await rename(store)
+        await deny(store)
         near.forget(change)
-        after = [asyncio.create_task(name_of(near)) for _ in range(asking)]
+        after = [asyncio.create_task(denials(near)) for _ in range(asking)]
         await turns()
         store.gate.set()
 
         # Who asked before the change may have what was true then; who asked after it may not.
-        assert await asyncio.gather(*before) == ["a1", "a1"]
-        assert await asyncio.gather(*after) == ["new"] * asking
-        assert await name_of(near) == "new"
+        assert await asyncio.gather(*before) == [[], []]
+        assert await asyncio.gather(*after) == [["new"]] * asking
+        assert await denials(near) == ["new"]
         assert store.reads == {"AGENT#a1": 2}
 
 
@@ -255,7 +260,7 @@ class TestReading:
         await turns()
         store.gate.set()
 
-        assert await asyncio.gather(*asking) == [an_agent()] * 20 + [None] * 20
+        assert await asyncio.gather(*asking) == [rules_of(an_agent())] * 20 + [None] * 20
         assert store.reads == {"AGENT#a1": 1, "AGENT#a2": 1}
 
     async def test_a_first_one_who_goes_away_takes_nothing_with_it(
@@ -270,7 +275,7 @@ class TestReading:
         await turns()
         store.gate.set()
 
-        assert await asyncio.gather(*others) == [an_agent()] * 5
+        assert await asyncio.gather(*others) == [rules_of(an_agent())] * 5
         assert first.cancelled()
         assert store.reads == {"AGENT#a1": 2}
 
@@ -284,7 +289,7 @@ class TestReading:
         await turns()
         store.gate.set()
 
-        assert await asking[0] == await asking[2] == an_agent()
+        assert await asking[0] == await asking[2] == rules_of(an_agent())
         assert store.reads == {"AGENT#a1": 1}
 
     async def test_a_store_that_was_away_for_the_first_one_is_asked_again_for_the_others(
@@ -296,7 +301,7 @@ class TestReading:
         first.add_done_callback(lambda _: store.heal())
 
         assert await first is Code.unavailable
-        assert await asyncio.gather(*others) == [an_agent()] * 5
+        assert await asyncio.gather(*others) == [rules_of(an_agent())] * 5
 
     async def test_while_the_store_is_away_nobody_waits_and_nothing_of_it_is_held(
         self, near: NearCache, store: CountedStore
@@ -307,8 +312,8 @@ class TestReading:
             await near.rules(ACME)
         store.heal()
 
-        assert await near.agent(ACME, A1) == an_agent()
-        assert (await near.rules(ACME)).channels == (a_channel(),)
+        assert await near.agent(ACME, A1) == rules_of(an_agent())
+        assert (await near.rules(ACME)).channels == (rules_of(a_channel()),)
 
     async def test_what_is_held_is_given_while_the_store_is_away(
         self, near: NearCache, store: CountedStore
@@ -316,4 +321,4 @@ class TestReading:
         await near.agent(ACME, A1)
         store.away = True
 
-        assert await near.agent(ACME, A1) == an_agent()
+        assert await near.agent(ACME, A1) == rules_of(an_agent())

@@ -183,7 +183,8 @@ class TestDeletion:
         await furnish(table, "acme")
         before = contents(backend)
         assert {row[1] for row in before} == {
-            "TENANTS", "T#acme", "U#olivia", "U#paul", "U#auth0|paul", "CH#acme", "USE#acme", "LOG#acme"
+            "TENANTS", "T#acme", "U#olivia", "U#paul", "U#auth0|paul", "CH#acme", "USE#acme", "SIZE#acme",
+            "LOG#acme",
         }  # fmt: skip
         assert {row[2].partition("#")[0] for row in before if row[1] == "T#acme"} >= {
             "OWNERS", "INVITE", "LEGAL", "MEMBER", "AGENT", "CHAN", "COUNT"

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from artcafe.server.api.deps import Cases, CurrentHuman, UseCases
 from artcafe.server.api.etags import IfMatch, set_tag
-from artcafe.server.api.fields import JsonObject, SubjectPattern, chosen
+from artcafe.server.api.fields import JsonObject, SmallJson, SubjectPattern, chosen
 from artcafe.server.api.once import CreateOnce
 from artcafe.server.api.pages import Limit, NextToken, Order
 from artcafe.server.core.usage import RECEIVED, SENT
@@ -64,9 +64,9 @@ class AgentFields(BaseModel):
     type: Annotated[str, Field(max_length=64, examples=["planner"])] | None = None
     enabled: StrictBool | None = None
     capabilities: Annotated[list[Word], Field(max_length=100, examples=[["travel"]])] | None = None
-    capability_definitions: list[Any] | dict[str, Any] | None = None
+    capability_definitions: Annotated[list[Any] | dict[str, Any], SmallJson] | None = None
     metadata: JsonObject | None = None
-    policy: PolicyFields | None = None
+    policy: Annotated[PolicyFields, SmallJson] | None = None
 
     def fields(self) -> dict[str, Any]:
         """What the request sets, as the use cases take it."""
@@ -279,6 +279,7 @@ async def list_agents(
         cursor=cases.pages.open(human.tenant, of, next_token),
         order=asked.order,
         keep=asked.keep(online),
+        whole=asked.capability is not None or asked.tag is not None,
     )
     page = await cases.agents.list(human, query)
     views = await _views(cases, human.tenant, page.items, online)

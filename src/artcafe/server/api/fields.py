@@ -4,9 +4,13 @@ import re
 from datetime import date
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, Field
+import msgspec
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 from artcafe.wire.subjects import MAX_BYTES, PATTERN_SCHEMA
+
+MAX_JSON_BYTES = 16 * 1024
+"""What one field of free JSON takes at most, as it is encoded."""
 
 SubjectPattern = Annotated[
     str, Field(max_length=MAX_BYTES, pattern=PATTERN_SCHEMA, examples=["tasks.*"], title="Pattern")
@@ -33,8 +37,23 @@ def _written_out(text: object) -> object:
 Date = Annotated[date, BeforeValidator(_written_out)]
 """A day. Pydantic alone would take a number too, as seconds since 1970."""
 
-JsonObject = Annotated[dict[str, Any], Field(examples=[{"team": "travel"}])]
-"""Whatever the client likes to keep with a record."""
+
+def _small(value: Any) -> Any:
+    try:
+        plain = value.model_dump() if isinstance(value, BaseModel) else value
+        size = len(msgspec.json.encode(plain))
+    except (ValueError, RecursionError):
+        raise ValueError("this cannot be kept as JSON: lone surrogates, too deep, or no number") from None
+    if size > MAX_JSON_BYTES:
+        raise ValueError(f"this has {size} bytes as JSON, and {MAX_JSON_BYTES} at most are kept")
+    return value
+
+
+SmallJson = AfterValidator(_small)
+"""What a record keeps of a client's own, MAX_JSON_BYTES of JSON at most."""
+
+JsonObject = Annotated[dict[str, Any], SmallJson, Field(examples=[{"team": "travel"}])]
+"""Whatever the client likes to keep with a record: MAX_JSON_BYTES of JSON at most."""
 
 
 def chosen(

@@ -24,6 +24,6 @@ class Limits(BaseModel):
             max_channels=plan.channels,
             max_messages_per_day=None if monthly is None else monthly // 30,
             max_api_calls_per_day=None if per_minute is None else per_minute * 60 * 24,
-            max_storage_bytes=None,
+            max_storage_bytes=plan.storage_bytes,
             concurrent_connections=plan.connections,
         )

@@ -11,7 +11,7 @@ from artcafe.server.api.deps import Cases, CurrentHuman, UseCases
 from artcafe.server.api.fields import Date
 from artcafe.server.api.plans import Limits
 from artcafe.server.core.usage import AGENT, API_CALLS, BYTES, MESSAGES, SUBJECT
-from artcafe.server.domain.channel import Channel
+from artcafe.server.domain.channel import ChannelRule
 from artcafe.server.domain.plan import plan_named
 from artcafe.wire.subjects import matches
 from artcafe.wire.times import rfc3339
@@ -22,7 +22,8 @@ DAYS = 7
 
 
 class Day(BaseModel):
-    """One UTC day. Nothing of a message is kept once it was delivered, so no storage is used by any."""
+    """One UTC day. Nothing of a message is kept once it was delivered: storage is what agents and channels
+    take, those that there are now."""
 
     tenant_id: str
     date: str
@@ -71,7 +72,7 @@ def _today(cases: UseCases) -> date:
     return datetime.fromtimestamp(cases.clock.now(), UTC).date()
 
 
-def _active(channels: Sequence[Channel], counts: Mapping[str, int]) -> int:
+def _active(channels: Sequence[ChannelRule], counts: Mapping[str, int]) -> int:
     """How many channels had a message on one of their subjects."""
     subjects = {name.removeprefix(SUBJECT) for name in counts if name.startswith(SUBJECT)}
     return sum(
@@ -96,6 +97,7 @@ async def usage_metrics(
     days = await cases.meter.days(human.tenant, first, last)
     agents = await cases.agents.count(human)
     channels = (await cases.directory.rules(human.tenant)).channels
+    stored = await cases.tenants.space(human)
     at = rfc3339(cases.clock.now())
     metrics = [
         Day(
@@ -108,7 +110,7 @@ async def usage_metrics(
             messages_count=counts.get(MESSAGES, 0),
             bytes_count=counts.get(BYTES, 0),
             api_calls_count=counts.get(API_CALLS, 0),
-            storage_used_bytes=0,
+            storage_used_bytes=stored,
             created_at=at,
         )
         for day, counts in days.items()
@@ -135,6 +137,7 @@ async def billing(cases: Cases, human: CurrentHuman) -> Billing:
         "messages": sum(counts.get(MESSAGES, 0) for counts in days.values()),
         "bytes": sum(counts.get(BYTES, 0) for counts in days.values()),
         "api_calls": sum(counts.get(API_CALLS, 0) for counts in days.values()),
+        "storage_bytes": await cases.tenants.space(human),
     }
     return Billing(
         tenant_id=human.tenant,

@@ -22,7 +22,7 @@ from nats.errors import TimeoutError as NatsTimeoutError
 
 from artcafe.server.bus.nkeys import read_token
 from artcafe.server.bus.operator import Operator
-from artcafe.server.domain.tenant import Tenant
+from artcafe.server.domain.tenant import TenantRules
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
@@ -129,7 +129,7 @@ class Authority:
         if self._client is not None:
             await _close(self._client)
 
-    async def push(self, tenant: Tenant) -> None:
+    async def push(self, tenant: TenantRules) -> None:
         """Create or update the tenant's account; nothing happens when it stands there as it should.
 
         Effective on live connections when it returns. Raises unavailable.
@@ -139,7 +139,7 @@ class Authority:
             if held is None or not self._operator.same_account(tenant, held):
                 await self._push(tenant, held)
 
-    async def remove(self, tenant: Tenant) -> None:
+    async def remove(self, tenant: TenantRules) -> None:
         """Delete the account with its streams: its connections end. Nothing happens when it is gone.
 
         Raises unavailable.
@@ -150,7 +150,7 @@ class Authority:
             if held is not None:
                 await self._delete(account)
 
-    async def reconcile(self, tenants: Sequence[Tenant]) -> int:
+    async def reconcile(self, tenants: Sequence[TenantRules]) -> int:
         """Push what NATS lacks or holds differently, delete what no tenant owns; how many changed.
 
         `tenants` are all that exist. An account that is younger than `spare_seconds` is spared, though
@@ -174,7 +174,7 @@ class Authority:
                     changed += 1
         return changed
 
-    async def _push(self, tenant: Tenant, held: str | None) -> None:
+    async def _push(self, tenant: TenantRules, held: str | None) -> None:
         jwt = self._operator.account_jwt(tenant, newer_than=0 if held is None else _issued(held))
         await self._change("$SYS.REQ.CLAIMS.UPDATE", jwt)
 

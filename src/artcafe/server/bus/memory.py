@@ -12,7 +12,7 @@ from artcafe.server.bus.away import away
 from artcafe.server.bus.grammar import check_pattern, check_queue, check_subject, receives
 from artcafe.server.bus.question import ANSWER_SECONDS, Question
 from artcafe.server.domain.ids import TenantId
-from artcafe.server.domain.tenant import Tenant
+from artcafe.server.domain.tenant import TenantRules
 from artcafe.server.ports.bus import Deliver, Own
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -180,7 +180,7 @@ class MemoryBus:
         self._answer_seconds = answer_seconds
         self._numbers = itertools.count(1)
 
-    async def link(self, tenant: Tenant) -> MemoryLink:
+    async def link(self, tenant: TenantRules) -> MemoryLink:
         """The tenant's link. Each call that returns is matched by one `release`.
 
         Raises unavailable for a tenant whose account was not pushed.
@@ -211,7 +211,7 @@ class MemoryBus:
     async def ping(self) -> None:
         """It is always there."""
 
-    async def push(self, tenant: Tenant) -> None:
+    async def push(self, tenant: TenantRules) -> None:
         """Create the tenant's account, or leave it as it is."""
         key = (tenant.id, tenant.account)
         self._accounts.add(key)
@@ -219,11 +219,11 @@ class MemoryBus:
         if link is not None and not link.up:
             link.resume()
 
-    async def remove(self, tenant: Tenant) -> None:
+    async def remove(self, tenant: TenantRules) -> None:
         """Delete the account: its link is down. Nothing happens when it is gone."""
         self._forget((tenant.id, tenant.account))
 
-    async def reconcile(self, tenants: Sequence[Tenant]) -> int:
+    async def reconcile(self, tenants: Sequence[TenantRules]) -> int:
         """Push what is missing, delete what no tenant owns; how many changed."""
         wanted = {(tenant.id, tenant.account): tenant for tenant in tenants}
         orphans = self._accounts - wanted.keys()

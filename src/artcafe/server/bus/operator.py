@@ -16,7 +16,7 @@ from typing import Any
 
 from artcafe.server.bus.cluster import Cluster, Node, Tls, cluster_lines, quoted, tls_lines
 from artcafe.server.bus.nkeys import KeyPair, Kind, read_token, write_token
-from artcafe.server.domain.tenant import Tenant
+from artcafe.server.domain.tenant import TenantRules
 from artcafe.server.ports.clock import Clock
 from artcafe.wire import subjects
 
@@ -145,11 +145,11 @@ class Operator:
         account, signer = self._control
         return account.public, write_token(self._signer, self._account_claims(account, signer, CONTROL, {}))
 
-    def account_id(self, tenant: Tenant) -> str:
+    def account_id(self, tenant: TenantRules) -> str:
         """The public key of a tenant's account. A tenant made again under its id has another one."""
         return self._tenant_keys(tenant)[0].public
 
-    def account_jwt(self, tenant: Tenant, *, newer_than: int = 0) -> str:
+    def account_jwt(self, tenant: TenantRules, *, newer_than: int = 0) -> str:
         """The JWT of a tenant's account, issued now, and in any case after `newer_than` (Unix seconds).
 
         When servers of a cluster compare what they hold, the newer JWT wins.
@@ -158,7 +158,7 @@ class Operator:
         claims["iat"] = max(claims["iat"], newer_than + 1)
         return write_token(self._signer, claims)
 
-    def same_account(self, tenant: Tenant, jwt: str) -> bool:
+    def same_account(self, tenant: TenantRules, jwt: str) -> bool:
         """Tell whether a JWT, whenever issued, says what `account_jwt` says now."""
         try:
             held = read_token(jwt)
@@ -172,7 +172,7 @@ class Operator:
         nats = {"accounts": list(accounts), "type": "generic", "version": 2}
         return write_token(self._signer, self._claims("delete", self._signer.public, nats))
 
-    def credentials(self, tenant: Tenant) -> Credentials:
+    def credentials(self, tenant: TenantRules) -> Credentials:
         """The gateway's user in a tenant's account: its messages and nothing else."""
         permissions = _permissions([*_TENANT_SUBJECTS, _INBOX], [*_TENANT_SUBJECTS, _INBOX])
         return Credentials(*self._tenant_keys(tenant), self._clock, "gateway", permissions)
@@ -250,11 +250,11 @@ class Operator:
             KeyPair.derive(self._seed, f"account-signing/{purpose}", Kind.account),
         )
 
-    def _tenant_keys(self, tenant: Tenant) -> tuple[KeyPair, KeyPair]:
+    def _tenant_keys(self, tenant: TenantRules) -> tuple[KeyPair, KeyPair]:
         # A tenant id holds no slash, so no two tenants share a purpose, nor does one share "system".
         return self._account_keys(f"{tenant.id}/{tenant.account}")
 
-    def _tenant_claims(self, tenant: Tenant) -> dict[str, Any]:
+    def _tenant_claims(self, tenant: TenantRules) -> dict[str, Any]:
         account, signer = self._tenant_keys(tenant)
         streams = {
             "mem_storage": 0,

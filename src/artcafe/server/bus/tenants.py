@@ -14,7 +14,7 @@ from artcafe.server.bus.operator import Credentials, Operator
 from artcafe.server.bus.tasks import leave
 from artcafe.server.bus.tenant_link import TenantLink
 from artcafe.server.domain.ids import TenantId
-from artcafe.server.domain.tenant import Tenant
+from artcafe.server.domain.tenant import TenantRules
 
 _FAREWELL_SECONDS = 1.0
 
@@ -92,7 +92,7 @@ class TenantLinks:
         finally:
             await leave(self._tasks, error)
 
-    async def link(self, tenant: Tenant) -> TenantLink:
+    async def link(self, tenant: TenantRules) -> TenantLink:
         """The tenant's link, connected. Each call that returns is matched by one `release`.
 
         Raises unavailable when NATS is away or does not know the tenant's account.

@@ -10,7 +10,7 @@ from artcafe.server.domain.agent import MAX_KEYS, Agent, AgentKey
 from artcafe.server.domain.audit import Scribe
 from artcafe.server.domain.ids import AgentId, TenantId, agent_id, is_reserved, slug
 from artcafe.server.domain.listing import Page, Query, page_of
-from artcafe.server.domain.plan import plan_named
+from artcafe.server.domain.plan import Plan, plan_named
 from artcafe.server.domain.policy import checked
 from artcafe.server.domain.principal import Human
 from artcafe.server.domain.revocation import TOPIC, Revocation
@@ -62,7 +62,7 @@ class Agents:
         name = self._like(fields["name"], human.tenant)
         identifier = agent_id(wanted or name)
         self._check_id(human.tenant, identifier)
-        limit = await self._limit(human.tenant)
+        plan = await self._plan(human.tenant)
         if wanted is None and await self._records.get(human.tenant, identifier) is not None:
             identifier = agent_id(f"{name}-{self._new_id()[-6:]}")
         if key is None:
@@ -78,7 +78,7 @@ class Agents:
             updated_at=done.at,
             **fields,
         )
-        await self._records.create(agent, limit, done)
+        await self._records.create(agent, plan.agents, done, plan.storage_bytes)
         return agent, private_key
 
     def _checked(self, tenant: TenantId, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,11 +97,11 @@ class Agents:
         if str(agent) == str(tenant):
             raise ArtcafeError(Code.validation_failed, "An agent is not called like its tenant.")
 
-    async def _limit(self, tenant: TenantId) -> int | None:
-        record = await self._tenants.get(tenant)
+    async def _plan(self, tenant: TenantId) -> Plan:
+        record = await self._tenants.rules(tenant)
         if record is None:
             raise ArtcafeError(Code.not_found)
-        return plan_named(record.subscription_tier).agents
+        return plan_named(record.subscription_tier)
 
     def _key(self, text: str) -> AgentKey:
         public = self._read_key(text)
@@ -124,7 +124,7 @@ class Agents:
     async def list(self, human: Human, query: Query[Agent]) -> Page[Agent]:
         """A page of agents. Raises bad_request for a cursor that no page of this list gave."""
         require(human, Action.read)
-        return await page_of(query, lambda limit, cursor: self._records.list(human.tenant, limit, cursor))
+        return await page_of(query, self._records.listed(human.tenant))
 
     async def count(self, human: Human) -> int:
         """How many agents there are."""
@@ -136,7 +136,7 @@ class Agents:
     ) -> Agent:
         """Set some fields. An agent that is disabled loses its connections; a policy is felt at once.
 
-        Raises not_found, precondition_failed, invalid_subject.
+        Raises not_found, precondition_failed, invalid_subject, quota_exceeded.
         """
         require(human, Action.manage_agents)
         fields = self._checked(human.tenant, fields)
@@ -145,7 +145,9 @@ class Agents:
             require_match(record, if_match)
             return msgspec.structs.replace(record, **fields)
 
-        changed = await self._edit(human, agent, edit, "agent.update", fields)
+        # To disable an agent is possible in a tenant that is full.
+        limited = not fields.keys() <= {"enabled"}
+        changed = await self._edit(human, agent, edit, "agent.update", fields, limited=limited)
         if not changed.enabled:
             await self._revoke(Revocation(human.tenant, agent))
         return changed
@@ -174,7 +176,7 @@ class Agents:
                 raise ArtcafeError(Code.quota_exceeded, f"An agent has {MAX_KEYS} keys at most.")
             return msgspec.structs.replace(record, keys=[*record.keys, key])
 
-        await self._edit(human, agent, edit, "agent.add_key", [key.fingerprint])
+        await self._edit(human, agent, edit, "agent.add_key", [key.fingerprint], limited=True)
         return key
 
     async def revoke_key(self, human: Human, agent: AgentId, fingerprint: str) -> AgentKey:
@@ -213,13 +215,16 @@ class Agents:
         edit: Callable[[Agent], Agent],
         action: str,
         fields: Iterable[str],
+        *,
+        limited: bool = False,
     ) -> Agent:
         done = self._scribe.entry(human, action, agent, fields)
 
         def stamped(record: Agent) -> Agent:
             return msgspec.structs.replace(edit(record), version=record.version + 1, updated_at=done.at)
 
-        return await self._records.change(human.tenant, agent, stamped, done)
+        space = (await self._plan(human.tenant)).storage_bytes if limited else None
+        return await self._records.change(human.tenant, agent, stamped, done, space)
 
     async def _revoke(self, revocation: Revocation) -> None:
         await self._control.tell(TOPIC, msgspec.json.encode(revocation))

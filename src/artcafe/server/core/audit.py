@@ -2,7 +2,7 @@
 
 from artcafe.server.domain.access import Action, require
 from artcafe.server.domain.audit import Entry
-from artcafe.server.domain.listing import Page, Query, page_of
+from artcafe.server.domain.listing import Page, Query, by_id
 from artcafe.server.domain.principal import Human
 from artcafe.server.ports.records import AuditRecords
 
@@ -36,7 +36,7 @@ class Audit:
                 and target in {None, entry.target}
             )
 
-        return await page_of(
+        return await by_id(
             Query(limit=limit, cursor=cursor, keep=keep),
             lambda most, after: self._records.list(human.tenant, most, after),
         )

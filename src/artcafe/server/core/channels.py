@@ -10,7 +10,7 @@ from artcafe.server.domain.audit import Scribe
 from artcafe.server.domain.channel import Channel
 from artcafe.server.domain.ids import ChannelId, TenantId, slug
 from artcafe.server.domain.listing import Page, Query, page_of
-from artcafe.server.domain.plan import plan_named
+from artcafe.server.domain.plan import Plan, plan_named
 from artcafe.server.domain.principal import Human
 from artcafe.server.domain.version import require_match
 from artcafe.server.ports.clock import Clock
@@ -46,7 +46,7 @@ class Channels:
         require(human, Action.manage_channels)
         name = slug(fields["name"])
         identifier = self._id(human.tenant, wanted or name or self._new_id())
-        limit = await self._limit(human.tenant)
+        plan = await self._plan(human.tenant)
         if wanted is None and await self._records.get(human.tenant, identifier) is not None:
             identifier = self._id(human.tenant, f"{name}-{self._new_id()[-6:]}")
         fields = self._checked(human.tenant, fields)
@@ -55,7 +55,7 @@ class Channels:
             id=identifier, tenant=human.tenant, created_at=done.at, updated_at=done.at, **fields
         )
         (await self._directory.rules(human.tenant)).check_room(channel)
-        await self._records.create(channel, limit, done)
+        await self._records.create(channel, plan.channels, done, plan.storage_bytes)
         return channel
 
     def _checked(self, tenant: TenantId, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,11 +69,11 @@ class Channels:
     def _id(self, tenant: TenantId, text: str) -> ChannelId:
         return ChannelId(_shared(parse_subject(text, tenant)).subject)
 
-    async def _limit(self, tenant: TenantId) -> int | None:
-        record = await self._tenants.get(tenant)
+    async def _plan(self, tenant: TenantId) -> Plan:
+        record = await self._tenants.rules(tenant)
         if record is None:
             raise ArtcafeError(Code.not_found)
-        return plan_named(record.subscription_tier).channels
+        return plan_named(record.subscription_tier)
 
     async def get(self, human: Human, channel: ChannelId) -> Channel:
         """Raises not_found."""
@@ -86,7 +86,7 @@ class Channels:
     async def list(self, human: Human, query: Query[Channel]) -> Page[Channel]:
         """A page of channels. Raises bad_request for a cursor that no page of this list gave."""
         require(human, Action.read)
-        return await page_of(query, lambda limit, cursor: self._records.list(human.tenant, limit, cursor))
+        return await page_of(query, self._records.listed(human.tenant))
 
     async def count(self, human: Human) -> int:
         """How many channels there are."""
@@ -115,7 +115,8 @@ class Channels:
                 rules.check_room(changed)
             return changed
 
-        return await self._records.change(human.tenant, channel, edit, done)
+        plan = await self._plan(human.tenant)
+        return await self._records.change(human.tenant, channel, edit, done, plan.storage_bytes)
 
     async def delete(self, human: Human, channel: ChannelId, if_match: str | None = None) -> None:
         """Delete the channel and the rules on it. Raises not_found, precondition_failed."""

@@ -13,7 +13,7 @@ import hmac
 import re
 from collections.abc import Callable
 
-from artcafe.server.domain.agent import Agent
+from artcafe.server.domain.agent import AgentRules
 from artcafe.server.domain.ids import AgentId, TenantId
 from artcafe.server.domain.login_refusal import LoginRefusal
 from artcafe.server.domain.principal import AgentPrincipal
@@ -138,7 +138,7 @@ class Login:
         record = await self._directory.tenant(tenant)
         return record is not None and record.allow_client_challenge
 
-    async def _candidate(self, tenant: TenantId, agent: AgentId) -> Agent | LoginRefusal:
+    async def _candidate(self, tenant: TenantId, agent: AgentId) -> AgentRules | LoginRefusal:
         """The agent that may log in, or why nobody may under this name."""
         record = await self._directory.tenant(tenant)
         known = await self._directory.agent(tenant, agent)
@@ -154,7 +154,7 @@ class Login:
         self,
         tenant: TenantId,
         agent: AgentId,
-        record: Agent | LoginRefusal,
+        record: AgentRules | LoginRefusal,
         text: str,
         signature: str,
         key: str | None,
@@ -177,7 +177,7 @@ class Login:
         self._uses.used(principal.tenant, principal.agent, principal.fingerprint, now)
 
 
-def _without_key(agent: Agent, key: str | None) -> LoginRefusal:
+def _without_key(agent: AgentRules, key: str | None) -> LoginRefusal:
     """Why no key of the agent was tried: it has none, or none of this fingerprint, or they are revoked."""
     if not agent.keys:
         return LoginRefusal.no_key

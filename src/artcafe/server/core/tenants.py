@@ -150,6 +150,11 @@ class Tenants:
             raise ArtcafeError(Code.not_found)
         return tenant
 
+    async def space(self, human: Human) -> int:
+        """How many bytes the tenant's agents and channels take."""
+        require(human, Action.read)
+        return await self._records.space(human.tenant)
+
     async def of_user(self, user: User) -> list[Tenant]:
         """The tenants the user belongs to, those that groups of the token make it a member of among them."""
         found = [await self._records.get(human.tenant) for human in await self._everywhere(user)]

@@ -7,7 +7,7 @@ from msgspec import Struct, field
 from artcafe.server.domain.ids import AgentId, TenantId
 from artcafe.server.domain.policy import Policy
 
-MAX_KEYS = 16
+MAX_KEYS = 8
 """Keys per agent, revoked ones included until they are removed."""
 
 
@@ -23,23 +23,29 @@ class AgentKey(Struct, frozen=True, kw_only=True):
     revoked_at: str | None = None
 
 
-class Agent(Struct, frozen=True, kw_only=True):
-    """Somebody who connects. Whether it is online is not a fact about it: see core.presence."""
+class AgentRules(Struct, frozen=True, kw_only=True):
+    """What decides about an agent's logins and messages, and nothing that only describes it: this is what
+    every login reads."""
 
     id: AgentId
     tenant: TenantId
-    name: str
-    type: str = "agent"
     enabled: bool = True
-    capabilities: list[str] = []
-    capability_definitions: list[Any] | dict[str, Any] = []
-    metadata: dict[str, Any] = {}
     policy: Policy = field(default_factory=Policy)
     keys: list[AgentKey] = []
-    version: int = 1
-    created_at: str
-    updated_at: str
 
     def active_keys(self) -> list[AgentKey]:
         """The keys that may log in now."""
         return [key for key in self.keys if key.status == "active"]
+
+
+class Agent(AgentRules, frozen=True, kw_only=True):
+    """Somebody who connects. Whether it is online is not a fact about it: see core.presence."""
+
+    name: str
+    type: str = "agent"
+    capabilities: list[str] = []
+    capability_definitions: list[Any] | dict[str, Any] = []
+    metadata: dict[str, Any] = {}
+    version: int = 1
+    created_at: str
+    updated_at: str

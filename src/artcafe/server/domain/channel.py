@@ -10,8 +10,11 @@ from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.subjects import matches, parse_subject
 
 
-class Channel(Struct, frozen=True, kw_only=True):
-    """The channel `tasks` is the subject `tasks` of its tenant, unless it was given another pattern.
+class ChannelRule(Struct, frozen=True, kw_only=True):
+    """What a channel says about messages, and nothing that only describes it: logins read those of all the
+    tenant's channels.
+
+    The channel `tasks` is the subject `tasks` of its tenant, unless it was given another pattern.
 
     `publishers` and `subscribers` say who may: ids of agents, and `role:member` for humans of that role
     and those above it. Without a list everybody may whom role and policy let. A subject that several
@@ -20,17 +23,10 @@ class Channel(Struct, frozen=True, kw_only=True):
 
     id: ChannelId
     tenant: TenantId
-    name: str
     subject: str = ""
-    description: str | None = None
-    status: str = "active"
-    metadata: dict[str, Any] = {}
     max_message_bytes: int | None = None
     publishers: list[str] | None = None
     subscribers: list[str] | None = None
-    version: int = 1
-    created_at: str
-    updated_at: str
 
     @property
     def pattern(self) -> str:
@@ -57,3 +53,15 @@ class Channel(Struct, frozen=True, kw_only=True):
         if not matches(self.pattern, short):
             raise ArtcafeError(Code.invalid_subject, f"The channel's subjects are {self.pattern}.")
         return short
+
+
+class Channel(ChannelRule, frozen=True, kw_only=True):
+    """A channel with everything that is known of it."""
+
+    name: str
+    description: str | None = None
+    status: str = "active"
+    metadata: dict[str, Any] = {}
+    version: int = 1
+    created_at: str
+    updated_at: str

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from artcafe.server.domain.channel import Channel
+from artcafe.server.domain.channel import ChannelRule
 from artcafe.server.domain.ids import ChannelId
 from artcafe.server.domain.interest import Interest
 from artcafe.server.domain.recent import Recent
@@ -62,7 +62,7 @@ class ChannelRules:
 
     __slots__ = ("__weakref__", "_closed", "_known", "_rules", "channels")
 
-    def __init__(self, channels: Iterable[Channel]) -> None:
+    def __init__(self, channels: Iterable[ChannelRule]) -> None:
         self.channels = tuple(channels)
         self._rules: Interest[_Rule] = Interest()
         self._closed: Interest[Audience] = Interest()
@@ -95,7 +95,7 @@ class ChannelRules:
         """The audiences of channels to which some subject of a short pattern belongs."""
         return self._closed.overlapping(pattern_to_bus(pattern))
 
-    def check_room(self, channel: Channel) -> None:
+    def check_room(self, channel: ChannelRule) -> None:
         """Raises too_many_channels when, with this one in place of the one with its id, there might be
         subjects of more than MAX_PER_SUBJECT channels (Interest.most)."""
         patterns: Interest[ChannelId] = Interest()
@@ -116,7 +116,7 @@ def too_many_channels() -> ArtcafeError:
     )
 
 
-def _rule(position: int, channel: Channel) -> _Rule:
+def _rule(position: int, channel: ChannelRule) -> _Rule:
     publishers, subscribers = (
         None if members is None else Audience(channel.id, frozenset(members))
         for members in (channel.publishers, channel.subscribers)

@@ -17,6 +17,9 @@ SECRET_BYTES = 32
 MAX_DAYS = 30
 """How long an invitation stands open at most."""
 
+MAX_OPEN = 500
+"""Invitations of a tenant that stand open at once."""
+
 _TOKEN = re.compile(r"([A-Za-z0-9_-]{1,63})\.([A-Za-z0-9_-]{1,63})\.([A-Za-z0-9_-]{43})")
 
 

@@ -1,6 +1,7 @@
 """Lists in pages: filtered, sorted, and continued where the page before ended."""
 
-from collections.abc import Awaitable, Callable
+import heapq
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -10,7 +11,8 @@ from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
 MOST_SORTED = 10_000
-"""Records that are sorted by anything but their id: all of them are read for every page."""
+"""Records that are sorted by anything but their id: what they are sorted by is read of all of them for every
+page."""
 
 MOST_FETCHED = 20
 """Pages of the store that are read to fill one page of what a filter lets through."""
@@ -44,68 +46,85 @@ Fetch = Callable[[int, str | None], Awaitable[Page[N]]]
 """Gives the page of so many records at most that begins at a cursor, by id."""
 
 
+@dataclass(frozen=True, slots=True)
+class Source(Generic[N]):
+    """Where the records of a list come from: a page of them; a page of their heads, records without what only
+    describes them; and some by their ids, in this order, without those that are gone.
+
+    The first two raise bad_request for a cursor that no earlier page gave."""
+
+    page: Fetch[N]
+    heads: Fetch[N]
+    some: Callable[[Sequence[str]], Awaitable[list[N]]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query(Generic[N]):
     """What part of a list is asked for. `order` is the name of a field, with `-` in front the other way
     round, great and small letters alike; records that are equal in it stand by id. `keep` tells what is
-    in the list at all."""
+    in the list at all; `whole`, whether it has to see more of a record than its head."""
 
     limit: int
     cursor: str | None = None
     order: str = "id"
     keep: Callable[[N], bool] = lambda _: True
+    whole: bool = False
 
 
-async def page_of(query: Query[N], fetch: Fetch[N]) -> Page[N]:
-    """The page that is asked for.
+async def page_of(query: Query[N], source: Source[N]) -> Page[N]:
+    """The page that is asked for. What is held in memory is a page of the store and the page that is given.
 
     By id a page may be short, or empty, and still have a next one. Raises bad_request for a cursor that
     no page of this list gave, quota_exceeded for more than MOST_SORTED records in another order.
     """
     if query.order == "id":
-        return await _by_id(query, fetch)
-    return await _sorted(query, fetch)
+        return await by_id(query, source.page)
+    return await _sorted(query, source)
 
 
-async def _by_id(query: Query[N], fetch: Fetch[N]) -> Page[N]:
+async def by_id(query: Query[N], fetch: Fetch[N]) -> Page[N]:
+    """The page that is asked for, by id."""
     found: list[N] = []
     cursor = query.cursor
     for _ in range(MOST_FETCHED):
-        page = await fetch(query.limit - len(found), cursor)
+        asked = query.limit - len(found)
+        page = await fetch(asked, cursor)
         found += [record for record in page.items if query.keep(record)]
         cursor = page.cursor
-        if cursor is None or len(found) == query.limit:
+        # A page that the store cut short held much: another one is not put on top of it.
+        if cursor is None or len(found) == query.limit or (found and len(page.items) < asked):
             break
     return Page(found, cursor)
 
 
-async def _sorted(query: Query[N], fetch: Fetch[N]) -> Page[N]:
+async def _sorted(query: Query[N], source: Source[N]) -> Page[N]:
     name, backwards = query.order.removeprefix("-"), query.order.startswith("-")
 
     def place(record: N) -> tuple[str, str]:
         return f"{getattr(record, name)}".casefold(), record.id
 
-    records: list[N] = []
-    cursor = None
+    after = None if query.cursor is None else _place(query.cursor)
+    first = heapq.nlargest if backwards else heapq.nsmallest
+    fetch = source.page if query.whole else source.heads
+    best: list[tuple[str, str]] = []  # One more than is shown, to see whether there is more.
+    seen, cursor = 0, None
     while True:
         page = await fetch(_PART, cursor)
-        records += page.items
-        if len(records) > MOST_SORTED:
+        seen += len(page.items)
+        if seen > MOST_SORTED:
             raise ArtcafeError(
                 Code.quota_exceeded, f"A list of more than {MOST_SORTED} is given by id, in no other order."
             )
+        places = (place(record) for record in page.items if query.keep(record))
+        if after is not None:
+            places = (it for it in places if (it < after if backwards else it > after))
+        best = first(query.limit + 1, (*best, *places))
         cursor = page.cursor
         if cursor is None:
             break
-    records = sorted(filter(query.keep, records), key=place, reverse=backwards)
-    if query.cursor is not None:
-        after = _place(query.cursor)
-        records = [
-            record for record in records if (place(record) < after if backwards else place(record) > after)
-        ]
-    shown = records[: query.limit]
-    more = len(records) > len(shown)
-    return Page(shown, msgspec.json.encode(place(shown[-1])).decode() if more else None)
+    shown = best[: query.limit]
+    records = await source.some([which for _, which in shown])
+    return Page(records, msgspec.json.encode(shown[-1]).decode() if len(best) > len(shown) else None)
 
 
 def _place(cursor: str) -> tuple[str, str]:

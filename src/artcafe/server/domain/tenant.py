@@ -8,6 +8,9 @@ from msgspec.structs import replace
 
 from artcafe.server.domain.ids import TenantId, UserId
 
+MAX_MEMBERS = 5_000
+"""Stored members of a tenant: they are listed, and looked through for another owner, as a whole."""
+
 
 class Role(StrEnum):
     """What a member may do; domain.access has the table."""
@@ -18,26 +21,32 @@ class Role(StrEnum):
     viewer = "viewer"
 
 
-class Tenant(Struct, frozen=True, kw_only=True):
-    """One customer of the platform: an account on the bus, a partition in the store.
+class TenantRules(Struct, frozen=True, kw_only=True):
+    """What decides about a tenant's clients, and nothing that only describes it: this is what every login
+    reads.
 
     `account` is the random part of the tenant's NATS account: a tenant deleted and made again
-    under the same id gets another account. Times are RFC 3339.
+    under the same id gets another account.
     """
 
     id: TenantId
     name: str
     account: str
-    admin_email: str = ""
     status: str = "active"
     subscription_tier: str = "enterprise"
+    allow_client_challenge: bool = False
+
+
+class Tenant(TenantRules, frozen=True, kw_only=True):
+    """One customer of the platform: an account on the bus, a partition in the store. Times are RFC 3339."""
+
+    admin_email: str = ""
     description: str | None = None
     website: str | None = None
     logo_url: str | None = None
     primary_color: str | None = None
     secondary_color: str | None = None
     metadata: dict[str, Any] = {}
-    allow_client_challenge: bool = False
     version: int = 1
     created_at: str
     updated_at: str

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from artcafe.server.domain.ids import TenantId
-from artcafe.server.domain.tenant import Tenant
+from artcafe.server.domain.tenant import TenantRules
 
 Deliver = Callable[[str, bytes], None]
 """Called with (bus subject, payload) in the event loop, in the order of arrival; must not block or raise."""
@@ -61,7 +61,7 @@ class Link(Protocol):
 class Bus(Protocol):
     """Links to tenants' accounts: at most one connection per tenant and process."""
 
-    async def link(self, tenant: Tenant) -> Link:
+    async def link(self, tenant: TenantRules) -> Link:
         """The tenant's link, connected. Each call is matched by one `release`; the last one lets it close
         after a while of silence. Raises unavailable."""
 
@@ -78,13 +78,13 @@ class Bus(Protocol):
 class Accounts(Protocol):
     """Tenants' accounts on the bus. The store is the source of truth; this makes the bus agree with it."""
 
-    async def push(self, tenant: Tenant) -> None:
+    async def push(self, tenant: TenantRules) -> None:
         """Create or update the tenant's account. Effective on live connections when it returns."""
 
-    async def remove(self, tenant: Tenant) -> None:
+    async def remove(self, tenant: TenantRules) -> None:
         """Delete the account with its streams; its connections end. Nothing happens when it is gone."""
 
-    async def reconcile(self, tenants: Sequence[Tenant]) -> int:
+    async def reconcile(self, tenants: Sequence[TenantRules]) -> int:
         """Push what the bus lacks or holds differently, delete what no tenant owns; how many changed."""
 
 

@@ -8,16 +8,16 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from artcafe.server.domain.agent import Agent
+from artcafe.server.domain.agent import Agent, AgentRules
 from artcafe.server.domain.audit import Entry
-from artcafe.server.domain.channel import Channel
+from artcafe.server.domain.channel import Channel, ChannelRule
 from artcafe.server.domain.channel_rules import ChannelRules
 from artcafe.server.domain.ids import AgentId, ChannelId, TenantId, UserId
 from artcafe.server.domain.invitation import Invitation
 from artcafe.server.domain.legal import Acceptance
-from artcafe.server.domain.listing import Page
+from artcafe.server.domain.listing import Page, Source
 from artcafe.server.domain.sign_in import Decision
-from artcafe.server.domain.tenant import Member, Tenant
+from artcafe.server.domain.tenant import Member, Tenant, TenantRules
 
 
 class TenantRecords(Protocol):
@@ -25,6 +25,12 @@ class TenantRecords(Protocol):
 
     async def get(self, tenant: TenantId) -> Tenant | None:
         """The tenant, or None."""
+
+    async def rules(self, tenant: TenantId) -> TenantRules | None:
+        """What a login reads of the tenant, or None."""
+
+    async def space(self, tenant: TenantId) -> int:
+        """How many bytes the tenant's agents and channels take, as JSON."""
 
     async def create(
         self, tenant: Tenant, owner: Member, entry: Entry, accepted: Sequence[Acceptance] = ()
@@ -37,7 +43,7 @@ class TenantRecords(Protocol):
     async def delete(self, tenant: TenantId) -> None:
         """Remove the tenant and everything stored under it. Nothing happens when it is gone already."""
 
-    def every(self) -> AsyncIterator[Tenant]:
+    def every(self) -> AsyncIterator[TenantRules]:
         """All tenants of the installation, in no order."""
 
 
@@ -59,7 +65,7 @@ class MemberRecords(Protocol):
     ) -> Member:
         """Write what `edit` makes of the membership, or of None, again when somebody else was faster.
 
-        Raises not_found when the tenant does not exist, and conflict.
+        Raises not_found when the tenant does not exist, conflict, quota_exceeded for too many members.
         """
 
     async def delete(
@@ -72,7 +78,7 @@ class InvitationRecords(Protocol):
     """Open invitations; one that expired is gone."""
 
     async def create(self, invitation: Invitation, entry: Entry) -> None:
-        """Raises not_found when the tenant does not exist."""
+        """Raises not_found when the tenant does not exist, quota_exceeded when too many stand open."""
 
     async def list(self, tenant: TenantId, limit: int, cursor: str | None) -> Page[Invitation]:
         """A page of invitations. Raises bad_request for a cursor that no earlier page gave."""
@@ -112,16 +118,26 @@ class AgentRecords(Protocol):
     async def get(self, tenant: TenantId, agent: AgentId) -> Agent | None:
         """The agent, or None."""
 
-    async def create(self, agent: Agent, limit: int | None, entry: Entry) -> None:
+    async def rules(self, tenant: TenantId, agent: AgentId) -> AgentRules | None:
+        """What a login reads of the agent, or None."""
+
+    async def create(self, agent: Agent, limit: int | None, entry: Entry, space: int | None = None) -> None:
         """Raises conflict when the id or one of the keys is taken, not_found without the tenant, and
-        quota_exceeded when the tenant has `limit` agents: exactly, whoever else creates meanwhile."""
+        quota_exceeded when the tenant has `limit` agents: exactly, whoever else creates meanwhile; or when
+        its records would take more than `space` bytes."""
 
     async def change(
-        self, tenant: TenantId, agent: AgentId, edit: Callable[[Agent], Agent], entry: Entry
+        self,
+        tenant: TenantId,
+        agent: AgentId,
+        edit: Callable[[Agent], Agent],
+        entry: Entry,
+        space: int | None = None,
     ) -> Agent:
         """Apply `edit` to the current record, again when somebody else was faster.
 
-        Raises not_found, and conflict when a key that `edit` adds belongs to another agent.
+        Raises not_found, conflict when a key that `edit` adds belongs to another agent, and quota_exceeded
+        when the record grows and the tenant's would take more than `space` bytes.
         """
 
     async def delete(
@@ -129,8 +145,9 @@ class AgentRecords(Protocol):
     ) -> None:
         """Remove the agent and what hangs on it, unless `check` raises. Raises not_found."""
 
-    async def list(self, tenant: TenantId, limit: int, cursor: str | None) -> Page[Agent]:
-        """A page of agents. Raises bad_request for a cursor that no earlier page gave."""
+    def listed(self, tenant: TenantId) -> Source[Agent]:
+        """The tenant's agents, by id. For their heads, capabilities, their definitions and metadata are not
+        read."""
 
     async def count(self, tenant: TenantId) -> int:
         """How many agents the tenant has."""
@@ -187,22 +204,34 @@ class ChannelRecords(Protocol):
     async def get(self, tenant: TenantId, channel: ChannelId) -> Channel | None:
         """The channel, or None."""
 
-    async def create(self, channel: Channel, limit: int | None, entry: Entry) -> None:
+    async def create(
+        self, channel: Channel, limit: int | None, entry: Entry, space: int | None = None
+    ) -> None:
         """Raises conflict when the id is taken, not_found without the tenant, and quota_exceeded when
-        the tenant has `limit` channels: exactly, whoever else creates meanwhile."""
+        the tenant has `limit` channels: exactly, whoever else creates meanwhile; or when its records would
+        take more than `space` bytes, or the rules of its channels more than any tenant may have."""
 
     async def change(
-        self, tenant: TenantId, channel: ChannelId, edit: Callable[[Channel], Channel], entry: Entry
+        self,
+        tenant: TenantId,
+        channel: ChannelId,
+        edit: Callable[[Channel], Channel],
+        entry: Entry,
+        space: int | None = None,
     ) -> Channel:
-        """Apply `edit` to the current record, again when somebody else was faster. Raises not_found."""
+        """Apply `edit` to the current record, again when somebody else was faster. Raises not_found, and
+        quota_exceeded as `create` does, for a record that grows."""
 
     async def delete(
         self, tenant: TenantId, channel: ChannelId, check: Callable[[Channel], None], entry: Entry
     ) -> None:
         """Remove the channel, unless `check` raises. Raises not_found."""
 
-    async def list(self, tenant: TenantId, limit: int, cursor: str | None) -> Page[Channel]:
-        """A page of channels. Raises bad_request for a cursor that no earlier page gave."""
+    def listed(self, tenant: TenantId) -> Source[Channel]:
+        """The tenant's channels, by id. For their heads, description and metadata are not read."""
+
+    async def rules(self, tenant: TenantId, limit: int, cursor: str | None) -> Page[ChannelRule]:
+        """What a login reads of them, a page at a time."""
 
     async def count(self, tenant: TenantId) -> int:
         """How many channels the tenant has."""
@@ -243,15 +272,16 @@ class AnswerRecords(Protocol):
 
 
 class Directory(Protocol):
-    """What logins and decisions about messages need, from memory where it is known.
+    """What logins and decisions about messages need, from memory where it is known, and nothing else: no
+    metadata is read for it.
 
     A change is seen as soon as word of it comes (domain.change), and after some seconds if none does.
     """
 
-    async def tenant(self, tenant: TenantId) -> Tenant | None:
+    async def tenant(self, tenant: TenantId) -> TenantRules | None:
         """The tenant, or None."""
 
-    async def agent(self, tenant: TenantId, agent: AgentId) -> Agent | None:
+    async def agent(self, tenant: TenantId, agent: AgentId) -> AgentRules | None:
         """The agent, or None."""
 
     async def rules(self, tenant: TenantId) -> ChannelRules:

@@ -13,14 +13,17 @@
 |                  | CHAN#{channel}      | a channel                                             |
 |                  | USED#{agent}#{fp}   | when a key last logged in                             |
 |                  | SEEN#{agent}        | when an agent was last seen going                     |
+|                  | DETAIL#{sort key}   | what only describes the tenant, agent or channel      |
 |                  | SPOKEN#{channel}    | when a channel had its last message                   |
 |                  | COUNT#{noun}        | how many agents, or channels, there are               |
+|                  | COUNTED-BYTES       | what there was before its bytes were counted          |
 |                  | ONLINE#{process}#n  | who is connected to a server process; expires         |
 |                  | ANSWER#{user}#{key} | what an Idempotency-Key was answered with; expires    |
 | U#{user}         | TENANT#{tenant}     | the same membership, seen from the user               |
 |                  | ANSWER#{user}#{key} | the same, for what is done in no tenant               |
 | CH#{tenant}      | {agent}#{digest}    | a challenge that was answered                         |
 | USE#{tenant}     | {day}#{metric}      | a counter                                             |
+| SIZE#{tenant}    | ALL, RULES          | counters: bytes of all records, of channels' rules    |
 | LOG#{tenant}     | {9…9 - ms}#{id}     | an entry of the audit, the newest first; expires      |
 | SIGN-IN          | SPENT#{code}        | a code of the embedded issuer that was used; expires  |
 |                  | PROOF#{digest}      | a sign-in code, and whom it stands for; expires       |
@@ -40,6 +43,10 @@ OWNERS = "OWNERS"
 INVITATIONS = "INVITE#"
 ACCEPTANCES = "LEGAL#"
 ONLINE = "ONLINE#"
+DETAILS = "DETAIL#"
+ALL_BYTES = "ALL"
+RULE_BYTES = "RULES"
+COUNTED_BYTES = "COUNTED-BYTES"
 
 
 def tenant(of: TenantId) -> str:
@@ -60,6 +67,11 @@ def challenges(of: TenantId) -> str:
 def usage(of: TenantId) -> str:
     """The partition of a tenant's counters."""
     return f"USE#{of}"
+
+
+def sizes(of: TenantId) -> str:
+    """The partition of the counters of a tenant's bytes."""
+    return f"SIZE#{of}"
 
 
 def member(of: UserId) -> str:
@@ -95,6 +107,11 @@ def key(fingerprint: str) -> str:
 def channel(of: ChannelId) -> str:
     """A channel."""
     return CHANNELS + of
+
+
+def detail(of: str) -> str:
+    """What only describes the record with this sort key; with a prefix, the prefix of such rows."""
+    return DETAILS + of
 
 
 def spoken(of: ChannelId) -> str:

@@ -2,17 +2,21 @@
 
 from collections.abc import Callable
 
-from artcafe.server.domain.agent import Agent
+from artcafe.server.domain.agent import Agent, AgentRules
 from artcafe.server.domain.audit import Entry
 from artcafe.server.domain.change import Change, Kind
 from artcafe.server.domain.ids import AgentId, TenantId
-from artcafe.server.domain.listing import Page
+from artcafe.server.domain.listing import Source
 from artcafe.server.store import addresses as at
 from artcafe.server.store.audit import logged
 from artcafe.server.store.item import ABSENT, ANY, Check, Conflict, Delete, Op, Put, Rev
-from artcafe.server.store.table import Stored, Table, data
+from artcafe.server.store.quota import Space, StorageQuota
+from artcafe.server.store.split import SplitTable
+from artcafe.server.store.table import Table
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
+
+DETAILS = ("capabilities", "capability_definitions", "metadata")
 
 _RECORD, _CLAIMS = 2, 3
 """Where in the creation of an agent its record and its claims stand."""
@@ -23,22 +27,33 @@ class AgentTable:
 
     def __init__(self, table: Table) -> None:
         self._table = table
+        self._rows = SplitTable(table, Agent, DETAILS)
+        self._quota = StorageQuota(table)
 
     async def get(self, tenant: TenantId, agent: AgentId) -> Agent | None:
         """The agent, or None."""
-        stored = await self._table.read(at.tenant(tenant), at.agent(agent), Agent)
+        stored = await self._rows.read(at.tenant(tenant), at.agent(agent))
         return stored.record if stored else None
 
-    async def create(self, agent: Agent, limit: int | None, entry: Entry) -> None:
+    async def rules(self, tenant: TenantId, agent: AgentId) -> AgentRules | None:
+        """What a login reads of the agent, or None."""
+        return await self._rows.rules(at.tenant(tenant), at.agent(agent), AgentRules)
+
+    async def create(self, agent: Agent, limit: int | None, entry: Entry, space: int | None = None) -> None:
         """Raises conflict when the id or one of the keys is taken, not_found, quota_exceeded."""
         pk = at.tenant(agent.tenant)
 
         async def attempt() -> tuple[None, list[Op]]:
+            counted = await self._table.count(pk, at.AGENTS, 1, limit)
+            grown = await self._quota.move(agent.tenant, self._rows.space(agent), space)
+            first, second = self._rows.put(pk, at.agent(agent.id), agent, ABSENT)
             return None, [
-                await self._table.count(pk, at.AGENTS, 1, limit),
+                counted,
                 Check(pk, at.META),
-                Put(pk, at.agent(agent.id), data(agent), ABSENT),
+                first,
                 *(_claim(agent, fingerprint) for fingerprint in _fingerprints(agent)),
+                second,
+                *grown,
                 *logged(entry),
             ]
 
@@ -49,23 +64,35 @@ class AgentTable:
         await self._changed(agent.tenant, agent.id)
 
     async def change(
-        self, tenant: TenantId, agent: AgentId, edit: Callable[[Agent], Agent], entry: Entry
+        self,
+        tenant: TenantId,
+        agent: AgentId,
+        edit: Callable[[Agent], Agent],
+        entry: Entry,
+        space: int | None = None,
     ) -> Agent:
-        """Apply `edit` to the current record. Raises not_found, conflict."""
+        """Apply `edit` to the current record. Raises not_found, conflict, quota_exceeded."""
         pk = at.tenant(tenant)
 
-        def steps(stored: Stored[Agent]) -> tuple[Agent, list[Op]]:
+        async def attempt() -> tuple[Agent, list[Op]]:
+            stored = await self._rows.read(pk, at.agent(agent))
+            if stored is None:
+                raise ArtcafeError(Code.not_found)
             changed = edit(stored.record)
             before, after = _fingerprints(stored.record), _fingerprints(changed)
+            growth = self._rows.space(changed) - self._rows.space(stored.record)
+            first, second = self._rows.put(pk, at.agent(agent), changed, Rev(stored.rev))
             return changed, [
-                Put(pk, at.agent(agent), data(changed), Rev(stored.rev)),
+                first,
                 *(_claim(changed, fingerprint) for fingerprint in sorted(after - before)),
                 *(Delete(pk, at.key(fingerprint), ANY) for fingerprint in sorted(before - after)),
+                second,
+                *await self._quota.move(tenant, growth, space),
                 *logged(entry),
             ]
 
         try:
-            changed = await self._table.change(pk, at.agent(agent), Agent, steps)
+            changed = await self._table.again(attempt)
         except Conflict:
             raise _refused(_CLAIMS) from None
         await self._changed(tenant, agent)
@@ -78,13 +105,16 @@ class AgentTable:
         pk = at.tenant(tenant)
 
         async def attempt() -> tuple[None, list[Op]]:
-            stored = await self._table.read(pk, at.agent(agent), Agent)
+            stored = await self._rows.read(pk, at.agent(agent))
             if stored is None:
                 raise ArtcafeError(Code.not_found)
             check(stored.record)
+            first, second = self._rows.delete(pk, at.agent(agent), Rev(stored.rev))
             return None, [
                 await self._table.count(pk, at.AGENTS, -1),
-                Delete(pk, at.agent(agent), Rev(stored.rev)),
+                first,
+                second,
+                *await self._quota.move(tenant, Space() - self._rows.space(stored.record), None),
                 *(Delete(pk, at.key(fingerprint)) for fingerprint in _fingerprints(stored.record)),
                 *logged(entry),
             ]
@@ -100,9 +130,9 @@ class AgentTable:
     async def _changed(self, tenant: TenantId, agent: AgentId) -> None:
         await self._table.announce(Change(tenant, Kind.agent, agent))
 
-    async def list(self, tenant: TenantId, limit: int, cursor: str | None) -> Page[Agent]:
-        """A page of agents. Raises bad_request for a cursor that no earlier page gave."""
-        return await self._table.page(at.tenant(tenant), at.AGENTS, Agent, limit, cursor)
+    def listed(self, tenant: TenantId) -> Source[Agent]:
+        """The tenant's agents, by id."""
+        return self._rows.source(at.tenant(tenant), at.AGENTS)
 
     async def count(self, tenant: TenantId) -> int:
         """How many agents the tenant has."""

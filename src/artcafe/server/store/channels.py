@@ -4,15 +4,19 @@ from collections.abc import Callable
 
 from artcafe.server.domain.audit import Entry
 from artcafe.server.domain.change import Change, Kind
-from artcafe.server.domain.channel import Channel
+from artcafe.server.domain.channel import Channel, ChannelRule
 from artcafe.server.domain.ids import ChannelId, TenantId
-from artcafe.server.domain.listing import Page
+from artcafe.server.domain.listing import Page, Source
 from artcafe.server.store import addresses as at
 from artcafe.server.store.audit import logged
-from artcafe.server.store.item import ABSENT, Check, Conflict, Delete, Op, Put, Rev
-from artcafe.server.store.table import Stored, Table, data
+from artcafe.server.store.item import ABSENT, Check, Conflict, Delete, Op, Rev
+from artcafe.server.store.quota import Space, StorageQuota
+from artcafe.server.store.split import SplitTable
+from artcafe.server.store.table import Table
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
+
+DETAILS = ("description", "metadata")
 
 
 class ChannelTable:
@@ -20,23 +24,25 @@ class ChannelTable:
 
     def __init__(self, table: Table) -> None:
         self._table = table
+        self._rows = SplitTable(table, Channel, DETAILS, ruling=True)
+        self._quota = StorageQuota(table)
 
     async def get(self, tenant: TenantId, channel: ChannelId) -> Channel | None:
         """The channel, or None."""
-        stored = await self._table.read(at.tenant(tenant), at.channel(channel), Channel)
+        stored = await self._rows.read(at.tenant(tenant), at.channel(channel))
         return stored.record if stored else None
 
-    async def create(self, channel: Channel, limit: int | None, entry: Entry) -> None:
+    async def create(
+        self, channel: Channel, limit: int | None, entry: Entry, space: int | None = None
+    ) -> None:
         """Raises conflict when the id is taken, not_found without the tenant, quota_exceeded."""
         pk = at.tenant(channel.tenant)
 
         async def attempt() -> tuple[None, list[Op]]:
-            return None, [
-                await self._table.count(pk, at.CHANNELS, 1, limit),
-                Check(pk, at.META),
-                Put(pk, at.channel(channel.id), data(channel), ABSENT),
-                *logged(entry),
-            ]
+            counted = await self._table.count(pk, at.CHANNELS, 1, limit)
+            grown = await self._quota.move(channel.tenant, self._rows.space(channel), space)
+            rows = self._rows.put(pk, at.channel(channel.id), channel, ABSENT)
+            return None, [counted, Check(pk, at.META), *rows, *grown, *logged(entry)]
 
         try:
             await self._table.again(attempt)
@@ -47,16 +53,26 @@ class ChannelTable:
         await self._changed(channel.tenant, channel.id)
 
     async def change(
-        self, tenant: TenantId, channel: ChannelId, edit: Callable[[Channel], Channel], entry: Entry
+        self,
+        tenant: TenantId,
+        channel: ChannelId,
+        edit: Callable[[Channel], Channel],
+        entry: Entry,
+        space: int | None = None,
     ) -> Channel:
-        """Apply `edit` to the current record. Raises not_found."""
+        """Apply `edit` to the current record. Raises not_found, quota_exceeded."""
         pk, sk = at.tenant(tenant), at.channel(channel)
 
-        def steps(stored: Stored[Channel]) -> tuple[Channel, list[Op]]:
+        async def attempt() -> tuple[Channel, list[Op]]:
+            stored = await self._rows.read(pk, sk)
+            if stored is None:
+                raise ArtcafeError(Code.not_found)
             changed = edit(stored.record)
-            return changed, [Put(pk, sk, data(changed), Rev(stored.rev)), *logged(entry)]
+            growth = self._rows.space(changed) - self._rows.space(stored.record)
+            moved = await self._quota.move(tenant, growth, space)
+            return changed, [*self._rows.put(pk, sk, changed, Rev(stored.rev)), *moved, *logged(entry)]
 
-        changed = await self._table.change(pk, sk, Channel, steps)
+        changed = await self._table.again(attempt)
         await self._changed(tenant, channel)
         return changed
 
@@ -67,13 +83,14 @@ class ChannelTable:
         pk, sk = at.tenant(tenant), at.channel(channel)
 
         async def attempt() -> tuple[None, list[Op]]:
-            stored = await self._table.read(pk, sk, Channel)
+            stored = await self._rows.read(pk, sk)
             if stored is None:
                 raise ArtcafeError(Code.not_found)
             check(stored.record)
             return None, [
                 await self._table.count(pk, at.CHANNELS, -1),
-                Delete(pk, sk, Rev(stored.rev)),
+                *self._rows.delete(pk, sk, Rev(stored.rev)),
+                *await self._quota.move(tenant, Space() - self._rows.space(stored.record), None),
                 *logged(entry),
             ]
 
@@ -86,9 +103,13 @@ class ChannelTable:
     async def _changed(self, tenant: TenantId, channel: ChannelId) -> None:
         await self._table.announce(Change(tenant, Kind.channel, channel))
 
-    async def list(self, tenant: TenantId, limit: int, cursor: str | None) -> Page[Channel]:
-        """A page of channels. Raises bad_request for a cursor that no earlier page gave."""
-        return await self._table.page(at.tenant(tenant), at.CHANNELS, Channel, limit, cursor)
+    def listed(self, tenant: TenantId) -> Source[Channel]:
+        """The tenant's channels, by id."""
+        return self._rows.source(at.tenant(tenant), at.CHANNELS)
+
+    async def rules(self, tenant: TenantId, limit: int, cursor: str | None) -> Page[ChannelRule]:
+        """What a login reads of them. Raises bad_request."""
+        return await self._rows.page_of_rules(at.tenant(tenant), at.CHANNELS, ChannelRule, limit, cursor)
 
     async def count(self, tenant: TenantId) -> int:
         """How many channels the tenant has."""

@@ -117,17 +117,7 @@ class DynamoStore:
 
     async def incr(self, deltas: Sequence[Delta]) -> None:
         """See ItemStore. Here some deltas of a call may be in when it fails, but none counts twice."""
-        await self._in_steps(
-            {
-                "Update": {
-                    "TableName": self._calls.table,
-                    "Key": _key(_COUNTERS, pk, sk),
-                    "UpdateExpression": "ADD n :by",
-                    "ExpressionAttributeValues": {":by": {"N": f"{by}"}},
-                }
-            }
-            for (pk, sk), by in rules.merge(deltas).items()
-        )
+        await self._in_steps(self._addition(pk, sk, by) for (pk, sk), by in rules.merge(deltas).items())
 
     async def counters(self, pk: str, prefix: str = "") -> dict[str, int]:
         """See ItemStore."""
@@ -173,15 +163,26 @@ class DynamoStore:
         await self._write([self._operation(step, now) for step in steps])
 
     def _operation(self, step: rules.Step, now: int) -> dict[str, Any]:
-        op = step.op
-        common = {"TableName": self._calls.table, **_condition(op.cond, now)}
-        match op:
+        common = {"TableName": self._calls.table, **_condition(step.cond, now)}
+        match step.op:
             case Put(pk, sk, expires=expires):
                 return {"Put": {**common, "Item": _item(pk, sk, step.rev, step.text, expires)}}
             case Delete(pk, sk):
                 return {"Delete": {**common, "Key": _key(_ITEMS, pk, sk)}}
             case Check(pk, sk):
                 return {"ConditionCheck": {**common, "Key": _key(_ITEMS, pk, sk)}}
+            case Delta(pk, sk, by):
+                return self._addition(pk, sk, by)
+
+    def _addition(self, pk: str, sk: str, by: int) -> dict[str, Any]:
+        return {
+            "Update": {
+                "TableName": self._calls.table,
+                "Key": _key(_COUNTERS, pk, sk),
+                "UpdateExpression": "ADD n :by",
+                "ExpressionAttributeValues": {":by": {"N": f"{by}"}},
+            }
+        }
 
     async def _in_steps(self, operations: Iterable[dict[str, Any]]) -> None:
         waiting = list(operations)

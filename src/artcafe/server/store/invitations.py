@@ -6,7 +6,7 @@ from datetime import datetime
 from artcafe.server.domain.audit import Entry
 from artcafe.server.domain.change import Change, Kind
 from artcafe.server.domain.ids import TenantId, UserId
-from artcafe.server.domain.invitation import Invitation
+from artcafe.server.domain.invitation import MAX_OPEN, Invitation
 from artcafe.server.domain.listing import Page
 from artcafe.server.domain.tenant import Member
 from artcafe.server.store import addresses as at
@@ -25,7 +25,10 @@ class InvitationTable:
         self._table = table
 
     async def create(self, invitation: Invitation, entry: Entry) -> None:
-        """Raises not_found when the tenant does not exist."""
+        """Raises not_found when the tenant does not exist, quota_exceeded when MAX_OPEN stand open."""
+        open_ones = await self.list(invitation.tenant, MAX_OPEN, None)
+        if len(open_ones.items) == MAX_OPEN or open_ones.cursor is not None:
+            raise ArtcafeError(Code.quota_exceeded, f"{MAX_OPEN} invitations stand open at most.")
         expires = int(datetime.fromisoformat(invitation.expires_at).timestamp())
         row = at.invitation(invitation.id)
 

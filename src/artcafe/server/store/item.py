@@ -135,9 +135,6 @@ class Check:
     cond: Literal[Presence.ABSENT, Presence.EXISTS] | Rev = EXISTS
 
 
-Op: TypeAlias = Put | Delete | Check
-
-
 @dataclass(frozen=True, slots=True)
 class Delta:
     """Add `by` (at most MAX_DELTA either way) to a counter, which starts at zero."""
@@ -145,6 +142,9 @@ class Delta:
     pk: str
     sk: str
     by: int
+
+
+Op: TypeAlias = Put | Delete | Check | Delta
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,8 +199,9 @@ class ItemStore(Protocol):
     async def transact(self, ops: Sequence[Op]) -> list[str | None]:
         """All operations or none; for each, the new revision of a Put, else None.
 
-        At most MAX_OPS operations, no key twice, MAX_TRANSACTION_BYTES of data. Raises Conflict with
-        the index of the first false condition, InvalidWrite, TooLarge.
+        At most MAX_OPS operations, no key twice, MAX_TRANSACTION_BYTES of data. A Delta has no condition, so
+        that it conflicts with nothing, and moves its counter exactly when the rest is written; one of zero is
+        an InvalidWrite. Raises Conflict with the index of the first false condition, InvalidWrite, TooLarge.
         """
         ...
 

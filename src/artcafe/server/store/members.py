@@ -7,7 +7,7 @@ from msgspec import Struct
 from artcafe.server.domain.audit import Entry
 from artcafe.server.domain.change import Change, Kind
 from artcafe.server.domain.ids import TenantId, UserId
-from artcafe.server.domain.tenant import Member, Role, Tenant
+from artcafe.server.domain.tenant import MAX_MEMBERS, Member, Role, TenantRules
 from artcafe.server.store import addresses as at
 from artcafe.server.store.audit import logged
 from artcafe.server.store.item import ABSENT, ANY, MAX_OPS, Check, Cond, Delete, Op, Put, Rev
@@ -65,7 +65,8 @@ class MemberTable:
                 raise ArtcafeError(Code.not_found)
             check(before.record)
             leaving = await _leaving(self._table, before, None)
-            return None, [*neither_way(tenant, user, Rev(before.rev)), *leaving, *logged(entry)]
+            counted = await self._table.count(at.tenant(tenant), at.MEMBERS, -1)
+            return None, [*neither_way(tenant, user, Rev(before.rev)), counted, *leaving, *logged(entry)]
 
         await self._table.again(attempt, contested=MAX_OPS)
         await self._table.announce(Change(tenant, Kind.member, user))
@@ -78,14 +79,19 @@ async def known(table: Table, tenant: TenantId, user: UserId) -> Stored[Member] 
 
 async def existing(table: Table, tenant: TenantId) -> Op:
     """The operation that lets a transaction depend on the tenant. Raises not_found without it."""
-    if await table.read(at.tenant(tenant), at.META, Tenant) is None:
+    if await table.read(at.tenant(tenant), at.META, TenantRules) is None:
         raise ArtcafeError(Code.not_found, "There is no such tenant.")
     return Check(at.tenant(tenant), at.META)
 
 
 async def joined(table: Table, before: Stored[Member] | None, member: Member) -> list[Op]:
-    """The operations that make a membership another one. Raises conflict when the last owner would go."""
-    return [*both_ways(member, before), *await _leaving(table, before, member)]
+    """The operations that make a membership another one, or a new one.
+
+    Raises conflict when the last owner would go, quota_exceeded for more than MAX_MEMBERS.
+    """
+    new = before is None
+    counted = [await table.count(at.tenant(member.tenant), at.MEMBERS, 1, MAX_MEMBERS)] if new else []
+    return [*both_ways(member, before), *counted, *await _leaving(table, before, member)]
 
 
 def both_ways(member: Member, before: Stored[Member] | None = None) -> tuple[Op, Op]:

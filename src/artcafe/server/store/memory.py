@@ -185,7 +185,7 @@ class MemoryStore:
         now = self._now()
         for index, step in enumerate(steps):
             row = self._live(step.op.pk, step.op.sk, now)
-            if not rules.holds(step.op.cond, None if row is None else row.rev):
+            if not rules.holds(step.cond, None if row is None else row.rev):
                 raise Conflict(index)
         for step in steps:
             match step.op:
@@ -194,6 +194,9 @@ class MemoryStore:
                     self._partitions.setdefault(pk, _Partition()).put(sk, row)
                 case Delete(pk, sk):
                     self._remove(pk, sk)
+                case Delta(pk, sk, by):
+                    counters = self._counters.setdefault(pk, {})
+                    counters[sk] = counters.get(sk, 0) + by
                 case Check():
                     pass
 

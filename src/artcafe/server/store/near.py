@@ -7,12 +7,12 @@ from weakref import WeakValueDictionary
 
 from cachetools import TTLCache
 
-from artcafe.server.domain.agent import Agent
+from artcafe.server.domain.agent import AgentRules
 from artcafe.server.domain.change import Change, Kind
-from artcafe.server.domain.channel import Channel
+from artcafe.server.domain.channel import ChannelRule
 from artcafe.server.domain.channel_rules import ChannelRules
 from artcafe.server.domain.ids import AgentId, TenantId
-from artcafe.server.domain.tenant import Tenant
+from artcafe.server.domain.tenant import TenantRules
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.records import AgentRecords, ChannelRecords, TenantRecords
 
@@ -47,13 +47,13 @@ class NearCache:
         # Those that somebody still holds: what is read anew and says the same is no reason to make others.
         self._rules: WeakValueDictionary[TenantId, ChannelRules] = WeakValueDictionary()
 
-    async def tenant(self, tenant: TenantId) -> Tenant | None:
+    async def tenant(self, tenant: TenantId) -> TenantRules | None:
         """The tenant, or None."""
-        return await self._have((tenant, Kind.tenant, tenant), lambda: self._tenants.get(tenant))
+        return await self._have((tenant, Kind.tenant, tenant), lambda: self._tenants.rules(tenant))
 
-    async def agent(self, tenant: TenantId, agent: AgentId) -> Agent | None:
+    async def agent(self, tenant: TenantId, agent: AgentId) -> AgentRules | None:
         """The agent, or None."""
-        return await self._have((tenant, Kind.agent, agent), lambda: self._agents.get(tenant, agent))
+        return await self._have((tenant, Kind.agent, agent), lambda: self._agents.rules(tenant, agent))
 
     async def rules(self, tenant: TenantId) -> ChannelRules:
         """All channels of a tenant: the same object for everybody, until one of them changes."""
@@ -108,11 +108,11 @@ class NearCache:
             known = self._rules[tenant] = ChannelRules(channels)
         return known
 
-    async def _all_channels(self, tenant: TenantId) -> tuple[Channel, ...]:
-        found: list[Channel] = []
+    async def _all_channels(self, tenant: TenantId) -> tuple[ChannelRule, ...]:
+        found: list[ChannelRule] = []
         cursor = None
         while True:
-            page = await self._channels.list(tenant, _PAGE, cursor)
+            page = await self._channels.rules(tenant, _PAGE, cursor)
             found += page.items
             cursor = page.cursor
             if cursor is None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import msgspec
 
 from artcafe.server.store.item import (
+    ANY,
     MAX_DATA_BYTES,
     MAX_DELTA,
     MAX_DEPTH,
@@ -46,6 +47,11 @@ class Step:
     text: str = ""
     rev: str = ""
 
+    @property
+    def cond(self) -> Cond:
+        """What the operation requires; a Delta requires nothing."""
+        return ANY if isinstance(self.op, Delta) else self.op.cond
+
 
 def prepare(ops: Sequence[Op], new_rev: Callable[[], str]) -> list[Step]:
     """Check the operations of one transaction and encode their data.
@@ -65,8 +71,10 @@ def prepare(ops: Sequence[Op], new_rev: Callable[[], str]) -> list[Step]:
                 raise InvalidWrite("An item expires at a whole number of seconds since 1970.")
             steps.append(Step(op, body.decode(), new_rev()))
         else:
+            if isinstance(op, Delta) and not 0 < abs(op.by) <= MAX_DELTA:
+                raise InvalidWrite("A counter moves by 1 to 2^53 in a transaction.")
             steps.append(Step(op))
-    if len({(op.pk, op.sk) for op in ops}) < len(ops):
+    if len({(isinstance(op, Delta), op.pk, op.sk) for op in ops}) < len(ops):
         raise InvalidWrite("A transaction names each key once.")
     if total > MAX_TRANSACTION_BYTES:
         raise TooLarge(total, MAX_TRANSACTION_BYTES)

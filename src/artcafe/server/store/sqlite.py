@@ -163,7 +163,7 @@ def _query(pk: str, prefix: str, limit: int, after: str, db: sqlite3.Connection,
 def _apply(steps: list[rules.Step], db: sqlite3.Connection, now: int) -> None:
     """No key comes twice, so that all conditions can be judged before the first change."""
     for index, step in enumerate(steps):
-        if step.op.cond is not ANY and not rules.holds(step.op.cond, _rev(db, step.op, now)):
+        if step.cond is not ANY and not rules.holds(step.cond, _rev(db, step.op, now)):
             raise Conflict(index)
     for step in steps:
         match step.op:
@@ -174,6 +174,8 @@ def _apply(steps: list[rules.Step], db: sqlite3.Connection, now: int) -> None:
                 )
             case Delete(pk, sk):
                 db.execute("DELETE FROM items WHERE pk = ? AND sk = ?", (pk, sk))
+            case Delta(pk, sk, by):
+                _incr({(pk, sk): by}, db, now)
             case Check():
                 pass
 

@@ -29,6 +29,7 @@ MIGRATIONS: Final = (
         ) STRICT, WITHOUT ROWID
         """,
     ),
+    (),  # Records in two rows (split.py): an older release would lose the second one, so it refuses the file.
 )
 """Entry n makes version n + 1 from version n. Entries are added, never changed."""
 

@@ -141,7 +141,7 @@ class Table:
         """
         before, cond = await self._counted(pk, prefix)
         if limit is not None and before + step > limit:
-            raise ArtcafeError(Code.quota_exceeded, f"The plan has {limit} of them.")
+            raise ArtcafeError(Code.quota_exceeded, f"There may be {limit} of them.")
         return Put(pk, at.count(prefix), data(Counted(before + step)), cond)
 
     async def counted(self, pk: str, prefix: str) -> int:

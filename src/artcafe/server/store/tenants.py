@@ -6,15 +6,19 @@ from artcafe.server.domain.audit import Entry
 from artcafe.server.domain.change import Change, Kind
 from artcafe.server.domain.ids import TenantId, UserId
 from artcafe.server.domain.legal import Acceptance
-from artcafe.server.domain.tenant import Member, Role, Tenant
+from artcafe.server.domain.tenant import Member, Role, Tenant, TenantRules
 from artcafe.server.store import addresses as at
 from artcafe.server.store.audit import logged
 from artcafe.server.store.item import ABSENT, Conflict, Delete, Op, Put, Rev, purge
 from artcafe.server.store.legal import recorded
 from artcafe.server.store.members import both_ways, neither_way
-from artcafe.server.store.table import Stored, Table, data, translated
+from artcafe.server.store.quota import Space, StorageQuota
+from artcafe.server.store.split import SplitTable
+from artcafe.server.store.table import Table, data, translated
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
+
+DETAILS = ("description", "logo_url", "metadata", "primary_color", "secondary_color", "website")
 
 LAST_OWNERS = 10
 """Owners that go together with their tenant, in one transaction."""
@@ -25,19 +29,31 @@ class TenantTable:
 
     def __init__(self, table: Table) -> None:
         self._table = table
+        self._rows = SplitTable(table, Tenant, DETAILS)
+        self._quota = StorageQuota(table)
 
     async def get(self, tenant: TenantId) -> Tenant | None:
         """The tenant, or None."""
-        stored = await self._table.read(at.tenant(tenant), at.META, Tenant)
+        stored = await self._rows.read(at.tenant(tenant), at.META)
         return stored.record if stored else None
+
+    async def rules(self, tenant: TenantId) -> TenantRules | None:
+        """What a login reads of the tenant, or None."""
+        return await self._rows.rules(at.tenant(tenant), at.META, TenantRules)
+
+    async def space(self, tenant: TenantId) -> int:
+        """How many bytes the tenant's agents and channels take."""
+        return (await self._quota.used(tenant)).total
 
     async def create(
         self, tenant: Tenant, owner: Member, entry: Entry, accepted: Sequence[Acceptance] = ()
     ) -> None:
         """All or nothing. Raises conflict when the id is taken."""
+        left = await self._quota.counted(tenant.id)
         try:
             await self._table.write(
-                Put(at.tenant(tenant.id), at.META, data(tenant), ABSENT),
+                *self._rows.put(at.tenant(tenant.id), at.META, tenant, ABSENT),
+                Put(at.tenant(tenant.id), at.COUNTED_BYTES, data(Space() - left)),
                 Put(at.TENANTS, tenant.id, {}),
                 *both_ways(owner),
                 *recorded(accepted),
@@ -49,15 +65,16 @@ class TenantTable:
 
     async def change(self, tenant: TenantId, edit: Callable[[Tenant], Tenant], entry: Entry) -> Tenant:
         """Apply `edit` to the current record. Raises not_found."""
+        pk = at.tenant(tenant)
 
-        def steps(stored: Stored[Tenant]) -> tuple[Tenant, list[Op]]:
+        async def attempt() -> tuple[Tenant, list[Op]]:
+            stored = await self._rows.read(pk, at.META)
+            if stored is None:
+                raise ArtcafeError(Code.not_found)
             changed = edit(stored.record)
-            return changed, [
-                Put(at.tenant(tenant), at.META, data(changed), Rev(stored.rev)),
-                *logged(entry),
-            ]
+            return changed, [*self._rows.put(pk, at.META, changed, Rev(stored.rev)), *logged(entry)]
 
-        changed = await self._table.change(at.tenant(tenant), at.META, Tenant, steps)
+        changed = await self._table.again(attempt)
         await self._changed(tenant)
         return changed
 
@@ -66,7 +83,7 @@ class TenantTable:
         so that a deletion that was cut off can be done again, and by somebody."""
         pk = at.tenant(tenant)
         with translated():
-            for partition in (at.challenges(tenant), at.usage(tenant), at.log(tenant)):
+            for partition in _beside(tenant):
                 await purge(self._table.store, partition)
         async for item in self._table.items(pk):
             if item.sk not in {at.META, at.OWNERS} and not item.sk.startswith(at.MEMBERS):
@@ -82,16 +99,21 @@ class TenantTable:
         async for item in self._table.items(pk, at.MEMBERS):
             await self._table.write(*neither_way(tenant, UserId(item.sk.removeprefix(at.MEMBERS))))
         with translated():
-            for partition in (pk, at.challenges(tenant), at.usage(tenant), at.log(tenant)):
+            for partition in (pk, *_beside(tenant)):
                 await purge(self._table.store, partition)
         await self._changed(tenant)
 
     async def _changed(self, tenant: TenantId) -> None:
         await self._table.announce(Change(tenant, Kind.tenant, tenant))
 
-    async def every(self) -> AsyncIterator[Tenant]:
+    async def every(self) -> AsyncIterator[TenantRules]:
         """All tenants of the installation."""
         async for item in self._table.items(at.TENANTS):
-            tenant = await self.get(TenantId(item.sk))
+            tenant = await self.rules(TenantId(item.sk))
             if tenant is not None:
                 yield tenant
+
+
+def _beside(tenant: TenantId) -> tuple[str, ...]:
+    """The partitions of a tenant besides the one of its records."""
+    return at.challenges(tenant), at.usage(tenant), at.sizes(tenant), at.log(tenant)

@@ -1,0 +1,155 @@
+"""Records in two rows: what decides and what lists are sorted by, and apart from it what only describes.
+
+The second row has those fields of `details` that differ from their defaults, under the first row's sort key
+with `DETAIL#` in front; there is none when none does. Records of older releases have everything in the first
+row: they are read as they are, and split when they are written next, or when their rules are read.
+"""
+
+import asyncio
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from artcafe.server.domain.agent import Agent
+from artcafe.server.domain.channel import Channel
+from artcafe.server.domain.listing import Page, Source
+from artcafe.server.domain.tenant import Tenant
+from artcafe.server.store import addresses as at
+from artcafe.server.store.item import ANY, Cond, Conflict, Delete, Item, Op, Put, Rev
+from artcafe.server.store.quota import Space
+from artcafe.server.store.rules import decode_cursor, encode_cursor
+from artcafe.server.store.table import Stored, Table, data, translated
+
+TOGETHER = 16
+"""Records that are read at once, of some that are asked for by their ids."""
+
+R = TypeVar("R", bound=Agent | Channel | Tenant)
+B = TypeVar("B", bound=msgspec.Struct)
+
+
+@dataclass(frozen=True, slots=True)
+class SplitTable(Generic[R]):
+    """Records of one kind. Every change of a record writes its first row: who read both, the first one first,
+    and writes under the first one's revision, has missed nothing."""
+
+    table: Table
+    kind: type[R]
+    details: Collection[str]
+    ruling: bool = False
+    """Whether the first rows are rules that logins read all together."""
+
+    def put(self, pk: str, sk: str, record: R, cond: Cond) -> tuple[Put, Op]:
+        """The operations that write a record; the first has the condition."""
+        return self._put(pk, sk, data(record), cond)
+
+    def _put(self, pk: str, sk: str, whole: dict[str, Any], cond: Cond) -> tuple[Put, Op]:
+        first, second = self._parts(whole)
+        described: Op = Put(pk, at.detail(sk), second) if second else Delete(pk, at.detail(sk))
+        return Put(pk, sk, first, cond), described
+
+    def _parts(self, whole: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What stands in either row."""
+        defaults = self._defaults()
+        first = {name: value for name, value in whole.items() if name not in self.details}
+        return first, {
+            name: whole[name] for name in self.details if name in whole and whole[name] != defaults[name]
+        }
+
+    def space(self, record: R | None) -> Space:
+        """How much a record takes; nothing where there is none."""
+        if record is None:
+            return Space()
+        first, second = self._parts(data(record))
+        rules = len(msgspec.json.encode(first))
+        return Space(rules + (len(msgspec.json.encode(second)) if second else 0), rules if self.ruling else 0)
+
+    def _defaults(self) -> dict[str, Any]:
+        return {
+            field.name: (
+                field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+            )
+            for field in msgspec.structs.fields(self.kind)
+            if field.name in self.details
+        }
+
+    def delete(self, pk: str, sk: str, cond: Cond = ANY) -> tuple[Delete, Delete]:
+        """The operations that remove a record; the first has the condition."""
+        return Delete(pk, sk, cond), Delete(pk, at.detail(sk))
+
+    async def read(self, pk: str, sk: str) -> Stored[R] | None:
+        """One record, or None."""
+        with translated():
+            first = await self.table.store.get(pk, sk)
+            if first is None:
+                return None
+            second = None if self._whole(first) else await self.table.store.get(pk, at.detail(sk))
+        return Stored(self._joined(first, second), first.rev)
+
+    async def rules(self, pk: str, sk: str, kind: type[B]) -> B | None:
+        """Of one record what `kind` has, all of it in the first row; None without the record."""
+        with translated():
+            first = await self.table.store.get(pk, sk)
+        if first is None:
+            return None
+        await self._split([first])
+        return msgspec.convert(first.data, kind)
+
+    async def page_of_rules(
+        self, pk: str, prefix: str, kind: type[B], limit: int, cursor: str | None
+    ) -> Page[B]:
+        """The same of a page of records. Raises bad_request for a cursor that no earlier page gave."""
+        with translated():
+            page = await self.table.store.query(pk, prefix, limit, cursor)
+        await self._split(page.items)
+        return Page([msgspec.convert(item.data, kind) for item in page.items], page.cursor)
+
+    async def page(self, pk: str, prefix: str, limit: int, cursor: str | None) -> Page[R]:
+        """A page of records, which ends where a page of either row ends (item.MAX_PAGE_BYTES).
+
+        Raises bad_request for a cursor that no earlier page gave.
+        """
+        with translated():
+            firsts = await self.table.store.query(pk, prefix, limit, cursor)
+            if all(self._whole(item) for item in firsts.items):
+                return Page([self._joined(item, None) for item in firsts.items], firsts.cursor)
+            after = encode_cursor(at.detail(decode_cursor(cursor, prefix))) if cursor else None
+            seconds = await self.table.store.query(pk, at.detail(prefix), limit, after)
+        known = {item.sk: item for item in seconds.items}
+        items, ends = firsts.items, firsts.cursor
+        last = max(known, default="").removeprefix(at.DETAILS)
+        if seconds.cursor is not None and last and last < items[-1].sk:
+            items, ends = [item for item in items if item.sk <= last], encode_cursor(last)
+        return Page([self._joined(item, known.get(at.detail(item.sk))) for item in items], ends)
+
+    def source(self, pk: str, prefix: str) -> Source[R]:
+        """The records whose sort keys begin with the prefix, which their ids follow."""
+
+        async def some(ids: Sequence[str]) -> list[R]:
+            found: list[R] = []
+            for start in range(0, len(ids), TOGETHER):
+                reading = (self.read(pk, prefix + which) for which in ids[start : start + TOGETHER])
+                found += [stored.record for stored in await asyncio.gather(*reading) if stored is not None]
+            return found
+
+        return Source(
+            page=lambda limit, cursor: self.page(pk, prefix, limit, cursor),
+            heads=lambda limit, cursor: self.page_of_rules(pk, prefix, self.kind, limit, cursor),
+            some=some,
+        )
+
+    def _whole(self, first: Item) -> bool:
+        return not first.data.keys().isdisjoint(self.details)
+
+    def _joined(self, first: Item, second: Item | None) -> R:
+        return msgspec.convert({**(second.data if second else {}), **first.data}, self.kind)
+
+    async def _split(self, firsts: Sequence[Item]) -> None:
+        """Write those anew that have everything in the first row. Who was faster has done as much."""
+        for first in firsts:
+            if self._whole(first):
+                try:
+                    await self.table.write(*self._put(first.pk, first.sk, first.data, Rev(first.rev)))
+                except Conflict:
+                    continue
