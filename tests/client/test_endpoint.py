@@ -33,20 +33,6 @@ def test_an_address_is_read(url: str, server: str, dialled: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "local"),
-    [
-        ("ws://127.0.0.9", True),
-        ("ws://localhost", True),
-        ("ws://[::1]", True),
-        ("ws://10.0.0.1", False),
-        ("ws://a.example", False),
-    ],
-)
-def test_this_machine_is_known(url: str, local: bool) -> None:
-    assert Endpoint.parse(url, tenant="acme", agent="planner").local is local
-
-
-@pytest.mark.parametrize(
     "url",
     [
         "",

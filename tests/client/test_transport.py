@@ -158,7 +158,10 @@ async def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(
         await connection.close()
 
 
-@pytest.mark.parametrize(("proxy", "final"), [("http://127.0.0.1:1", False), ("gopher://127.0.0.1:1", True)])
+@pytest.mark.parametrize(
+    ("proxy", "final"),
+    [("http://127.0.0.1:1", False), ("gopher://127.0.0.1:1", True), ("socks5://127.0.0.1:1", True)],
+)
 async def test_a_proxy_that_fails_is_told(monkeypatch: pytest.MonkeyPatch, proxy: str, final: bool) -> None:
     monkeypatch.setenv("https_proxy", proxy)
     with pytest.raises(DialError) as caught:

@@ -1,14 +1,25 @@
 """Settings: where they are read from, what is refused and in which words, and what is never shown."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from pydantic import ValidationError
 
+from artcafe.cli.main import artcafe as group
 from artcafe.server.domain.legal import Document, Edition
-from artcafe.server.settings import Settings, SettingsError, load, variables
+from artcafe.server.settings import (
+    Settings,
+    SettingsError,
+    known_variables,
+    load,
+    service_links,
+    variables,
+)
+from artcafe.wire.environment import CLIENT
 
 SECRET = "a secret of thirty-two characters or more"
 SEED = "5e" * 32
@@ -20,6 +31,28 @@ def clean(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.upper().startswith(("ARTCAFE_", "NATS_", "AWS_", "COGNITO_", "JWT_", "HOST", "PORT")):
             monkeypatch.delenv(name)
+
+
+SERVICE = {
+    "ARTCAFE_PORT": "tcp://10.96.12.1:8000",
+    "ARTCAFE_SERVICE_HOST": "10.96.12.1",
+    "ARTCAFE_SERVICE_PORT": "8000",
+    "ARTCAFE_PORT_8000_TCP": "tcp://10.96.12.1:8000",
+    "ARTCAFE_PORT_8000_TCP_ADDR": "10.96.12.1",
+    "ARTCAFE_NATS_PORT": "tcp://10.96.12.2:4222",
+}
+"""What Kubernetes gives to every container beside Services called artcafe and artcafe-nats."""
+
+
+def commands(command: click.Command) -> Iterator[click.Command]:
+    """A command and all below it."""
+    yield command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below is not None
+            yield from commands(below)
 
 
 def faults(**given: Any) -> list[str]:
@@ -109,6 +142,44 @@ class TestNames:
 
         assert load().data_dir == Path("/home/nina/.artcafe")
         assert load(data_dir="here").data_dir == Path.cwd() / "here"
+
+    @pytest.mark.parametrize("path", ["~nobody-there/x", "~nobody-there"])
+    def test_a_home_that_is_not_there_is_named(self, path: str) -> None:
+        [line] = faults(data_dir=path)
+
+        assert line == f"ARTCAFE_DATA_DIR: there is no home directory for {path}; write the whole path"
+
+    def test_every_variable_of_the_command_line_is_known(self) -> None:
+        options = {
+            name
+            for command in commands(group)
+            for parameter in command.params
+            for name in ([parameter.envvar] if isinstance(parameter.envvar, str) else parameter.envvar or [])
+        }
+        assert {name for name in options if name.startswith("ARTCAFE_")} == CLIENT | {
+            "ARTCAFE_PORT",
+            "ARTCAFE_DATA_DIR",
+        }
+
+    def test_a_variable_that_nobody_knows_is_a_fault_beside_the_others(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in known_variables() - {"ARTCAFE_SECRET_KEY_FILE", "ARTCAFE_OPERATOR_SEED_FILE"}:
+            monkeypatch.setenv(name, "")
+        load()
+        monkeypatch.setenv("ARTCAFE_MAX_PAYLOAD", "1")
+        monkeypatch.setenv("ARTCAFE_LOG_LEVEL", "loud")
+
+        assert [line.partition(":")[0] for line in faults()] == ["ARTCAFE_MAX_PAYLOAD", "ARTCAFE_LOG_LEVEL"]
+        assert "ARTCAFE_MAX_PAYLOAD_BYTES" in faults()[0]
+
+    def test_what_kubernetes_makes_of_a_service_is_no_setting(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name, value in SERVICE.items():
+            monkeypatch.setenv(name, value)
+
+        assert (load().port, load().nats_port) == (8000, 0)
+        assert load(port=9000).port == 9000
+        assert service_links() == ["ARTCAFE_PORT", "ARTCAFE_NATS_PORT"]
 
     def test_settings_never_change(self) -> None:
         settings = load()

@@ -9,7 +9,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import click
 
 from artcafe.cli.connection import Connection
-from artcafe.cli.parameters import with_options
+from artcafe.cli.parameters import home_path, with_options
 from artcafe.cli.text import plain
 from artcafe.client.client import Client
 from artcafe.client.signer import KeyFile, PassphraseNeededError, Signer, SignerError, SshAgent
@@ -47,7 +47,7 @@ class AgentLogin:
                 return SshAgent(self.socket, self.key)
             if self.key is None:
                 raise click.UsageError("an agent proves its key: give --key FILE, or --ssh-agent")
-            return _key_file(Path(self.key).expanduser())
+            return _key_file(home_path(Path(self.key)))
         except SignerError as error:
             raise click.ClickException(plain(str(error))) from error
 

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 import click
 
-from artcafe.cli.parameters import with_options
+from artcafe.cli.parameters import home_path, with_options
+from artcafe.wire.environment import is_service_link
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 
@@ -42,7 +43,7 @@ class Connection:
         if not is_local(self.url):
             return None
         try:
-            return (self.data_dir / _SECRET_FILE).read_text().strip() or None
+            return (self.data_dir / _SECRET_FILE).read_text(encoding="utf-8").strip() or None
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -93,7 +94,7 @@ def resolve(
 
     The port 0 means any free one, so it says nothing about where a platform is.
     """
-    data_dir = data_dir.expanduser()
+    data_dir = home_path(data_dir)
     if url is None and port:
         url = f"http://127.0.0.1:{port}"
     return Connection(
@@ -109,7 +110,7 @@ def running(data_dir: Path) -> str | None:
     """The URL that the platform of this data directory wrote down; None when none has."""
     path = data_dir / _RUN_FILE
     try:
-        written = json.loads(path.read_text())
+        written = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -120,6 +121,19 @@ def running(data_dir: Path) -> str | None:
     if not isinstance(url, str) or not url:
         raise click.ClickException(f"{path} is not what a running platform writes; delete it")
     return url
+
+
+class PortOption(click.Option):
+    """A port that the environment may name, unless it is what Kubernetes made of a Service called artcafe."""
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        """The value of the variable; None with a line on stderr for one of Kubernetes'."""
+        value = super().resolve_envvar_value(ctx)
+        if value is not None and is_service_link("ARTCAFE_PORT", value):
+            if not ctx.resilient_parsing:
+                click.echo("ARTCAFE_PORT is ignored: Kubernetes made it, for a Service.", err=True)
+            return None
+        return value
 
 
 _PLACE = (
@@ -135,6 +149,7 @@ _PLACE = (
     ),
     click.option(
         "--port",
+        cls=PortOption,
         type=click.IntRange(0, 65535),
         metavar="PORT",
         envvar="ARTCAFE_PORT",

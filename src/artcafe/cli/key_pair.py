@@ -27,7 +27,7 @@ def make_key_pair(path: Path) -> str:
     )
     if made.returncode != 0:
         raise click.ClickException(f"ssh-keygen made no key: {plain(made.stderr.strip())}")
-    return path.with_name(f"{path.name}.pub").read_text().strip()
+    return path.with_name(f"{path.name}.pub").read_text(encoding="utf-8").strip()
 
 
 def _make_here(path: Path) -> str:

@@ -1,10 +1,12 @@
 """`artcafe`: the table of commands, and what becomes of their errors."""
 
+import errno
 from typing import Any
 
 import click
 
 from artcafe.cli.lazy import Entry, LazyGroup
+from artcafe.cli.streams import finish, prepare
 from artcafe.cli.text import plain
 from artcafe.wire.errors import ArtcafeError
 
@@ -59,7 +61,8 @@ INTERRUPTED = 130
 class Commands(LazyGroup):
     """The one place where errors become a line on stderr and an exit code: 1, or 2 for wrong usage.
 
-    A reader that went away (`artcafe … | head`) is click's: it ends quietly with 1.
+    A reader that went away (`artcafe … | head`) is click's: it ends quietly with 1. An output that cannot be
+    written, on a full disk for one, is a line like any other error.
     """
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -70,6 +73,13 @@ class Commands(LazyGroup):
             raise click.ClickException(plain(error.message)) from error
         except KeyboardInterrupt as error:
             raise click.exceptions.Exit(INTERRUPTED) from error
+        except UnicodeEncodeError as error:
+            raise click.ClickException(f"this is no text in UTF-8: {plain(error.object)}") from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise
+            place = "" if error.filename is None else f"{plain(str(error.filename))}: "
+            raise click.ClickException(f"{place}{error.strerror or error}") from error
 
 
 @click.group(
@@ -93,7 +103,11 @@ def artcafe() -> None:
 
 def main() -> None:
     """Run the command line; never returns."""
-    artcafe(prog_name="artcafe")
+    prepare()
+    try:
+        artcafe(prog_name="artcafe")
+    finally:
+        finish()
 
 
 if __name__ == "__main__":

@@ -104,7 +104,7 @@ def nats_config(
         path = cluster / f"{node}.conf"
         path.touch(mode=0o600)
         path.chmod(0o600)
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
         click.echo(f"{path}")
 
 

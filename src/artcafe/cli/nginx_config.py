@@ -151,7 +151,7 @@ def nginx_config(
     trusted = [f"set_real_ip_from {network};" for network in balancers]
     if trusted:
         trusted += ["real_ip_header X-Forwarded-For;", "real_ip_recursive on;"]
-    page = _Page((files("artcafe.cli") / "nginx.conf.template").read_text())
+    page = _Page((files("artcafe.cli") / "nginx.conf.template").read_text(encoding="utf-8"))
     text = page.substitute(
         as_given,
         server_names=" ".join(names),

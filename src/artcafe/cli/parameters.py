@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
+from artcafe.cli.text import plain
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -20,6 +22,15 @@ def with_options(options: Sequence[Callable[[Any], Any]]) -> Callable[[F], F]:
         return command
 
     return give
+
+
+def home_path(path: Path) -> Path:
+    """The path with a home directory in place of its `~`. Raises ClickException where there is none."""
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        message = f"there is no home directory for {plain(str(path))}; write the whole path"
+        raise click.ClickException(message) from error
 
 
 def given(fields: dict[str, Any]) -> dict[str, Any]:
@@ -59,7 +70,7 @@ class JsonText(click.ParamType[Any]):
         text = self.read(value, param, ctx)
         try:
             parsed = msgspec.json.decode(text)
-        except (msgspec.MsgspecError, RecursionError):
+        except (ValueError, RecursionError):  # Bytes that are not UTF-8 are a ValueError, too.
             self.fail("this is not JSON; a text needs its quotes, as in '\"hello\"'", param, ctx)
         if self.mapping and not isinstance(parsed, dict):
             self.fail("this is not a JSON object, as in '{\"n\": 1}'", param, ctx)
@@ -79,7 +90,7 @@ class JsonFile(JsonText):
         """What is in the file. Raises BadParameter."""
         if value == "-":
             return super().read(value, param, ctx)
-        path = Path(value).expanduser()
+        path = home_path(Path(value))
         try:
             return path.read_bytes()
         except OSError as error:
@@ -93,7 +104,7 @@ class PublicKeyFile(click.ParamType[str]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Read it. Raises BadParameter."""
-        path = Path(value).expanduser()
+        path = home_path(Path(value))
         try:
             text = path.read_text(encoding="utf-8").strip()
         except UnicodeDecodeError:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from artcafe.cli.parameters import home_path
+
 
 @contextmanager
 def private_file(path: Path) -> Iterator[Callable[[str], None]]:
@@ -14,7 +16,7 @@ def private_file(path: Path) -> Iterator[Callable[[str], None]]:
 
     Raises ClickException when the file exists already, which is never overwritten, or cannot be made.
     """
-    path = path.expanduser()
+    path = home_path(path)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError as error:

@@ -116,7 +116,7 @@ class SignIns:
             status = self._path.lstat()
             if status.st_mode & 0o077 or status.st_uid != os.geteuid():
                 raise click.ClickException(f"{self._path} can be opened by others; run chmod go= on it")
-            held = json.loads(self._path.read_text())
+            held = json.loads(self._path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
         except OSError as error:

@@ -1,6 +1,5 @@
 """Where a client connects to, and the name that the server must use for itself there."""
 
-import ipaddress
 import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -19,13 +18,12 @@ class Place:
     """A WebSocket address of a platform.
 
     `server` is what a challenge must name: `wss://host[:port]`, in lower case, the default port left
-    out. `local` tells that the host is this machine, which no proxy can reach.
+    out.
     """
 
     url: str
     server: str
     secure: bool
-    local: bool
 
     @classmethod
     def of(cls, url: str, path: str) -> "Place":
@@ -52,7 +50,6 @@ class Place:
             url=f"{server}{prefix}{_API}{path}",
             server=server,
             secure=scheme == "wss",
-            local=_is_local(host),
         )
 
 
@@ -73,7 +70,6 @@ class Endpoint(Place):
             url=place.url,
             server=place.server,
             secure=place.secure,
-            local=place.local,
             tenant=tenant,
             agent=agent,
         )
@@ -87,13 +83,6 @@ def _written(host: str) -> str:
         return host.encode("idna").decode("ascii").lower()
     except UnicodeError as error:
         raise _invalid("The host of the address is not one.") from error
-
-
-def _is_local(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _invalid(message: str) -> ArtcafeError:

@@ -11,7 +11,9 @@ from urllib.parse import SplitResult, quote, urlsplit
 
 import httpx
 
+from artcafe.client.authorities import system_tls
 from artcafe.client.errors import of_response
+from artcafe.client.proxies import proxy_for
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
@@ -69,14 +71,15 @@ class Http:
         parts = _parts(self.url)
         self._timeout = timeout
         if tls is None and parts.scheme == "https":
-            tls = ssl.create_default_context()
+            tls = system_tls()
         self._client = httpx.AsyncClient(
             headers={"accept": "application/json", "user-agent": "artcafe-python", **headers},
             timeout=httpx.Timeout(timeout, connect=min(timeout, 5.0)),
             # Without TLS a context that trusts nobody: loading the authorities takes httpx 30 ms.
             verify=tls or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
-            # A proxy of the environment is for the world outside, not for this machine.
-            trust_env=parts.hostname not in {"127.0.0.1", "localhost", "::1"},
+            # httpx would refuse any proxy that it does not know, also where that is not for this address.
+            proxy=proxy_for(self.url),
+            trust_env=False,
         )
 
     async def close(self) -> None:
@@ -177,9 +180,10 @@ async def post_form(url: str, fields: Mapping[str, str]) -> tuple[int, Json]:
     answers, or with something that is no JSON object.
     """
     parts = _parts(url)
-    near = parts.hostname in {"127.0.0.1", "localhost", "::1"}
-    tls = ssl.create_default_context() if parts.scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    async with httpx.AsyncClient(timeout=_FORM_SECONDS, verify=tls, trust_env=not near) as client:
+    tls = system_tls() if parts.scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    async with httpx.AsyncClient(
+        timeout=_FORM_SECONDS, verify=tls, proxy=proxy_for(url), trust_env=False
+    ) as client:
         try:
             response = await client.post(url, data=fields, headers={"accept": "application/json"})
             answer = response.json() if response.content else {}

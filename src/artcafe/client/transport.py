@@ -8,7 +8,6 @@ from websockets.exceptions import (
     ConnectionClosed,
     InvalidHandshake,
     InvalidMessage,
-    InvalidProxy,
     InvalidStatus,
     InvalidURI,
     ProxyError,
@@ -16,8 +15,10 @@ from websockets.exceptions import (
 from websockets.protocol import State
 from websockets.typing import Subprotocol
 
+from artcafe.client.authorities import system_tls
 from artcafe.client.endpoint import Place
 from artcafe.client.errors import of_response
+from artcafe.client.proxies import proxy_for
 from artcafe.wire.codes import NORMAL_CLOSURE, Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.frames import SUBPROTOCOL
@@ -112,13 +113,19 @@ async def dial(
     The server has to speak the subprotocol, where one is named. Raises DialError.
     """
     try:
+        if tls is None and endpoint.secure:
+            tls = system_tls()
+        proxy = proxy_for(endpoint.url)
+    except ArtcafeError as error:
+        raise DialError(error, final=True) from error
+    try:
         socket = await _Connect(
             endpoint.url,
             subprotocols=None if subprotocol is None else [Subprotocol(subprotocol)],
             # Deflate costs more time at both ends than it saves on frames this small.
             compression=None,
             user_agent_header=user_agent,
-            proxy=None if endpoint.local else True,
+            proxy=proxy,
             open_timeout=seconds,
             # The protocol has its own heartbeat, which also proves that the gateway is alive.
             ping_interval=None,
@@ -138,10 +145,6 @@ async def dial(
         raise DialError(_unavailable(endpoint, failed.strerror or "it cannot be reached")) from failed
     except (InvalidMessage, ProxyError) as failed:
         raise DialError(_unavailable(endpoint, "the connection was cut while it opened")) from failed
-    except (InvalidProxy, ImportError) as failed:
-        raise DialError(
-            _misled("The proxy that the environment names cannot be used."), final=True
-        ) from failed
     except (InvalidHandshake, InvalidURI) as failed:
         raise DialError(_stranger(endpoint), final=True) from failed
     if socket.subprotocol != subprotocol:

@@ -44,12 +44,18 @@ from artcafe.server.domain.revocation import TOPIC
 from artcafe.server.gateway.gateway import Gateway, GatewayLimits
 from artcafe.server.gateway.mount import Limits, websocket_protocol
 from artcafe.server.gateway.outbox import Outboxes
-from artcafe.server.identity.dev_issuer import JWKS_PATH, LOCAL_CLIENT
-from artcafe.server.identity.oidc import OidcConfig, OidcVerifier, discover
+from artcafe.server.identity.oidc import OidcVerifier, discover
 from artcafe.server.identity.sealing import AesSealer
 from artcafe.server.identity.ssh import SshVerifier
 from artcafe.server.identity.ssh_keys import generate_key_pair, parse_public_key
-from artcafe.server.issuers import LOCAL_ISSUER, discovery, local_issuer, local_sign_in, sign_in_client
+from artcafe.server.issuers import (
+    discovery,
+    http_client,
+    local_issuer,
+    local_sign_in,
+    sign_in_client,
+    trusted,
+)
 from artcafe.server.ports.bus import Deliver
 from artcafe.server.process import MessageIds, Place, SystemClock, new_id
 from artcafe.server.settings import LOOPBACK, Settings
@@ -130,7 +136,7 @@ async def platform(
         presence = Presence(sightings, control, clock, name)
         stack.push_async_callback(_finish, sightings, meter)
         issuer = local_issuer(settings, clock, embedded=embedded)
-        http = await stack.enter_async_context(httpx.AsyncClient(timeout=5.0))
+        http = await stack.enter_async_context(http_client(settings))
         entry = Login(
             directory=near,
             challenges=ChallengeTable(table),
@@ -262,35 +268,11 @@ def _changed(near: NearCache, gateway: Gateway) -> Deliver:
 async def _verifier(
     settings: Settings, place: Place, http: httpx.AsyncClient, clock: SystemClock, *, embedded: bool
 ) -> OidcVerifier:
-    if settings.issuer is not None:
-        config = OidcConfig(
-            issuer=settings.issuer,
-            jwks_url=settings.oidc_jwks_url
-            or await discover(
-                http, settings.issuer, allow_insecure_loopback=settings.oidc_allow_loopback_http
-            ),
-            client_ids=settings.client_ids,
-            audiences=settings.audiences,
-            token_use_required=settings.cognito_user_pool_id is not None,
-            tenant_claim=settings.oidc_tenant_claim,
-            group_claim=settings.oidc_group_claim,
-            allow_insecure_loopback=settings.oidc_allow_loopback_http,
-        )
-    elif embedded:
-        config = OidcConfig(
-            issuer=LOCAL_ISSUER,
-            jwks_url=f"{place.url}/local{JWKS_PATH}",
-            client_ids=frozenset({LOCAL_CLIENT}),
-            audiences=frozenset(),
-            token_use_required=True,
-            tenant_claim=settings.oidc_tenant_claim,
-            allow_insecure_loopback=True,
-        )
-    else:
-        raise ValueError(
-            "Humans need an issuer of tokens: set ARTCAFE_OIDC_ISSUER, or AWS_REGION with "
-            "COGNITO_USER_POOL_ID. The local issuer is for `artcafe up` alone."
-        )
+    jwks_url = settings.oidc_jwks_url
+    if settings.issuer is not None and jwks_url is None:
+        near = settings.oidc_allow_loopback_http
+        jwks_url = await discover(http, settings.issuer, allow_insecure_loopback=near)
+    config = trusted(settings, place.url, jwks_url, embedded=embedded)
     return OidcVerifier(config, http, clock)
 
 

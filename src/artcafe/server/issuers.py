@@ -6,8 +6,9 @@ import httpx
 
 from artcafe.server.core.sign_in import SignIn
 from artcafe.server.domain.sign_in import SCOPES, Client
-from artcafe.server.identity.dev_issuer import LOCAL_CLIENT, LocalIssuer
+from artcafe.server.identity.dev_issuer import JWKS_PATH, LOCAL_CLIENT, LocalIssuer
 from artcafe.server.identity.discovery import IssuerDiscovery
+from artcafe.server.identity.oidc import OidcConfig
 from artcafe.server.identity.sealing import AesSealer
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.records import SignInRecords
@@ -16,6 +17,62 @@ from artcafe.server.settings import Settings
 
 LOCAL_ISSUER = "http://127.0.0.1/local"
 """The embedded issuer's name. It has no port, so that tokens outlive a change of the port."""
+
+
+def http_client(settings: Settings) -> httpx.AsyncClient:
+    """What asks the issuer, through a proxy of the environment, unless that is this machine or the platform.
+
+    Raises ValueError for a proxy, or a file of OpenSSL's variables, that cannot be used.
+    """
+    outside = settings.issuer is not None
+    try:
+        return httpx.AsyncClient(timeout=5.0, trust_env=outside, mounts=dict.fromkeys(_NEAR))
+    except OSError as error:
+        raise ValueError(
+            f"SSLKEYLOGFILE, SSL_CERT_FILE or SSL_CERT_DIR names what cannot be used: {error.strerror}."
+        ) from error
+    except (ValueError, ImportError) as error:
+        raise ValueError(
+            "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY names a proxy that cannot be used: "
+            "http:// and https:// ones can."
+        ) from error
+
+
+_NEAR = ("all://localhost", "all://127.0.0.1", "all://[::1]")
+
+
+ENDPOINTS_SET = ("authorization_endpoint", "token_endpoint")
+"""What an operator may set, so that the issuer need not be asked for it."""
+
+
+def trusted(settings: Settings, url: str, jwks_url: str | None, *, embedded: bool) -> OidcConfig:
+    """Whose tokens count: those of the configured issuer, which has its keys at `jwks_url`, or with
+    `embedded` those of the platform's own, which answers at `url`. Raises ValueError."""
+    if settings.issuer is not None:
+        return OidcConfig(
+            issuer=settings.issuer,
+            jwks_url=jwks_url or "",
+            client_ids=settings.client_ids,
+            audiences=settings.audiences,
+            token_use_required=settings.cognito_user_pool_id is not None,
+            tenant_claim=settings.oidc_tenant_claim,
+            group_claim=settings.oidc_group_claim,
+            allow_insecure_loopback=settings.oidc_allow_loopback_http,
+        )
+    if not embedded:
+        raise ValueError(
+            "Humans need an issuer of tokens: set ARTCAFE_OIDC_ISSUER, or AWS_REGION with "
+            "COGNITO_USER_POOL_ID. The local issuer is for `artcafe up` alone."
+        )
+    return OidcConfig(
+        issuer=LOCAL_ISSUER,
+        jwks_url=f"{url}/local{JWKS_PATH}",
+        client_ids=frozenset({LOCAL_CLIENT}),
+        audiences=frozenset(),
+        token_use_required=True,
+        tenant_claim=settings.oidc_tenant_claim,
+        allow_insecure_loopback=True,
+    )
 
 
 def local_issuer(settings: Settings, clock: Clock, *, embedded: bool) -> LocalIssuer | None:
@@ -52,10 +109,7 @@ def discovery(settings: Settings, http: httpx.AsyncClient, clock: Clock) -> Issu
     """What the configured issuer says of itself. Raises ValueError for an endpoint that is not safe."""
     if settings.issuer is None:
         return None
-    given = {
-        "authorization_endpoint": settings.oidc_authorization_endpoint,
-        "token_endpoint": settings.oidc_token_endpoint,
-    }
+    given = {name: getattr(settings, f"oidc_{name}") for name in ENDPOINTS_SET}
     return IssuerDiscovery(
         settings.issuer,
         http,

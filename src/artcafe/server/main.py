@@ -23,10 +23,11 @@ from artcafe.server.bus.operator import Operator
 from artcafe.server.embedded.nats_server import NatsServer, NatsServerError
 from artcafe.server.logs import log_to_stderr
 from artcafe.server.notify import Supervisor
+from artcafe.server.preflight import NO_NATS, faults
 from artcafe.server.process import Place, SystemClock, new_id
 from artcafe.server.seed import SeedError, load_seed
 from artcafe.server.serving import Server, on_signals
-from artcafe.server.settings import Settings
+from artcafe.server.settings import Settings, service_links
 from artcafe.server.store.item import StoreError
 from artcafe.server.workers import Order, Workers, WorkersFailed
 from artcafe.wire.errors import ArtcafeError
@@ -71,6 +72,10 @@ def run(settings: Settings, *, embedded: bool, ready: Callable[[Running], None])
     to it; without, the NATS at `nats_url` is used.
     """
     log_to_stderr(settings)
+    if found := faults(settings, embedded=embedded):
+        raise StartFailed("\n".join(found))
+    if links := service_links():
+        LOG.warning("%s is ignored: Kubernetes made it, for a Service (enableServiceLinks)", ", ".join(links))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             runner.run(_run(settings, embedded=embedded, ready=ready))
@@ -154,7 +159,7 @@ async def _run(settings: Settings, *, embedded: bool, ready: Callable[[Running],
         elif settings.nats_url is not None:
             nats_url = settings.nats_url
         else:
-            raise StartFailed("`artcafe serve` needs a NATS: set NATS_URL, or run `artcafe up`.")
+            raise StartFailed(NO_NATS)
         running = Running(place.url, settings.data_dir, nats_url, embedded and settings.issuer is None)
         supervisor = Supervisor.of_this_process()
 
@@ -222,10 +227,15 @@ def _announce(
         # Where the command line finds the platform of this data directory.
         path = running.data_dir / RUN_FILE
         draft = path.with_suffix(".new")
-        draft.write_text(json.dumps({"url": running.url, "pid": os.getpid(), "version": VERSION}) + "\n")
+        draft.write_text(
+            json.dumps({"url": running.url, "pid": os.getpid(), "version": VERSION}) + "\n", "utf-8"
+        )
         draft.replace(path)
         stack.callback(path.unlink, missing_ok=True)
-    ready(running)
+    try:
+        ready(running)
+    except OSError as error:  # A closed pipe or a full disk is no reason to stop what answers by now.
+        LOG.warning("what runs here cannot be told: %s", error.strerror)
 
 
 def _make_data_dir(path: Path) -> None:

@@ -57,7 +57,17 @@ _SETTINGS = """\
 The server reads its settings from the environment, once, when it starts, and checks all of them before
 it opens anything. A variable that is set to nothing is not set. Older names are read where the first
 name is not set. Options of `artcafe up` and `artcafe serve` go before the environment.
-`artcafe check-config` shows what is in force, with secrets as stars.
+`artcafe check-config` shows what is in force, with secrets as stars, and refuses what `artcafe up` or
+`artcafe serve` (`--for serve`) would refuse at its start.
+
+A variable that begins with `ARTCAFE_` and that nobody knows keeps the server from starting: a typo in a
+rule is no rule. The variables that Kubernetes makes of a Service called `artcafe`, such as
+`ARTCAFE_PORT=tcp://10.96.12.1:8000`, are ignored, and so is that one by the command line.
+
+The issuer is asked through the proxy that `HTTPS_PROXY`, `HTTP_PROXY` or `ALL_PROXY` names, unless
+`NO_PROXY` names its host; this machine is asked without, and `artcafe up` without an issuer asks nobody.
+The command line and the SDK reach a platform by the same rules. Proxies are `http://` or `https://` ones;
+another one is a fault where it would be used.
 """
 
 _COMMAND_LINE = """\

@@ -38,6 +38,13 @@ def load_seed(settings: Settings, *, upcoming: bool = False) -> bytes:
     return _read(path)
 
 
+def check_seed(settings: Settings) -> None:
+    """Raise SeedError where `load_seed` would, and make nothing."""
+    path = settings.data_dir / SEED_FILE
+    if settings.operator_seed is None and os.access(path, os.F_OK):
+        _read(path)
+
+
 def operators(settings: Settings) -> dict[str, str]:
     """The public key of the operator that each file stands for, by the file's name. Raises SeedError."""
     _need_files(settings)
@@ -103,7 +110,7 @@ def _read(path: Path) -> bytes:
     try:
         if path.stat().st_mode & 0o077:
             raise SeedError(f"{path} can be read by others; `chmod 600` it, or make a new installation.")
-        seed = bytes.fromhex(path.read_text().strip())
+        seed = bytes.fromhex(path.read_text(encoding="utf-8").strip())
     except OSError as error:
         raise SeedError(f"{path} cannot be read: {error.strerror}.") from None
     except ValueError:
@@ -120,7 +127,7 @@ def _make(path: Path, like: Path | None = None) -> None:
     """
     draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     handle = os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
-    with os.fdopen(handle, "w") as file:
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
         if like is not None:
             owner = like.stat()
             os.fchown(handle, owner.st_uid, owner.st_gid)

@@ -18,6 +18,7 @@ from artcafe.server.bounds import named
 from artcafe.server.domain.legal import VERSION_PATTERN, Document, Documents, Edition
 from artcafe.server.domain.plan import TIERS
 from artcafe.server.humans import Humans, without_a_password, words
+from artcafe.wire.environment import BUILD, CLIENT, is_service_link, unknown
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 """This machine's own names, as they stand in a URL."""
@@ -149,7 +150,10 @@ class Settings(Humans):
     @field_validator("data_dir")
     @classmethod
     def _absolute(cls, path: Path) -> Path:
-        return path.expanduser().absolute()
+        try:
+            return path.expanduser().absolute()
+        except RuntimeError:
+            raise ValueError(f"there is no home directory for {path}; write the whole path") from None
 
     @field_validator("default_tier")
     @classmethod
@@ -267,25 +271,56 @@ class Settings(Humans):
 
 
 def load(**given: Any) -> Settings:
-    """Read the environment; what is given here (and is not None) wins. Raises SettingsError.
+    """Read the environment; what is given here (and is not None) wins. Raises SettingsError, also for a
+    variable that begins with ARTCAFE_ and that nobody knows.
 
     A secret may stand in a file that `{its variable}_FILE` names, or in systemd's credentials under
     the name of its variable (systemd.exec(5), LoadCredential).
     """
+    environment = os.environ  # noqa: TID251 - settings are read here
+    values: dict[str, Any] = dict(_kept_secrets(environment))
+    defaults = {name: Settings.model_fields[field].default for field, name in _linked(environment)}
+    values |= defaults
+    values |= {f"ARTCAFE_{name.upper()}": value for name, value in given.items() if value is not None}
+    faults = unknown(environment, known_variables())
     try:
-        values: dict[str, Any] = dict(_kept_secrets(os.environ))  # noqa: TID251 - settings are read here
-        values |= {f"ARTCAFE_{name.upper()}": value for name, value in given.items() if value is not None}
-        return Settings(**values)
+        settings = Settings(**values)
     except ValidationError as error:
-        faults = (_line(fault["loc"], fault["msg"]) for fault in error.errors(include_input=False))
-        raise SettingsError("\n".join(faults)) from None
+        faults += [_line(fault["loc"], fault["msg"]) for fault in error.errors(include_input=False)]
+    if faults:
+        raise SettingsError("\n".join(faults))
+    return settings
+
+
+def service_links() -> list[str]:
+    """The variables with a setting's name that Kubernetes made, and that are ignored (wire.environment)."""
+    return [name for _, name in _linked(os.environ)]  # noqa: TID251 - settings are read here
+
+
+def _linked(environment: Mapping[str, str]) -> list[tuple[str, str]]:
+    return [
+        (field, names[0])
+        for field, names in variables().items()
+        if is_service_link(names[0], environment.get(names[0], ""))
+    ]
+
+
+def known_variables() -> frozenset[str]:
+    """Every variable that means something here or to the command line."""
+    ours = {name for names in variables().values() for name in names}
+    files = {f"{names[0]}_FILE" for field, names in variables().items() if _is_secret(field)}
+    return CLIENT | BUILD | ours | files
+
+
+def _is_secret(field: str) -> bool:
+    return Settings.model_fields[field].annotation == SecretStr | None
 
 
 def _kept_secrets(environment: Mapping[str, str]) -> dict[str, str]:
     credentials = environment.get("CREDENTIALS_DIRECTORY")
     found = {}
     for field, names in variables().items():
-        if Settings.model_fields[field].annotation != SecretStr | None:
+        if not _is_secret(field):
             continue
         named = environment.get(f"{names[0]}_FILE")
         if named and any(environment.get(name) for name in names):
@@ -302,7 +337,7 @@ def _secret_in(path: Path, variable: str, *, private: bool) -> str:
     try:
         if private and path.stat().st_mode & 0o077:
             raise SettingsError(f"{variable}: {path} can be read by others; `chmod 600` it.")
-        return path.read_text().strip()
+        return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{variable}: {path} cannot be read: {error}") from None
 
@@ -321,7 +356,7 @@ def _line(place: tuple[int | str, ...], message: str) -> str:
     message = message.removeprefix("Value error, ")
     if not place:  # A fault of several settings together: its message names them.
         return message
-    for names in variables().values():
-        if place[0] in names:
+    for field, names in variables().items():
+        if place[0] in (field, *names):  # A default that cannot be used is named by its field.
             return f"{' or '.join(names)}: {message}"
     return f"{place[0]}: {message}"

@@ -138,7 +138,7 @@ class NatsServer:
         self._ports.mkdir(exist_ok=True)
 
     async def _take_lock(self) -> None:
-        lock = (self._data / "lock").open("a+")
+        lock = (self._data / "lock").open("a+", encoding="utf-8")
         self._lock = lock
         deadline = asyncio.get_running_loop().time() + self._lock_seconds
         while True:
@@ -162,7 +162,9 @@ class NatsServer:
         for stale in self._ports.iterdir():
             stale.unlink()
         self._conf.unlink(missing_ok=True)
-        with os.fdopen(os.open(self._conf, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        with os.fdopen(
+            os.open(self._conf, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
+        ) as file:
             file.write(self._config)
         if self.log.exists() and self.log.stat().st_size > _LOG_BYTES:
             self.log.rename(self.log.with_suffix(".log.1"))
@@ -193,7 +195,7 @@ class NatsServer:
             async with asyncio.timeout(_READY_SECONDS):
                 while self._process.returncode is None:
                     try:
-                        self._addresses = json.loads(file.read_text())
+                        self._addresses = json.loads(file.read_text(encoding="utf-8"))
                     except (FileNotFoundError, ValueError):
                         await asyncio.sleep(_POLL_SECONDS)
                     else:
