@@ -62,6 +62,7 @@ BREAKS = [
     ("One door: websockets", "client/link.py", "import websockets.exceptions"),
     ("One door: uvicorn and uvloop", "server/gateway/mount.py", "import uvicorn"),
     ("One door: uvicorn and uvloop", "server/app.py", "import uvloop"),
+    ("One door: httptools", "server/edge/protocol.py", "import httptools"),
     ("One door: click and rich", "server/main.py", "import click"),
     ("One door: click and rich", "client/client.py", "import rich.console"),
     ("Few doors: httpx", "server/bus/authority.py", "import httpx"),

@@ -24,6 +24,7 @@ ELSEWHERE = {
     "server/bus/grammar.py": ("contract/test_bus.py", "both buses have to hold it, and NATS agrees"),
     "server/bus/memory.py": ("contract/test_bus.py", "one suite for the real bus and the one in memory"),
     "server/bounds.py": ("server/test_settings.py", "they are a part of the settings"),
+    "server/edge/exchange.py": ("server/edge/test_protocol.py", "one request, seen from outside"),
     "server/gateway/handover.py": ("server/gateway/test_mount_endings.py", "the mount's first half"),
     "server/gateway/transport.py": ("server/gateway/test_mount_endings.py", "the mount's own transport"),
     "server/store/places.py": ("server/test_storage.py", "stores are named where they are moved"),

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 import uvicorn
 from fastapi import FastAPI
 
+from artcafe.server.edge.connections import Connections
+from artcafe.server.edge.limits import HttpLimits
+from artcafe.server.edge.protocol import http_protocol
 from artcafe.server.gateway.handshake import Networks
 from artcafe.server.gateway.mount import Endpoint, Limits, websocket_protocol
 from artcafe.server.gateway.outbox import Outboxes
@@ -21,6 +24,7 @@ class Server:
     port: int
     core: uvicorn.Server
     task: asyncio.Task[None]
+    connections: Connections
 
     @property
     def http(self) -> str:
@@ -40,7 +44,14 @@ class Server:
 
 @contextlib.asynccontextmanager
 async def serving(
-    app: FastAPI, endpoint: Endpoint, limits: Limits | None = None, proxies: Networks = ()
+    app: FastAPI,
+    endpoint: Endpoint,
+    limits: Limits | None = None,
+    proxies: Networks = (),
+    *,
+    http: HttpLimits | None = None,
+    most: int = 10_000,
+    most_per_address: int = 10_000,
 ) -> AsyncIterator[Server]:
     """Run the application and the endpoint in this event loop until the block ends.
 
@@ -51,17 +62,19 @@ async def serving(
         host="127.0.0.1",
         port=0,
         ws=websocket_protocol(endpoint, Outboxes(), limits, proxies),
-        http="httptools",
+        http=http_protocol(http or HttpLimits(), proxies),
         log_config=None,
         access_log=False,
     )
     core = uvicorn.Server(config)
+    connections = Connections(most, most_per_address, asyncio.get_running_loop().time)
+    core.server_state.connections = connections  # type: ignore[assignment]  # as serving.py does
     task = asyncio.create_task(core.serve())
     try:
         await eventually(lambda: core.started or task.done(), "the start of uvicorn", 10)
         if not core.started:
             await task
-        server = Server(core.servers[0].sockets[0].getsockname()[1], core, task)
+        server = Server(core.servers[0].sockets[0].getsockname()[1], core, task, connections)
         yield server
     finally:
         core.should_exit = True

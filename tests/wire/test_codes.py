@@ -39,6 +39,8 @@ PUBLISHED = {
     "internal": (312, 500, 1011),
     "no_websockets": (313, 501, None),
     "too_many_channels": (323, 409, None),
+    "headers_too_large": (315, 431, None),
+    "request_timeout": (316, 408, None),
 }
 
 COME_BACK = {1001, 1012, 1013, *range(4000, 4500)}

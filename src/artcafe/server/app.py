@@ -160,7 +160,7 @@ async def platform(
         next_message_id = MessageIds()
         outboxes = Outboxes()
         name_of_server = server_name(settings, place)
-        proxies = _proxies(settings.trusted_proxies)
+        proxies = trusted_proxies(settings)
         tokens = await _verifier(settings, place, http, clock, embedded=embedded)
         gateway = Gateway(
             login=entry,
@@ -318,8 +318,10 @@ def _socket_limits(settings: Settings) -> Limits:
     )
 
 
-def _proxies(text: str) -> list[IPv4Network | IPv6Network]:
-    return [ip_network(network.strip()) for network in text.split(",") if network.strip()]
+def trusted_proxies(settings: Settings) -> list[IPv4Network | IPv6Network]:
+    """The networks whose X-Forwarded-For is believed."""
+    networks = settings.trusted_proxies.split(",")
+    return [ip_network(network.strip()) for network in networks if network.strip()]
 
 
 def store_at(settings: Settings, name: str, clock: SystemClock) -> Backend:

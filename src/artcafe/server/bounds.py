@@ -50,6 +50,73 @@ class Bounds(BaseSettings):
         validation_alias=named("max_pending_logins_per_address"),
         description="Of them, by address.",
     )
+    max_connections: int | None = Field(
+        None,
+        ge=8,
+        validation_alias=named("max_connections"),
+        description=(
+            "Open connections per process, HTTP and WebSockets together. What the limit of open files "
+            "(`ulimit -n`) allows when not set: all but an eighth of it, and all but 64 at least."
+        ),
+    )
+    max_connections_per_address: int | None = Field(
+        None,
+        ge=1,
+        validation_alias=named("max_connections_per_address"),
+        description=(
+            "Of them, by address (IPv6: by /64). Half of them when not set. Sockets of trusted proxies count "
+            "for no address, the WebSockets on them for the client's."
+        ),
+    )
+    max_head_bytes: int = Field(
+        65_536,
+        ge=4096,
+        le=1_048_576,
+        validation_alias=named("max_head_bytes"),
+        description="Bytes of a request's line and header fields together; more is 431.",
+    )
+    max_head_fields: int = Field(
+        100,
+        ge=16,
+        le=1000,
+        validation_alias=named("max_head_fields"),
+        description="Header fields of a request; more is 431.",
+    )
+    max_pipelined_requests: int = Field(
+        8,
+        ge=1,
+        le=100,
+        validation_alias=named("max_pipelined_requests"),
+        description="Unanswered requests of one connection; until one is answered, no more is read.",
+    )
+    head_seconds: float = Field(
+        10.0,
+        ge=0.1,
+        le=300,
+        validation_alias=named("head_seconds"),
+        description="How long the head of a request may take, and the first one from the connection on.",
+    )
+    body_seconds: float = Field(
+        30.0,
+        ge=0.1,
+        le=600,
+        validation_alias=named("body_seconds"),
+        description="Silence inside a request's body after which it is 408.",
+    )
+    keep_alive_seconds: float = Field(
+        75.0,
+        ge=0.1,
+        le=3600,
+        validation_alias=named("keep_alive_seconds"),
+        description=("How long an idle HTTP connection stays open; longer than a proxy in front keeps it."),
+    )
+    answer_seconds: float = Field(
+        30.0,
+        ge=0.1,
+        le=600,
+        validation_alias=named("answer_seconds"),
+        description="How long a client may leave an HTTP answer unread before it is cut off.",
+    )
     heartbeat_seconds: float = Field(
         25.0,
         ge=0.1,

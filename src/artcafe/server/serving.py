@@ -4,16 +4,23 @@ import asyncio
 import contextlib
 import gc
 import logging
+import resource
 import signal
 import socket
 from collections.abc import Callable, Iterator
 
 import uvicorn
 
-from artcafe.server.app import Platform
+from artcafe.server.app import Platform, trusted_proxies
+from artcafe.server.edge.connections import Connections
+from artcafe.server.edge.limits import HttpLimits
+from artcafe.server.edge.protocol import http_protocol
 from artcafe.server.settings import Settings
 
 LOG = logging.getLogger("artcafe")
+
+FILES_FOR_THE_REST = 64
+"""Open files beside the connections of clients, at least: the store, links to the bus, logs."""
 
 
 class Server(uvicorn.Server):
@@ -30,7 +37,7 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 opened.app,
                 ws=opened.websocket,
-                http="httptools",
+                http=http_protocol(_http_limits(settings), trusted_proxies(settings)),
                 loop="none",
                 lifespan="off",
                 log_config=None,
@@ -40,6 +47,9 @@ class Server(uvicorn.Server):
                 timeout_graceful_shutdown=round(settings.drain_seconds) + 1,
             )
         )
+        most, most_per_address = connection_bounds(settings, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        loop = asyncio.get_running_loop()
+        self.server_state.connections = Connections(most, most_per_address, loop.time)  # type: ignore[assignment]  # uvicorn's is a set of what it knows
         self.fault: Exception | None = None
         """Why it stops, where somebody else found a reason."""
         self._gateway = opened.gateway
@@ -79,6 +89,27 @@ class Server(uvicorn.Server):
         self._stopping()
         await self._gateway.stop(self._drain_seconds, notice=self._notice_seconds)
         await super().shutdown(sockets)
+
+
+def connection_bounds(settings: Settings, files: int) -> tuple[int, int]:
+    """How many connections there may be, in all and per address, where a process may open so many files."""
+    if files < 0:  # RLIM_INFINITY
+        files = 1_048_576
+    fits = max(files - max(FILES_FOR_THE_REST, files // 8), 8)
+    most = settings.max_connections or fits
+    return most, settings.max_connections_per_address or max(most // 2, 1)
+
+
+def _http_limits(settings: Settings) -> HttpLimits:
+    return HttpLimits(
+        head_bytes=settings.max_head_bytes,
+        head_fields=settings.max_head_fields,
+        head_seconds=settings.head_seconds,
+        body_seconds=settings.body_seconds,
+        idle_seconds=settings.keep_alive_seconds,
+        answer_seconds=settings.answer_seconds,
+        pipelined=settings.max_pipelined_requests,
+    )
 
 
 def on_signals(stop: Callable[[int], object]) -> None:

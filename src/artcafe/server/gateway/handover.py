@@ -1,4 +1,4 @@
-"""Where uvicorn hands a connection over: here it waits until the endpoint has decided."""
+"""Where the HTTP edge hands a connection over: here it waits until the endpoint has decided."""
 
 import asyncio
 import logging
@@ -14,6 +14,19 @@ from artcafe.wire.errors import ArtcafeError
 LOG = logging.getLogger("artcafe.gateway")
 
 
+class Connections(Protocol):
+    """The open connections, each with its client's IP address as `remote`; "" counts for no address."""
+
+    def add(self, connection: Any) -> None:
+        """Count it."""
+
+    def discard(self, connection: Any) -> None:
+        """Count it no more."""
+
+    def make_room(self, remote: str) -> None:
+        """Raises ArtcafeError(too_many_connections or unavailable) where this address has no room for one."""
+
+
 class ServerState(Protocol):
     """What uvicorn shares with its protocols.
 
@@ -21,7 +34,7 @@ class ServerState(Protocol):
     go: whatever is added here must leave by itself.
     """
 
-    connections: set[Any]
+    connections: Connections
     tasks: set[asyncio.Task[None]]
     default_headers: list[tuple[bytes, bytes]]
 
@@ -33,8 +46,8 @@ Admit = Callable[[asyncio.Transport, Upgrade, Accept, bytes], None]
 class Handover(asyncio.Protocol):
     """One request to upgrade.
 
-    uvicorn calls `connection_made`, then `data_received` with the whole request, spelt anew, and
-    then makes this the transport's protocol. Until somebody is admitted, the connection is here.
+    Whoever hands it over calls `connection_made`, then `data_received` with the whole head of the request,
+    and again with whatever came behind it. Until somebody is admitted, the connection is here.
     """
 
     def __init__(
@@ -45,17 +58,20 @@ class Handover(asyncio.Protocol):
         self._limits = limits
         self._proxies = proxies
         self._state = state
+        self.remote = ""
         self._early: bytes | None = None
+        self._refused = False
         self._task: asyncio.Task[None] | None = None
         self._abort: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """asyncio.Protocol: uvicorn hands over a socket whose next bytes are an upgrade request."""
+        """asyncio.Protocol: here is a socket whose next bytes are an upgrade request."""
         self._transport = cast("asyncio.Transport", transport)
-        self._state.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
-        """asyncio.Protocol: the request, whole, as uvicorn rebuilt it; then whatever came too early."""
+        """asyncio.Protocol: the head of the request, whole; then whatever came too early."""
+        if self._refused:
+            return
         if self._early is not None:
             # The client did not wait for the answer, which RFC 6455 section 4.1 forbids. One read of
             # this is kept; only a client that does wait is noticed when it leaves.
@@ -65,6 +81,9 @@ class Handover(asyncio.Protocol):
         self._early = b""
         peername = self._transport.get_extra_info("peername")
         upgrade = read_upgrade(data, peername[0] if peername else "", self._proxies)
+        if not isinstance(upgrade, Refuse):
+            upgrade = self._with_a_place(upgrade)
+        self._state.connections.add(self)
         if isinstance(upgrade, Refuse):
             self._refuse(upgrade)
             return
@@ -84,6 +103,15 @@ class Handover(asyncio.Protocol):
     def shutdown(self) -> None:
         """Called by uvicorn when it stops."""
         self._refuse(Refuse.because(ArtcafeError(Code.going_away)))
+
+    def _with_a_place(self, upgrade: Upgrade) -> Upgrade | Refuse:
+        """Take a place among the connections of the client, whose address is known only now."""
+        try:
+            self._state.connections.make_room(upgrade.remote)
+        except ArtcafeError as error:
+            return Refuse.because(error)
+        self.remote = upgrade.remote
+        return upgrade
 
     async def _decide(self, upgrade: Upgrade) -> None:
         try:
@@ -112,9 +140,16 @@ class Handover(asyncio.Protocol):
         self._state.connections.discard(self)
 
     def _refuse(self, answer: Refuse) -> None:
-        if self._transport.is_closing():
+        if self._transport.is_closing() or self._refused:
             return
         self._transport.write(answer.response(self._state.default_headers))
-        self._transport.close()
+        # What the client still sends is read and dropped until it hangs up: closing at once would make the
+        # kernel answer it with a reset that overtakes the refusal.
+        self._refused = True
+        self._transport.resume_reading()
         loop = asyncio.get_running_loop()
         self._abort = loop.call_later(self._limits.close_seconds, self._transport.abort)
+        try:
+            self._transport.write_eof()
+        except OSError:
+            self._transport.abort()

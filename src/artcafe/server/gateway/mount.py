@@ -1,8 +1,8 @@
-"""WebSockets on the port of the REST API: uvicorn hands them over, picows carries them.
+"""WebSockets on the port of the REST API: the HTTP edge hands them over, picows carries them.
 
-    uvicorn.Config(app, ws=websocket_protocol(endpoint, Outboxes()), http="httptools", loop="uvloop")
+    uvicorn.Config(app, ws=websocket_protocol(endpoint, Outboxes()), http=http_protocol(...), loop="uvloop")
 
-uvicorn recognises a request to upgrade and takes it to the `Handover`, where the endpoint decides. Then
+The edge recognises a request to upgrade and takes it to the `Handover`, where the endpoint decides. Then
 the transport goes to picows, which parses and unmasks frames in C. What lies above a frame is
 checked here: RFC 6455's rules for messages, the limits, the end. Nothing else knows picows, and
 nothing here knows what the messages say.

@@ -1,0 +1,148 @@
+"""The registry of open connections: HTTP and WebSockets counted together, in all and by address."""
+
+import logging
+from collections.abc import Callable
+from ipaddress import IPv6Address
+from typing import Protocol
+
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+
+LOG = logging.getLogger("artcafe.edge")
+
+LOG_SECONDS = 60.0
+"""How long nothing more is logged of what was refused, so that no log grows by it."""
+
+
+class Connection(Protocol):
+    """What is counted.
+
+    `remote` is the client's IP address, and "" where it is not known: behind a trusted proxy until the
+    request says it, and on a Unix socket. Such a connection counts in all, but for no address.
+    """
+
+    @property
+    def remote(self) -> str:
+        """It stays the same while the connection is here."""
+
+
+class Idle(Connection, Protocol):
+    """A connection on which nobody waits for an answer."""
+
+    def evict(self) -> None:
+        """Leave the registry and close, now."""
+
+
+class Connections(set[Connection]):
+    """uvicorn's set of open connections, which knows how many there may be.
+
+    A connection that says nothing holds its place only until somebody else needs it: where the bound is
+    reached, the one that has been idle longest makes room. IPv6 addresses count by their /64, which one
+    client has all of.
+    """
+
+    def __init__(self, most: int, most_per_address: int, monotonic: Callable[[], float]) -> None:
+        super().__init__()
+        self.most = most
+        self.most_per_address = most_per_address
+        self.refused = 0
+        self.evicted = 0
+        self._monotonic = monotonic
+        self._counts: dict[str, int] = {}
+        # Dictionaries keep their order: who is idle longest comes first.
+        self._idle: dict[Idle, None] = {}
+        self._idle_by_address: dict[str, dict[Idle, None]] = {}
+        self._told_at: float | None = None
+        self._untold = 0
+
+    def add(self, connection: Connection) -> None:
+        """Count it."""
+        if connection not in self:
+            super().add(connection)
+            key = address_key(connection.remote)
+            if key:
+                self._counts[key] = self._counts.get(key, 0) + 1
+
+    def discard(self, connection: Connection) -> None:  # type: ignore[override]  # nothing else is asked of it
+        """Count it no more; nothing happens when it is not here."""
+        if connection not in self:
+            return
+        super().discard(connection)
+        key = address_key(connection.remote)
+        if key:
+            left = self._counts[key] - 1
+            if left:
+                self._counts[key] = left
+            else:
+                del self._counts[key]
+        self.busy(connection)
+
+    def idle(self, connection: Idle) -> None:
+        """Nobody waits for an answer on it from now on; it may have to make room."""
+        self._idle[connection] = None
+        key = address_key(connection.remote)
+        if key:
+            self._idle_by_address.setdefault(key, {})[connection] = None
+
+    def busy(self, connection: Connection) -> None:
+        """Somebody waits for an answer on it; nothing happens when it was not idle."""
+        if connection not in self._idle:
+            return
+        del self._idle[connection]
+        key = address_key(connection.remote)
+        if key:
+            quiet = self._idle_by_address[key]
+            del quiet[connection]
+            if not quiet:
+                del self._idle_by_address[key]
+
+    def count(self, remote: str) -> int:
+        """Open connections of this address."""
+        return self._counts.get(address_key(remote), 0)
+
+    def make_room(self, remote: str) -> None:
+        """Make room for one more connection of this address, by closing an idle one where that is needed.
+
+        Raises ArtcafeError: too_many_connections for the address, unavailable for the whole server.
+        """
+        key = address_key(remote)
+        if key and self._counts.get(key, 0) >= self.most_per_address:
+            self._evict(self._idle_by_address.get(key), Code.too_many_connections, remote)
+        if len(self) >= self.most:
+            self._evict(self._idle, Code.unavailable, remote)
+
+    def _evict(self, idle: dict[Idle, None] | None, code: Code, remote: str) -> None:
+        if idle:
+            self.evicted += 1
+            next(iter(idle)).evict()
+            return
+        self.refused += 1
+        self._tell(code, remote)
+        raise ArtcafeError(code, "There are too many connections at the moment.", retry_after=1.0)
+
+    def _tell(self, code: Code, remote: str) -> None:
+        self._untold += 1
+        now = self._monotonic()
+        if self._told_at is not None and now - self._told_at < LOG_SECONDS:
+            return
+        LOG.warning(
+            "%d connections were refused since this was last said, now one of %s (%s): %d are open",
+            self._untold,
+            remote or "a proxy",
+            code.name,
+            len(self),
+        )
+        self._told_at, self._untold = now, 0
+
+
+def address_key(remote: str) -> str:
+    """What connections are counted by: an IPv4 address, or the /64 of an IPv6 one."""
+    if ":" not in remote:
+        return remote
+    try:
+        address = IPv6Address(remote.partition("%")[0])
+    except ValueError:
+        return remote
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return f"{int(address) >> 64:x}/64"

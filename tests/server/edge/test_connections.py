@@ -1,0 +1,115 @@
+"""How many connections there may be, and who makes room."""
+
+import logging
+
+import pytest
+
+from artcafe.server.edge.connections import LOG_SECONDS, Connections, address_key
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+
+
+class Client:
+    """connections.Idle"""
+
+    def __init__(self, registry: Connections, remote: str, *, idle: bool = False) -> None:
+        self.remote = remote
+        self.registry = registry
+        registry.make_room(remote)
+        registry.add(self)
+        if idle:
+            registry.idle(self)
+
+    def evict(self) -> None:
+        self.registry.discard(self)
+
+
+def refusal(registry: Connections, remote: str) -> Code:
+    with pytest.raises(ArtcafeError) as refused:
+        Client(registry, remote)
+    return refused.value.code
+
+
+def test_connections_are_counted_by_address_and_in_all() -> None:
+    registry = Connections(3, 2, float)
+    one, two = Client(registry, "192.0.2.1"), Client(registry, "192.0.2.1")
+    assert refusal(registry, "192.0.2.1") is Code.too_many_connections
+    Client(registry, "192.0.2.2")
+    assert refusal(registry, "192.0.2.3") is Code.unavailable
+    registry.add(one)
+    registry.discard(two)
+    registry.discard(two)
+    assert (len(registry), registry.count("192.0.2.1"), registry.refused) == (2, 1, 2)
+    Client(registry, "192.0.2.1")
+
+
+def test_who_is_unknown_counts_in_all_and_for_no_address() -> None:
+    registry = Connections(3, 1, float)
+    for _ in range(3):
+        Client(registry, "")
+    assert refusal(registry, "") is Code.unavailable
+
+
+def test_the_one_that_is_idle_longest_makes_room() -> None:
+    registry = Connections(3, 3, float)
+    first, second, third = (Client(registry, f"192.0.2.{n}", idle=True) for n in range(3))
+    registry.busy(first)
+    registry.idle(first)
+    fourth = Client(registry, "192.0.2.9")
+    assert set(registry) == {first, third, fourth}
+    registry.busy(third)
+    fifth = Client(registry, "192.0.2.9")
+    assert set(registry) == {third, fourth, fifth}
+    assert second not in registry
+    assert refusal(registry, "192.0.2.9") is Code.unavailable
+    assert registry.evicted == 2
+
+
+def test_an_address_at_its_bound_makes_room_of_its_own_alone() -> None:
+    registry = Connections(10, 2, float)
+    others = [Client(registry, "192.0.2.1", idle=True) for _ in range(2)]
+    silent = Client(registry, "192.0.2.2", idle=True)
+    busy = Client(registry, "192.0.2.2")
+    newcomer = Client(registry, "192.0.2.2")
+    assert set(registry) == {*others, busy, newcomer}
+    assert silent not in registry
+    assert refusal(registry, "192.0.2.2") is Code.too_many_connections
+
+
+def test_nothing_is_kept_of_who_is_gone() -> None:
+    registry = Connections(10, 2, float)
+    for n in range(100):
+        registry.discard(Client(registry, f"192.0.2.{n}", idle=True))
+    kept = [value for value in vars(registry).values() if isinstance(value, dict)]
+    assert kept
+    assert not any(kept)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.2", False),
+        ("2001:db8::1", "2001:db8::ffff:1", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("fe80::1%eth0", "fe80::2", True),
+        ("a:b", "a:c", False),
+        ("", "", True),
+    ],
+)
+def test_addresses_that_one_client_has_all_of_count_together(one: str, other: str, same: bool) -> None:
+    assert (address_key(one) == address_key(other)) is same
+
+
+def test_a_refusal_is_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    now = [0.0]
+    registry = Connections(1, 1, lambda: now[0])
+    Client(registry, "192.0.2.1")
+    for _ in range(50):
+        refusal(registry, "192.0.2.1")
+    assert len(caplog.messages) == 1
+    now[0] = LOG_SECONDS
+    refusal(registry, "")
+    assert len(caplog.messages) == 2
+    assert caplog.messages[1].startswith("50 connections")
