@@ -15,11 +15,13 @@ help:  ## list the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .tools/bin/uv: requirements/uv.txt
+	@echo "setup: uv, which installs the rest (.tools) …"
 	@$(PYTHON) -m venv .tools
 	@.tools/bin/python -m pip install --quiet --require-hashes -r requirements/uv.txt
 	@touch $@
 
 .venv/.synced: pyproject.toml requirements/dev.txt | $(UV)
+	@echo "setup: everything pinned in requirements/dev.txt (.venv) …"
 	@$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv
 	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
 	@touch $@
@@ -28,6 +30,7 @@ help:  ## list the verbs
 TYPES := $(shell find src -name '*.pxd')
 
 .venv/.ready: .venv/.synced packaging/compile.py $(TYPES) $(TYPES:.pxd=.py)
+	@echo "setup: compiling $(words $(TYPES)) modules, the way of a message; about a minute on two cores …"
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -108,6 +111,7 @@ compression: .venv/.ready  ## what permessage-deflate would cost and save
 	@$(BIN)/python -m benchmarks.compression $(if $(PUBLISH),--publish)
 
 .audit/.ready: requirements/audit.txt | $(UV)
+	@echo "setup: everything pinned in requirements/dev.txt (.venv) …"
 	@$(UV) venv --quiet --allow-existing --python $(PYTHON) $(@D)
 	@$(UV) pip sync --quiet --python $(@D)/bin/python --require-hashes $<
 	@touch $@

@@ -54,4 +54,18 @@ def test_the_browser_gets_it(
     assert SIGN_IN_CODE in result.stdout
     # Other users of the machine see what a browser is started with.
     assert (tmp_path / "opened").read_text() == f"{stub.url}/console/\n"
-    assert ("no browser could be started here" in result.stderr) is (code != 0)
+    assert (f"no browser could be started here: open {stub.url}/console/ in one" in result.stderr) is (
+        code != 0
+    )
+
+
+def test_without_any_browser_the_address_is_printed(
+    artcafe: CommandLine, stub: RestStub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    result = artcafe("open", "--browser")
+
+    assert result.exit_code == 1
+    assert result.stdout.startswith(f"{stub.url}/console/\n")
+    assert result.stderr == f"Error: no browser could be started here: open {stub.url}/console/ in one\n"

@@ -38,4 +38,4 @@ def open_console(connection: Connection, *, docs: bool, browser: bool, code: boo
     else:
         click.echo(page if proof is None else f"{page}\nsign-in code: {proof}")
     if browser and click.launch(page, wait=True) != 0:
-        raise click.ClickException("no browser could be started here")
+        raise click.ClickException(f"no browser could be started here: open {page} in one")

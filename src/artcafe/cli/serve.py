@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from artcafe.cli.banner import who_may_come
 from artcafe.cli.server_options import server_options, settings_from
 from artcafe.server.main import Running, StartFailed, run
 
@@ -28,3 +29,5 @@ def serve(**given: Any) -> None:
 
 def _banner(running: Running) -> None:
     click.echo(f"ArtCafe PubSub runs at {running.url}, on {running.nats_url}. Ctrl-C stops it.")
+    if said := who_may_come(running):
+        click.echo(said)

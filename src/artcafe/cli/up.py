@@ -1,9 +1,11 @@
 """artcafe up: the whole platform from one command."""
 
+from textwrap import indent
 from typing import Any
 
 import click
 
+from artcafe.cli.banner import who_may_come
 from artcafe.cli.server_options import server_options, settings_from
 from artcafe.server.main import Running, StartFailed, run
 
@@ -45,3 +47,5 @@ def _banner(running: Running) -> None:
   Ctrl-C stops it.
 """,
     )
+    if said := who_may_come(running):
+        click.echo(indent(said, "  ") + "\n")

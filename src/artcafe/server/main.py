@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -27,7 +28,7 @@ from artcafe.server.preflight import NO_NATS, faults
 from artcafe.server.process import Place, SystemClock, new_id
 from artcafe.server.seed import SeedError, load_seed
 from artcafe.server.serving import Server, on_signals
-from artcafe.server.settings import Settings, service_links
+from artcafe.server.settings import LOOPBACK, Settings, service_links
 from artcafe.server.store.item import StoreError
 from artcafe.server.workers import Order, Workers, WorkersFailed
 from artcafe.wire.errors import ArtcafeError
@@ -63,6 +64,8 @@ class Running:
     data_dir: Path
     nats_url: str
     local_sign_in: bool
+    agents: tuple[str, ...] = ()
+    """The only addresses that agents may dial, where it listens for other machines and has no public one."""
 
 
 def run(settings: Settings, *, embedded: bool, ready: Callable[[Running], None]) -> None:
@@ -84,8 +87,15 @@ def run(settings: Settings, *, embedded: bool, ready: Callable[[Running], None])
         except Exception as error:
             cause = _first(error)
             if isinstance(cause, EXPECTED):
-                raise StartFailed(f"{cause}") from error
+                raise StartFailed(_sentence(cause)) from error
             raise
+
+
+def _sentence(error: BaseException) -> str:
+    if not isinstance(error, OSError) or error.errno is None:
+        return f"{error}"
+    reason = "the disk is full" if error.errno in {errno.ENOSPC, errno.EDQUOT} else error.strerror
+    return f"{error.filename}: {reason}" if error.filename else f"Cannot start: {reason}"
 
 
 def _first(error: BaseException) -> BaseException:
@@ -160,7 +170,13 @@ async def _run(settings: Settings, *, embedded: bool, ready: Callable[[Running],
             nats_url = settings.nats_url
         else:
             raise StartFailed(NO_NATS)
-        running = Running(place.url, settings.data_dir, nats_url, embedded and settings.issuer is None)
+        running = Running(
+            place.url,
+            settings.data_dir,
+            nats_url,
+            embedded and settings.issuer is None,
+            agent_addresses(settings, place),
+        )
         supervisor = Supervisor.of_this_process()
 
         def answers() -> None:
@@ -236,6 +252,15 @@ def _announce(
         ready(running)
     except OSError as error:  # A closed pipe or a full disk is no reason to stop what answers by now.
         LOG.warning("what runs here cannot be told: %s", error.strerror)
+
+
+def agent_addresses(settings: Settings, place: Place) -> tuple[str, ...]:
+    """The only addresses that agents may dial, where it listens for other machines and has no public one."""
+    own = place.url.replace("http://", "ws://", 1)
+    here = {f"ws://{name}:{place.port}" for name in LOOPBACK}
+    if settings.public_url is not None or (own in here and settings.host and settings.host in own):
+        return ()
+    return tuple(sorted(here)) if own in here else (own,)
 
 
 def _make_data_dir(path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from artcafe.server.store import sqlite_file
 from artcafe.server.store.item import (
     ABSENT,
     EXISTS,
@@ -18,6 +19,7 @@ from artcafe.server.store.item import (
     Put,
     StoreError,
     StoreUnavailable,
+    StoreUnwritable,
 )
 from artcafe.server.store.sqlite import SqliteStore
 from artcafe.server.store.sqlite_thread import MAX_BATCH, MAX_WAITING
@@ -144,6 +146,39 @@ class TestSharing:
         assert [item.sk for item in (await store.query("p")).items] == ["0", "before"]
         await loop.run_in_executor(thread, file.db.execute, "PRAGMA max_page_count = 1000000")
         await store.put(Put("p", "3", {"v": "x" * 100_000}))
+
+    async def test_a_store_that_cannot_be_written_says_so_when_it_is_asked_until_it_can(
+        self, store: SqliteStore
+    ) -> None:
+        thread, file = store._thread._thread, store._thread._file
+        assert thread is not None and file is not None
+        loop = asyncio.get_running_loop()
+        await store.ping()
+        await loop.run_in_executor(thread, file.db.execute, "PRAGMA max_page_count = 7")
+        await store.ping()  # There is room on the disk, and nobody has met the limit yet.
+        with pytest.raises(StoreUnwritable, match="disk is full"):
+            await store.put(Put("p", "a", {"v": "x" * 100_000}))
+        for _ in range(2):
+            with pytest.raises(StoreUnwritable, match="disk is full"):
+                await store.ping()
+        assert (await store.query("p")).items == [], "reads go on"
+
+        await loop.run_in_executor(thread, file.db.execute, "PRAGMA max_page_count = 1000000")
+        await store.ping()
+        assert (await store.rows())[0] == [], "nothing stays of the try"
+
+    async def test_a_disk_that_is_nearly_full_is_tried_before_anybody_meets_it(
+        self, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        thread, file = store._thread._thread, store._thread._file
+        assert thread is not None and file is not None
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(thread, file.db.execute, "PRAGMA max_page_count = 7")
+        await store.ping()
+        monkeypatch.setattr(sqlite_file, "ROOM", 2**80)
+
+        with pytest.raises(StoreUnwritable, match="disk is full"):
+            await store.ping()
 
     async def test_a_fault_reaches_its_callers_and_leaves_nothing_open(
         self, path: Path, store: SqliteStore

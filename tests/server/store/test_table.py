@@ -15,6 +15,7 @@ from artcafe.server.store.item import (
     Put,
     Rev,
     StoreUnavailable,
+    StoreUnwritable,
 )
 from artcafe.server.store.rules import encode_cursor
 from artcafe.server.store.table import TRIES, Stored, Table, data, translated
@@ -265,6 +266,15 @@ class TestErrors:
 
         assert caught.value.__cause__ is fault
         assert "disk" not in caught.value.message
+
+    async def test_a_full_disk_is_told_in_true_words(self) -> None:
+        with (
+            pytest.raises(ArtcafeError, match=r"cannot be written\. The disk is full") as caught,
+            translated(),
+        ):
+            raise StoreUnwritable("The disk is full.")
+
+        assert caught.value.code is Code.unavailable
 
     @pytest.mark.parametrize("key", ["a\0b", "a\nb", "\ud800", "x" * 513])
     async def test_an_impossible_key_is_a_bad_request_without_the_key(self, table: Table, key: str) -> None:

@@ -190,6 +190,8 @@ class Authority:
         answer = _object(await self._ask(subject, jwt.encode()))
         if "error" in answer or answer.get("data", {}).get("code") != 200:
             _log.error("NATS refused a change of accounts: %s", answer)
+            if "no space left" in f"{answer.get('error')}":
+                raise _unavailable("The disk of the message bus is full.")
             raise _unavailable("The message bus refused a change of accounts.")
 
     async def _held(self, account: str) -> str | None:

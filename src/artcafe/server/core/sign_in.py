@@ -2,8 +2,9 @@
 
 Authorization codes and refresh tokens are sealed, so nothing has to be remembered but which of them were
 used; that the store knows, for all processes. A code or refresh token that comes twice has been stolen
-from one of the two who brought it, and ends every token that came of it (RFC 9700 sections 2.1.1 and
-4.14.2).
+from one of the two who brought it, and ends every refresh token that came of it (RFC 9700 sections 2.1.1 and
+4.14.2). Access tokens that came of it stay good until they expire (rules.ACCESS_SECONDS): whoever checks one
+asks no store.
 """
 
 from collections.abc import Callable

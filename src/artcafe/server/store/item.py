@@ -64,6 +64,10 @@ class StoreUnavailable(StoreError):
     """The store cannot answer now; trying again may help. The outcome of a write is unknown."""
 
 
+class StoreUnwritable(StoreUnavailable):
+    """Reads go on and no write works, for want of room most of all. The message says why."""
+
+
 class StoreUnusable(StoreError):
     """Raised on opening: as things are, trying again will not help, and an operator must look."""
 

@@ -31,6 +31,8 @@ _ROWS: Final = {
     "counters": "SELECT pk, sk, n FROM counters WHERE (pk, sk) > (?, ?) ORDER BY pk, sk LIMIT ?",
 }
 
+_PAGES = "x" * 16_384
+
 _FROM = "SELECT sk, rev, expires, data FROM items WHERE pk = ? AND sk >= ? ORDER BY sk LIMIT ?"
 _AFTER = "SELECT sk, rev, expires, data FROM items WHERE pk = ? AND sk > ? ORDER BY sk LIMIT ?"
 
@@ -67,8 +69,11 @@ class SqliteStore:
         await self._thread.close()
 
     async def ping(self) -> None:
-        """Raises StoreUnavailable when the file cannot be read, or is no longer where it was opened."""
+        """Raises StoreUnavailable when the file cannot be read, or is no longer where it was opened, and when
+        nothing can be written to it: StoreUnwritable on a full disk."""
         await self._thread.read(_ping)
+        if await self._thread.may_not_write():
+            await self._thread.write(_try_to_write)
 
     async def backup(self, target: Path) -> None:
         """Copy the live store to a new file, which appears complete and on disk, or not at all.
@@ -144,6 +149,12 @@ class SqliteStore:
 
 def _ping(db: sqlite3.Connection, _now: int) -> None:
     db.execute("SELECT version FROM artcafe_schema").fetchone()
+
+
+def _try_to_write(db: sqlite3.Connection, _now: int) -> None:
+    """Nothing stays of it, but it needs pages of the file and of its log, as any write does."""
+    db.execute("INSERT INTO items (pk, sk, rev, data) VALUES ('PROBE', '', '', ?)", (_PAGES,))
+    db.execute("DELETE FROM items WHERE pk = 'PROBE'")
 
 
 def _get(pk: str, sk: str, db: sqlite3.Connection, now: int) -> Item | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from artcafe.server.store.item import StoreUnavailable, StoreUnusable
+from artcafe.server.store.item import StoreUnavailable, StoreUnusable, StoreUnwritable
 
 OLDEST_SQLITE: Final = (3, 37, 0)
 """The first with STRICT tables, which refuse a counter that overflows instead of making it a float."""
@@ -47,9 +47,16 @@ _REASONS: Final = {
 _RETRY_SECONDS: Final = 0.01
 
 
+ROOM: Final = 1_048_576
+"""Bytes that have to be free for others than root, or writing is tried before it is promised."""
+
+
 def unavailable(error: sqlite3.Error) -> StoreUnavailable:
     """What callers see of an error of an open database."""
-    translated = StoreUnavailable(_REASONS.get(_code(error), "The database failed."))
+    exact = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    # A quota that is used up is an error of writing, to SQLite.
+    kind = StoreUnwritable if exact in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE} else StoreUnavailable
+    translated = kind(_REASONS.get(_code(error), "The database failed."))
     translated.__cause__ = error
     return translated
 
@@ -69,6 +76,11 @@ class File:
         """
         if _identity(self.path) != self.identity:
             raise StoreUnavailable("The database file was moved or deleted; restart with the right one.")
+
+    def has_room(self) -> bool:
+        """Whether the file system it is on has room left."""
+        room = os.statvfs(self.path.parent)
+        return room.f_bavail * room.f_frsize >= ROOM
 
 
 def connect(path: Path, busy_timeout: float) -> File:

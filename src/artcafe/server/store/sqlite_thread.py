@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
 
 from artcafe.server.store import sqlite_file
-from artcafe.server.store.item import InvalidWrite, StoreError, StoreUnavailable
+from artcafe.server.store.item import InvalidWrite, StoreError, StoreUnavailable, StoreUnwritable
 
 T = TypeVar("T")
 Work: TypeAlias = Callable[[sqlite3.Connection, int], T]
@@ -45,6 +45,7 @@ class SqliteThread:
         self._thread: ThreadPoolExecutor | None = None
         self._file: sqlite_file.File | None = None  # its connection is used in the thread only
         self._closing = False
+        self._failed = False  # the last transaction
         self._reads = 0
         self._waiting: deque[_Write] = deque()
         self._batch: asyncio.Future[list[object]] | None = None  # the transaction in the thread now
@@ -94,6 +95,12 @@ class SqliteThread:
         self._next_batch()
         return await answer
 
+    async def may_not_write(self) -> bool:
+        """Whether writing has to be tried before somebody is told that it works: the last one failed, or the
+        disk is nearly full."""
+        thread, file = self._admit(0)
+        return self._failed or not await asyncio.get_running_loop().run_in_executor(thread, file.has_room)
+
     async def copy(self, target: Path) -> None:
         """Copy the database, on a connection of its own: see sqlite_file.copy."""
         self._admit(0)
@@ -124,6 +131,7 @@ class SqliteThread:
         self._batch = None
         fault = done.exception()
         outcomes = [fault] * len(batch) if fault is not None else done.result()
+        self._failed = any(isinstance(outcome, StoreUnwritable) for outcome in outcomes)
         for write, outcome in zip(batch, outcomes, strict=True):
             if write.answer.done():  # its caller left meanwhile
                 continue

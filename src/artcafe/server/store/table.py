@@ -23,6 +23,7 @@ from artcafe.server.store.item import (
     Put,
     Rev,
     StoreUnavailable,
+    StoreUnwritable,
     TooLarge,
 )
 from artcafe.wire.codes import Code
@@ -60,6 +61,8 @@ def translated() -> Iterator[None]:
     """Turn the store's errors into rows of the error table; Conflict is the caller's to read."""
     try:
         yield
+    except StoreUnwritable as error:
+        raise ArtcafeError(Code.unavailable, f"The store cannot be written. {error}") from error
     except StoreUnavailable as error:
         raise ArtcafeError(Code.unavailable, "The store does not answer.") from error
     except InvalidCursor as error:
