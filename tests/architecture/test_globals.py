@@ -32,7 +32,7 @@ CALLS = {
     "_Text": "a kind of argument: a pattern and its name",
     "APIRouter": "a list of routes, filled by the decorators of its own module",
     "click.*": "declares a command line",
-    "JsonFile": "declares the type of a command's option",
+    "PolicyFile": "declares the type of a command's option",
     "JsonText": "declares the type of a command's option",
     "logging.getLogger": "the standard library's own registry",
     "msgspec.json.Decoder": "a compiled type: no state between two calls",

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -125,6 +126,30 @@ def test_the_console_and_how_to_sign_in_are_there_and_the_embedded_issuer_is_not
         assert rest.get("/api/v1/auth/config").status_code == 200
         for path in ("/local/oauth2/authorize", "/local/token", "/local/code"):
             assert rest.get(path).status_code == 404
+
+
+def test_the_address_alone_leads_to_the_console_and_head_is_answered(edge: Edge) -> None:
+    with edge.rest() as rest:
+        home = rest.get("/")
+        assert (home.status_code, home.headers["location"]) == (307, "console/")
+        for path in ("/", "/health", "/livez", "/readyz", "/console/", "/openapi.json", "/api/v1/tenants"):
+            got, head = rest.get(path), rest.head(path)
+            assert (head.status_code, head.content) == (got.status_code, b"")
+            assert head.headers["content-length"] == str(len(got.content)), path
+
+
+@pytest.mark.parametrize("user", ["repo:org/app:ref:refs/heads/main", "a//b/../c", "%2F%", "a?b#c+d e"])
+def test_a_member_is_named_by_any_identifier_directly_and_through_nginx(
+    edge: Edge, tenant: str, user: str
+) -> None:
+    members = f"/tenants/{tenant}/members"
+    member = f"{members}/{quote(user, safe='')}"
+    for rest, prefix in ((edge.platform.rest(tenant), ""), (edge.rest(tenant), "/api/v1")):
+        with rest:
+            assert rest.post(prefix + members, json={"user_id": user, "role": "viewer"}).status_code == 200
+            assert rest.get(prefix + member).json()["user_id"] == user
+            assert rest.delete(prefix + member).status_code == 204
+            assert rest.get(prefix + member).status_code == 404
 
 
 def test_plain_http_only_leads_to_tls(edge: Edge) -> None:

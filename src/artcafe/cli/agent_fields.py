@@ -9,6 +9,7 @@ import click
 
 from artcafe.cli.parameters import JsonFile, JsonText, given, with_options
 from artcafe.client.rest import Json
+from artcafe.wire.names import unknown_fields
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -19,6 +20,9 @@ _RULES = {
     ("allow", "subscribe"): "It may subscribe to these and no others, besides its own",
     ("deny", "subscribe"): "It may not subscribe to these",
 }
+
+_SIDES = ("publish", "subscribe")
+_KINDS = ("allow", "deny")
 
 CLEARABLE = ("capabilities", "metadata", "tags")
 
@@ -59,11 +63,28 @@ class AgentFields:
             body["metadata"] = {**had, "tags": self.tags}
         if self.rules:
             known: Json = agent.get("policy", {})
-            policy = {side: dict(known.get(side, {})) for side in ("publish", "subscribe")}
+            policy = {side: dict(known.get(side, {})) for side in _SIDES}
             for (kind, side), patterns in self.rules.items():
                 policy[side][kind] = patterns
             body["policy"] = policy
         return body
+
+
+class PolicyFile(JsonFile):
+    """The path of a file with a policy in it, or `-` for standard input. A rule with a typo would hold
+    nothing, so every name is checked here already."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read it. Raises BadParameter."""
+        policy = super().convert(value, param, ctx)
+        said = unknown_fields(policy, _SIDES)
+        if said is not None:
+            self.fail(f"the policy: {said}", param, ctx)
+        for side, grant in policy.items():
+            said = unknown_fields(grant, _KINDS) if isinstance(grant, dict) else "this is no JSON object."
+            if said is not None:
+                self.fail(f"the policy's {side}: {said}", param, ctx)
+        return policy
 
 
 _OPTIONS = (
@@ -85,7 +106,10 @@ _OPTIONS = (
         for kind, side in _RULES
     ),
     click.option(
-        "--policy", type=JsonFile(mapping=True), metavar="FILE.json", help="Its whole policy, or - for stdin."
+        "--policy",
+        type=PolicyFile(mapping=True),
+        metavar="FILE.json",
+        help="Its whole policy, or - for stdin.",
     ),
 )
 

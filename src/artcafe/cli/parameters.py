@@ -1,5 +1,6 @@
 """What arguments hold, checked before anything is asked of the platform."""
 
+import json
 import sys
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -52,10 +53,25 @@ def changes(fields: dict[str, Any], clear: Collection[str] = ()) -> dict[str, An
     return named | dict.fromkeys(clear)
 
 
+def _has_doubles(text: bytes) -> bool:
+    """Whether some object in this JSON has a name twice."""
+    found = False
+
+    def count(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal found
+        read = dict(pairs)
+        found = found or len(read) != len(pairs)
+        return read
+
+    json.loads(text, object_pairs_hook=count)
+    return found
+
+
 class JsonText(click.ParamType[Any]):
     """A JSON value, or `-` for one that is read from standard input. `mapping` asks for an object.
 
-    It is read as the platform will read it: NaN and numbers out of range are none.
+    It is read as the platform will read it: NaN and numbers out of range are none, and no object has a
+    name twice.
     """
 
     name = "json"
@@ -72,6 +88,8 @@ class JsonText(click.ParamType[Any]):
             parsed = msgspec.json.decode(text)
         except (ValueError, RecursionError):  # Bytes that are not UTF-8 are a ValueError, too.
             self.fail("this is not JSON; a text needs its quotes, as in '\"hello\"'", param, ctx)
+        if _has_doubles(text):
+            self.fail("a name stands twice in an object", param, ctx)
         if self.mapping and not isinstance(parsed, dict):
             self.fail("this is not a JSON object, as in '{\"n\": 1}'", param, ctx)
         return parsed

@@ -148,7 +148,6 @@ class TestOne:
             "capabilities": [],
             "metadata": {"a": 1},
             "type": None,
-            "id": "a2",
         }
         changed = good(await olivia.put("/api/v1/agents/a1", json=given))["agent"]
         assert changed == {

@@ -124,7 +124,7 @@ PROVES_SOMETHING_ELSE = {f"{V1}/agents/auth/verify", f"{V1}/auth/agent/verify"}
 
 ASSETS = {
     *("/docs", "/docs/start.js", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css", "/openapi.json"),
-    *("/console", "/console/", "/console/{name}"),
+    *("/", "/console", "/console/", "/console/{name}"),
 }
 """The description of the API, the page that shows it, and the console: the same for everybody."""
 

@@ -37,7 +37,8 @@ async def test_without_its_bus_it_lives_and_is_not_ready(api: Api, anyone: httpx
         "status": "unavailable",
         "checks": {"bus": "The bus does not answer.", "store": "ok"},
     }
-    told = good(await anyone.get("/health"))
+    told = good(await anyone.get("/health"), 503)
+    assert good(await anyone.get("/api/v1/health"), 503) == told
     assert (told["status"], told["nats_connected"], told["store_connected"]) == ("degraded", False, True)
 
 
@@ -46,7 +47,8 @@ async def test_without_its_store_it_lives_and_is_not_ready(api: Api, anyone: htt
     await api.readiness.probe()
 
     good(await anyone.get("/readyz"), 503)
-    told = good(await anyone.get("/health"))
+    told = good(await anyone.get("/health"), 503)
+    assert good(await anyone.get("/api/v1/health"), 503) == told
     assert (told["status"], told["nats_connected"], told["store_connected"]) == ("degraded", True, False)
 
 

@@ -1,15 +1,17 @@
 """How large a body may be, whether it says its length or not."""
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import httpx
 import pytest
+from starlette.exceptions import HTTPException
+from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from artcafe.server.api.limits import BodyLimit
+from artcafe.server.api.limits import DRAINED_BYTES, BodyLimit
 from artcafe.wire.codes import Code
 from tests.kit.api import MAX_BODY, Api, good, problem
+from tests.kit.asgi import ask, scope_of
 
 JSON = {"content-type": "application/json"}
 
@@ -51,98 +53,89 @@ async def test_a_body_of_exactly_the_limit_is_taken(olivia: httpx.AsyncClient, l
     assert good(answer, 201)["channel"]["id"] == "c"
 
 
-async def test_too_large_is_told_to_whoever_asks(anyone: httpx.AsyncClient) -> None:
-    problem(await anyone.post("/api/v1/channels", content=body_of(MAX_BODY + 1)), Code.too_large)
+async def test_who_has_no_token_is_told_that_first(anyone: httpx.AsyncClient) -> None:
+    problem(await anyone.post("/api/v1/channels", content=body_of(MAX_BODY + 1)), Code.unauthorized)
 
 
-class Inner:
-    """An application that answers with what it read."""
+async def test_the_limit_is_the_applications_and_holds_for_forms_too(api: Api) -> None:
+    """create_app passes on what it was given."""
+    for path in ("/local/token", "/api/v1/agents/auth/challenge"):
+        answer = await api.client().post(path, content=b"x" * (MAX_BODY + 1))
+        assert f"{MAX_BODY} bytes" in problem(answer, Code.too_large)["detail"]
 
-    def __init__(self) -> None:
+
+class Reader:
+    """An application that reads a body to its end and answers; `read` is what it got."""
+
+    def __init__(self, *, reads: bool = True) -> None:
         self.read: list[Message] = []
+        self._reads = reads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI 3."""
-        while not self.read or self.read[-1].get("more_body", False):
+        while self._reads and (not self.read or self.read[-1].get("more_body", False)):
             self.read.append(await receive())
+        await PlainTextResponse("done")(scope, receive, send)
 
 
 def said(**headers: str) -> Scope:
-    """An HTTP request with these headers."""
-    raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-    return {"type": "http", "method": "POST", "path": "/", "headers": raw}
-
-
-async def run(scope: Scope, *messages: Message) -> tuple[Inner, list[Any], int]:
-    """What the application read, what was sent, and how many messages were left unread."""
-    inner, sent, waiting = Inner(), [], list(messages)
-
-    async def receive() -> Message:
-        return waiting.pop(0)
-
-    async def send(message: Message) -> None:
-        sent.append(message)
-
-    await BodyLimit(inner, 10)(scope, receive, send)
-    return inner, sent, len(waiting)
-
-
-def piece(body: bytes, *, more: bool = True) -> Message:
-    return {"type": "http.request", "body": body, "more_body": more}
-
-
-GONE: Message = {"type": "http.disconnect"}
+    """A request with these headers."""
+    return scope_of("POST", "/", {name.replace("_", "-"): value for name, value in headers.items()})
 
 
 async def test_a_length_over_the_limit_is_refused_before_a_byte_is_read() -> None:
-    inner, sent, unread = await run(said(content_length="11"), piece(b"x" * 11, more=False))
+    reader, whole = Reader(), BodyLimit(Reader(), 10)
 
-    assert inner.read == []
-    assert sent[0]["status"] == 413
-    assert unread == 1
+    with pytest.raises(HTTPException) as refused:
+        await ask(BodyLimit(reader, 10), said(content_length="11"), b"x" * 11)
 
-
-async def test_reading_stops_at_the_limit() -> None:
-    pieces = [piece(b"xxxx") for _ in range(100)]
-
-    inner, sent, unread = await run(said(transfer_encoding="chunked"), *pieces)
-
-    assert inner.read == []
-    assert sent[0]["status"] == 413
-    assert unread == 97
+    assert (refused.value.status_code, reader.read) == (413, [])
+    assert (await ask(whole, said(content_length="10"), b"x" * 10)).status == 200
 
 
-async def test_a_body_in_pieces_reaches_the_application_whole() -> None:
-    inner, _, _ = await run(
-        said(transfer_encoding="chunked"), piece(b"ab"), piece(b""), piece(b"cd", more=False)
-    )
+async def test_reading_stops_where_the_limit_is_passed() -> None:
+    reader = Reader()
 
-    assert inner.read == [piece(b"abcd", more=False)]
+    with pytest.raises(HTTPException):
+        await ask(BodyLimit(reader, 10), said(transfer_encoding="chunked"), *[b"xxxx"] * 100)
 
-
-async def test_a_body_that_is_cut_off_never_reaches_the_application() -> None:
-    """Else its beginning would be taken for the whole: `{"amount": 1` … `0}`."""
-    inner, sent, _ = await run(said(transfer_encoding="chunked"), piece(b"ab"), GONE)
-
-    assert inner.read == []
-    assert sent == []
+    assert len(reader.read) == 2
 
 
 @pytest.mark.parametrize("length", ["", "-1", "x", "1e9", "\u00b2"])
 async def test_a_length_that_is_no_number_is_the_servers_to_refuse(length: str) -> None:
-    inner, _, _ = await run(said(content_length=length), piece(b"ab", more=False))
+    assert (await ask(BodyLimit(Reader(), 10), said(content_length=length), b"ab")).status == 200
 
-    assert len(inner.read) == 1
+
+@pytest.mark.parametrize(
+    ("headers", "closes"),
+    [
+        ({}, False),
+        ({"content_length": "0"}, False),
+        ({"content_length": f"{DRAINED_BYTES}"}, False),
+        ({"content_length": f"{DRAINED_BYTES + 1}"}, True),
+        ({"transfer_encoding": "chunked"}, True),
+        ({"content_length": "5", "expect": "100-continue"}, True),
+    ],
+)
+async def test_a_connection_with_much_left_unread_is_closed(headers: dict[str, str], *, closes: bool) -> None:
+    asked = await ask(BodyLimit(Reader(reads=False), DRAINED_BYTES * 2), said(**headers), b"ab", b"cd")
+
+    assert (asked.reads, "connection" in asked.headers) == (0, closes)
+
+
+async def test_a_connection_whose_request_was_read_goes_on() -> None:
+    for headers in ({"transfer_encoding": "chunked"}, {"content_length": "4", "expect": "100-continue"}):
+        asked = await ask(BodyLimit(Reader(), 10), said(**headers), b"ab", b"cd")
+        assert "connection" not in asked.headers
 
 
 async def test_other_things_than_http_pass() -> None:
-    inner, _, _ = await run({"type": "lifespan"}, {"type": "lifespan.startup"})
+    seen: list[Scope] = []
 
-    assert inner.read == [{"type": "lifespan.startup"}]
+    async def inner(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(scope)
 
+    await ask(BodyLimit(inner, 10), {"type": "lifespan"})
 
-async def test_the_limit_is_the_applications(api: Api) -> None:
-    """create_app passes on what it was given."""
-    answer = await api.client().post("/local/token", content=b"x" * (MAX_BODY + 1))
-
-    assert f"{MAX_BODY} bytes" in problem(answer, Code.too_large)["detail"]
+    assert seen == [{"type": "lifespan"}]

@@ -28,7 +28,7 @@ BODY: dict[str, Any] = {"requestBody": {}}
         (operation(), "/local/x", "get", {Code.internal}),
         (operation(), "/api/v1/x", "get", ANY),
         (operation("q"), "/api/v1/x", "get", ANY | READ),
-        (operation(**BODY), "/api/v1/x", "post", ANY | READ | {Code.too_large}),
+        (operation(**BODY), "/api/v1/x", "post", ANY | READ | {Code.too_large, Code.unsupported_media_type}),
         (operation(**TOKEN), "/api/v1/x", "get", ANY | SIGNED_IN),
         (operation(**TOKEN), "/api/v1/x", "delete", ANY | SIGNED_IN | {Code.conflict}),
         (operation("x-tenant-id", **TOKEN), "/api/v1/x", "get", ANY | READ | SIGNED_IN | INSIDE),

@@ -12,6 +12,7 @@ from artcafe.server.domain.ids import (
     UserId,
     agent_id,
     human_sender,
+    is_user_id,
     slug,
     tenant_id,
 )
@@ -139,3 +140,15 @@ def test_a_slug_is_an_identifier_or_nothing(name: str) -> None:
     made = slug(name)
     assert made == "" or tenant_id(made) == made
     assert slug(made) == made
+
+
+@pytest.mark.parametrize(
+    "user", ["a", "repo:org/app:ref:refs/heads/main", "...", ".a", "..a", " ", "%", "/", "x" * 255]
+)
+def test_a_human_has_any_name_of_printable_ascii(user: str) -> None:
+    assert is_user_id(user)
+
+
+@pytest.mark.parametrize("user", ["", ".", "..", "a\n", "\u00e4", "a\x7f", "\x00", "x" * 256])
+def test_but_none_that_no_path_could_name(user: str) -> None:
+    assert not is_user_id(user)

@@ -1,16 +1,17 @@
 """Agents and their keys over REST."""
 
-import base64
+import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, Response
-from pydantic import BaseModel, ConfigDict, Field, StrictBool
+from pydantic import BaseModel, ConfigDict, Field
 
+from artcafe.server.api.admission import AdmittingRoute
 from artcafe.server.api.deps import Cases, CurrentHuman, UseCases
 from artcafe.server.api.etags import IfMatch, set_tag
-from artcafe.server.api.fields import JsonObject, SmallJson, SubjectPattern, chosen
+from artcafe.server.api.fields import Body, JsonObject, SmallJson, SubjectPattern, chosen
 from artcafe.server.api.once import CreateOnce
 from artcafe.server.api.pages import Limit, NextToken, Order
 from artcafe.server.core.usage import RECEIVED, SENT
@@ -22,7 +23,7 @@ from artcafe.server.domain.principal import Human
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
-router = APIRouter(prefix="/api/v1/agents", tags=["agents"])
+router = APIRouter(route_class=AdmittingRoute, prefix="/api/v1/agents", tags=["agents"])
 
 KeyText = Annotated[
     str, Field(min_length=1, max_length=16384, json_schema_extra={"format": "ssh-public-key"})
@@ -31,14 +32,14 @@ Name = Annotated[str, Field(min_length=1, max_length=128, examples=["Trip planne
 Word = Annotated[str, Field(max_length=128)]
 
 
-class GrantFields(BaseModel):
+class GrantFields(Body):
     """Patterns of subjects. `deny` wins; without `allow` everything is allowed."""
 
     allow: Annotated[list[SubjectPattern], Field(max_length=MAX_PATTERNS)] | None = None
-    deny: Annotated[list[SubjectPattern], Field(max_length=MAX_PATTERNS)] = []
+    deny: Annotated[list[SubjectPattern], Field(max_length=MAX_PATTERNS)] = Field(default_factory=list)
 
 
-class PolicyFields(BaseModel):
+class PolicyFields(Body):
     """What an agent may say and hear. Its own subjects it always hears, unless they are denied by name."""
 
     model_config = ConfigDict(
@@ -56,13 +57,13 @@ class PolicyFields(BaseModel):
     subscribe: GrantFields = Field(default_factory=GrantFields)
 
 
-class AgentFields(BaseModel):
+class AgentFields(Body):
     """What may be set on an agent; what is left out stays as it is. `metadata.tags`, a list of words, can
     be filtered by."""
 
     name: Name | None = None
     type: Annotated[str, Field(max_length=64, examples=["planner"])] | None = None
-    enabled: StrictBool | None = None
+    enabled: bool | None = None
     capabilities: Annotated[list[Word], Field(max_length=100, examples=[["travel"]])] | None = None
     capability_definitions: Annotated[list[Any] | dict[str, Any], SmallJson] | None = None
     metadata: JsonObject | None = None
@@ -84,20 +85,21 @@ class NewAgent(AgentFields):
     public_key: KeyText | None = None
 
 
-class NewKey(BaseModel):
+class NewKey(Body):
     """A public key, as an OpenSSH line or PEM."""
 
     public_key: KeyText
 
 
-class KeyFields(BaseModel):
+class KeyFields(Body):
     """A key is revoked for good."""
 
     status: Literal["revoked"]
 
 
 class KeyView(BaseModel):
-    """A public key of an agent; `id` is its fingerprint in an alphabet that fits into a URL."""
+    """A public key of an agent; `id` is its fingerprint in an alphabet that fits into a URL. In a path its
+    fingerprint names it too, percent-encoded."""
 
     id: str
     fingerprint: str
@@ -178,16 +180,18 @@ class KeyList(BaseModel):
     keys: list[KeyView]
 
 
+KEY_ID = "^(SHA256:[A-Za-z0-9+/]{43}|[A-Za-z0-9_-]{43})$"
+
+
 def _key_id(fingerprint: str) -> str:
     return fingerprint.removeprefix("SHA256:").replace("+", "-").replace("/", "_")
 
 
 def _fingerprint(key_id: str) -> str:
-    try:
-        digest = base64.urlsafe_b64decode(key_id + "=" * (-len(key_id) % 4))
-    except ValueError:
-        raise ArtcafeError(Code.not_found, "The agent has no such key.") from None
-    return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
+    """The fingerprint that is meant by the id of a key, or by the fingerprint itself. Raises not_found."""
+    if re.fullmatch(KEY_ID, key_id) is None:
+        raise ArtcafeError(Code.not_found, "The agent has no such key.")
+    return "SHA256:" + key_id.removeprefix("SHA256:").replace("-", "+").replace("_", "/")
 
 
 async def _views(

@@ -12,6 +12,7 @@ from artcafe.server.api import (
     docs,
     errors,
     health,
+    home,
     invitations,
     legal,
     local,
@@ -24,7 +25,9 @@ from artcafe.server.api import (
     usage,
 )
 from artcafe.server.api.deps import UseCases
+from artcafe.server.api.heads import Heads
 from artcafe.server.api.limits import BodyLimit
+from artcafe.server.api.paths import Paths
 from artcafe.server.api.request_ids import RequestIds
 
 
@@ -37,16 +40,20 @@ def create_app(cases: UseCases, max_body_bytes: int, new_id: Callable[[], str]) 
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        strict_content_type=False,  # AdmittingRoute is stricter, and takes JSON without a type.
         generate_unique_id_function=openapi.operation_id,
     )
     app.state.use_cases = cases
     errors.install(app)
+    # The last one stands in front.
+    app.add_middleware(Paths)
+    app.add_middleware(Heads)
     app.add_middleware(BodyLimit, limit=max_body_bytes)
     app.add_middleware(RequestIds, new_id=new_id)
     # What is asked most comes first: a request is held against every route until one fits.
     management = (channels, agents, usage, tenants, members, audit, invitations, legal)
     entrances = (login, sign_in, local, oauth2)
-    for room in (*management, *entrances, health, docs, console):
+    for room in (*management, *entrances, health, docs, console, home):
         app.include_router(room.router)
     openapi.install(app)
     return app

@@ -6,11 +6,12 @@ import msgspec
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
+from artcafe.server.api.admission import AdmittingRoute
 from artcafe.server.api.deps import Cases, CurrentHuman
 from artcafe.server.api.pages import Limit, NextToken
 from artcafe.server.domain.audit import Entry
 
-router = APIRouter(prefix="/api/v1/audit", tags=["audit"])
+router = APIRouter(route_class=AdmittingRoute, prefix="/api/v1/audit", tags=["audit"])
 
 Actor = Annotated[str | None, Query(max_length=255, description="Only changes by this user.")]
 Action = Annotated[

@@ -6,9 +6,10 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, Field
 
+from artcafe.server.api.admission import AdmittingRoute
 from artcafe.server.api.deps import Cases, CurrentHuman, UseCases
 from artcafe.server.api.etags import IfMatch, set_tag
-from artcafe.server.api.fields import JsonObject, SubjectPattern, chosen
+from artcafe.server.api.fields import Body, Integer, JsonObject, SubjectPattern, chosen
 from artcafe.server.api.once import CreateOnce
 from artcafe.server.api.pages import Limit, NextToken, Order
 from artcafe.server.core.usage import CHANNEL
@@ -21,7 +22,7 @@ from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.subjects import MAX_BYTES, SUBJECT_SCHEMA
 
-router = APIRouter(prefix="/api/v1/channels", tags=["channels"])
+router = APIRouter(route_class=AdmittingRoute, prefix="/api/v1/channels", tags=["channels"])
 
 Name = Annotated[str, Field(min_length=1, max_length=128, examples=["Tasks"])]
 
@@ -36,7 +37,7 @@ Audience = Annotated[
 CLEARABLE = frozenset({"description", "subject", "max_message_bytes", "publishers", "subscribers"})
 
 
-class ChannelFields(BaseModel):
+class ChannelFields(Body):
     """What may be set on a channel; what is left out stays as it is, null clears it where there may be
     none.
 
@@ -49,7 +50,7 @@ class ChannelFields(BaseModel):
     subject: SubjectPattern | None = None
     description: Annotated[str, Field(max_length=1024)] | None = None
     metadata: JsonObject | None = None
-    max_message_bytes: Annotated[int, Field(ge=1, le=2**31)] | None = None
+    max_message_bytes: Annotated[Integer, Field(ge=1, le=2**31)] | None = None
     publishers: Audience | None = None
     subscribers: Audience | None = None
 

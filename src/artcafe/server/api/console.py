@@ -8,12 +8,13 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
 
+from artcafe.server.api.admission import AdmittingRoute
 from artcafe.server.api.deps import Cases, UseCases
 from artcafe.server.api.sign_in import endpoints, own_origin
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
-router = APIRouter(prefix="/console", include_in_schema=False)
+router = APIRouter(route_class=AdmittingRoute, prefix="/console", include_in_schema=False)
 
 _KINDS: Mapping[str, str] = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 

@@ -82,12 +82,15 @@ async def current_user(
     cases: Cases,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> User:
-    """The human behind the bearer token (RFC 6750). Raises unauthorized."""
+    """The human behind the bearer token (RFC 6750); asked once per request. Raises unauthorized."""
+    known: User | None = getattr(request.state, "user", None)
+    if known is not None:
+        return known
     if credentials is None:
         raise ArtcafeError(Code.unauthorized, "A bearer token is needed.", reason=LoginRefusal.no_credentials)
     claims = await cases.tokens.verify(credentials.credentials)
     peer = request.client.host if request.client is not None else ""
-    return User(
+    request.state.user = user = User(
         UserId(claims.subject),
         claims.email or "",
         claims.tenant_claim,
@@ -95,20 +98,26 @@ async def current_user(
         request=request_id(request.scope) or "",
         groups=claims.groups,
     )
+    return user
 
 
 CurrentUser = Annotated[User, Depends(current_user)]
 
 
-async def _enter(cases: UseCases, user: User, wanted: str | None) -> Human:
-    """The user inside a tenant; the one place where calls are counted and throttled."""
-    human = await cases.tenants.enter(user, wanted)
+async def _enter(request: Request, cases: UseCases, user: User, wanted: str | None) -> Human:
+    """The user inside a tenant, entered once per request; the one place where calls are counted and
+    throttled."""
+    known: Human | None = getattr(request.state, "human", None)
+    if known is not None:
+        return known
+    request.state.human = human = await cases.tenants.enter(user, wanted)
     await cases.throttle.api_call(human.tenant)
     cases.meter.count(human.tenant, API_CALLS)
     return human
 
 
 async def current_human(
+    request: Request,
     cases: Cases,
     user: CurrentUser,
     x_tenant_id: Annotated[
@@ -117,15 +126,15 @@ async def current_human(
     ] = None,
 ) -> Human:
     """The user inside a tenant: the header picks among memberships, it never makes one."""
-    return await _enter(cases, user, x_tenant_id)
+    return await _enter(request, cases, user, x_tenant_id)
 
 
 CurrentHuman = Annotated[Human, Depends(current_human)]
 
 
-async def named_human(cases: Cases, user: CurrentUser, tenant_id: str) -> Human:
+async def named_human(request: Request, cases: Cases, user: CurrentUser, tenant_id: str) -> Human:
     """The user inside the tenant that the path names."""
-    return await _enter(cases, user, tenant_id)
+    return await _enter(request, cases, user, tenant_id)
 
 
 NamedHuman = Annotated[Human, Depends(named_human)]

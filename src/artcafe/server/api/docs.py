@@ -6,7 +6,9 @@ from pathlib import Path
 from fastapi import APIRouter, Response
 from fastapi.responses import FileResponse, HTMLResponse
 
-router = APIRouter(prefix="/docs", include_in_schema=False)
+from artcafe.server.api.admission import AdmittingRoute
+
+router = APIRouter(route_class=AdmittingRoute, prefix="/docs", include_in_schema=False)
 
 # Swagger UI styles its elements one by one and draws its icons from data URLs; all else is our own.
 _POLICY = (

@@ -3,16 +3,13 @@
 import logging
 
 from fastapi import FastAPI, Request, Response
-from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
-from fastapi.security import HTTPBearer
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.routing import Match
 from starlette.types import Scope
 
-from artcafe.server.api.deps import current_user, use_cases
 from artcafe.server.api.request_ids import edge_headers, request_id
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -20,8 +17,6 @@ from artcafe.wire.problem import MEDIA_TYPE, document
 from artcafe.wire.problem import headers as headers_of
 
 LOG = logging.getLogger("artcafe.api")
-
-_BEARER = HTTPBearer(auto_error=False)
 
 _METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
@@ -81,49 +76,32 @@ async def _on_http(request: Request, error: Exception) -> Response:
     if error.status_code == 405:
         # Starlette names the methods of the first matching route only; RFC 9110 section 10.2.1 wants all.
         headers["Allow"] = ", ".join(_methods(request))
-    refusal = await _of_a_stranger(request) if code is Code.bad_request else None
-    return problem(refusal or ArtcafeError(code), request.scope, headers)
+    message = error.detail if code is Code.too_large else None
+    return problem(ArtcafeError(code, message), request.scope, headers)
 
 
 def _methods(request: Request) -> list[str]:
-    """The methods that some route takes for the path of the request."""
-    return [
+    """The methods that some route takes for the path of the request. HEAD is where GET is (Heads)."""
+    found = {
         method
         for method in _METHODS
         if any(
             route.matches({**request.scope, "method": method})[0] is Match.FULL
             for route in request.app.routes
         )
-    ]
+    }
+    return sorted(found | {"HEAD"} if "GET" in found else found)
 
 
 async def _on_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     # Locations and rules, never the input: it may hold a secret or text that JSON cannot carry.
     faults = "; ".join(
-        f"{'.'.join(str(step) for step in fault['loc'])}: {fault['msg']}" for fault in error.errors()
+        f"{'.'.join(str(step) for step in fault['loc'])}: {fault.get('ctx', {}).get('error') or fault['msg']}"
+        for fault in error.errors()
     )
     text = faults.encode("ascii", "replace").decode()[:1000]
-    refusal = await _of_a_stranger(request) or ArtcafeError(Code.validation_failed, text)
-    return problem(refusal, request.scope)
-
-
-async def _of_a_stranger(request: Request) -> ArtcafeError | None:
-    """Why the sender may not ask this at all, if so.
-
-    FastAPI reads a body before it asks for a token, and who has none is told nothing but that.
-    """
-    if not _asks_for_a_token(request.scope["route"].dependant):
-        return None
-    try:
-        await current_user(request, await use_cases(request), await _BEARER(request))
-    except ArtcafeError as error:
-        return error
-    return None
-
-
-def _asks_for_a_token(dependant: Dependant) -> bool:
-    return dependant.call is current_user or any(map(_asks_for_a_token, dependant.dependencies))
+    return problem(ArtcafeError(Code.validation_failed, text), request.scope)
 
 
 async def _on_fault(request: Request, error: Exception) -> Response:

@@ -5,12 +5,50 @@ from datetime import date
 from typing import Annotated, Any
 
 import msgspec
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from artcafe.server.domain.tenant import Role
+from artcafe.wire.names import unknown_fields
 from artcafe.wire.subjects import MAX_BYTES, PATTERN_SCHEMA
 
 MAX_JSON_BYTES = 16 * 1024
 """What one field of free JSON takes at most, as it is encoded."""
+
+OF_THE_ORIGINAL: dict[str, frozenset[str]] = {
+    "NewTenant": frozenset({"trial_days", "terms_acceptance"}),
+}
+"""Fields that clients of the original service send and that mean nothing here, by the name of the body.
+They are taken and ignored; everything else that is not known is refused."""
+
+
+class Body(BaseModel):
+    """What a request brings, at every level: values of the types that are described (`true` and `"1"` are
+    no numbers), and no field that is not known, since a rule with a typo would hold nothing."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown(cls, given: object) -> object:
+        if not isinstance(given, dict):
+            return given
+        ignored = OF_THE_ORIGINAL.get(cls.__name__, frozenset())
+        fields = {name: value for name, value in given.items() if name not in ignored}
+        said = unknown_fields(fields, cls.model_fields)
+        if said is not None:
+            raise ValueError(said)
+        return fields
+
+
+def _integral(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Integer = Annotated[int, BeforeValidator(_integral)]
+"""A whole number; `13.0` is one too, as JSON Schema has it (Validation section 6.1.1)."""
+
+RoleName = Annotated[Role, Field(strict=False)]
+"""A role by its name: strictly, only the enum's own members would be one."""
 
 SubjectPattern = Annotated[
     str, Field(max_length=MAX_BYTES, pattern=PATTERN_SCHEMA, examples=["tasks.*"], title="Pattern")

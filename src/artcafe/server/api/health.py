@@ -5,10 +5,11 @@ from typing import Literal
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
+from artcafe.server.api.admission import AdmittingRoute
 from artcafe.server.api.deps import Cases
 from artcafe.server.api.readiness import OK, answer
 
-router = APIRouter(tags=["health"])
+router = APIRouter(route_class=AdmittingRoute, tags=["health"])
 
 
 class Live(BaseModel):
@@ -52,13 +53,19 @@ async def readyz(cases: Cases, response: Response) -> Ready:
     return Ready(status="ok" if ready else "unavailable", checks=checks)
 
 
-@router.get("/health", summary="What people look at")
+@router.get(
+    "/health",
+    summary="What people look at",
+    responses={503: {"model": Health, "description": "Some dependency does not answer."}},
+)
 @router.get("/api/v1/health", include_in_schema=False)
-async def health(cases: Cases) -> Health:
-    """Always 200; `status` is `degraded` while a dependency is away."""
+async def health(cases: Cases, response: Response) -> Health:
+    """503 and `degraded` while a dependency is away."""
     checks = {name: await answer(check) for name, check in cases.checks.items()}
+    healthy = all(said == OK for said in checks.values())
+    response.status_code = 200 if healthy else 503
     return Health(
-        status="healthy" if all(said == OK for said in checks.values()) else "degraded",
+        status="healthy" if healthy else "degraded",
         nats_connected=checks.get("bus") == OK,
         store_connected=checks.get("store") == OK,
         version=cases.version,

@@ -5,9 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
+from artcafe.server.api.admission import AdmittingRoute
 from artcafe.server.api.deps import Cases, CurrentUser, NamedHuman
 from artcafe.server.api.etags import set_tag
-from artcafe.server.api.fields import Email
+from artcafe.server.api.fields import Body, Email, Integer, RoleName
 from artcafe.server.api.members import MemberView
 from artcafe.server.api.once import CreateOnce
 from artcafe.server.api.pages import Limit, NextToken
@@ -15,7 +16,7 @@ from artcafe.server.domain.ids import PATTERN
 from artcafe.server.domain.invitation import MAX_DAYS, Invitation
 from artcafe.server.domain.tenant import Role
 
-router = APIRouter(prefix="/api/v1", tags=["invitations"])
+router = APIRouter(route_class=AdmittingRoute, prefix="/api/v1", tags=["invitations"])
 
 _TOKEN = "acme.0f8fad5bd9cb469fa16570867728950e.p5sL3bq0uYk1hT8rJ2mXcV7wZ4nGdQ9eA6fKiOyBtRs"
 
@@ -23,12 +24,12 @@ InvitationId = Annotated[str, Field(pattern=PATTERN, examples=["0f8fad5bd9cb469f
 Secret = Annotated[str, Field(min_length=1, max_length=256, examples=[_TOKEN])]
 
 
-class NewInvitation(BaseModel):
+class NewInvitation(Body):
     """Whom to invite. The email is a note for people: whoever brings the token is let in."""
 
     email: Email | None = None
-    role: Role = Role.member
-    expires_in_days: Annotated[int, Field(ge=1, le=MAX_DAYS)] = 7
+    role: RoleName = Role.member
+    expires_in_days: Annotated[Integer, Field(ge=1, le=MAX_DAYS)] = 7
 
 
 class InvitationView(BaseModel):
@@ -69,7 +70,7 @@ class InvitationList(BaseModel):
     next_token: str | None
 
 
-class InvitationToken(BaseModel):
+class InvitationToken(Body):
     """What an invited human brings."""
 
     token: Secret

@@ -5,17 +5,19 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from artcafe.server.api.admission import AdmittingRoute
 from artcafe.server.api.deps import Cases, NamedHuman
+from artcafe.server.api.fields import Body
 from artcafe.server.api.pages import Limit, NextToken
 from artcafe.server.domain.legal import VERSION_PATTERN, Acceptance, Document, Edition
 
-router = APIRouter(prefix="/api/v1", tags=["legal"])
+router = APIRouter(route_class=AdmittingRoute, prefix="/api/v1", tags=["legal"])
 
 Version = Annotated[str, Field(pattern=VERSION_PATTERN, examples=["2026-01-31"])]
 Url = Annotated[str, Field(examples=["https://example.com/terms"])]
 
 
-class Versions(BaseModel):
+class Versions(Body):
     """The versions of the operator's documents that the caller accepts."""
 
     terms_version: Version | None = None

@@ -1,15 +1,23 @@
-"""How large a request body may be, before anything reads it."""
+"""How large a request body may be, and what becomes of one that nobody read."""
 
-from starlette.requests import ClientDisconnect
+from http import HTTPStatus
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from artcafe.server.api.errors import problem
-from artcafe.wire.codes import Code
-from artcafe.wire.errors import ArtcafeError
+DRAINED_BYTES = 2 * 1024 * 1024
+"""An unread body of at most this length is read and thrown away, and the connection goes on."""
 
 
 class BodyLimit:
-    """Refuse bodies over `limit` bytes with too_large, whether they say their length or not."""
+    """Refuse bodies over `limit` bytes with 413, when they are read: at once if they say their length, else
+    as soon as they are over.
+
+    Nothing is read before the application asks, so who is refused for another reason is told so after the
+    head of the request. The connection is closed after an answer that left a body unread, unless that is
+    known to be short.
+    """
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
         self._app = app
@@ -20,52 +28,45 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        said = dict(scope["headers"]).get(b"content-length", b"0")
-        if said.isdigit() and int(said) > self._limit:
-            await self._refuse(scope, receive, send)
-            return
-        # A body that does not say its length is held until its end or the limit, so that the
-        # application never begins on one that turns out too large.
-        if b"transfer-encoding" in dict(scope["headers"]):
-            try:
-                body = await self._whole(receive)
-            except ClientDisconnect:
-                return  # Nobody is left to answer, and the beginning of a body is not a body.
-            if body is None:
-                await self._refuse(scope, receive, send)
-                return
-            receive = _Replay(body, receive)
-        await self._app(scope, receive, send)
+        body = _Body(Headers(scope=scope), self._limit, receive)
 
-    async def _whole(self, receive: Receive) -> bytes | None:
-        parts: list[bytes] = []
-        size = 0
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise ClientDisconnect
-            part = message.get("body", b"")
-            size += len(part)
-            if size > self._limit:
-                return None
-            parts.append(part)
-            if not message.get("more_body", False):
-                return b"".join(parts)
+        async def answered(message: Message) -> None:
+            if message["type"] == "http.response.start" and body.is_left:
+                MutableHeaders(scope=message)["connection"] = "close"
+            await send(message)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refusal = problem(ArtcafeError(Code.too_large, f"A body has {self._limit} bytes at most."), scope)
-        await refusal(scope, receive, send)
+        await self._app(scope, body.receive, answered)
 
 
-class _Replay:
-    """Gives a body that was read already, then what comes after it."""
+class _Body:
+    """The body of one request, counted as it is read."""
 
-    def __init__(self, body: bytes, receive: Receive) -> None:
-        self._body: bytes | None = body
+    def __init__(self, headers: Headers, limit: int, receive: Receive) -> None:
+        said = headers.get("content-length", "")
+        self._told = int(said) if said.isascii() and said.isdigit() else 0
+        # Who waits for 100 (Continue) may not send the body at all after another answer.
+        self._open_end = "transfer-encoding" in headers or "expect" in headers
+        self._limit = limit
         self._receive = receive
+        self._size = 0
+        self._whole = False
 
-    async def __call__(self) -> Message:
-        body, self._body = self._body, None
-        if body is not None:
-            return {"type": "http.request", "body": body, "more_body": False}
-        return await self._receive()
+    @property
+    def is_left(self) -> bool:
+        """Whether more of it may come than is worth waiting for."""
+        return not self._whole and (self._open_end or self._told > DRAINED_BYTES)
+
+    async def receive(self) -> Message:
+        """ASGI's receive. Raises HTTPException (413)."""
+        if self._told > self._limit:
+            raise self._too_large()
+        message = await self._receive()
+        self._size += len(message.get("body", b""))
+        if self._size > self._limit:
+            raise self._too_large()
+        self._whole = not message.get("more_body", False)
+        return message
+
+    def _too_large(self) -> HTTPException:
+        # FastAPI lets this pass; anything else that is raised while it reads becomes a 400.
+        return HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body has {self._limit} bytes at most.")

@@ -5,7 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
+from artcafe.server.api.admission import AdmittingRoute
 from artcafe.server.api.deps import Cases, UseCases
+from artcafe.server.api.fields import Body, RoleName
 from artcafe.server.api.sign_in import LOCAL, own_origin
 from artcafe.server.domain.ids import PATTERN, TenantId, UserId
 from artcafe.server.domain.login_refusal import LoginRefusal
@@ -16,12 +18,12 @@ from artcafe.server.ports.identity import Issuer
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
-router = APIRouter(prefix=LOCAL, tags=["embedded sign-in"])
+router = APIRouter(route_class=AdmittingRoute, prefix=LOCAL, tags=["embedded sign-in"])
 
 LIFETIME = 12 * 3600
 
 
-class TokenRequest(BaseModel):
+class TokenRequest(Body):
     """`secret` stands in the data directory, readable by its owner alone.
 
     Without a tenant the token is the installation's first user's; with a tenant and a role it is a
@@ -30,7 +32,7 @@ class TokenRequest(BaseModel):
 
     secret: Annotated[str, Field(max_length=256)]
     tenant: Annotated[str, Field(pattern=PATTERN)] | None = None
-    role: Role = Role.owner
+    role: RoleName = Role.owner
     email: Annotated[str, Field(max_length=255)] | None = None
 
 

@@ -5,17 +5,19 @@ from typing import Annotated
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
+from artcafe.server.api.admission import AdmittingRoute
 from artcafe.server.api.deps import Cases
+from artcafe.server.api.fields import Body
 from artcafe.server.domain.ids import PATTERN, agent_id, tenant_id
 from artcafe.server.domain.login_refusal import LoginRefusal
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.times import rfc3339
 
-router = APIRouter(prefix="/api/v1", tags=["agent login"])
+router = APIRouter(route_class=AdmittingRoute, prefix="/api/v1", tags=["agent login"])
 
 
-class ChallengeRequest(BaseModel):
+class ChallengeRequest(Body):
     """Who wants to log in."""
 
     tenant_id: Annotated[str, Field(pattern=PATTERN)]
@@ -31,7 +33,7 @@ class ChallengeIssued(BaseModel):
     agent_id: str
 
 
-class ChallengeAnswer(BaseModel):
+class ChallengeAnswer(Body):
     """`response` is base64 of a raw signature, or an armored SSHSIG."""
 
     tenant_id: Annotated[str, Field(max_length=63)]

@@ -5,23 +5,25 @@ from typing import Annotated
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
+from artcafe.server.api.admission import AdmittingRoute
 from artcafe.server.api.deps import Cases, NamedHuman
 from artcafe.server.api.etags import IfMatch, set_tag
-from artcafe.server.api.fields import Email
+from artcafe.server.api.fields import Body, Email, RoleName
 from artcafe.server.api.once import CreateOnce
-from artcafe.server.domain.ids import UserId
+from artcafe.server.domain.ids import USER_PATTERN, UserId
 from artcafe.server.domain.tenant import Member, Role
 
-router = APIRouter(prefix="/api/v1/tenants/{tenant_id}/members", tags=["members"])
+router = APIRouter(route_class=AdmittingRoute, prefix="/api/v1/tenants/{tenant_id}/members", tags=["members"])
 
-User = Annotated[str, Field(min_length=1, max_length=255, pattern="^[ -~]+$")]
-"""A subject at the issuer: 255 ASCII characters at most (OpenID Connect Core section 2)."""
+User = Annotated[str, Field(min_length=1, max_length=255, pattern=USER_PATTERN)]
+"""A subject at the issuer: 255 ASCII characters at most (OpenID Connect Core section 2). In a
+path it is percent-encoded, slashes too."""
 
 
-class MemberFields(BaseModel):
+class MemberFields(Body):
     """A member's role; without an email the one that is known stays."""
 
-    role: Role
+    role: RoleName
     email: Email | None = None
 
 
@@ -29,7 +31,7 @@ class NewMember(MemberFields):
     """A user to add, by its subject at the issuer. One that is a member already changes."""
 
     user_id: User
-    role: Role = Role.member
+    role: RoleName = Role.member
 
 
 class MemberView(BaseModel):

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 
 from artcafe.server.api import sign_in_page as pages
+from artcafe.server.api.admission import AdmittingRoute
 from artcafe.server.api.deps import Cases, UseCases
 from artcafe.server.api.sign_in import LOCAL, endpoints, own_origin
 from artcafe.server.core.sign_in import SignIn, Tokens
@@ -19,7 +20,7 @@ from artcafe.server.domain.sign_in import NobodyToTell, OAuthError, Returning
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
-router = APIRouter(prefix=f"{LOCAL}/oauth2", include_in_schema=False)
+router = APIRouter(route_class=AdmittingRoute, prefix=f"{LOCAL}/oauth2", include_in_schema=False)
 
 _MAX_FORM = 16_384  # bytes; codes and tokens have some hundred
 _FORM = "application/x-www-form-urlencoded"

@@ -7,9 +7,10 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from artcafe.server.api import examples
+from artcafe.server.api.agents import KEY_ID
 from artcafe.server.api.errors import Problem
 from artcafe.server.api.refusals import refusals
-from artcafe.server.domain.ids import PATTERN
+from artcafe.server.domain.ids import PATTERN, USER_PATTERN
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.problem import MEDIA_TYPE, document
@@ -65,8 +66,8 @@ _IDS = {
     "tenant_id": PATTERN,
     "agent_id": PATTERN,
     "channel_id": SUBJECT_SCHEMA,
-    "key_id": "^[A-Za-z0-9_-]{43}$",
-    "user_id": "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,255}$",
+    "key_id": KEY_ID,
+    "user_id": USER_PATTERN,
 }
 """What can stand in a path. Anything else is simply not there, so the routes need not check it."""
 

@@ -38,7 +38,12 @@ def refusals(operation: dict[str, Any], path: str, method: str) -> set[Code]:
     if path.startswith("/api/"):
         codes.add(Code.unavailable)
     if "requestBody" in operation:
-        codes |= {Code.bad_request, Code.too_large, Code.validation_failed}
+        codes |= {
+            Code.bad_request,
+            Code.too_large,
+            Code.unsupported_media_type,
+            Code.validation_failed,
+        }
     if parameters:
         codes |= {Code.bad_request, Code.validation_failed}
     if "security" in operation:

@@ -3,12 +3,13 @@
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
+from artcafe.server.api.admission import AdmittingRoute
 from artcafe.server.api.deps import Cases, UseCases
 from artcafe.server.domain.sign_in import Endpoints
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
-router = APIRouter(prefix="/api/v1/auth", tags=["sign-in"])
+router = APIRouter(route_class=AdmittingRoute, prefix="/api/v1/auth", tags=["sign-in"])
 
 LOCAL = "/local"
 """Where the embedded issuer answers."""

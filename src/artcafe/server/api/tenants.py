@@ -4,11 +4,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import BaseModel, Field, StrictBool
+from pydantic import BaseModel, Field
 
+from artcafe.server.api.admission import AdmittingRoute
 from artcafe.server.api.deps import Cases, CurrentUser, NamedHuman
 from artcafe.server.api.etags import IfMatch, set_tag
-from artcafe.server.api.fields import Email, JsonObject, chosen
+from artcafe.server.api.fields import Body, Email, JsonObject, chosen
 from artcafe.server.api.legal import Versions
 from artcafe.server.api.once import CreateOnce
 from artcafe.server.api.plans import Limits
@@ -16,7 +17,7 @@ from artcafe.server.domain.ids import PATTERN
 from artcafe.server.domain.plan import TIERS, plan_named
 from artcafe.server.domain.tenant import Tenant
 
-router = APIRouter(prefix="/api/v1/tenants", tags=["tenants"])
+router = APIRouter(route_class=AdmittingRoute, prefix="/api/v1/tenants", tags=["tenants"])
 
 Text = Annotated[str, Field(max_length=1024)]
 Name = Annotated[str, Field(min_length=1, max_length=128, examples=["Acme"])]
@@ -32,7 +33,7 @@ Colour = Annotated[str, Field(pattern="^#[0-9a-fA-F]{6}$", examples=["#1a2b3c"])
 CLEARABLE = frozenset({"description", "website", "logo_url", "primary_color", "secondary_color"})
 
 
-class TenantFields(BaseModel):
+class TenantFields(Body):
     """What may be set on a tenant; what is left out stays as it is."""
 
     name: Name | None = None
@@ -44,7 +45,7 @@ class TenantFields(BaseModel):
     primary_color: Colour | None = None
     secondary_color: Colour | None = None
     metadata: JsonObject | None = None
-    allow_client_challenge: StrictBool | None = None
+    allow_client_challenge: bool | None = None
 
 
 class NewTenant(TenantFields, Versions):

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
+from artcafe.server.api.admission import AdmittingRoute
 from artcafe.server.api.deps import Cases, CurrentHuman, UseCases
 from artcafe.server.api.fields import Date
 from artcafe.server.api.plans import Limits
@@ -16,7 +17,7 @@ from artcafe.server.domain.plan import plan_named
 from artcafe.wire.subjects import matches
 from artcafe.wire.times import rfc3339
 
-router = APIRouter(prefix="/api/v1/usage-metrics", tags=["usage"])
+router = APIRouter(route_class=AdmittingRoute, prefix="/api/v1/usage-metrics", tags=["usage"])
 
 DAYS = 7
 

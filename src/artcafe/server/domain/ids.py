@@ -17,10 +17,14 @@ UserId = NewType("UserId", str)
 PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$"
 """Tenant and agent identifiers, as JSON Schema and OpenAPI see them."""
 
+USER_PATTERN = r"^(\.?[ -\-/-~][ -~]*|\.\.[ -~]+)$"
+"""Identifiers of humans: printable ASCII, but for `.` and `..`, which in a path name another place."""
+
 PLATFORM_SENDER = "sys"
 HUMAN_PREFIX = "u-"
 
 _ID = re.compile(PATTERN)
+_USER = re.compile(USER_PATTERN)
 _RESERVED_AGENTS = SHARED_AGENT_TOKENS | {PLATFORM_SENDER}
 
 
@@ -41,6 +45,11 @@ def agent_id(text: str) -> AgentId:
             f"An agent id is not one of {', '.join(sorted(_RESERVED_AGENTS))} and does not begin with u-.",
         )
     return AgentId(text)
+
+
+def is_user_id(text: str) -> bool:
+    """Tell whether the issuer's name for a human can be an identifier here: 255 characters at most."""
+    return len(text) <= 255 and _USER.fullmatch(text) is not None
 
 
 def is_reserved(text: str) -> bool:

@@ -15,6 +15,7 @@ from cachetools import LRUCache
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt.types import Options
 
+from artcafe.server.domain.ids import is_user_id
 from artcafe.server.domain.login_refusal import LoginRefusal
 from artcafe.server.identity.jwks import (
     ALGORITHM,
@@ -238,7 +239,7 @@ class OidcVerifier:
         """The last checks, which leave a token expired only when nothing else is wrong with it."""
         now, leeway = self._clock.now(), self._config.leeway
         subject, expires = _text(claims, "sub"), _moment(claims, "exp")
-        if subject is None or not subject.isascii():
+        if subject is None or not is_user_id(subject):
             raise _RefusedError("sub is not a name")
         if _moment(claims, "iat") > now + leeway:
             raise _RefusedError("issued in the future")

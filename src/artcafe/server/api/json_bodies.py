@@ -1,0 +1,53 @@
+"""JSON bodies: which media types they come as (RFC 8259), and what in them is ambiguous."""
+
+import json
+from typing import Any, NoReturn
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+
+_CHARSETS = {"utf-8", "utf8", "us-ascii"}
+
+
+def require_json(headers: Headers) -> None:
+    """Raises unsupported_media_type for a body that says it is something else than JSON in UTF-8.
+
+    `application/json` and every `application/…+json` are JSON. A body without a Content-Type is taken for
+    it, as older clients send it; a content coding is not understood.
+    """
+    if any(coding.strip().lower() != "identity" for coding in headers.getlist("content-encoding")):
+        raise ArtcafeError(Code.unsupported_media_type, "A body comes without a Content-Encoding.")
+    if any(not _is_json(value) for value in headers.getlist("content-type")):
+        raise ArtcafeError(Code.unsupported_media_type)
+
+
+def _is_json(content_type: str) -> bool:
+    kind, *parameters = content_type.lower().split(";")
+    main, _, sub = kind.strip().partition("/")
+    if main != "application" or not (sub == "json" or (sub.endswith("+json") and len(sub) > len("+json"))):
+        return False
+    named = (parameter.strip().partition("=") for parameter in parameters)
+    return all(value.strip('"') in _CHARSETS for name, _, value in named if name == "charset")
+
+
+class JsonRequest(Request):
+    """A request whose JSON is read as every receiver reads it: in UTF-8, no name twice in one object, no
+    numbers that are none."""
+
+    async def json(self) -> Any:
+        """Raises json.JSONDecodeError, and UnicodeDecodeError for what is not UTF-8."""
+        text = (await self.body()).decode("utf-8-sig")
+
+        def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+            found = dict(pairs)
+            if len(found) != len(pairs):
+                raise json.JSONDecodeError("a name stands twice in an object", text, 0)
+            return found
+
+        def refuse(_: str) -> NoReturn:
+            raise json.JSONDecodeError("NaN and Infinity are no numbers", text, 0)
+
+        return json.loads(text, object_pairs_hook=unique, parse_constant=refuse)
