@@ -12,7 +12,7 @@ from websockets.exceptions import InvalidStatus
 
 from tests.kit.platform import RunningPlatform
 from tests.kit.sockets import PROTOCOL, Socket, agent_url, legacy, proven
-from tests.kit.ssh_keys import KeyRing, raw_signature
+from tests.kit.ssh_keys import KeyRing, raw_signature, ssh_keygen_sign
 
 NewKey = Callable[[], Path]
 
@@ -181,3 +181,26 @@ async def test_dialect_b_and_the_others_are_one_tenant(
             assert (got["payload"], got["source"]["agent_id"]) == ("hello", "modern")
             await dialect_b.send(type="publish", subject="tenant.elsewhere.channel.x", message=letter)
             assert "another tenant" in (await dialect_b.expect("error"))["message"]
+
+
+async def test_a_fetched_challenge_is_answered_in_any_of_three_forms(
+    platform: RunningPlatform, tenant: str, new_key: NewKey
+) -> None:
+    """As docs/protocol.md says, over REST and in the URL."""
+    key = new_key()
+    platform.make_agent(tenant, "a", key)
+    who = {"tenant_id": tenant, "agent_id": "a"}
+    forms: list[Callable[[str], str]] = [
+        lambda text: base64.b64encode(raw_signature(key, text.encode())).decode(),
+        lambda text: ssh_keygen_sign(key, text.encode()),
+        lambda text: base64.b64encode(ssh_keygen_sign(key, text.encode()).encode()).decode(),
+    ]
+    with platform.rest(tenant) as rest:
+        for form in forms:
+            text = rest.post("/agents/auth/challenge", json=who).json()["challenge"]
+            answer = rest.post("/agents/auth/verify", json={**who, "challenge": text, "response": form(text)})
+            assert (answer.status_code, answer.json().get("valid")) == (200, True), answer.text
+            text = rest.post("/agents/auth/challenge", json=who).json()["challenge"]
+            url = agent_url(platform.ws, tenant, "a", challenge=text, signature=form(text))
+            async with connect(url, subprotocols=[PROTOCOL]) as connection:
+                await Socket(connection).expect("welcome", agent="a")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from artcafe.wire.ssh import MalformedError, Reader, fingerprint, mpint, string, to_be_signed
+from artcafe.wire.ssh import MalformedError, Reader, fingerprint, mpint, string, to_be_signed, unwrapped
 from tests.kit.ssh_keys import fingerprint as of_ssh_keygen
 from tests.kit.ssh_keys import make_key, public_line
 
@@ -70,3 +70,27 @@ def test_what_is_signed_names_the_purpose_and_the_hash() -> None:
     assert [reader.string() for _ in range(3)] == [b"agent-auth.v1@artcafe", b"", b"sha512"]
     assert len(reader.string()) == 64
     reader.end()
+
+
+ARMORED = "-----BEGIN SSH SIGNATURE-----\nU1NIU0lH\n-----END SSH SIGNATURE-----\n"
+
+
+def test_the_base64_of_an_armored_signature_is_that_signature() -> None:
+    assert unwrapped(base64.b64encode(ARMORED.encode()).decode()) == ARMORED
+
+
+@pytest.mark.parametrize(
+    "signature",
+    [
+        ARMORED,
+        "",
+        "U1NIU0lH",
+        base64.b64encode(bytes(range(64))).decode(),
+        base64.b64encode(b"-----BEGIN SSH SIGNATURE-----\xff").decode(),
+        base64.b64encode(f" {ARMORED}".encode()).decode(),
+        base64.encodebytes(ARMORED.encode()).decode(),
+        "\u00e4",
+    ],
+)
+def test_any_other_signature_stays_as_it_is(signature: str) -> None:
+    assert unwrapped(signature) == signature

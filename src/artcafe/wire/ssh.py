@@ -14,6 +14,16 @@ SSHSIG_HASHES = {b"sha256": hashlib.sha256, b"sha512": hashlib.sha512}
 """All that OpenSSH's PROTOCOL.sshsig allows."""
 
 
+def unwrapped(signature: str) -> str:
+    """The armored SSHSIG of which this is the base64, as programs wrap what ssh-keygen prints when it has to
+    fit into one line or a URL; anything else as it is."""
+    try:
+        inner = base64.b64decode(signature, validate=True)
+    except ValueError:
+        return signature
+    return inner.decode() if inner.isascii() and inner.startswith(SSHSIG_BEGIN.encode()) else signature
+
+
 class MalformedError(ValueError):
     """Bytes that break the encoding they claim to be in."""
 

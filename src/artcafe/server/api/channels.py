@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from artcafe.server.api.admission import AdmittingRoute
 from artcafe.server.api.deps import Cases, CurrentHuman, UseCases
 from artcafe.server.api.etags import IfMatch, set_tag
-from artcafe.server.api.fields import Body, Integer, JsonObject, SubjectPattern, chosen
+from artcafe.server.api.fields import Body, Integral, JsonObject, SubjectPattern, chosen
 from artcafe.server.api.once import CreateOnce
 from artcafe.server.api.pages import Limit, NextToken, Order
 from artcafe.server.core.usage import CHANNEL
@@ -50,7 +50,7 @@ class ChannelFields(Body):
     subject: SubjectPattern | None = None
     description: Annotated[str, Field(max_length=1024)] | None = None
     metadata: JsonObject | None = None
-    max_message_bytes: Annotated[Integer, Field(ge=1, le=2**31)] | None = None
+    max_message_bytes: Annotated[int, Field(ge=1, le=2**31), Integral] | None = None
     publishers: Audience | None = None
     subscribers: Audience | None = None
 

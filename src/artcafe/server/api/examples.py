@@ -44,8 +44,9 @@ VALUES: dict[str, Any] = {
     "logo_url": "https://acme.example.com/logo.svg",
     "primary_color": "#1a2b3c",
     "secondary_color": "#fefefe",
-    "challenge": "agent-auth.v1\n...",
-    "response": "c2lnbmF0dXJl",
+    "challenge": "artcafe-agent-auth/1\nserver=wss://pubsub.example.com\ntenant=acme\nagent=planner\n...",
+    # pragma: allowlist nextline secret
+    "response": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw==",
     "token_type": "Bearer",
     "message": "The signature is valid.",
     "next_token": None,

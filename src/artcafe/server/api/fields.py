@@ -44,8 +44,9 @@ def _integral(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Integer = Annotated[int, BeforeValidator(_integral)]
-"""A whole number; `13.0` is one too, as JSON Schema has it (Validation section 6.1.1)."""
+Integral = BeforeValidator(_integral)
+"""Of an integer: `13.0` is one too, as JSON Schema has it (Validation section 6.1.1). It stands last, so that
+the bounds stay in the description."""
 
 RoleName = Annotated[Role, Field(strict=False)]
 """A role by its name: strictly, only the enum's own members would be one."""

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from artcafe.server.api.admission import AdmittingRoute
 from artcafe.server.api.deps import Cases, CurrentUser, NamedHuman
 from artcafe.server.api.etags import set_tag
-from artcafe.server.api.fields import Body, Email, Integer, RoleName
+from artcafe.server.api.fields import Body, Email, Integral, RoleName
 from artcafe.server.api.members import MemberView
 from artcafe.server.api.once import CreateOnce
 from artcafe.server.api.pages import Limit, NextToken
@@ -29,7 +29,7 @@ class NewInvitation(Body):
 
     email: Email | None = None
     role: RoleName = Role.member
-    expires_in_days: Annotated[Integer, Field(ge=1, le=MAX_DAYS)] = 7
+    expires_in_days: Annotated[int, Field(ge=1, le=MAX_DAYS), Integral] = 7
 
 
 class InvitationView(BaseModel):

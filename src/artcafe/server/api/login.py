@@ -34,7 +34,9 @@ class ChallengeIssued(BaseModel):
 
 
 class ChallengeAnswer(Body):
-    """`response` is base64 of a raw signature, or an armored SSHSIG."""
+    """`response` is a signature over all bytes of `challenge`, in one of three forms: base64 of a raw one, as
+    in the example (RSASSA-PKCS1-v1_5 with SHA-256, ECDSA as DER, or Ed25519, by the type of the key); the
+    armored SSHSIG that `ssh-keygen -Y sign -n agent-auth.v1@artcafe` prints; or the base64 of that."""
 
     tenant_id: Annotated[str, Field(max_length=63)]
     agent_id: Annotated[str, Field(max_length=63)]

@@ -23,6 +23,7 @@ from artcafe.server.ports.records import ChallengeRecords, Directory, KeyUses
 from artcafe.wire.challenge import ANY_CONNECTION, Challenge, is_ours
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.ssh import unwrapped
 from artcafe.wire.times import rfc3339
 
 LIFETIME = 30
@@ -90,10 +91,10 @@ class Login:
         self, tenant: TenantId, agent: AgentId, text: str, signature: str
     ) -> AgentPrincipal:
         """Prove an agent by a challenge fetched over REST or, where the tenant allows it, chosen by the
-        client. Raises unauthorized. A fetched challenge is good until it expires, a chosen one for ever,
-        each once."""
+        client. `signature` is as the verifier takes it, or the base64 of an armored one. Raises
+        unauthorized. A fetched challenge is good until it expires, a chosen one for ever, each once."""
         record = await self._candidate(tenant, agent)
-        principal = self._prove(tenant, agent, record, text, signature, None)
+        principal = self._prove(tenant, agent, record, text, unwrapped(signature), None)
         if is_ours(text):
             challenge = Challenge.parse(text)
             unfit = self._unfit(challenge, tenant, agent)
