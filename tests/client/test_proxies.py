@@ -2,9 +2,13 @@
 
 import pytest
 
+from artcafe.client.endpoint import Place
 from artcafe.client.proxies import is_this_machine, proxy_for
+from artcafe.client.rest import Rest
+from artcafe.client.transport import DialError, dial
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
+from tests.kit.http_proxy import http_proxy
 
 FAR = ("http://a.example", "https://a.example:8443/x", "ws://a.example", "wss://a.example/api")
 NEAR = ("http://127.0.0.1:8000", "ws://localhost", "https://[::1]:8443", "wss://127.0.0.9")
@@ -81,6 +85,29 @@ def test_what_no_proxy_names_is_asked_without(environment: pytest.MonkeyPatch, n
     environment.setenv("NO_PROXY", no)
 
     assert [proxy_for(url) for url in FAR] == [None] * 4
+
+
+async def test_requests_and_connections_go_through_the_proxy_that_is_named(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    async with http_proxy() as proxy:
+        environment.setenv("ALL_PROXY", proxy.url)
+        async with Rest("http://a.invalid", "token") as rest:
+            with pytest.raises(ArtcafeError):
+                await rest.tenants()
+        with pytest.raises(DialError):
+            await dial(
+                Place.of("wss://b.invalid", "/ws/dashboard"),
+                tls=None,
+                user_agent="test",
+                max_frame_bytes=1024,
+                seconds=10.0,
+                clock=lambda: 0.0,
+            )
+        assert proxy.asked == [
+            "GET http://a.invalid/api/v1/tenants HTTP/1.1",
+            "CONNECT b.invalid:443 HTTP/1.1",
+        ]
 
 
 @pytest.mark.parametrize(

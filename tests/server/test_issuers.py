@@ -5,9 +5,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from artcafe.server.issuers import discovery, local_issuer, sign_in_client
+from artcafe.server.issuers import discovery, http_client, local_issuer, sign_in_client
 from artcafe.server.process import SystemClock
 from artcafe.server.settings import load
+from tests.kit.http_proxy import http_proxy
+from tests.kit.issuers import new_key, running_issuer
 
 POOL = {"oidc_issuer": "https://issuer.example"}
 
@@ -54,3 +56,21 @@ async def test_the_embedded_issuer_is_not_discovered_and_an_unsafe_endpoint_is_a
                 http,
                 SystemClock(),
             )
+
+
+async def test_an_issuer_is_asked_through_a_proxy_and_this_machine_without(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    async with http_proxy() as proxy, running_issuer({"k1": new_key()}) as issuer:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        settings = load(oidc_issuer="https://issuer.example", oidc_audiences="api")
+        async with http_client(settings) as client:
+            assert (await client.get(issuer.jwks_url)).status_code == 200
+            assert (await client.get("http://a.invalid/keys")).status_code == 502
+        assert proxy.asked == ["GET http://a.invalid/keys HTTP/1.1"]
+        monkeypatch.setenv("HTTP_PROXY", "socks://x")
+        async with http_client(load()) as client:
+            assert (await client.get(issuer.jwks_url)).status_code == 200

@@ -90,6 +90,12 @@ REFUSED: dict[str, Refused] = {
     "a file as data directory": ("up", {}, in_the_way, "data directory"),
     "a nats-server that is none": ("up", {"ARTCAFE_NATS_SERVER": __file__}, nothing, "nats-server"),
     "a proxy that is none": ("serve", {"HTTPS_PROXY": "socks://127.0.0.1:1"}, nothing, "HTTPS_PROXY"),
+    "a proxy before DynamoDB": (
+        "up",
+        {"ARTCAFE_OIDC_ISSUER": None, "HTTPS_PROXY": "socks5://x", "ARTCAFE_STORE": "dynamodb:ttt"},
+        nothing,
+        "DynamoDB",
+    ),
     "a log of keys": ("serve", {"SSLKEYLOGFILE": "/nowhere/keys"}, nothing, "SSLKEYLOGFILE"),
     "a variable that nobody knows": (
         "serve",

@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from urllib.request import getproxies, proxy_bypass
 
 from artcafe.server.app import store_at
 from artcafe.server.bus.servers import server
@@ -29,7 +30,7 @@ def faults(settings: Settings, *, embedded: bool) -> list[str]:
     checks: list[Callable[[], object]] = [
         partial(_data_dir, settings.data_dir),
         partial(check_seed, settings),
-        partial(store_at, settings, settings.store, SystemClock()),
+        partial(_store, settings),
         partial(_humans, settings, embedded=embedded),
     ]
     checks += (
@@ -55,6 +56,18 @@ def _data_dir(path: Path) -> None:
             return
     reason = "no right to write there" if nearest.is_dir() else "something else has its name"
     raise ValueError(f"The data directory {path} cannot be used: {reason} ({nearest}).")
+
+
+def _store(settings: Settings) -> None:
+    store_at(settings, settings.store, SystemClock())
+    if settings.store.startswith("dynamodb") and not proxy_bypass(
+        f"dynamodb.{settings.aws_region}.amazonaws.com"
+    ):
+        scheme, there, _ = getproxies().get("https", "").partition("://")
+        if there and scheme not in {"http", "https"}:
+            raise ValueError(
+                "HTTPS_PROXY names a proxy by which DynamoDB cannot be asked: http:// and https:// ones can."
+            )
 
 
 def _humans(settings: Settings, *, embedded: bool) -> None:
