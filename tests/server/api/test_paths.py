@@ -1,7 +1,7 @@
 """Whatever may be an identifier can be named in a path."""
 
 import re
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import httpx
 import pytest
@@ -142,8 +142,21 @@ async def test_segments_are_decoded_one_by_one(raw: str, path: str, meant: str) 
     assert outer == before
 
 
+async def test_of_a_load_balancer_before_lambda_the_path_is_told_by_the_event() -> None:
+    seen: list[Scope] = []
+
+    async def inner(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(scope)
+
+    for sent, path in (("/a/x%2Fy", "/a/x%2Fy"), ("", "/"), ("/\u00e4", "/\u00e4")):
+        event = {"requestContext": {"elb": {}}, "path": sent}
+        scope = {**scope_of("GET", "/", {}), "path": unquote(sent) or "/", "raw_path": None}
+        await ask(Paths(inner), {**scope, "aws.event": event})
+        assert seen[-1]["path"] == path
+
+
 async def test_without_the_raw_path_the_decoded_one_is_taken_as_it_is() -> None:
-    """So it comes from AWS Lambda."""
+    """So it comes from API Gateway before Lambda."""
     seen: list[Scope] = []
 
     async def inner(scope: Scope, receive: Receive, send: Send) -> None:

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 class Paths:
     """Route by the path as the client sent it, segment by segment.
 
-    A request without `raw_path` (AWS Lambda) is routed by the path that it has.
+    On AWS Lambda a load balancer tells that path; API Gateway tells a decoded one, which is taken as it is.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -30,11 +30,22 @@ class Paths:
 
 def _encoded_separators(scope: Scope) -> str:
     """The path with every segment decoded, but for the two characters that would be misread."""
-    raw: bytes | None = scope.get("raw_path")
+    raw = _as_sent(scope)
     if raw is None:
         return str(scope["path"]).replace("%", "%25")
-    segments = (unquote(segment) for segment in raw.decode("latin-1").split("/"))
+    segments = (unquote(segment) for segment in raw.split("/"))
     return "/".join(segment.replace("%", "%25").replace("/", "%2F") for segment in segments)
+
+
+def _as_sent(scope: Scope) -> str | None:
+    """The path with its percent-encoding, where that is told."""
+    raw: bytes | None = scope.get("raw_path")
+    if raw is not None:
+        return raw.decode("latin-1")
+    event: dict[str, Any] = scope.get("aws.event", {})
+    if "elb" in event.get("requestContext", {}) and event["path"] and event["path"].isascii():
+        return str(event["path"])
+    return None
 
 
 def decoded(parameters: Mapping[str, Any]) -> dict[str, Any]:
