@@ -55,6 +55,7 @@ def test_a_key_that_the_platform_made_goes_into_a_file(artcafe: CommandLine, tmp
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert "PRIVATE KEY" not in result.stdout + result.stderr
     assert str(path) in result.stderr
+    assert (tmp_path / "planner.key.pub").read_text() == "ssh-ed25519 AAAA planner.key\n"
 
 
 def test_as_json_the_key_is_in_the_file_alone(artcafe: CommandLine, tmp_path: Path) -> None:
@@ -81,13 +82,33 @@ def test_a_file_that_exists_stops_it_before_anything_is_made(
     assert stub.asked == []
 
 
+def test_a_public_file_that_exists_stops_it_too(artcafe: CommandLine, stub: RestStub, tmp_path: Path) -> None:
+    public = tmp_path / "planner.key.pub"
+    public.write_text("mine")
+
+    result = artcafe("agents", "create", "planner", "--key-out", tmp_path / "planner.key")
+
+    assert (result.exit_code, public.read_text()) == (1, "mine")
+    assert [path.name for path in tmp_path.glob("planner*")] == ["planner.key.pub"]
+    assert stub.asked == []
+
+
+def test_an_rsa_key_is_made_when_it_is_asked_for(
+    artcafe: CommandLine, stub: RestStub, tmp_path: Path
+) -> None:
+    assert artcafe("agents", "create", "planner", "--key-type", "rsa").exit_code == 0
+    assert stub.last().body == {"name": "planner", "key_type": "rsa"}
+    public = make_key(tmp_path).with_name("ed25519.pub")
+    assert artcafe("agents", "create", "p", "--key-type", "rsa", "--key", public).exit_code == 2
+
+
 def test_a_refusal_leaves_no_file(artcafe: CommandLine, stub: RestStub, tmp_path: Path) -> None:
     stub.answers["POST", "/api/v1/agents"] = problem(402, "quota_exceeded", "The plan has 3 agents.")
 
     result = artcafe("agents", "create", "planner", "--key-out", tmp_path / "planner.key")
 
     assert (result.exit_code, result.stderr) == (1, "Error: The plan has 3 agents.\n")
-    assert not (tmp_path / "planner.key").exists()
+    assert list(tmp_path.glob("planner*")) == []
 
 
 def test_two_sources_of_a_key_are_wrong_usage(artcafe: CommandLine, tmp_path: Path) -> None:
@@ -178,6 +199,7 @@ def test_an_agent_is_made_with_tags_and_rules(artcafe: CommandLine, stub: RestSt
 
     assert stub.last().body == {
         "name": "planner",
+        "key_type": "ed25519",
         "metadata": {"tags": ["eu", "old"]},
         "policy": {
             "publish": {"allow": ["a.>", "b"], "deny": ["a.b"]},
@@ -192,7 +214,7 @@ def test_a_policy_comes_from_a_file(artcafe: CommandLine, stub: RestStub, tmp_pa
     path.write_text(json.dumps(policy))
 
     artcafe("agents", "create", "planner", "--policy", path)
-    assert stub.last().body == {"name": "planner", "policy": policy}
+    assert stub.last().body == {"name": "planner", "policy": policy, "key_type": "ed25519"}
     artcafe("agents", "update", "planner", "--policy", "-", text='{"subscribe": {"deny": []}}')
     assert stub.last().body == {"policy": {"subscribe": {"deny": []}}}
     assert artcafe("agents", "create", "p", "--policy", path, "--deny-publish", "a").exit_code == 2

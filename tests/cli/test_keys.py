@@ -70,3 +70,58 @@ def test_a_key_that_is_not_meant_clearly_is_left_alone(
     assert result.exit_code == code
     assert words in result.stderr
     assert [asked.method for asked in stub.asked] == ["POST", "GET"]
+
+
+@pytest.mark.parametrize(
+    ("data", "sent"),
+    [
+        ("\ufeffssh-ed25519 AAAA x\r\n".encode(), "ssh-ed25519 AAAA x"),
+        ("ssh-ed25519 AAAA Zoë@büro".encode(), "ssh-ed25519 AAAA Zoë@büro"),
+        ("ssh-ed25519\tAAAA\tbot 🤖\n".encode(), "ssh-ed25519\tAAAA\tbot 🤖"),
+        ("ssh-ed25519 AAAA b\u00fcro\r\n".encode("cp1252"), "ssh-ed25519 AAAA b\ufffdro"),
+        ("\ufeffssh-ed25519 AAAA x\r\n".encode("utf-16-le"), "ssh-ed25519 AAAA x"),
+        (b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", None),
+    ],
+    ids=["mark", "umlaut", "tabs", "code page", "powershell", "pem"],
+)
+def test_a_public_key_is_read_as_tools_write_it(
+    artcafe: CommandLine, stub: RestStub, tmp_path: Path, data: bytes, sent: str | None
+) -> None:
+    stub.add_agent("planner", "SHA256:old")
+    path = tmp_path / "key.pub"
+    path.write_bytes(data)
+
+    result = artcafe("keys", "add", "planner", path)
+
+    assert result.exit_code == 0, result.stderr
+    assert stub.last().body == {"public_key": sent or data.decode().strip()}
+
+
+def test_a_public_key_may_stand_on_the_command_line(artcafe: CommandLine, stub: RestStub) -> None:
+    stub.add_agent("planner", "SHA256:old")
+
+    assert artcafe("keys", "add", "planner", "ssh-ed25519 AAAA x").exit_code == 0
+    assert stub.last().body == {"public_key": "ssh-ed25519 AAAA x"}
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "-----BEGIN OPENSSH PRIVATE KEY-----\nsecretword\n-----END OPENSSH PRIVATE KEY-----",
+        "PuTTY-User-Key-File-3: ssh-ed25519\nsecretword",
+        "b3BlbnNzaC1rZXktdjEsecretword",
+    ],
+    ids=["openssh", "putty", "base64 alone"],
+)
+def test_a_private_key_that_was_pasted_goes_nowhere_and_is_not_repeated(
+    artcafe: CommandLine, stub: RestStub, tmp_path: Path, secret: str
+) -> None:
+    path = tmp_path / "key"
+    path.write_text(secret)
+
+    for given in (secret, path):
+        result = artcafe("keys", "add", "planner", given)
+        assert result.exit_code == 2
+        assert "private key" in result.stderr
+        assert "secretword" not in result.stdout + result.stderr
+    assert stub.asked == []

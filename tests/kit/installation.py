@@ -22,6 +22,7 @@ from artcafe.server.core.usage import Meter
 from artcafe.server.domain.agent import Agent
 from artcafe.server.domain.change import TOPIC as CHANGED
 from artcafe.server.domain.change import Change
+from artcafe.server.domain.failed_logins import LoginLimits
 from artcafe.server.domain.groups import Groups
 from artcafe.server.domain.ids import TenantId, UserId
 from artcafe.server.domain.legal import Document, Edition
@@ -50,6 +51,7 @@ from tests.kit.unreliable_store import UnreliableStore
 
 ACME = TenantId("acme")
 OTHER = TenantId("acme-2")
+MANY_LOGINS = LoginLimits(per_agent=100_000, per_address=100_000, in_all=100_000)
 SECRET = b"the installation's secret, 32 b."
 
 
@@ -90,6 +92,7 @@ class Installation:
     new_id: Callable[[], str] = field(default_factory=lambda: counting("id"))
     documents: dict[Document, Edition] = field(default_factory=dict)
     groups: Groups = field(default_factory=Groups)
+    login_limits: LoginLimits = field(default_factory=lambda: MANY_LOGINS)
     store: UnreliableStore = field(init=False)
     _directories: list[NearCache] = field(default_factory=list)
     process: Process = field(init=False)
@@ -171,6 +174,7 @@ class Installation:
                 secret=secret,
                 clock=self.clock,
                 random=os.urandom,
+                limits=self.login_limits,
             ),
             presence=Presence(sightings, self.bus, self.clock, name),
             meter=meter,

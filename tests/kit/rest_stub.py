@@ -261,6 +261,7 @@ def _things(items: dict[str, Json], name: str, asked: Asked, rest: list[str]) ->
         items[key] = {**asked.body, "id": key, "tenant_id": "acme", "key_fingerprint": "SHA256:made"}
         made: Json = {name: items[key], "success": True}
         if name == "agent" and "public_key" not in asked.body:
+            made["agent"] = {**made["agent"], "public_key": "ssh-ed25519 AAAA"}
             made["private_key"] = "-----BEGIN PRIVATE KEY-----\nMC4=\n-----END PRIVATE KEY-----\n"
         return JSONResponse(made, 201)
     if not rest:

@@ -1,12 +1,15 @@
 """Keys that sign without a process of their own, and a verifier that counts: for many logins a test."""
 
 import base64
+from collections.abc import Sequence
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
+from artcafe.server.domain.signature import Signature
 from artcafe.server.identity.ssh import SshVerifier
-from artcafe.server.identity.ssh_keys import openssh_line, parse_public_key
+from artcafe.server.identity.ssh_keys import generate_key_pair, openssh_line, parse_public_key
+from artcafe.server.ports.identity import KeyKind
 
 
 class KeyPair:
@@ -29,8 +32,10 @@ class KeyPair:
         return base64.b64encode(self._private.sign(text.encode("utf-8", "surrogatepass"))).decode()
 
 
-async def quick_key_pair() -> tuple[str, str]:
-    """ports.MakeKeyPair, without the time that RSA takes."""
+async def quick_key_pair(kind: KeyKind) -> tuple[str, str]:
+    """ports.MakeKeyPair, without the time that RSA takes: for RSA, an Ed25519 key in its form."""
+    if kind is KeyKind.ed25519:
+        return generate_key_pair(kind)
     pair = KeyPair()
     return pair.pem, pair.line
 
@@ -43,11 +48,15 @@ class CountingVerifier:
         self.tried: list[str] = []
 
     @property
-    def decoy(self) -> str:
-        """The real one's."""
-        return self._verifier.decoy
+    def verifications(self) -> int:
+        """How many checks of a signature by a key there were."""
+        return self._verifier.verifications
 
-    def verify(self, key: str, text: bytes, signature: str) -> bool:
+    def read(self, signature: str) -> Signature | None:
         """What the real one says."""
-        self.tried.append(key)
-        return self._verifier.verify(key, text, signature)
+        return self._verifier.read(signature)
+
+    async def prove(self, lane: str, keys: Sequence[str], text: bytes, shown: Signature) -> str | None:
+        """What the real one says."""
+        self.tried += keys
+        return self._verifier.prove(keys, text, shown)

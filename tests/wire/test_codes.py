@@ -38,6 +38,7 @@ PUBLISHED = {
     "too_many_subscriptions": (311, 429, None),
     "internal": (312, 500, 1011),
     "no_websockets": (313, 501, None),
+    "login_throttled": (324, None, 4024),
     "too_many_channels": (323, 409, None),
     "headers_too_large": (315, 431, None),
     "request_timeout": (316, 408, None),

@@ -9,7 +9,7 @@ from artcafe.cli.agent_fields import CLEARABLE, AgentFields, sets_fields
 from artcafe.cli.connection import Connection, signs_in
 from artcafe.cli.lists import order_option, search_option
 from artcafe.cli.parameters import PublicKeyFile, given
-from artcafe.cli.private_file import private_file
+from artcafe.cli.private_file import new_file, private_file
 from artcafe.cli.session import ask
 from artcafe.cli.table import print_record, print_rows
 from artcafe.cli.text import json_option, plain, print_deleted, print_json
@@ -76,7 +76,12 @@ def list_agents(connection: Connection, /, *, as_json: bool, **wanted: Any) -> N
     "--key-out",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Where to save the private key that the platform makes: a new file that only you can read.",
+    help="Where to save the key that the platform makes: a new file that only you can read, and FILE.pub.",
+)
+@click.option(
+    "--key-type",
+    type=click.Choice(["ed25519", "rsa"]),
+    help="What key the platform makes: ed25519 as OpenSSH has it, or rsa as PEM.  [default: ed25519]",
 )
 @sets_fields
 @json_option
@@ -87,6 +92,7 @@ def create(
     agent_id: str | None,
     public_key: str | None,
     key_out: Path | None,
+    key_type: str | None,
     *,
     wanted: AgentFields,
     as_json: bool,
@@ -105,14 +111,22 @@ def create(
     """
     if public_key is not None and key_out is not None:
         raise click.UsageError("--key-out is for a key that the platform makes, so it does not go with --key")
+    if public_key is not None and key_type is not None:
+        raise click.UsageError(
+            "--key-type is for a key that the platform makes, so it does not go with --key"
+        )
     body = given({"id": agent_id, "name": name, "public_key": public_key}) | wanted.body({})
+    if public_key is None:
+        body["key_type"] = key_type or "ed25519"
     if key_out is None:
         made = ask(connection, lambda rest: rest.create_agent(**body))
     else:
-        # The file comes first: a key that could not be saved would be lost.
-        with private_file(key_out) as save:
+        # The files come first: a key that could not be saved would be lost.
+        public_out = key_out.with_name(f"{key_out.name}.pub")
+        with new_file(public_out) as save_public, private_file(key_out) as save:
             made = ask(connection, lambda rest: rest.create_agent(**body))
             save(str(made.pop("private_key")))
+            save_public(f"{made['agent']['public_key']} {key_out.name}\n")
         made["private_key_file"] = str(key_out)
     if as_json:
         print_json(made)
@@ -123,7 +137,8 @@ def create(
 def _print_made(made: Json) -> None:
     print_record(made["agent"])
     if "private_key_file" in made:
-        click.echo(f"\nThe private key is in {made['private_key_file']}.", err=True)
+        path = made["private_key_file"]
+        click.echo(f"\nThe private key is in {path}, the public one in {path}.pub.", err=True)
     elif made.get("private_key"):
         click.echo("\nThe private key is shown this once and kept nowhere; save it:\n", err=True)
         click.echo(made["private_key"].rstrip("\n"))

@@ -8,7 +8,7 @@ import click
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from artcafe.cli.private_file import private_file
+from artcafe.cli.private_file import new_file, private_file
 from artcafe.cli.text import plain
 
 
@@ -35,7 +35,9 @@ def _make_here(path: Path) -> str:
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
     )
-    with private_file(path) as save:
-        save(private.decode())
     public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
-    return f"{public.decode()} {path.name}"
+    line = f"{public.decode()} {path.name}"
+    with new_file(path.with_name(f"{path.name}.pub")) as save_public, private_file(path) as save:
+        save(private.decode())
+        save_public(f"{line}\n")
+    return line

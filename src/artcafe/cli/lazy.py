@@ -12,6 +12,8 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from artcafe.wire.ssh import is_private_key
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -40,6 +42,15 @@ class LazyGroup(click.Group):
     def __init__(self, *args: Any, sections: Mapping[str, Mapping[str, Entry]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.sections = sections
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """See click. A private key that was pasted into the line is not repeated, whatever else is wrong."""
+        if any(is_private_key(argument) for argument in args):
+            raise click.UsageError(
+                "there is a private key in this line, and so in your shell's history now: make a new one; "
+                "what is asked for is the public key, the .pub file"
+            )
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names, section by section."""

@@ -10,6 +10,10 @@ import click
 import msgspec
 
 from artcafe.cli.text import plain
+from artcafe.wire.ssh import is_private_key
+
+_PRIVATE = "this is a private key, which stays where it is; give the public one, the .pub file"
+_KEY_STARTS = ("\ufeff", "ssh-", "ecdsa-", "sk-ssh-", "sk-ecdsa-", "-----BEGIN", "---- BEGIN")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -116,21 +120,37 @@ class JsonFile(JsonText):
 
 
 class PublicKeyFile(click.ParamType[str]):
-    """The path of an OpenSSH public key; converted to the key's line. A private key never leaves here."""
+    """The path of a public key, or the key itself; converted to its text. A private key never leaves here,
+    and no key is repeated in a message."""
 
     name = "file.pub"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Read it. Raises BadParameter."""
-        path = home_path(Path(value))
-        try:
-            text = path.read_text(encoding="utf-8").strip()
-        except UnicodeDecodeError:
-            self.fail("this is not a public key", param, ctx)
-        except OSError as error:
-            self.fail(f"{path}: {error.strerror}", param, ctx)
-        if "PRIVATE KEY" in text:
-            self.fail("this is a private key, which stays where it is; give the .pub file", param, ctx)
-        if len(text.splitlines()) != 1 or len(text.split()) < 2:
+        text = str(value)
+        if is_private_key(text):
+            self.fail(_PRIVATE, param, ctx)
+        if not text.strip().startswith(_KEY_STARTS):
+            text = self._read(home_path(Path(text)), param, ctx)
+        if is_private_key(text):
+            self.fail(_PRIVATE, param, ctx)
+        text = text.strip().removeprefix("\ufeff")
+        lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+        if len(text.split()) < 2 or (len(lines) > 1 and not lines[0].startswith("----")):
             self.fail("this is not a public key: one line, as in 'ssh-ed25519 AAAA… comment'", param, ctx)
         return text
+
+    def _read(self, path: Path, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """What is in the file. Comments are in whatever code page their machine has."""
+        try:
+            data = path.read_bytes()
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "this is no path"
+            self.fail(f"{path}: {reason}", param, ctx)
+        if b"PRIVATE KEY" in data:
+            self.fail(_PRIVATE, param, ctx)
+        if data.startswith((b"\xff\xfe", b"\xfe\xff")):  # What PowerShell's `>` writes.
+            return data.decode("utf-16", "replace")
+        if b"\0" in data:
+            self.fail("this is not a public key", param, ctx)
+        return data.decode("utf-8", "replace")

@@ -6,7 +6,7 @@ import random
 import secrets
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -48,6 +48,7 @@ from artcafe.server.identity.oidc import OidcVerifier, discover
 from artcafe.server.identity.sealing import AesSealer
 from artcafe.server.identity.ssh import SshVerifier
 from artcafe.server.identity.ssh_keys import generate_key_pair, parse_public_key
+from artcafe.server.identity.verification import Verification
 from artcafe.server.issuers import (
     discovery,
     http_client,
@@ -141,10 +142,11 @@ async def platform(
             directory=near,
             challenges=ChallengeTable(table),
             uses=sightings,
-            verifier=SshVerifier(),
+            verifier=stack.enter_context(closing(Verification(SshVerifier()))),
             secret=_secret(settings, seed, "challenge secret"),
             clock=clock,
             random=secrets.token_bytes,
+            limits=settings.login_limits,
         )
         households = Tenants(
             records=records,
@@ -202,7 +204,7 @@ async def platform(
                 uses=sightings,
                 control=control,
                 read_key=parse_public_key,
-                make_key_pair=lambda: asyncio.to_thread(generate_key_pair),
+                make_key_pair=lambda kind: asyncio.to_thread(generate_key_pair, kind),
                 clock=clock,
                 new_id=new_id,
             ),

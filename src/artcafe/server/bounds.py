@@ -3,6 +3,8 @@
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings
 
+from artcafe.server.domain.failed_logins import LoginLimits
+
 
 def named(name: str, *older: str) -> AliasChoices:
     """The variables of a setting; the first is its name."""
@@ -117,6 +119,21 @@ class Bounds(BaseSettings):
         validation_alias=named("answer_seconds"),
         description="How long a client may leave an HTTP answer unread before it is cut off.",
     )
+    failed_logins_per_agent: int = Field(
+        30,
+        ge=1,
+        validation_alias=named("failed_logins_per_agent"),
+        description="Logins that may fail in a minute for one agent from one address, in each process.",
+    )
+    failed_logins_per_address: int = Field(
+        300,
+        ge=1,
+        validation_alias=named("failed_logins_per_address"),
+        description="The same from one address (an IPv6 /64), of agents that name none of their keys.",
+    )
+    failed_logins: int = Field(
+        3000, ge=1, validation_alias=named("failed_logins"), description="The same from all addresses."
+    )
     heartbeat_seconds: float = Field(
         25.0,
         ge=0.1,
@@ -152,3 +169,12 @@ class Bounds(BaseSettings):
         validation_alias=named("drain_notice_seconds"),
         description="How long before that /readyz alone tells of it, for a balancer that asks there.",
     )
+
+    @property
+    def login_limits(self) -> LoginLimits:
+        """How many logins may fail."""
+        return LoginLimits(
+            per_agent=self.failed_logins_per_agent,
+            per_address=self.failed_logins_per_address,
+            in_all=self.failed_logins,
+        )

@@ -63,6 +63,9 @@ class Code(Enum):
     headers_too_large = Row(315, 431, None, False, "The head of the request has too many bytes or fields.")
     request_timeout = Row(316, 408, None, True, "The rest of the request did not come in time.")
 
+    login_throttled = Row(
+        324, None, 4024, True, "Too many logins failed, of this agent or from this address; come back later."
+    )
     too_many_channels = Row(323, 409, None, False, "A subject would belong to too many channels.")
 
     @property

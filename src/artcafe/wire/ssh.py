@@ -13,6 +13,14 @@ SSHSIG_END = "-----END SSH SIGNATURE-----"
 SSHSIG_HASHES = {b"sha256": hashlib.sha256, b"sha512": hashlib.sha512}
 """All that OpenSSH's PROTOCOL.sshsig allows."""
 
+_PRIVATE_MARKS = ("PRIVATE KEY-----", "PuTTY-User-Key-File", "b3BlbnNzaC1rZXktdjE")
+"""PEM and OpenSSH, PuTTY, and the base64 of OpenSSH's form alone."""
+
+
+def is_private_key(text: str) -> bool:
+    """Whether there is a private key in the text, as far as its form tells: such a text goes nowhere."""
+    return any(mark in text for mark in _PRIVATE_MARKS)
+
 
 def unwrapped(signature: str) -> str:
     """The armored SSHSIG of which this is the base64, as programs wrap what ssh-keygen prints when it has to

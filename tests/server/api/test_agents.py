@@ -4,8 +4,11 @@ from typing import Any
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from artcafe.server.domain.ids import AgentId, TenantId
+from artcafe.server.identity.ssh_keys import openssh_line
 from artcafe.wire.codes import Code
 from tests.kit.api import Api, good, problem
 from tests.kit.holders import Holder
@@ -71,6 +74,30 @@ class TestCreate:
             "updated_at": NOON,
         }
         assert set(answer["agent"]) == AGENT_KEYS
+
+    async def test_an_ed25519_key_in_the_form_of_openssh_is_made_for_who_asks_for_it(
+        self, olivia: httpx.AsyncClient
+    ) -> None:
+        asked = {"id": "a1", "name": "x", "key_type": "ed25519"}
+        answer = good(await olivia.post("/api/v1/agents", json=asked), 201)
+
+        private = serialization.load_ssh_private_key(answer["private_key"].encode(), None)
+        assert isinstance(private, ed25519.Ed25519PrivateKey)
+        assert openssh_line(private.public_key()) == answer["agent"]["public_key"]
+        problem(
+            await olivia.post("/api/v1/agents", json={"name": "x", "key_type": "dsa"}),
+            Code.validation_failed,
+        )
+
+    async def test_public_keys_are_taken_as_tools_write_them(self, olivia: httpx.AsyncClient) -> None:
+        line = KeyPair().line
+        await make(olivia)
+        for comment in ("Zoë@büro", "bot 🤖"):
+            text = "\ufeff" + KeyPair().line.replace(" ", "\t") + f"\t{comment}\r\n"
+            added = await olivia.post("/api/v1/agents/a1/keys", json={"public_key": text})
+            assert good(added, 201)["key"]["comment"] == comment
+        both = {"public_key": f"{line}\n{KeyPair().line}"}
+        problem(await olivia.post("/api/v1/agents/a1/keys", json=both), Code.validation_failed)
 
     async def test_without_one_the_private_key_is_shown_once_as_pem(self, olivia: httpx.AsyncClient) -> None:
         answer = good(await olivia.post("/api/v1/agents", json={"name": "p", "type": "x"}), 201)

@@ -11,6 +11,7 @@ from artcafe.server.core.login import LIFETIME
 from artcafe.server.domain.change import Change, Kind
 from artcafe.server.domain.ids import AgentId, TenantId
 from artcafe.server.domain.principal import AgentPrincipal, Human
+from artcafe.server.identity.ssh import LEAST_SPENT
 from artcafe.server.store.agents import AgentTable
 from artcafe.server.store.near import TTL_SECONDS
 from artcafe.server.store.table import Table
@@ -138,7 +139,8 @@ class TestInBand:
             await process.login.answer(challenge, signature, key.fingerprint)
         with refused(Code.unauthorized):
             await process.login.answer(challenge, signature, "SHA256:nobody's")
-        assert process.verifier.tried == [key.line, process.verifier.decoy]
+        assert process.verifier.tried == [key.line]
+        assert process.verifier.verifications == 2 * LEAST_SPENT
 
         principal = await process.login.answer(challenge, signature, second.fingerprint)
         assert principal.fingerprint == second.fingerprint
@@ -521,11 +523,12 @@ class TestWhoMayNot:
             await answer_text(process, CHOSEN, key)
 
         assert first.message == second.message == third.message
-        # Each cost one verification, of a key that nobody can sign for.
-        assert process.verifier.tried == [process.verifier.decoy] * 3
+        # Each cost what a wrong signature costs, with a key that nobody can sign for.
+        assert process.verifier.tried == []
+        assert process.verifier.verifications == 3 * LEAST_SPENT
         assert await process.login.keys(ACME, A1) in {None, frozenset()}
 
-    async def test_an_agent_or_tenant_that_never_was_costs_one_verification_too(
+    async def test_an_agent_or_tenant_that_never_was_costs_as_much(
         self, process: Process, key: KeyPair, a1: AgentPrincipal
     ) -> None:
         for tenant, agent in ((ACME, AgentId("nobody")), (TenantId("nowhere"), A1)):
@@ -536,7 +539,8 @@ class TestWhoMayNot:
             with refused(Code.unauthorized):
                 await process.login.answer_text(tenant, agent, text, key.sign(text))
 
-        assert process.verifier.tried == [process.verifier.decoy] * 4
+        assert process.verifier.tried == []
+        assert process.verifier.verifications == 4 * LEAST_SPENT
 
     async def test_a_wrong_signature_costs_as_much(
         self, process: Process, key: KeyPair, a1: AgentPrincipal
@@ -545,6 +549,7 @@ class TestWhoMayNot:
             await answer_text(process, fetched(process).text(), KeyPair())
 
         assert process.verifier.tried == [key.line]
+        assert process.verifier.verifications == LEAST_SPENT
 
     async def test_every_refusal_is_in_the_same_words(
         self, installation: Installation, process: Process, key: KeyPair, a1: AgentPrincipal

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from artcafe.server.domain.failed_logins import FailedLogins, LoginLimits
 from artcafe.server.domain.ids import AgentId
 from artcafe.server.domain.principal import AgentPrincipal
 from artcafe.server.gateway.agents import ChallengeWay
@@ -65,9 +66,21 @@ async def test_one_answer_to_a_challenge_is_looked_at(house: House) -> None:
     login = house.process.login
     challenge = login.challenge("wss://artcafe", ACME, AgentId("a1"), "c1")
     answer = frames.encode(frames.Auth(signature=house.key.sign(challenge.text())))
-    way = ChallengeWay(login, challenge)
+    way = ChallengeWay(login, challenge, "")
     assert (await way.prove(answer)).principal == AgentPrincipal(ACME, AgentId("a1"), house.key.fingerprint)
     tried = len(house.process.verifier.tried)
     with refused(Code.unauthorized):
         await way.prove(answer)
     assert len(house.process.verifier.tried) == tried
+
+
+async def test_a_login_in_band_after_many_failures_is_closed_with_a_code_to_come_back_with(
+    house: House,
+) -> None:
+    house.process.login._failed = FailedLogins(LoginLimits(per_agent=1, per_address=9, in_all=9))
+    login = house.process.login
+    for code in (Code.unauthorized, Code.login_throttled):
+        challenge = login.challenge("wss://artcafe", ACME, AgentId("a1"), "c1")
+        answer = frames.encode(frames.Auth(signature=house.key.sign("another text")))
+        with refused(code):
+            await ChallengeWay(login, challenge, "203.0.113.7").prove(answer)

@@ -8,13 +8,13 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding
 
-from artcafe.server.identity.ssh import SshVerifier
-from artcafe.server.identity.ssh_keys import parse_public_key
-from artcafe.wire.challenge import NAMESPACE
+from artcafe.server.identity.ssh import LEAST_SPENT, MAX_TRIED, SshVerifier
+from artcafe.wire.challenge import NAMESPACE, Challenge
 from tests.kit.ssh_keys import (
     KeyRing,
     ecdsa_key,
     ed25519_key,
+    fingerprint,
     make_key,
     public_line,
     raw_signature,
@@ -31,6 +31,7 @@ from tests.kit.sshsig import (
     blob_of,
     dearmor,
     line_of,
+    mpint,
     signed,
     string,
     strings,
@@ -38,6 +39,9 @@ from tests.kit.sshsig import (
 
 KINDS = ["ed25519", "ecdsa-256", "ecdsa-384", "ecdsa-521", "rsa-2048", "rsa-3072"]
 TEXT = b"artcafe-agent-auth/1\nserver=wss://artcafe.example\ntenant=acme\nagent=a1\n"
+
+
+CHALLENGE = Challenge("wss://artcafe.example", "acme", "a1", "c1", "n" * 43, 1_800_000_000).text()
 
 
 @pytest.fixture(scope="module")
@@ -134,11 +138,100 @@ def test_a_signature_by_another_key(keys: KeyRing, verifier: SshVerifier, kind: 
     assert not verifier.verify(keys.line(kind), TEXT, base64_of(raw_signature(foreign, TEXT)))
 
 
-def test_nobody_signs_for_the_decoy(keys: KeyRing, verifier: SshVerifier) -> None:
-    assert parse_public_key(verifier.decoy).line == verifier.decoy
-    assert verifier.decoy != SshVerifier().decoy
-    assert not verifier.verify(verifier.decoy, TEXT, ssh_keygen_sign(keys.path(), TEXT))
-    assert not verifier.verify(verifier.decoy, TEXT, base64_of(raw_signature(keys.path(), TEXT)))
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("form", ["envelope", "raw"])
+def test_a_refusal_costs_the_same_whatever_keys_there_are(keys: KeyRing, kind: str, form: str) -> None:
+    """An agent that does not exist, one with the very key, one with a key of another type, or of each."""
+    verifier = SshVerifier()
+    made = (
+        ssh_keygen_sign(keys.path(kind), b"x")
+        if form == "envelope"
+        else base64_of(raw_signature(keys.path(kind), b"x"))
+    )
+    shown = verifier.read(made)
+    assert shown is not None
+    other = "rsa-2048" if kind == "ed25519" else "ed25519"
+    costs = set()
+    for known in ([], [kind], [other], list(KINDS)):
+        before = verifier.verifications
+        assert verifier.prove([keys.line(each) for each in known], TEXT, shown) is None
+        costs.add(verifier.verifications - before)
+
+    assert costs == {LEAST_SPENT}
+
+
+def test_of_an_envelope_the_key_that_it_names_is_tried_and_no_other(keys: KeyRing, tmp_path: Path) -> None:
+    verifier = SshVerifier()
+    others = [public_line(make_key(tmp_path, name=f"k{number}")) for number in range(20)]
+    shown = verifier.read(ssh_keygen_sign(keys.path(), TEXT))
+    assert shown is not None
+    assert shown.fingerprint == fingerprint(keys.path())
+
+    assert verifier.prove([*others, keys.line()], TEXT, shown) == keys.line()
+    assert verifier.verifications == 1
+
+
+def test_of_keys_that_can_have_made_a_raw_signature_a_few_are_tried(keys: KeyRing, tmp_path: Path) -> None:
+    verifier = SshVerifier()
+    many = [public_line(make_key(tmp_path, name=f"k{number}")) for number in range(MAX_TRIED + 3)]
+    shown = verifier.read(base64_of(raw_signature(keys.path(), TEXT)))
+    assert shown is not None
+
+    assert verifier.prove([*many[: MAX_TRIED - 1], keys.line("rsa-2048"), keys.line()], TEXT, shown)
+    assert verifier.verifications == MAX_TRIED
+    assert verifier.prove([*many, keys.line()], TEXT, shown) is None
+    assert verifier.verifications == 2 * MAX_TRIED
+
+
+def test_a_key_that_was_registered_when_more_was_taken_is_never_tried(keys: KeyRing) -> None:
+    verifier = SshVerifier()
+    large = "ssh-rsa " + base64.b64encode(string(b"ssh-rsa") + mpint(65537) + mpint(2**8191 + 1)).decode()
+    slow = "ssh-rsa " + base64.b64encode(string(b"ssh-rsa") + mpint(2**32 + 1) + mpint(2**2047 + 1)).decode()
+    shown = verifier.read(base64_of(raw_signature(keys.path("rsa-2048"), TEXT)))
+    assert shown is not None
+
+    assert verifier.prove([large] * 16 + [slow] * 16, TEXT, shown) is None
+    assert verifier.verifications == LEAST_SPENT
+    assert verifier.prove([large, slow, keys.line("rsa-2048")], TEXT, shown) == keys.line("rsa-2048")
+    assert verifier.read(base64_of(bytes(1024))) is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_challenge_that_went_through_a_pipe_in_text_mode_is_taken(
+    keys: KeyRing, verifier: SshVerifier, kind: str
+) -> None:
+    """Python on Windows writes CR LF for each LF into such a pipe; ssh-keygen signs what it reads."""
+    text = CHALLENGE.encode()
+    shown = verifier.read(ssh_keygen_sign(keys.path(kind), text.replace(b"\n", b"\r\n")))
+    assert shown is not None
+
+    assert verifier.prove([keys.line(kind)], text, shown) == keys.line(kind)
+    assert verifier.prove([keys.line(kind)], text.replace(b"nonce=", b"nonce=x"), shown) is None
+
+
+@pytest.mark.parametrize(
+    "signed",
+    [
+        CHALLENGE.replace("\n", "\r"),
+        CHALLENGE.replace("\n", "\r\n", 1),
+        CHALLENGE.replace("\n", "\r\r\n"),
+        CHALLENGE.rstrip("\n").replace("\n", "\r\n"),
+    ],
+    ids=["carriage returns", "one of them", "two each", "cut off"],
+)
+def test_no_other_spelling_of_a_challenge_is_taken(keys: KeyRing, verifier: SshVerifier, signed: str) -> None:
+    shown = verifier.read(ssh_keygen_sign(keys.path(), signed.encode()))
+    assert shown is not None
+
+    assert verifier.prove([keys.line()], CHALLENGE.encode(), shown) is None
+
+
+def test_a_text_of_the_clients_own_has_one_spelling(keys: KeyRing, verifier: SshVerifier) -> None:
+    shown = verifier.read(ssh_keygen_sign(keys.path(), b"a\r\nb"))
+    assert shown is not None
+
+    assert verifier.prove([keys.line()], b"a\nb", shown) is None
+    assert verifier.prove([keys.line()], b"a\r\nb", shown) == keys.line()
 
 
 # Key confusion.

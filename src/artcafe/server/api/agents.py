@@ -20,6 +20,7 @@ from artcafe.server.domain.ids import PATTERN, AgentId, TenantId
 from artcafe.server.domain.listing import Query
 from artcafe.server.domain.policy import MAX_PATTERNS, Policy
 from artcafe.server.domain.principal import Human
+from artcafe.server.ports.identity import KeyKind
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
@@ -78,15 +79,17 @@ class AgentFields(Body):
 
 
 class NewAgent(AgentFields):
-    """An agent to register. Without a public key the service makes a key pair."""
+    """An agent to register. Without a public key the service makes a key pair of `key_type`: `ed25519` in
+    OpenSSH's form, or `rsa` as PKCS#8 PEM, which is what older clients read, and what is made unless told."""
 
     id: Annotated[str, Field(pattern=PATTERN, examples=["planner"])] | None = None
     name: Name
     public_key: KeyText | None = None
+    key_type: Annotated[KeyKind, Field(strict=False)] = KeyKind.rsa
 
 
 class NewKey(Body):
-    """A public key, as an OpenSSH line or PEM."""
+    """A public key: an OpenSSH line, PEM or RFC 4716."""
 
     public_key: KeyText
 
@@ -153,7 +156,7 @@ class AgentView(BaseModel):
 
 
 class OneAgent(BaseModel):
-    """An agent; `private_key` (PKCS#8 PEM) only when the service just made it: it is shown once."""
+    """An agent; `private_key` only when the service just made it: it is shown once."""
 
     agent: AgentView
     private_key: str | None = None
@@ -297,7 +300,9 @@ async def create_agent(
     """Register an agent, with a public key of its own or with a key pair that the service makes."""
 
     async def create() -> OneAgent:
-        agent, private_key = await cases.agents.create(human, body.id, body.public_key, body.fields())
+        agent, private_key = await cases.agents.create(
+            human, body.id, body.public_key, body.fields(), body.key_type
+        )
         return await _one(cases, human, response, agent, private_key)
 
     return await once(human, body, response, OneAgent, create)

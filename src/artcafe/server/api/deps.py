@@ -77,6 +77,12 @@ Cases = Annotated[UseCases, Depends(use_cases)]
 _bearer = HTTPBearer(auto_error=False, description="An access token of the configured OIDC issuer.")
 
 
+def remote_address(request: Request, cases: UseCases) -> str:
+    """The client's address: the one that a trusted proxy vouches for, else the socket's."""
+    peer = request.client.host if request.client is not None else ""
+    return cases.client_address(peer, request.headers.getlist("x-forwarded-for"))
+
+
 async def current_user(
     request: Request,
     cases: Cases,
@@ -89,12 +95,11 @@ async def current_user(
     if credentials is None:
         raise ArtcafeError(Code.unauthorized, "A bearer token is needed.", reason=LoginRefusal.no_credentials)
     claims = await cases.tokens.verify(credentials.credentials)
-    peer = request.client.host if request.client is not None else ""
     request.state.user = user = User(
         UserId(claims.subject),
         claims.email or "",
         claims.tenant_claim,
-        remote=cases.client_address(peer, request.headers.getlist("x-forwarded-for")),
+        remote=remote_address(request, cases),
         request=request_id(request.scope) or "",
         groups=claims.groups,
     )

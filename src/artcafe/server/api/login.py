@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from artcafe.server.api.admission import AdmittingRoute
-from artcafe.server.api.deps import Cases
+from artcafe.server.api.deps import Cases, remote_address
 from artcafe.server.api.fields import Body
 from artcafe.server.domain.ids import PATTERN, agent_id, tenant_id
 from artcafe.server.domain.login_refusal import LoginRefusal
@@ -68,11 +68,13 @@ async def request_challenge(body: ChallengeRequest, request: Request, cases: Cas
 
 @router.post("/agents/auth/verify")
 @router.post("/auth/agent/verify", include_in_schema=False)
-async def verify_challenge(body: ChallengeAnswer, cases: Cases) -> Verified:
-    """Check a signature and spend its challenge. A refusal is 401 and says no more."""
+async def verify_challenge(body: ChallengeAnswer, request: Request, cases: Cases) -> Verified:
+    """Check a signature and spend its challenge. A refusal is 401 and says no more, or 429 after many."""
     try:
         tenant, agent = tenant_id(body.tenant_id), agent_id(body.agent_id)
     except ArtcafeError:
         raise ArtcafeError(Code.unauthorized, reason=LoginRefusal.bad_name) from None
-    await cases.login.answer_text(tenant, agent, body.challenge, body.response)
+    await cases.login.answer_text(
+        tenant, agent, body.challenge, body.response, remote=remote_address(request, cases)
+    )
     return Verified(valid=True, message="The signature is valid.")

@@ -13,7 +13,7 @@ _OWN = {
     "create_channel": {Code.quota_exceeded, Code.invalid_subject},
     "update_channel": {Code.quota_exceeded, Code.invalid_subject},
     "publish_message": {Code.invalid_subject},
-    "verify_challenge": {Code.unauthorized},
+    "verify_challenge": {Code.unauthorized, Code.rate_limited},
     "add_member": {Code.quota_exceeded},
     "change_member": {Code.quota_exceeded},
     "create_invitation": {Code.quota_exceeded},

@@ -17,7 +17,7 @@ from artcafe.server.domain.revocation import TOPIC, Revocation
 from artcafe.server.domain.version import require_match
 from artcafe.server.ports.bus import Control
 from artcafe.server.ports.clock import Clock
-from artcafe.server.ports.identity import MakeKeyPair, ReadKey
+from artcafe.server.ports.identity import KeyKind, MakeKeyPair, ReadKey
 from artcafe.server.ports.records import AgentRecords, KeyUses, TenantRecords
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -50,9 +50,14 @@ class Agents:
         self._scribe = Scribe(clock.now, new_id)
 
     async def create(
-        self, human: Human, wanted: str | None, public_key: str | None, fields: Mapping[str, Any]
+        self,
+        human: Human,
+        wanted: str | None,
+        public_key: str | None,
+        fields: Mapping[str, Any],
+        kind: KeyKind = KeyKind.rsa,
     ) -> tuple[Agent, str | None]:
-        """A new agent, and its private key (PKCS#8 PEM) when no public key was given: it is kept nowhere.
+        """A new agent, and its private key of this kind when no public key was given: it is kept nowhere.
 
         Raises conflict when the id or the key is taken, quota_exceeded, validation_failed.
         """
@@ -66,7 +71,7 @@ class Agents:
         if wanted is None and await self._records.get(human.tenant, identifier) is not None:
             identifier = agent_id(f"{name}-{self._new_id()[-6:]}")
         if key is None:
-            private_key, line = await self._make_key_pair()
+            private_key, line = await self._make_key_pair(kind)
             key = self._key(line)
         fields = self._checked(human.tenant, fields)
         done = self._scribe.entry(human, "agent.create", identifier, fields)

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable
 
 from artcafe.server.domain.agent import AgentRules
+from artcafe.server.domain.failed_logins import Attempt, FailedLogins, LoginLimits
 from artcafe.server.domain.ids import AgentId, TenantId
 from artcafe.server.domain.login_refusal import LoginRefusal
 from artcafe.server.domain.principal import AgentPrincipal
@@ -47,6 +48,7 @@ class Login:
         secret: bytes,
         clock: Clock,
         random: Callable[[int], bytes],
+        limits: LoginLimits,
     ) -> None:
         self._directory = directory
         self._challenges = challenges
@@ -55,6 +57,7 @@ class Login:
         self._secret = secret
         self._clock = clock
         self._random = random
+        self._failed = FailedLogins(limits)
 
     def challenge(
         self, server: str, tenant: TenantId, agent: AgentId, connection: str = ANY_CONNECTION
@@ -71,30 +74,30 @@ class Login:
         nonce = base64.urlsafe_b64encode(salt + mac).decode().rstrip("=")
         return Challenge(server, tenant, agent, connection, nonce, expires)
 
-    async def answer(self, challenge: Challenge, signature: str, key: str | None = None) -> AgentPrincipal:
-        """Prove the agent of a challenge that this connection was sent, and asks about once. Raises
-        unauthorized.
+    async def answer(
+        self, challenge: Challenge, signature: str, key: str | None = None, *, remote: str = ""
+    ) -> AgentPrincipal:
+        """Prove the agent of a challenge that this connection was sent, and asks about once.
 
-        `key` is the fingerprint the client says it used; without it every active key is tried.
+        `key` is the fingerprint the client says it used; without it every active key is tried that can have
+        made the signature. Raises unauthorized, and rate_limited when too many logins failed from the address
+        `remote` or for this agent.
         """
         tenant, agent = TenantId(challenge.tenant), AgentId(challenge.agent)
-        record = await self._candidate(tenant, agent)
-        principal = self._prove(tenant, agent, record, challenge.text(), signature, key)
-        if isinstance(principal, LoginRefusal):
-            raise ArtcafeError(Code.unauthorized, reason=principal)
+        attempt, principal = await self._prove(remote, tenant, agent, challenge.text(), signature, key)
         if challenge.expires < self._clock.now():
             raise ArtcafeError(Code.unauthorized, reason=LoginRefusal.challenge_expired)
-        self._note(principal)
-        return principal
+        return await self._let_in(attempt, principal)
 
     async def answer_text(
-        self, tenant: TenantId, agent: AgentId, text: str, signature: str
+        self, tenant: TenantId, agent: AgentId, text: str, signature: str, *, remote: str = ""
     ) -> AgentPrincipal:
         """Prove an agent by a challenge fetched over REST or, where the tenant allows it, chosen by the
-        client. `signature` is as the verifier takes it, or the base64 of an armored one. Raises
-        unauthorized. A fetched challenge is good until it expires, a chosen one for ever, each once."""
-        record = await self._candidate(tenant, agent)
-        principal = self._prove(tenant, agent, record, text, unwrapped(signature), None)
+        client. `signature` is as the verifier takes it, or the base64 of an armored one. A fetched challenge
+        is good until it expires, a chosen one for ever, each once.
+
+        Raises unauthorized, and rate_limited when too many failed from `remote` or for this agent."""
+        attempt, principal = await self._prove(remote, tenant, agent, text, unwrapped(signature), None)
         if is_ours(text):
             challenge = Challenge.parse(text)
             unfit = self._unfit(challenge, tenant, agent)
@@ -103,15 +106,12 @@ class Login:
             allowed = CLIENT_CHALLENGE.fullmatch(text) is not None and await self._allows_chosen(tenant)
             unfit = None if allowed else LoginRefusal.challenge_chosen
             expires = None
-        if isinstance(principal, LoginRefusal):
-            raise ArtcafeError(Code.unauthorized, reason=principal)
         if unfit is not None:
             raise ArtcafeError(Code.unauthorized, reason=unfit)
         digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
         if not await self._challenges.spend(tenant, agent, digest, expires):
             raise ArtcafeError(Code.unauthorized, reason=LoginRefusal.challenge_replayed)
-        self._note(principal)
-        return principal
+        return await self._let_in(attempt, principal)
 
     async def keys(self, tenant: TenantId, agent: AgentId) -> frozenset[str] | None:
         """The fingerprints that may be connected as this agent now; None when nobody may."""
@@ -151,31 +151,40 @@ class Login:
             return LoginRefusal.unknown_agent
         return known if known.enabled else LoginRefusal.agent_disabled
 
-    def _prove(
-        self,
-        tenant: TenantId,
-        agent: AgentId,
-        record: AgentRules | LoginRefusal,
-        text: str,
-        signature: str,
-        key: str | None,
-    ) -> AgentPrincipal | LoginRefusal:
-        """The principal whose key made the signature, or why there is none. An agent without a fitting key
-        costs one verification too, of a key that nobody can sign for."""
-        message = text.encode("utf-8", "surrogatepass")
+    async def _prove(
+        self, remote: str, tenant: TenantId, agent: AgentId, text: str, signature: str, key: str | None
+    ) -> tuple[Attempt, AgentPrincipal]:
+        """The principal whose key made the signature. What a refusal costs does not tell which agents there
+        are, and what keys they have (ports.SignatureVerifier)."""
+        record = await self._candidate(tenant, agent)
         keys = [] if isinstance(record, LoginRefusal) else record.active_keys()
-        fitting = [known for known in keys if key is None or known.fingerprint == key]
-        if not fitting:
-            self._verifier.verify(self._verifier.decoy, message, signature)
-            return record if isinstance(record, LoginRefusal) else _without_key(record, key)
-        for known in fitting:
-            if self._verifier.verify(known.line, message, signature):
-                return AgentPrincipal(tenant, agent, known.fingerprint)
-        return LoginRefusal.bad_signature
+        shown = self._verifier.read(signature)
+        named = key if shown is None else shown.fingerprint or key
+        own = any(known.fingerprint == named for known in keys)
+        now = self._clock.monotonic()
+        attempt = self._failed.begin(remote, tenant, agent, named if own else None, now)
+        fitting = {known.line: known for known in keys if key is None or known.fingerprint == key}
+        line = None
+        if shown is not None:
+            lane = "" if isinstance(record, LoginRefusal) else tenant
+            message = text.encode("utf-8", "surrogatepass")
+            line = await self._verifier.prove(lane, list(fitting), message, shown)
+        if line is not None:
+            return attempt, AgentPrincipal(tenant, agent, fitting[line].fingerprint)
+        if isinstance(record, LoginRefusal):
+            raise ArtcafeError(Code.unauthorized, reason=record)
+        reason = LoginRefusal.bad_signature if fitting else _without_key(record, key)
+        raise ArtcafeError(Code.unauthorized, reason=reason)
 
-    def _note(self, principal: AgentPrincipal) -> None:
+    async def _let_in(self, attempt: Attempt, principal: AgentPrincipal) -> AgentPrincipal:
+        """The login of a key that still is the agent's: it may have been revoked while it was checked."""
+        keys = await self.keys(principal.tenant, principal.agent)
+        if keys is None or principal.fingerprint not in keys:
+            raise ArtcafeError(Code.unauthorized, reason=LoginRefusal.revoked_meanwhile)
+        self._failed.succeeded(attempt)
         now = rfc3339(self._clock.now())
         self._uses.used(principal.tenant, principal.agent, principal.fingerprint, now)
+        return principal
 
 
 def _without_key(agent: AgentRules, key: str | None) -> LoginRefusal:

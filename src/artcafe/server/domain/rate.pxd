@@ -5,3 +5,4 @@ cdef class TokenBucket:
     cdef double _tokens
 
     cpdef double spend(self, double now)
+    cpdef give_back(self)

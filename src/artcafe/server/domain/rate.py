@@ -22,3 +22,7 @@ class TokenBucket:
             return 0.0
         self._tokens = tokens
         return (1.0 - tokens) / self.rate
+
+    def give_back(self) -> None:
+        """Put the token back that was taken last."""
+        self._tokens = min(self._tokens + 1.0, self.burst)

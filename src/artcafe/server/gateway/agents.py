@@ -24,9 +24,10 @@ OLDER_AGENT_PATH = "/ws/agent/"
 class ChallengeWay:
     """entry.Way: the agent signs a challenge that this connection was sent. One answer is looked at."""
 
-    def __init__(self, login: Login, challenge: Challenge) -> None:
+    def __init__(self, login: Login, challenge: Challenge, remote: str) -> None:
         self._login = login
         self._challenge = challenge
+        self._remote = remote
         self._answered = False
 
     def question(self) -> frames.Challenge:
@@ -39,7 +40,7 @@ class ChallengeWay:
         )
 
     async def prove(self, message: bytes) -> Proven:
-        """Check the signature. Raises unauthorized, and so for each answer but the first."""
+        """Check the signature. Raises unauthorized, and so for each answer but the first, login_throttled."""
         if self._answered:
             raise ArtcafeError(Code.unauthorized, reason=LoginRefusal.second_answer)
         self._answered = True
@@ -47,7 +48,15 @@ class ChallengeWay:
             auth = frames.decode_auth(message)
         except (ValueError, RecursionError):
             raise ArtcafeError(Code.unauthorized, reason=LoginRefusal.bad_answer) from None
-        return Proven(await self._login.answer(self._challenge, auth.signature, auth.key))
+        try:
+            principal = await self._login.answer(
+                self._challenge, auth.signature, auth.key, remote=self._remote
+            )
+        except ArtcafeError as error:
+            if error.code is Code.rate_limited:  # It has no code that closes.
+                raise ArtcafeError(Code.login_throttled, retry_after=error.retry_after) from None
+            raise
+        return Proven(principal)
 
 
 class AgentEntrance:
@@ -59,7 +68,7 @@ class AgentEntrance:
         self._server_name = server_name
 
     async def enter(self, upgrade: Upgrade, connection_id: str) -> Entry:
-        """Raises not_found, unauthorized, too_many_connections, unavailable."""
+        """Raises not_found, unauthorized, rate_limited, too_many_connections, unavailable."""
         path, older = _place(upgrade.path)
         tenant, agent = _who(upgrade, path)
         ours = frames.SUBPROTOCOL in upgrade.protocols
@@ -67,7 +76,9 @@ class AgentEntrance:
         text, signature = (upgrade.parameter(name) for name in ("challenge", "signature"))
         if text is not None and signature is not None:
             with self._arrivals.counted(upgrade.remote):
-                principal = await self._login.answer_text(tenant, agent, text, signature)
+                principal = await self._login.answer_text(
+                    tenant, agent, text, signature, remote=upgrade.remote
+                )
             return Entry(dialect, Proven(principal), protocol)
         if not ours:
             raise ArtcafeError(
@@ -78,7 +89,7 @@ class AgentEntrance:
         self._arrivals.require_room(upgrade.remote)
         server = self._server_name(upgrade.host)
         challenge = self._login.challenge(server, tenant, agent, connection_id)
-        return Entry(dialect, ChallengeWay(self._login, challenge), protocol)
+        return Entry(dialect, ChallengeWay(self._login, challenge, upgrade.remote), protocol)
 
 
 def _place(path: str) -> tuple[str, Dialect]:

@@ -8,24 +8,29 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+from artcafe.server.ports.identity import KeyKind
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
-from artcafe.wire.ssh import MalformedError, Reader, fingerprint
+from artcafe.wire.ssh import MalformedError, Reader, fingerprint, is_private_key
 
 MAX_TEXT = 8192
 MIN_RSA_BITS = 2048
-MAX_RSA_BITS = 8192
-"""The upper bound matters as much as the lower: checking against a huge key costs real time."""
+MAX_RSA_BITS = 4096
+RSA_EXPONENT = 65537
+"""The upper bound matters as much as the lower, and so does the exponent: checking against a huge key, or
+with a huge exponent, costs real time, which a stranger could spend."""
+MAX_COMMENT = 256
+"""Characters of a comment that are kept."""
 
 ACCEPTED = (
-    "Accepted are Ed25519, ECDSA (P-256, P-384, P-521) and RSA keys of 2048 to 8192 bits, "
-    "as one OpenSSH line (what a .pub file holds) or as PEM, and hardware (sk) keys as an OpenSSH line."
+    "Accepted are Ed25519, ECDSA (P-256, P-384, P-521) and RSA keys of 2048 to 4096 bits "
+    "with the exponent 65537, as one OpenSSH line (what a .pub file holds), as PEM or as ssh-keygen -e "
+    "prints them, and hardware (sk) keys as an OpenSSH line."
 )
 _PRIVATE = (
     "This is a PRIVATE key. Never send it to anybody: treat it as compromised, make a new key pair "
     "and send the public key of that (the file whose name ends in .pub)."
 )
-_PRIVATE_MARKS = ("PRIVATE KEY-----", "PuTTY-User-Key-File", "b3BlbnNzaC1rZXktdjE")
 
 ED25519 = "ssh-ed25519"
 RSA = "ssh-rsa"
@@ -48,7 +53,8 @@ CURVES = {
     "ecdsa-sha2-nistp521": Curve(b"nistp521", ec.SECP521R1(), hashes.SHA512()),
     SK_ECDSA: Curve(b"nistp256", ec.SECP256R1(), hashes.SHA256()),
 }
-_TYPES = frozenset({ED25519, RSA, SK_ED25519, *CURVES})
+TYPES = frozenset({ED25519, RSA, SK_ED25519, *CURVES})
+HARDWARE = frozenset({SK_ED25519, SK_ECDSA})
 
 _ED25519_PRIME = 2**255 - 19
 _SMALL_ORDER = frozenset(
@@ -70,6 +76,11 @@ _SMALL_ORDER = frozenset(
 Under such a key one signature fits many texts, so it proves nothing.
 """
 
+_LINE_END = re.compile("\r\n|\r|\n")
+_MARK = "\ufeff"
+"""The byte order mark, which some editors write in front."""
+_RFC4716_BEGIN = "---- BEGIN SSH2 PUBLIC KEY ----"
+_RFC4716_END = "---- END SSH2 PUBLIC KEY ----"
 _PEM = re.compile(r"-----BEGIN ((?:RSA )?PUBLIC KEY)-----\s[A-Za-z0-9+/=\s]+-----END \1-----")
 
 
@@ -102,20 +113,29 @@ class Material:
 
 
 def parse_public_key(text: str) -> PublicKey:
-    """Read the public key that somebody wants to register, in any of the forms people have at hand.
+    """Read the public key that somebody wants to register, in any of the forms that tools write.
 
-    Those are an OpenSSH line (`type base64 comment`) and PEM, as SubjectPublicKeyInfo or PKCS #1;
-    blanks and newlines around it do not matter. Raises `ArtcafeError(validation_failed)` with a
-    sentence that says what is wrong and what is accepted; it never repeats the text.
+    Those are an OpenSSH line (`type base64 comment`), PEM, as SubjectPublicKeyInfo or PKCS #1, and RFC 4716
+    (`ssh-keygen -e`, PuTTYgen). Blanks, newlines, a byte order mark, and lines that are empty or begin with
+    `#` do not matter. A comment may hold any text; MAX_COMMENT characters of it are kept, those that can be
+    printed. Raises `ArtcafeError(validation_failed)` with a sentence that says what is wrong and what is
+    accepted; it never repeats the text.
     """
-    if any(mark in text for mark in _PRIVATE_MARKS):
+    if is_private_key(text):
         raise ArtcafeError(Code.validation_failed, _PRIVATE)
     if len(text) > MAX_TEXT:
         raise _refused(f"The key is longer than {MAX_TEXT} characters.")
-    if not text.isascii():
-        raise _refused("The key or its comment holds a character that is not ASCII.")
-    text = text.strip()
-    return _parse_pem(text) if text.startswith("-----BEGIN ") else _parse_line(text)
+    lines = [line.replace(_MARK, "").strip() for line in _LINE_END.split(text)]
+    lines = [line for line in lines if line and not line.startswith("#")]
+    if not lines:
+        raise _refused("There is no key.")
+    if lines[0].startswith("-----BEGIN "):
+        return _parse_pem("\n".join(lines))
+    if lines[0] == _RFC4716_BEGIN:
+        return _parse_rfc4716(lines)
+    if len(lines) > 1:
+        raise _refused("Send exactly one key, on one line.")
+    return _parse_line(lines[0])
 
 
 def read_material(blob: bytes) -> Material:
@@ -126,7 +146,7 @@ def read_material(blob: bytes) -> Material:
     reader = Reader(blob)
     try:
         kind = reader.string().decode("ascii")
-        if kind not in _TYPES:
+        if kind not in TYPES:
             raise _refused(_why_not(kind))
         if kind == RSA:
             material = Material(kind, _rsa(exponent=reader.mpint(), modulus=reader.mpint()))
@@ -134,7 +154,7 @@ def read_material(blob: bytes) -> Material:
             material = Material(kind, _ecdsa(CURVES[kind], reader.string(), reader.string()))
         else:
             material = Material(kind, _ed25519(reader.string()))
-        if kind in (SK_ED25519, SK_ECDSA):
+        if kind in HARDWARE:
             material = Material(kind, material.key, application=reader.string())
         reader.end()
     except ValueError:
@@ -150,16 +170,18 @@ def decode_base64(text: str) -> bytes:
     return data
 
 
-def generate_key_pair() -> tuple[str, str]:
-    """Make an RSA-3072 key pair: the private key as unencrypted PKCS #8 PEM, the public one as a line.
+def generate_key_pair(kind: KeyKind) -> tuple[str, str]:
+    """Make a key pair: the private key, not encrypted and kept nowhere, and the public one as a line.
 
-    RSA and PEM, because clients in the field read and sign with nothing else. It takes a good
-    part of a second of pure CPU: call it in a thread. Nothing keeps the private key.
+    Ed25519 in OpenSSH's own form; or RSA of 3072 bits as PKCS #8 PEM, for clients in the field that read and
+    sign with nothing else. The latter takes a good part of a second of pure CPU: call it in a thread.
     """
-    private = rsa.generate_private_key(public_exponent=65537, key_size=3072)
-    pem = private.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    private: ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
+    if kind is KeyKind.rsa:
+        private, form = rsa.generate_private_key(RSA_EXPONENT, 3072), serialization.PrivateFormat.PKCS8
+    else:
+        private, form = ed25519.Ed25519PrivateKey.generate(), serialization.PrivateFormat.OpenSSH
+    pem = private.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
     return pem.decode(), openssh_line(private.public_key())
 
 
@@ -170,6 +192,8 @@ def openssh_line(key: ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey | rsa
 
 
 def _parse_pem(text: str) -> PublicKey:
+    if "-----BEGIN CERTIFICATE" in text:
+        raise _refused("This is a certificate; `openssl x509 -pubkey -noout` prints the public key in it.")
     if _PEM.fullmatch(text) is None:
         raise _refused("This PEM is not exactly one public key.")
     try:
@@ -181,23 +205,43 @@ def _parse_pem(text: str) -> PublicKey:
         raise _refused("The PEM is damaged, or its type of key is not accepted.") from None
 
 
+def _parse_rfc4716(lines: list[str]) -> PublicKey:
+    """RFC 4716 section 3: headers, which go on after a backslash, and base64 between two marks."""
+    if lines[-1] != _RFC4716_END or len(lines) < 3:
+        raise _refused("The key is cut off: its last line is missing.")
+    comment, body, header = "", [], ""
+    for line in lines[1:-1]:
+        if header or ":" in line:
+            header += line.removesuffix("\\")
+            if not line.endswith("\\"):
+                name, _, value = header.partition(":")
+                comment, header = (value.strip().strip('"') if name.lower() == "comment" else comment), ""
+        else:
+            body.append(line)
+    return _of_base64("".join(body), None, comment)
+
+
 def _parse_line(text: str) -> PublicKey:
-    if not text.isprintable():
-        raise _refused("Send exactly one key, on one line.")
-    kind, *rest = text.split(maxsplit=2) or [""]
-    if kind not in _TYPES:
-        if any(word in _TYPES for word in text.split()):
-            raise _refused("Something stands in front of the key; options are not accepted.")
+    kind, *rest = text.split(maxsplit=2)
+    if kind not in TYPES:
+        if any(word in TYPES for word in text.split()):
+            raise _refused("Something stands in front of the key; options are not accepted: send it without.")
         raise _refused(_why_not(kind))
     if not rest:
         raise _refused("The key is cut off: its base64 part is missing.")
+    return _of_base64(rest[0], kind, rest[1] if len(rest) > 1 else "")
+
+
+def _of_base64(encoded: str, kind: str | None, comment: str) -> PublicKey:
     try:
-        blob = decode_base64(rest[0])
+        blob = decode_base64(encoded)
     except ValueError:
         raise _refused("The key is damaged: its second part is not base64.") from None
-    if read_material(blob).type != kind:
+    material = read_material(blob)
+    if kind not in {None, material.type}:
         raise _refused("The key is inconsistent: the type in front is not the type of the key.")
-    return PublicKey(kind, blob, comment=rest[1] if len(rest) > 1 else "")
+    printed = "".join(letter if letter.isprintable() else " " for letter in comment)
+    return PublicKey(material.type, blob, comment=printed.strip()[:MAX_COMMENT])
 
 
 def _why_not(kind: str) -> str:
@@ -211,8 +255,10 @@ def _why_not(kind: str) -> str:
 def _rsa(*, exponent: int, modulus: int) -> rsa.RSAPublicKey:
     if not MIN_RSA_BITS <= modulus.bit_length() <= MAX_RSA_BITS:
         raise _refused(f"The RSA key has {modulus.bit_length()} bits.")
-    if exponent < 65537 or exponent % 2 == 0 or exponent.bit_length() > 33 or modulus % 2 == 0:
-        raise _refused("The RSA key is weak: its public exponent must be odd, 65537 or a little more.")
+    if exponent != RSA_EXPONENT:
+        raise _refused("The RSA key has another public exponent than 65537.")
+    if modulus % 2 == 0:
+        raise _refused("The RSA key is weak: its modulus is even.")
     return rsa.RSAPublicNumbers(exponent, modulus).public_key()
 
 

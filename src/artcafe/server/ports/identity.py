@@ -1,7 +1,10 @@
 """Keys, signatures, tokens, and what seals a secret."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from enum import StrEnum
 from typing import Protocol
+
+from artcafe.server.domain.signature import Signature
 
 
 class PublicKey(Protocol):
@@ -27,19 +30,30 @@ class PublicKey(Protocol):
 ReadKey = Callable[[str], PublicKey]
 """Read an OpenSSH line or a PEM public key; raises validation_failed with the reason."""
 
-MakeKeyPair = Callable[[], Awaitable[tuple[str, str]]]
-"""A new (private key as PKCS#8 PEM, public key line)."""
+
+class KeyKind(StrEnum):
+    """What kinds of keys the platform makes for agents."""
+
+    ed25519 = "ed25519"
+    rsa = "rsa"
+
+
+MakeKeyPair = Callable[[KeyKind], Awaitable[tuple[str, str]]]
+"""A new (private key, public key line): Ed25519 in OpenSSH's form, or RSA as PKCS#8 PEM."""
 
 
 class SignatureVerifier(Protocol):
     """SSH signatures."""
 
-    @property
-    def decoy(self) -> str:
-        """A public key that nobody can sign for: the same work for agents that do not exist."""
+    def read(self, signature: str) -> Signature | None:
+        """Read a signature: an armored SSHSIG, or base64 of a raw one. None when no key can have made it."""
 
-    def verify(self, key: str, text: bytes, signature: str) -> bool:
-        """Check a signature (armored SSHSIG, or base64 of a raw one) by a stored key line. Never raises."""
+    async def prove(self, lane: str, keys: Sequence[str], text: bytes, shown: Signature) -> str | None:
+        """Which of the stored key lines made the signature over the text, None when none did.
+
+        A refusal takes the same work whatever keys there are, none among them. Raises rate_limited when too
+        many wait, in the `lane` or in all.
+        """
 
 
 class Claims(Protocol):
