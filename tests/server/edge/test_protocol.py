@@ -320,11 +320,14 @@ async def test_a_stop_lets_finish_what_has_begun() -> None:
 
 
 async def test_http_and_websockets_are_counted_together_by_address() -> None:
-    async with running(most_per_address=3) as server, raw_websocket(server.port), AsyncExitStack() as stack:
-        busy = [await stack.enter_async_context(wire(server.port)) for _ in range(2)]
-        for client in busy:
-            await client.send(counted()[:-1])
-        await eventually(lambda: len(server.connections) == 3 and not server.connections._idle, "three")
+    echo = Echo()
+    echo.gate.clear()
+    async with running(echo, most_per_address=3) as server, AsyncExitStack() as stack:
+        await stack.enter_async_context(raw_websocket(server.port))
+        for _ in range(2):
+            client = await stack.enter_async_context(wire(server.port))
+            await client.send(SLOW)
+        await eventually(lambda: len(server.core.server_state.tasks) == 2, "both requests")
         async with wire(server.port) as refused:
             answer = await refused.answer()
             assert answer is not None
@@ -333,7 +336,9 @@ async def test_http_and_websockets_are_counted_together_by_address() -> None:
             await other.send(GET)
             assert (await other.answer()).status == 200  # type: ignore[union-attr]
         assert server.connections.count("127.0.0.1") == 3
-    assert server.connections.count("127.0.0.1") == 0
+        echo.gate.set()
+        await stack.aclose()
+        await eventually(lambda: server.connections.count("127.0.0.1") == 0, "the end of all of them")
 
 
 async def test_the_whole_server_is_full_for_everybody() -> None:
@@ -348,15 +353,24 @@ async def test_the_whole_server_is_full_for_everybody() -> None:
         assert (answer.status, answer.headers["retry-after"]) == (503, "1")
 
 
-async def test_silent_sockets_make_room() -> None:
-    async with running(most=10) as server, AsyncExitStack() as stack:
-        silent = [await stack.enter_async_context(wire(server.port)) for _ in range(40)]
-        await silent[0].send(GET[:10])
+@pytest.mark.parametrize("bound", ["most", "most_per_address"])
+@pytest.mark.parametrize(
+    "start",
+    [b"", GET[:10], GET, counted()[:-1], chunked(body=IN_CHUNKS)[:-1]],
+    ids=["nothing", "half a head", "an answered request", "half a body", "half a chunked body"],
+)
+async def test_whoever_keeps_the_server_waiting_makes_room(bound: str, start: bytes) -> None:
+    bounds: dict[str, object] = {bound: 10}
+    async with running(None, **bounds) as server, AsyncExitStack() as stack:
+        for _ in range(40):
+            silent = await stack.enter_async_context(wire(server.port))
+            await silent.send(start)
+            await eventually(lambda: server.connections._idle, "its turn")
         async with wire(server.port) as client:
             await client.send(GET)
             assert (await client.answer()).status == 200  # type: ignore[union-attr]
-        assert len(server.connections) <= 10
-        assert server.connections.evicted >= 30
+            assert len(server.connections) <= 10
+        assert server.connections.evicted >= 31
         assert server.connections.refused == 0
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from artcafe.server.edge.heads import Head
+from artcafe.server.edge.heads import Fields, Head
 from artcafe.server.edge.limits import HttpLimits
-from artcafe.server.edge.reader import PIECE_BYTES, Fields, Reader
+from artcafe.server.edge.reader import PIECE_BYTES, Reader
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.http_corpus import IN_CHUNKS, SMUGGLED, WEBSOCKET, chunk, chunked, counted, request
@@ -20,9 +20,9 @@ class Requests:
         self.upgrades: list[Head] = []
         self.largest = 0
 
-    def request(self, head: Head, fields: Fields, *, keep_alive: bool) -> None:
+    def request(self, head: Head, *, keep_alive: bool) -> None:
         self.came.append((head.method.decode(), head.path, b""))
-        self.fields.append(fields)
+        self.fields.append(head.fields)
 
     def upgrade(self, head: Head) -> None:
         self.upgrades.append(head)

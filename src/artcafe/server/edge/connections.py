@@ -27,7 +27,7 @@ class Connection(Protocol):
 
 
 class Idle(Connection, Protocol):
-    """A connection on which nobody waits for an answer."""
+    """A connection on which the server waits for the client: for a request, or for the rest of one."""
 
     def evict(self) -> None:
         """Leave the registry and close, now."""
@@ -36,9 +36,9 @@ class Idle(Connection, Protocol):
 class Connections(set[Connection]):
     """uvicorn's set of open connections, which knows how many there may be.
 
-    A connection that says nothing holds its place only until somebody else needs it: where the bound is
-    reached, the one that has been idle longest makes room. IPv6 addresses count by their /64, which one
-    client has all of.
+    A connection whose client owes the next bytes holds its place only until somebody else needs it: where
+    the bound is reached, the one that has been silent longest makes room. IPv6 addresses count by their
+    /64, which one client has all of.
     """
 
     def __init__(self, most: int, most_per_address: int, monotonic: Callable[[], float]) -> None:
@@ -78,14 +78,15 @@ class Connections(set[Connection]):
         self.busy(connection)
 
     def idle(self, connection: Idle) -> None:
-        """Nobody waits for an answer on it from now on; it may have to make room."""
+        """From now on its client owes the next bytes; it may have to make room."""
+        self.busy(connection)
         self._idle[connection] = None
         key = address_key(connection.remote)
         if key:
             self._idle_by_address.setdefault(key, {})[connection] = None
 
     def busy(self, connection: Connection) -> None:
-        """Somebody waits for an answer on it; nothing happens when it was not idle."""
+        """Its client waits for the server; nothing happens when it was not idle."""
         if connection not in self._idle:
             return
         del self._idle[connection]

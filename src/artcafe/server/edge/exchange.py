@@ -117,7 +117,7 @@ class Scopes:
         self._config = config
         self._state = state
 
-    def of(self, head: Head, fields: list[tuple[bytes, bytes]]) -> HTTPScope:
+    def of(self, head: Head) -> HTTPScope:
         """ASGI 3, HTTP connection scope."""
         path = head.path.decode("ascii")
         root = self._config.root_path
@@ -133,7 +133,7 @@ class Scopes:
             "path": root + (unquote(path) if "%" in path else path),
             "raw_path": root.encode("ascii") + head.path,
             "query_string": head.query,
-            "headers": fields,
+            "headers": head.fields,
             "state": self._state.copy(),
         }
 

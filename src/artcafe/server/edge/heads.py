@@ -5,8 +5,7 @@ then parses the same bytes again and has to agree.
 """
 
 import re
-from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -21,9 +20,8 @@ _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
 _HEAD = re.compile(
     rb"(%b) ([!\"$-~]++) HTTP/1\.([01])\r\n((?:%b:[\t -~\x80-\xff]*+\r\n)*+)\r\n" % (_TOKEN, _TOKEN)
 )
-_FIELDS = re.compile(
-    rb"^(host|content-length|transfer-encoding|upgrade|connection):([^\r]*+)\r$", re.IGNORECASE | re.MULTILINE
-)
+_FIELD = re.compile(rb"([^:]++):[ \t]*+([^\r]*+)\r\n")
+_FRAMING = frozenset({b"host", b"content-length", b"transfer-encoding", b"upgrade", b"connection"})
 _UPGRADE_LINES = re.compile(rb"^upgrade:[^\r]*+\r\n", re.IGNORECASE | re.MULTILINE)
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+;=-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
 _LENGTH = re.compile(rb"[0-9]{1,%d}" % MOST_DIGITS)
@@ -32,13 +30,16 @@ _BARE_LF = re.compile(rb"(?<!\r)\n")
 _FIRST_BYTES = frozenset(b"!#$%&'*+.^_`|~-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+Fields = list[tuple[bytes, bytes]]
+
+
+class Head(NamedTuple):
     """A sound head. `length` is that of the body in bytes, None for a chunked one.
 
-    `path` and `query` are as they were sent. `raw` is the head without offers to upgrade, which are
-    ignored (RFC 9110 section 7.8). With `websocket` the client asks to speak WebSocket from here on;
-    whether its handshake is sound is not decided here.
+    `path` and `query` are as they were sent; `fields` have their names in lower case. Offers to upgrade
+    are ignored (RFC 9110 section 7.8), and stand neither in `fields` nor in `raw`, the head's bytes. With
+    `websocket` the client asks to speak WebSocket from here on; whether its handshake is sound is not
+    decided here.
     """
 
     method: bytes
@@ -47,7 +48,8 @@ class Head:
     minor: int
     length: int | None
     websocket: bool
-    raw: bytes = field(repr=False)
+    fields: Fields
+    raw: bytes
 
 
 def read_head(raw: bytes, most_fields: int) -> Head:
@@ -60,11 +62,13 @@ def read_head(raw: bytes, most_fields: int) -> Head:
     match = _HEAD.fullmatch(raw)
     if match is None:
         _refuse("The head of the request breaks RFC 9112.")
-    method, target, version, fields = match.groups()
+    method, target, version, lines = match.groups()
     minor = 1 if version == b"1" else 0
+    fields = [(name.lower(), value.rstrip(b" \t")) for name, value in _FIELD.findall(lines)]
     named: dict[bytes, list[bytes]] = {}
-    for name, value in _FIELDS.findall(fields):
-        named.setdefault(name.lower(), []).append(value.strip(b" \t"))
+    for name, value in fields:
+        if name in _FRAMING:
+            named.setdefault(name, []).append(value)
     _check_host(named.get(b"host", []), minor)
     length = _length(named, minor)
     offers = named.get(b"upgrade")
@@ -73,11 +77,13 @@ def read_head(raw: bytes, most_fields: int) -> Head:
         # An offer over HTTP/1.0 has no meaning (RFC 9110 section 7.8).
         asked = minor == 1 and b"upgrade" in _tokens(named.get(b"connection", []))
         websocket = asked and b"websocket" in _tokens(offers)
-        raw = raw if websocket else raw[: match.start(4)] + _UPGRADE_LINES.sub(b"", fields) + b"\r\n"
+        if not websocket:
+            fields = [field for field in fields if field[0] != b"upgrade"]
+            raw = raw[: match.start(4)] + _UPGRADE_LINES.sub(b"", lines) + b"\r\n"
     if method == b"CONNECT":
         _refuse("There is no tunnel here.")
     path, _, query = _origin_form(target).partition(b"?")
-    return Head(method, path, query, minor, length, websocket, raw)
+    return Head(method, path, query, minor, length, websocket, fields, raw)
 
 
 def is_hopeless(start: bytes | bytearray, since: int) -> bool:

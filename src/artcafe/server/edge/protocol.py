@@ -24,7 +24,7 @@ from artcafe.server.edge.deadline import Deadline
 from artcafe.server.edge.exchange import Exchange, Flow, Outgoing, Scopes
 from artcafe.server.edge.heads import Head
 from artcafe.server.edge.limits import HttpLimits
-from artcafe.server.edge.reader import Fields, Reader
+from artcafe.server.edge.reader import Reader
 from artcafe.server.gateway.handshake import Refuse
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -214,14 +214,14 @@ class HttpProtocol(asyncio.Protocol):
 
     # reader.Sink
 
-    def request(self, head: Head, fields: Fields, *, keep_alive: bool) -> None:
+    def request(self, head: Head, *, keep_alive: bool) -> None:
         """reader.Sink: it is answered after those before it."""
         self._wait = _Wait.nothing
         self._deadline.off()
         self._connections.busy(self)
         self._unwanted = 0
         self._last = exchange = Exchange.of(
-            self._scopes.of(head, fields), self._outgoing, self._flow, self._state, self._answered
+            self._scopes.of(head), self._outgoing, self._flow, self._state, self._answered
         )
         exchange.keep_alive = keep_alive
         self._exchanges.append(exchange)
@@ -242,6 +242,7 @@ class HttpProtocol(asyncio.Protocol):
     def end(self) -> None:
         """reader.Sink: the body is whole."""
         assert self._last is not None
+        self._connections.busy(self)
         self._last.more_body = False
         self._last.message_event.set()
 
@@ -313,12 +314,14 @@ class HttpProtocol(asyncio.Protocol):
         """Set the deadline for what the client owes, if anything."""
         if blocked:
             self._flow.pause_reading()
+            self._connections.busy(self)
             self._wait = _Wait.nothing
             self._deadline.off()
             return
         self._flow.let_in()
         if self._reader.in_body:
             self._wait = _Wait.body
+            self._connections.idle(self)
             self._deadline.set(self._limits.body_seconds)
         elif self._reader.size:
             # The first head has been waited for since the connection was made.

@@ -31,14 +31,12 @@ _OVERHEAD_PER_BYTE = 16
 
 _MALFORMED = "The request breaks RFC 9112."
 
-Fields = list[tuple[bytes, bytes]]
-
 
 class Sink(Protocol):
     """Who takes the requests."""
 
-    def request(self, head: Head, fields: Fields, *, keep_alive: bool) -> None:
-        """A request begins; the names of its fields are in lower case."""
+    def request(self, head: Head, *, keep_alive: bool) -> None:
+        """A request begins."""
 
     def upgrade(self, head: Head) -> None:
         """A client asks to speak WebSocket; what follows is none of the reader's business."""
@@ -74,7 +72,6 @@ class Reader:
         self._phase = _Phase.head
         self._head: Head | None = None
         self._begun = False
-        self._fields: Fields = []
         self._left = 0
         self._tail = b""
         self._overhead = 0
@@ -150,7 +147,7 @@ class Reader:
         return True
 
     def _take(self, head: Head) -> None:
-        self._head, self._fields = head, []
+        self._head = head
         self._begun = False
         self._overhead = 0
         if head.length is None:
@@ -202,17 +199,13 @@ class Reader:
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             raise ArtcafeError(Code.bad_request, _MALFORMED) from None
 
-    # Called by httptools.
+    # Called by httptools, but not for fields: those of the head are read, and those of a trailer are dropped,
+    # for they come after what is decided by fields.
 
     def on_message_begin(self) -> None:
         """A request begins, which it may only where a head was read."""
         if self._head is None:
             raise ArtcafeError(Code.bad_request, _MALFORMED)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """A field of the head. Those of a trailer are dropped: they came after what fields decide."""
-        if self._head is not None:
-            self._fields.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
@@ -220,9 +213,7 @@ class Reader:
         if head is None or parser is None or self._begun:
             raise ArtcafeError(Code.bad_request, _MALFORMED)
         self._begun = True
-        self._sink.request(
-            head, self._fields, keep_alive=head.minor == 1 and bool(parser.should_keep_alive())
-        )
+        self._sink.request(head, keep_alive=head.minor == 1 and parser.should_keep_alive())
 
     def on_body(self, part: bytes) -> None:
         """A piece of the body, without the framing around it."""
