@@ -126,7 +126,7 @@ audit: .audit/.ready  ## known vulnerabilities, bandit, secrets in the tree, an 
 	.audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements/server.txt \
 	  || { echo "audit: vulnerable, or the service could not be asked: not passed" >&2; exit 1; }
 
-docs: .venv/.ready  ## write the generated pages: docs/errors.md, docs/settings.md
+docs: .venv/.ready  ## write the generated pages: docs/errors.md, docs/settings.md, docs/log-events.md
 	@$(BIN)/python -m artcafe.server.reference docs
 
 lock: | $(UV)  ## pin every dependency with hashes

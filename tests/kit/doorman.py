@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 
 from artcafe.server.gateway.framing import BINARY
 from artcafe.server.gateway.mount import Accept, Limits, Peer, Refuse, Upgrade, frame
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
 
 LIMITS = Limits(
     message_bytes=100_000,
@@ -27,6 +29,7 @@ class Recorder:
         self.texts: list[bytes] = []
         self.slows = 0
         self.closes: list[int] = []
+        self.broken: list[Code] = []
 
     def opened(self, peer: Peer) -> None:
         self.opens += 1
@@ -45,6 +48,9 @@ class Recorder:
     def slow(self) -> None:
         self.slows += 1
         self._do("slow")
+
+    def broke(self, error: ArtcafeError) -> None:
+        self.broken.append(error.code)
 
     def closed(self, code: int) -> None:
         self.closes.append(code)

@@ -10,7 +10,7 @@ from artcafe.server.domain.policy import Policy
 from artcafe.server.domain.principal import AgentPrincipal
 from artcafe.server.gateway.connection import Connection
 from artcafe.server.gateway.dialects import Dialect, Plain
-from artcafe.server.gateway.entry import Entry, Proven
+from artcafe.server.gateway.entry import Claim, Entry, Proven
 from artcafe.server.gateway.hub import Member, TenantHub
 from artcafe.server.gateway.moment import Moment
 from artcafe.server.gateway.outbox import Outboxes
@@ -83,7 +83,7 @@ class Door:
         """Said once."""
         self.events.append("opened")
 
-    def closed(self, connection: Connection) -> None:
+    def closed(self, connection: Connection, code: int) -> None:
         """Said once."""
         self.events.append("closed")
 
@@ -91,7 +91,9 @@ class Door:
 def arrive(door: Door, proven: AgentPrincipal | None = None, dialect: Dialect | None = None) -> ScriptedPeer:
     """A socket opens: of somebody proven, or of somebody who is to be asked."""
     entry = Entry(dialect or Plain(), door if proven is None else Proven(proven))
-    return ScriptedPeer(Connection(door, entry, connection_id="c1", remote="192.0.2.1", since=0.0))
+    return ScriptedPeer(
+        Connection(door, entry, Claim("websocket"), connection_id="c1", remote="192.0.2.1", since=0.0)
+    )
 
 
 async def enter(door: Door) -> ScriptedPeer:

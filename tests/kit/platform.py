@@ -16,6 +16,9 @@ from typing import Any
 import httpx
 
 START_SECONDS = 60.0
+_UP = re.compile(r'(?:runs at |"event": "started", "url": ")(http://[^\s,"]+)')
+"""What is said once everything answers, to people or to programs."""
+
 STOP_SECONDS = 15.0
 
 
@@ -99,7 +102,7 @@ def running_platform(
         )
     try:
         deadline = time.monotonic() + START_SECONDS
-        while (said := re.search(r"runs at (http://[^\s,]+)", log.read_text())) is None:
+        while (said := _UP.search(log.read_text())) is None:
             assert process.poll() is None, f"artcafe {command} ended:\n{log.read_text()}"
             assert time.monotonic() < deadline, f"artcafe {command} does not come up:\n{log.read_text()}"
             time.sleep(0.02)

@@ -72,6 +72,7 @@ class Client:
     def __init__(self) -> None:
         self.got: list[dict[str, Any]] = []
         self.ended: list[Code] = []
+        self.refused_for_its_rate = 0
         self.renewing = Tap()
 
     def send(self, frame: msgspec.Struct) -> None:
@@ -85,6 +86,10 @@ class Client:
     def end(self, code: Code) -> None:
         """session.Client."""
         self.ended.append(code)
+
+    def throttled(self) -> None:
+        """session.Client."""
+        self.refused_for_its_rate += 1
 
     async def renew(self, token: str) -> int:
         """session.Client: any token is good for a minute, unless a tap says something else."""

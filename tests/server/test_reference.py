@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from artcafe.server import reference
+from artcafe.server.domain.login_refusal import LoginRefusal
+from artcafe.server.events import Event
 from artcafe.server.settings import Settings, variables
 from artcafe.wire.codes import Code, may_reconnect
 
@@ -26,7 +28,7 @@ def server_settings() -> dict[str, list[str]]:
     return rows(reference.settings().partition("## The command line")[0])
 
 
-@pytest.mark.parametrize("name", ["errors.md", "settings.md"])
+@pytest.mark.parametrize("name", ["errors.md", "settings.md", "log-events.md"])
 def test_the_page_in_the_repository_is_current(name: str) -> None:
     assert (DOCS / name).read_text() == reference.pages()[name], "run `make docs`"
 
@@ -103,6 +105,22 @@ class TestSettings:
         assert told == set(re.findall(r'envvar="(ARTCAFE_\w+)"', source))
 
 
+class TestLogEvents:
+    def test_every_event_has_a_row_with_its_fields(self) -> None:
+        told = rows(reference.log_events())
+
+        for event in Event.__subclasses__():
+            [cells] = [cells for name, cells in told.items() if name == event.__struct_config__.tag]
+            assert all(f"`{field}`" in " ".join(cells) for field in event.__struct_fields__)
+
+    def test_every_reason_of_a_refused_login_has_a_row(self) -> None:
+        told = rows(reference.log_events().partition("## Reasons")[2])
+
+        assert {name: cells[-1] for name, cells in told.items()} == {
+            str(reason): reason.meaning for reason in LoginRefusal
+        }
+
+
 class TestCommand:
     def test_it_writes_what_is_missing_or_stale_and_nothing_else(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -110,7 +128,7 @@ class TestCommand:
         directory = tmp_path / "docs"
         assert reference.main([str(directory)]) == 0
         assert {path.name: path.read_text() for path in directory.iterdir()} == reference.pages()
-        assert capsys.readouterr().out.count("written") == 2
+        assert capsys.readouterr().out.count("written") == 3
 
         (directory / "errors.md").write_text("stale")
         before = (directory / "settings.md").stat().st_mtime_ns

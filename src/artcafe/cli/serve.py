@@ -5,8 +5,9 @@ from typing import Any
 import click
 
 from artcafe.cli.banner import who_may_come
-from artcafe.cli.server_options import server_options, settings_from
-from artcafe.server.main import Running, StartFailed, run
+from artcafe.cli.server_options import server_options
+from artcafe.cli.server_process import run_server
+from artcafe.server.main import Running
 
 
 @click.command()
@@ -21,10 +22,7 @@ def serve(**given: Any) -> None:
       nats-server -c nats.conf &
       NATS_URL=nats://127.0.0.1:4222 artcafe serve
     """
-    try:
-        run(settings_from(given), embedded=False, ready=_banner)
-    except StartFailed as error:
-        raise click.ClickException(f"{error}") from error
+    run_server(given, embedded=False, ready=_banner)
 
 
 def _banner(running: Running) -> None:

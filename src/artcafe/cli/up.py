@@ -6,8 +6,9 @@ from typing import Any
 import click
 
 from artcafe.cli.banner import who_may_come
-from artcafe.cli.server_options import server_options, settings_from
-from artcafe.server.main import Running, StartFailed, run
+from artcafe.cli.server_options import server_options
+from artcafe.cli.server_process import run_server
+from artcafe.server.main import Running
 
 
 @click.command()
@@ -23,10 +24,7 @@ def up(**given: Any) -> None:
       artcafe up
       artcafe up --port 9000 --data-dir ./second     one more, beside the first
     """
-    try:
-        run(settings_from(given), embedded=True, ready=_banner)
-    except StartFailed as error:
-        raise click.ClickException(f"{error}") from error
+    run_server(given, embedded=True, ready=_banner)
 
 
 def _banner(running: Running) -> None:

@@ -161,6 +161,16 @@ class Bounds(BaseSettings):
         validation_alias=named("drain_seconds"),
         description="How long a stop may take before connections are cut.",
     )
+    log_rate: float = Field(
+        20.0,
+        gt=0,
+        le=10_000,
+        validation_alias=named("log_rate"),
+        description=(
+            "Log lines a second, over some time, that proven clients may cause; strangers may cause half as "
+            "many. What is more is counted, and its number is logged within a minute or so."
+        ),
+    )
 
     drain_notice_seconds: float = Field(
         0.0,

@@ -22,7 +22,8 @@ from artcafe.server.bus.authority import BusRefusedError
 from artcafe.server.bus.cluster import Node, Tls
 from artcafe.server.bus.operator import Operator
 from artcafe.server.embedded.nats_server import NatsServer, NatsServerError
-from artcafe.server.logs import log_to_stderr
+from artcafe.server.events import Started, note
+from artcafe.server.logs import Lines, log_start_failed, log_to_stderr
 from artcafe.server.notify import Supervisor
 from artcafe.server.preflight import NO_NATS, faults
 from artcafe.server.process import Place, SystemClock, new_id
@@ -71,17 +72,19 @@ class Running:
 def run(settings: Settings, *, embedded: bool, ready: Callable[[Running], None]) -> None:
     """Run until SIGINT or SIGTERM; then everything is stopped and written. Raises StartFailed.
 
+    `ready` tells people that everything answers; with `log_format` json a log event says it instead.
+
     With `embedded` a nats-server of our own is started and ends with this process, whatever happens
     to it; without, the NATS at `nats_url` is used.
     """
-    log_to_stderr(settings)
+    lines = log_to_stderr(settings)
     if found := faults(settings, embedded=embedded):
         raise StartFailed("\n".join(found))
     if links := service_links():
         LOG.warning("%s is ignored: Kubernetes made it, for a Service (enableServiceLinks)", ", ".join(links))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
-            runner.run(_run(settings, embedded=embedded, ready=ready))
+            runner.run(_run(settings, lines, embedded=embedded, ready=ready))
         except asyncio.CancelledError:
             raise StartFailed("Stopped before it was up.") from None
         except Exception as error:
@@ -96,6 +99,11 @@ def _sentence(error: BaseException) -> str:
         return f"{error}"
     reason = "the disk is full" if error.errno in {errno.ENOSPC, errno.EDQUOT} else error.strerror
     return f"{error.filename}: {reason}" if error.filename else f"Cannot start: {reason}"
+
+
+def report_start_failure(reason: str) -> None:
+    """Say in a line of JSON why nothing runs."""
+    log_start_failed(reason)
 
 
 def _first(error: BaseException) -> BaseException:
@@ -147,7 +155,7 @@ def cluster_configs(
     }
 
 
-async def _run(settings: Settings, *, embedded: bool, ready: Callable[[Running], None]) -> None:
+async def _run(settings: Settings, lines: Lines, *, embedded: bool, ready: Callable[[Running], None]) -> None:
     async with AsyncExitStack() as stack:
         main = asyncio.current_task()
         assert main is not None
@@ -180,7 +188,18 @@ async def _run(settings: Settings, *, embedded: bool, ready: Callable[[Running],
         supervisor = Supervisor.of_this_process()
 
         def answers() -> None:
-            _announce(stack, running, ready, embedded=embedded)
+            _announce(stack, running, embedded=embedded)
+            if settings.log_format == "json":
+                note(
+                    Started(
+                        url=running.url,
+                        data_dir=f"{running.data_dir}",
+                        nats_url=running.nats_url,
+                        version=VERSION,
+                    )
+                )
+            else:
+                _tell_people(ready, running)
             supervisor.tell("READY=1")
 
         server: Server | Workers
@@ -216,7 +235,7 @@ async def _run(settings: Settings, *, embedded: bool, ready: Callable[[Running],
         if not sys.stdin.isatty():  # With a terminal, SIGHUP says that it is gone.
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, server.renew)
         async with asyncio.TaskGroup() as group:
-            beside = [group.create_task(supervisor.beat())]
+            beside = [group.create_task(supervisor.beat()), group.create_task(lines.keep_writing_counts())]
             if nats is not None:
                 beside.append(group.create_task(_watch(nats, server)))
             await server.serve(sockets=listeners)
@@ -236,9 +255,7 @@ async def _watch(nats: NatsServer, server: Server | Workers) -> None:
         server.stop(signal.SIGTERM)
 
 
-def _announce(
-    stack: AsyncExitStack, running: Running, ready: Callable[[Running], None], *, embedded: bool
-) -> None:
+def _announce(stack: AsyncExitStack, running: Running, *, embedded: bool) -> None:
     if embedded:
         # Where the command line finds the platform of this data directory.
         path = running.data_dir / RUN_FILE
@@ -248,6 +265,9 @@ def _announce(
         )
         draft.replace(path)
         stack.callback(path.unlink, missing_ok=True)
+
+
+def _tell_people(ready: Callable[[Running], None], running: Running) -> None:
     try:
         ready(running)
     except OSError as error:  # A closed pipe or a full disk is no reason to stop what answers by now.

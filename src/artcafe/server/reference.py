@@ -1,16 +1,19 @@
-"""Writes the pages of the documentation that are made from the code: errors and settings.
+"""Writes the pages of the documentation that are made from the code: errors, settings and log events.
 
 `python -m artcafe.server.reference docs` writes them, with `--check` it only says whether they are
 as they should be. The same code gives the same bytes on every machine.
 """
 
 import argparse
+import logging
 import sys
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from artcafe.server.domain.login_refusal import LoginRefusal
+from artcafe.server.events import Event, Request
 from artcafe.server.settings import Settings, variables
 from artcafe.wire.codes import Code, may_reconnect
 
@@ -68,6 +71,38 @@ The issuer is asked through the proxy that `HTTPS_PROXY`, `HTTP_PROXY` or `ALL_P
 `NO_PROXY` names its host; this machine is asked without, and `artcafe up` without an issuer asks nobody.
 The command line and the SDK reach a platform by the same rules. Proxies are `http://` or `https://` ones;
 another one is a fault where it would be used.
+"""
+
+_EVENTS = """\
+# Log events
+
+{note}
+
+Everything is logged on standard error. A line about a client is an event: its name, and fields that
+programs can read. With `ARTCAFE_LOG_FORMAT=json` every line is one JSON object of at most 4,096 bytes with
+`time`, `level`, `logger` and `message`; an event has `event` and its fields beside them. In the format for
+people the fields stand behind the name as `name=value`, in quotes with JSON's escapes where a value is more
+than a word. A field that does not apply is left out. Nothing that a client sends can begin a line or reach a
+terminal, and no field is longer than 256 characters. No line holds a secret, a token, a signature, a
+challenge or a payload.
+
+**Folding.** Of events that agree in the fields of "folded by", the first ten in a minute are written; the
+others are counted, and a line with these fields and the exact number in `repeated` follows when the minute
+is over, or when the process ends. IPv6 addresses agree in their /64. The number of kinds that are told apart
+is fixed (1,024 of proven clients, 512 of strangers, 512 of all other lines); what comes beyond is counted by
+event, in a line with `others`. Proven clients cause `ARTCAFE_LOG_RATE` lines a second over some time,
+strangers half as many, and all other lines (faults, warnings) have as many as strangers; twenty seconds'
+worth may come at once. Lines at DEBUG are not folded. Each process counts for itself.
+
+## Events
+
+"""
+
+_REASONS = """
+## Reasons of a refused login
+
+`reason` of `login_refused`. Clients are told none of them: `code` is what they get.
+
 """
 
 _COMMAND_LINE = """\
@@ -142,9 +177,32 @@ def settings() -> str:
     return _SETTINGS.format(note=note) + "\n" + _table(head, rows) + _COMMAND_LINE
 
 
+def log_events() -> str:
+    """docs/log-events.md, from server/events.py and domain/login_refusal.py."""
+    parts = [_EVENTS.format(note=_NOTE.format(source="src/artcafe/server/events.py"))]
+    rows = (
+        (
+            f"`{event.__struct_config__.tag}`",
+            logging.getLevelName(event.level).lower() if event is not Request else "by status",
+            ", ".join(f"`{field}`" for field in event.__struct_fields__),
+            "never" if event.alike is None else ", ".join(f"`{field}`" for field in event.alike),
+            _sentence(event.__doc__),
+        )
+        for event in Event.__subclasses__()
+    )
+    parts.append(_table(("event", "level", "fields", "folded by", "when"), rows))
+    parts.append(_REASONS)
+    parts.append(_table(("reason", "meaning"), ((f"`{each}`", each.meaning) for each in LoginRefusal)))
+    return "".join(parts)
+
+
+def _sentence(docstring: str | None) -> str:
+    return " ".join((docstring or "").split())
+
+
 def pages() -> dict[str, str]:
     """Every page by its file name."""
-    return {"errors.md": errors(), "settings.md": settings()}
+    return {"errors.md": errors(), "settings.md": settings(), "log-events.md": log_events()}
 
 
 def _plain(field: dict[str, Any]) -> dict[str, Any]:

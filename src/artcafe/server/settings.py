@@ -316,6 +316,11 @@ def _is_secret(field: str) -> bool:
     return Settings.model_fields[field].annotation == SecretStr | None
 
 
+def wanted_log_format(given: Mapping[str, Any]) -> str:
+    """The format of log lines that is asked for, also where the settings as a whole cannot be used."""
+    return given.get("log_format") or os.environ.get("ARTCAFE_LOG_FORMAT") or "text"  # noqa: TID251 - as above
+
+
 def _kept_secrets(environment: Mapping[str, str]) -> dict[str, str]:
     credentials = environment.get("CREDENTIALS_DIRECTORY")
     found = {}

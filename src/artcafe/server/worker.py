@@ -13,7 +13,7 @@ import msgspec
 import uvloop
 
 from artcafe.server.app import platform
-from artcafe.server.logs import log_to_stderr
+from artcafe.server.logs import Lines, log_to_stderr
 from artcafe.server.notify import Supervisor
 from artcafe.server.process import Place
 from artcafe.server.serving import Server, on_signals
@@ -23,7 +23,7 @@ from artcafe.server.workers import Order
 LOG = logging.getLogger("artcafe")
 
 
-async def serve(order: Order, listener: socket.socket) -> None:
+async def serve(order: Order, listener: socket.socket, lines: Lines) -> None:
     """Serve until SIGTERM or SIGINT."""
     settings = load(**order.settings)
     main = asyncio.current_task()
@@ -44,18 +44,19 @@ async def serve(order: Order, listener: socket.socket) -> None:
         )
         on_signals(server.stop)
         async with asyncio.TaskGroup() as group:
-            beating = group.create_task(supervisor.beat())
+            beside = [group.create_task(supervisor.beat()), group.create_task(lines.keep_writing_counts())]
             await server.serve(sockets=[listener])
-            beating.cancel()
+            for task in beside:
+                task.cancel()
 
 
 def main() -> None:
     """Take the order, and serve. What goes wrong is logged, and ends the process with 1."""
     order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
-    log_to_stderr(load(**order.settings))
+    lines = log_to_stderr(load(**order.settings))
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(serve(order, socket.socket(fileno=order.descriptor)))
+            runner.run(serve(order, socket.socket(fileno=order.descriptor), lines))
     except asyncio.CancelledError:
         sys.exit(1)  # Stopped before it was up.
     except Exception:

@@ -43,7 +43,9 @@ def doorman(running: tuple[Server, Doorman]) -> Doorman:
 
 @pytest.fixture
 def silence(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Nothing is logged, by picows or asyncio either, unless a test expects it and clears it."""
+    """Nothing but events is logged, by picows or asyncio either, unless a test expects it and clears it."""
     caplog.set_level(logging.INFO)
     yield
-    assert [r for r in caplog.get_records("call") if not r.name.startswith(("uvicorn", "httpx"))] == []
+    assert [
+        r for r in caplog.get_records("call") if not r.name.startswith(("uvicorn", "httpx", "artcafe.events"))
+    ] == []

@@ -11,7 +11,7 @@ from artcafe.server.domain.revocation import Revocation
 from artcafe.server.gateway.arrivals import LOGIN_SECONDS, REMEMBER_SECONDS, Arrivals
 from artcafe.server.gateway.connection import Connection, Door
 from artcafe.server.gateway.dialects import Plain
-from artcafe.server.gateway.entry import Entry, Proven
+from artcafe.server.gateway.entry import Claim, Entry, Proven
 from artcafe.wire.codes import Code
 from tests.kit.outcomes import refused
 
@@ -23,7 +23,7 @@ def connection(remote: str = "192.0.2.1", since: float = 0.0) -> Connection:
     """A connection that nothing happens to."""
     door: Door = None  # type: ignore[assignment]
     entry = Entry(Plain(), Proven(A1))
-    return Connection(door, entry, connection_id="c1", remote=remote, since=since)
+    return Connection(door, entry, Claim("websocket"), connection_id="c1", remote=remote, since=since)
 
 
 def test_room_is_per_address_and_in_all() -> None:

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from artcafe.server.gateway.framing import BINARY
 from artcafe.server.gateway.mount import Accept, Peer, Upgrade, frame
+from artcafe.wire.errors import ArtcafeError
 from tests.kit.nginx import running_nginx, without_tls
 from tests.kit.servers import serving
 
@@ -41,6 +42,9 @@ class Echo:
 
     def slow(self) -> None:
         raise AssertionError("nothing here sends so much")
+
+    def broke(self, error: ArtcafeError) -> None:
+        pass
 
     def closed(self, code: int) -> None:
         pass

@@ -8,7 +8,7 @@ import pytest
 
 from artcafe.server.gateway.connection import Connection
 from artcafe.server.gateway.dialects import Plain
-from artcafe.server.gateway.entry import Entry
+from artcafe.server.gateway.entry import Claim, Entry
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from tests.kit.deadlines import eventually
@@ -175,7 +175,8 @@ async def test_who_is_not_read_from_is_not_called_silent(door: Door) -> None:
 
 
 async def test_before_there_is_a_socket_nothing_is_done_to_it(door: Door) -> None:
-    connection = Connection(door, Entry(Plain(), door), connection_id="c1", remote="192.0.2.1", since=0.0)
+    entry, claim = Entry(Plain(), door), Claim("websocket")
+    connection = Connection(door, entry, claim, connection_id="c1", remote="192.0.2.1", since=0.0)
     connection.beat()
     connection.end(Code.removed)
     connection.go_away(1)

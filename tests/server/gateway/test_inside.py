@@ -5,7 +5,7 @@ from artcafe.server.domain.principal import AgentPrincipal, Human
 from artcafe.server.domain.tenant import Role
 from artcafe.server.gateway.connection import Connection, Door
 from artcafe.server.gateway.dialects import Plain
-from artcafe.server.gateway.entry import Entry, Proven
+from artcafe.server.gateway.entry import Claim, Entry, Proven
 from artcafe.server.gateway.inside import Inside
 
 ACME, OTHER = TenantId("acme"), TenantId("acme-2")
@@ -17,7 +17,8 @@ OLIVIA = Human(ACME, UserId("a1"), Role.owner)
 
 def a_connection() -> Connection:
     door: Door = None  # type: ignore[assignment]
-    return Connection(door, Entry(Plain(), Proven(A1)), connection_id="c", remote="", since=0.0)
+    entry = Entry(Plain(), Proven(A1))
+    return Connection(door, entry, Claim("url"), connection_id="c", remote="", since=0.0)
 
 
 def test_who_is_counted_with_whom() -> None:

@@ -26,6 +26,7 @@ from artcafe.server.api import (
 )
 from artcafe.server.api.deps import UseCases
 from artcafe.server.api.heads import Heads
+from artcafe.server.api.journal import MatchedRoute, RequestLog
 from artcafe.server.api.limits import BodyLimit
 from artcafe.server.api.paths import Paths
 from artcafe.server.api.request_ids import RequestIds
@@ -46,9 +47,11 @@ def create_app(cases: UseCases, max_body_bytes: int, new_id: Callable[[], str]) 
     app.state.use_cases = cases
     errors.install(app)
     # The last one stands in front.
+    app.add_middleware(MatchedRoute)
     app.add_middleware(Paths)
     app.add_middleware(Heads)
     app.add_middleware(BodyLimit, limit=max_body_bytes)
+    app.add_middleware(RequestLog, address=cases.client_address, monotonic=cases.clock.monotonic)
     app.add_middleware(RequestIds, new_id=new_id)
     # What is asked most comes first: a request is held against every route until one fits.
     management = (channels, agents, usage, tenants, members, audit, invitations, legal)

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Header, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from artcafe.server.api import journal
 from artcafe.server.api.pages import PageTokens
 from artcafe.server.api.readiness import Check, Readiness
 from artcafe.server.api.request_ids import request_id
@@ -92,14 +93,20 @@ async def current_user(
     known: User | None = getattr(request.state, "user", None)
     if known is not None:
         return known
-    if credentials is None:
-        raise ArtcafeError(Code.unauthorized, "A bearer token is needed.", reason=LoginRefusal.no_credentials)
-    claims = await cases.tokens.verify(credentials.credentials)
+    remote = remote_address(request, cases)
+    try:
+        if credentials is None:
+            reason = LoginRefusal.no_credentials
+            raise ArtcafeError(Code.unauthorized, "A bearer token is needed.", reason=reason)
+        claims = await cases.tokens.verify(credentials.credentials)
+    except ArtcafeError as error:
+        journal.login_refused(request.scope, remote, error, way="token")
+        raise
     request.state.user = user = User(
         UserId(claims.subject),
         claims.email or "",
         claims.tenant_claim,
-        remote=remote_address(request, cases),
+        remote=remote,
         request=request_id(request.scope) or "",
         groups=claims.groups,
     )

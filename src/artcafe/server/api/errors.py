@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Match
 from starlette.types import Scope
 
+from artcafe.server.api import journal
 from artcafe.server.api.request_ids import edge_headers, request_id
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -18,7 +19,6 @@ from artcafe.wire.problem import headers as headers_of
 
 LOG = logging.getLogger("artcafe.api")
 
-_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
 _BY_STATUS = {
     400: Code.bad_request,
@@ -48,6 +48,7 @@ class Problem(BaseModel):
 def problem(error: ArtcafeError, scope: Scope, headers: dict[str, str] | None = None) -> Response:
     """The answer for an error in the request with this ASGI scope."""
     status = error.code.http
+    journal.refused(scope, error.code)
     return JSONResponse(
         document(error, status, request_id(scope)),
         status,
@@ -84,7 +85,7 @@ def _methods(request: Request) -> list[str]:
     """The methods that some route takes for the path of the request. HEAD is where GET is (Heads)."""
     found = {
         method
-        for method in _METHODS
+        for method in journal.METHODS
         if any(
             route.matches({**request.scope, "method": method})[0] is Match.FULL
             for route in request.app.routes

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
+from artcafe.server.api import journal
 from artcafe.server.api.admission import AdmittingRoute
 from artcafe.server.api.deps import Cases, UseCases
 from artcafe.server.api.fields import Body, RoleName
@@ -72,31 +73,35 @@ async def jwks(cases: Cases) -> dict[str, object]:
 
 
 @router.post("/token")
-async def token(body: TokenRequest, cases: Cases) -> Token:
+async def token(body: TokenRequest, request: Request, cases: Cases) -> Token:
     """A token for whoever can read the data directory."""
     issuer = _issuer(cases)
-    user = await _chosen(body, issuer, cases)
+    user = await _chosen(body, issuer, request, cases)
     minted = issuer.mint(user.id, email=user.email, lifetime_seconds=LIFETIME, tenant=body.tenant)
     return Token(access_token=minted, expires_in=LIFETIME, user=user.id, tenant=body.tenant)
 
 
 @router.post("/code")
-async def sign_in_code(body: TokenRequest, cases: Cases) -> SignInCode:
+async def sign_in_code(body: TokenRequest, request: Request, cases: Cases) -> SignInCode:
     """A code to be shown on the sign-in page, for whoever can read the data directory; good once."""
-    user = await _chosen(body, _issuer(cases), cases)
+    user = await _chosen(body, _issuer(cases), request, cases)
     if cases.sign_in is None:
         raise ArtcafeError(Code.not_found, "This installation signs humans in with its OIDC issuer.")
     return SignInCode(code=await cases.sign_in.proof(user), expires_in=PROOF_SECONDS)
 
 
-async def _chosen(body: TokenRequest, issuer: Issuer, cases: UseCases) -> User:
+async def _chosen(body: TokenRequest, issuer: Issuer, request: Request, cases: UseCases) -> User:
     """The user that is wanted, made a member where that is wanted too. Raises unauthorized, not_found."""
     if not issuer.secret_matches(body.secret):
-        raise ArtcafeError(
+        refusal = ArtcafeError(
             Code.unauthorized,
             "The secret is not the one of this installation.",
             reason=LoginRefusal.bad_secret,
         )
+        journal.login_refused(
+            request.scope, journal.address(request.scope, cases.client_address), refusal, way="sign_in"
+        )
+        raise refusal
     user = User(UserId(f"local-{body.role}"), body.email or f"{body.role}@localhost", body.tenant)
     if body.tenant is not None:
         await cases.tenants.admit(TenantId(body.tenant), user, body.role)

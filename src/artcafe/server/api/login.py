@@ -5,16 +5,22 @@ from typing import Annotated
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
+from artcafe.server import events
+from artcafe.server.api import journal
 from artcafe.server.api.admission import AdmittingRoute
 from artcafe.server.api.deps import Cases, remote_address
 from artcafe.server.api.fields import Body
-from artcafe.server.domain.ids import PATTERN, agent_id, tenant_id
+from artcafe.server.api.request_ids import request_id
+from artcafe.server.domain.ids import PATTERN, AgentId, TenantId, agent_id, tenant_id
 from artcafe.server.domain.login_refusal import LoginRefusal
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.times import rfc3339
 
 router = APIRouter(route_class=AdmittingRoute, prefix="/api/v1", tags=["agent login"])
+
+REST = "rest"
+"""This way in, as it is logged."""
 
 
 class ChallengeRequest(Body):
@@ -70,11 +76,31 @@ async def request_challenge(body: ChallengeRequest, request: Request, cases: Cas
 @router.post("/auth/agent/verify", include_in_schema=False)
 async def verify_challenge(body: ChallengeAnswer, request: Request, cases: Cases) -> Verified:
     """Check a signature and spend its challenge. A refusal is 401 and says no more, or 429 after many."""
+    remote = remote_address(request, cases)
     try:
-        tenant, agent = tenant_id(body.tenant_id), agent_id(body.agent_id)
-    except ArtcafeError:
-        raise ArtcafeError(Code.unauthorized, reason=LoginRefusal.bad_name) from None
-    await cases.login.answer_text(
-        tenant, agent, body.challenge, body.response, remote=remote_address(request, cases)
+        tenant, agent = _names(body)
+        principal = await cases.login.answer_text(tenant, agent, body.challenge, body.response, remote=remote)
+    except ArtcafeError as error:
+        journal.login_refused(
+            request.scope, remote, error, way=REST, tenant=body.tenant_id, agent=body.agent_id
+        )
+        raise
+    events.note(
+        events.LoginAccepted(
+            way=REST,
+            tenant=tenant,
+            agent=agent,
+            key=principal.fingerprint,
+            address=remote,
+            request=request_id(request.scope),
+        )
     )
     return Verified(valid=True, message="The signature is valid.")
+
+
+def _names(body: ChallengeAnswer) -> tuple[TenantId, AgentId]:
+    try:
+        return tenant_id(body.tenant_id), agent_id(body.agent_id)
+    except ArtcafeError:
+        # As little as for an agent that does not exist.
+        raise ArtcafeError(Code.unauthorized, reason=LoginRefusal.bad_name) from None

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 
+from artcafe.server.api import journal
 from artcafe.server.api import sign_in_page as pages
 from artcafe.server.api.admission import AdmittingRoute
 from artcafe.server.api.deps import Cases, UseCases
@@ -98,6 +99,7 @@ async def _authorize(request: Request, cases: UseCases, sign_in: SignIn, *, aske
     except ArtcafeError as refusal:
         if refusal.code is not Code.unauthorized:
             raise
+        _log_refusal(request, cases, refusal)
         return _question(to, given, fault=refusal.message)
     return _back(to, issuer, code=code)
 
@@ -147,9 +149,16 @@ async def device(request: Request, cases: Cases, sign_in: Embedded) -> Response:
     except ArtcafeError as refusal:
         if refusal.code not in {Code.unauthorized, Code.not_found}:
             raise
+        _log_refusal(request, cases, refusal)
         return _device_question(code[:32], fault=refusal.message)
     done = "The device is signed in; go on there." if allowed else "The device was denied."
     return pages.notice("Done", f"{done} This page can be closed.")
+
+
+def _log_refusal(request: Request, cases: UseCases, refusal: ArtcafeError) -> None:
+    """A page says what was wrong, with status 200; the log says it too."""
+    remote = journal.address(request.scope, cases.client_address)
+    journal.login_refused(request.scope, remote, refusal, way="sign_in")
 
 
 def _device_question(code: str, fault: str | None = None) -> Response:

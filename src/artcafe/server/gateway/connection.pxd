@@ -6,6 +6,7 @@ cdef class Connection:
     cdef readonly str id
     cdef readonly str remote
     cdef readonly object since
+    cdef readonly object claim
     cdef readonly object dialect
     cdef public object admitted
     cdef public object expires
@@ -13,6 +14,9 @@ cdef class Connection:
     cdef public bint refreshing
     cdef public Session session
     cdef public object peer
+    cdef readonly Py_ssize_t frames_in
+    cdef public Py_ssize_t frames_out
+    cdef readonly object ended_by
     cdef bint _gone
     cdef bint _ended
     cdef object _door

@@ -8,7 +8,8 @@ from typing import Protocol
 import msgspec
 
 from artcafe.server.domain.principal import Principal
-from artcafe.server.gateway.entry import Entry, Proven, Way
+from artcafe.server.gateway import journal
+from artcafe.server.gateway.entry import Claim, Entry, Proven, Way
 from artcafe.server.gateway.hub import TenantHub
 from artcafe.server.gateway.peer import Peer
 from artcafe.server.gateway.session import Session, Work
@@ -43,8 +44,8 @@ class Door(Protocol):
         """The socket opened."""
         ...
 
-    def closed(self, connection: "Connection") -> None:
-        """The socket is gone."""
+    def closed(self, connection: "Connection", code: int) -> None:
+        """The socket is gone; `code` as in Handler.closed."""
         ...
 
 
@@ -56,10 +57,13 @@ class Connection:
     more, whatever still waits. `entry` says who it is, or how it will prove that.
     """
 
-    def __init__(self, door: Door, entry: Entry, *, connection_id: str, remote: str, since: float) -> None:
+    def __init__(
+        self, door: Door, entry: Entry, claim: Claim, *, connection_id: str, remote: str, since: float
+    ) -> None:
         self.id = connection_id
         self.remote = remote
         self.since = since
+        self.claim = claim
         self.dialect = entry.dialect
         self.admitted: Principal | None = None
         self.expires: int | None = None  # When what proved it is over: Unix seconds.
@@ -67,6 +71,9 @@ class Connection:
         self.refreshing = False  # Whether somebody asks for them.
         self.session: Session | None = None
         self.peer: Peer | None = None
+        self.frames_in = 0
+        self.frames_out = 0  # What a session delivers is added when the gateway counts it.
+        self.ended_by: Code | None = None
         self._gone = False
         self._ended = False  # By us; the peer knows of all ends, but this is asked for every frame.
         self._door = door
@@ -80,6 +87,7 @@ class Connection:
     def opened(self, peer: Peer) -> None:
         """Ask the question of the login, or let in who is proven."""
         self.peer = peer
+        journal.connected(self)
         self._door.opened(self)
         if self.gone():
             return
@@ -90,6 +98,7 @@ class Connection:
 
     def text(self, message: bytes) -> None:
         """One frame."""
+        self.frames_in += 1
         if self._busy:
             if self._backlog is None:
                 self._backlog = deque()
@@ -103,17 +112,29 @@ class Connection:
 
     def binary(self, message: bytes) -> None:
         """Frames are text."""
+        self.frames_in += 1
         self.end(Code.bad_frame, "Frames are JSON in text messages.")
 
     def slow(self) -> None:
         """The client does not read what it subscribed to."""
+        if self.peer is not None and not self.gone():
+            journal.slow_consumer(self, self.peer.queued())
         self.end(Code.slow_consumer)
 
+    def broke(self, error: ArtcafeError) -> None:
+        """A rule of the socket closes the client."""
+        if self.ended_by is None:
+            self.ended_by = error.code
+        if error.code is Code.flooding:
+            journal.throttled(self, error.code)
+
     def closed(self, code: int) -> None:
-        """The socket is gone."""
+        """The socket is gone; said again, it changes nothing."""
+        if self._gone:
+            return
         self._gone = True
         self._backlog = None
-        self._door.closed(self)
+        self._door.closed(self, code)
         self.session = None  # It leads back here; without the circle both are freed at once.
 
     def gone(self) -> bool:
@@ -125,6 +146,7 @@ class Connection:
     def send(self, frame: msgspec.Struct) -> None:
         """Send one frame; nothing happens when the socket is gone."""
         if self.peer is not None:
+            self.frames_out += 1
             self.peer.send(frames.encode(frame))
 
     def deliver(self, framed: bytes) -> None:
@@ -136,9 +158,15 @@ class Connection:
         """Say why, and close."""
         if self.peer is None or self.gone():
             return
+        if code is Code.flooding:
+            journal.throttled(self, code)
         reason = message or code.value.when
         self.send(frames.Error(code=code.name, message=reason))
         self._close(self.peer, code, reason)
+
+    def throttled(self) -> None:
+        """A frame was refused because of the client's rate."""
+        journal.throttled(self, Code.rate_limited)
 
     async def renew(self, token: str) -> int:
         """Take a newer token; when it expires, in Unix seconds. Raises forbidden, unauthorized."""
@@ -179,6 +207,7 @@ class Connection:
 
     def _close(self, peer: Peer, code: Code, reason: str) -> None:
         self._ended = True
+        self.ended_by = code
         peer.close(code.close, reason)
         if self.session is not None:
             self.session.mute()
@@ -225,6 +254,7 @@ class Connection:
         try:
             proven = await way.prove(message)
         except ArtcafeError as error:
+            journal.login_refused(self, error)
             self.end(error.code, error.message)
             return
         await self._enter(proven)
@@ -235,5 +265,7 @@ class Connection:
             if self.peer is not None:
                 self.peer.admitted()
             await session.begin(self.id, self._door.heartbeat_seconds)
+            journal.login_accepted(self, session.principal)
         except ArtcafeError as error:
+            journal.login_refused(self, error)
             self.end(error.code, error.message)

@@ -18,6 +18,19 @@ class Proven:
     expires: int | None = None
 
 
+IN_BAND, IN_URL, DASHBOARD = "websocket", "url", "dashboard"
+"""The ways in, as they are logged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """How somebody comes in, and who it says to be: for the log, it proves nothing."""
+
+    way: str
+    tenant: str | None = None
+    agent: str | None = None
+
+
 class Way(Protocol):
     """A login on the open connection: one question, where there is one, and one answer."""
 

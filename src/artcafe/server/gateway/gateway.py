@@ -19,6 +19,7 @@ from artcafe.server.domain.login_refusal import LoginRefusal
 from artcafe.server.domain.plan import Plan, plan_named
 from artcafe.server.domain.principal import AgentPrincipal, Human, Principal
 from artcafe.server.domain.revocation import Revocation
+from artcafe.server.gateway import journal
 from artcafe.server.gateway.agents import AgentEntrance
 from artcafe.server.gateway.announcer import Announcer
 from artcafe.server.gateway.arrivals import Arrivals
@@ -31,7 +32,7 @@ from artcafe.server.gateway.inside import Inside
 from artcafe.server.gateway.moment import Moment
 from artcafe.server.gateway.outbox import Outboxes
 from artcafe.server.gateway.session import Session, Work
-from artcafe.server.gateway.spread import each, spread
+from artcafe.server.gateway.spread import each, spread, supervised
 from artcafe.server.gateway.standing import Standing
 from artcafe.server.gateway.viewer import Viewer
 from artcafe.server.ports.bus import Bus, Link
@@ -43,6 +44,9 @@ from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
 LOG = logging.getLogger("artcafe.gateway")
+
+BROKEN = 1006
+"""RFC 6455 section 7.4.1: a connection that ended without a CLOSE frame."""
 
 RECHECK_SECONDS = 60.0
 """How often it is asked whether who is connected still may be, and may what it does: a word told while
@@ -120,9 +124,9 @@ class Gateway:
         for chore in self._chores:
             chore.cancel()
         await self._tasks.__aexit__(None, None, None)
-        # Whoever is still here is cut with the server: it is counted, and told to be gone.
-        for connection in self._inside:
-            self._forget(connection)
+        # Whoever is still here is cut with the server: it is counted, told to be gone, and logged.
+        for connection in [*self._arrivals, *self._inside]:
+            connection.closed(BROKEN)
         await self._announcer.finish()
 
     @property
@@ -137,13 +141,16 @@ class Gateway:
         if self._stopping:
             raise ArtcafeError(Code.unavailable, "The server is stopping.", retry_after=1.0)
         connection_id = self._new_connection_id()
-        if upgrade.path in DASHBOARD_PATHS:
-            entry = await self._humans.enter(upgrade)
-        else:
-            entry = await self._agents.enter(upgrade, connection_id)
+        dashboard = upgrade.path in DASHBOARD_PATHS
+        with journal.refusals(upgrade, connection_id, dashboard=dashboard):
+            if dashboard:
+                entry = await self._humans.enter(upgrade)
+            else:
+                entry = await self._agents.enter(upgrade, connection_id)
         connection = Connection(
             self,
             entry,
+            journal.claimed(upgrade, dashboard=dashboard),
             connection_id=connection_id,
             remote=upgrade.remote,
             since=self._clock.monotonic(),
@@ -231,10 +238,11 @@ class Gateway:
 
     # Out.
 
-    def closed(self, connection: Connection) -> None:
+    def closed(self, connection: Connection, code: int) -> None:
         """A socket is gone: forget it at once, clean up behind it."""
         self._arrivals.discard(connection)
         self._forget(connection)
+        journal.disconnected(connection, code, self._clock.monotonic() - connection.since)
         if not self._arrivals and not self._inside:
             self._empty.set()
         if connection.session is not None:
@@ -268,9 +276,10 @@ class Gateway:
 
     def _count_delivered(self, connection: Connection) -> None:
         principal, session = connection.admitted, connection.session
-        if isinstance(principal, AgentPrincipal) and session is not None:
-            delivered = session.member.delivered()
-            if delivered:
+        if session is not None:
+            delivered = sum(member.delivered() for member in session.members)
+            connection.frames_out += delivered
+            if delivered and isinstance(principal, AgentPrincipal):
                 self._meter.received(principal.tenant, principal.agent, delivered)
 
     def asked(self, payload: bytes) -> bytes | None:
@@ -383,14 +392,4 @@ class Gateway:
         if self._over:
             work.close()
         else:
-            self._tasks.create_task(_supervised(work))
-
-
-async def _supervised(work: Work) -> None:
-    try:
-        await work
-    except ArtcafeError as error:
-        LOG.warning("work behind a connection failed: %s", error)
-    except Exception:
-        # Task supervision: one connection's fault ends no other's.
-        LOG.exception("fault in work behind a connection")
+            self._tasks.create_task(supervised(work))

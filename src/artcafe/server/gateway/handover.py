@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol, cast
 
+from artcafe.server import events
 from artcafe.server.domain.addresses import Networks
 from artcafe.server.gateway.handshake import Accept, Endpoint, Refuse, Upgrade, read_upgrade
 from artcafe.server.gateway.peer import Limits
@@ -85,6 +86,9 @@ class Handover(asyncio.Protocol):
             upgrade = self._with_a_place(upgrade)
         self._state.connections.add(self)
         if isinstance(upgrade, Refuse):
+            events.note(
+                events.HandshakeRefused(status=upgrade.status, address=peername[0] if peername else "")
+            )
             self._refuse(upgrade)
             return
         # A task beside those of REST requests: uvicorn waits for them when it stops, or cancels them.

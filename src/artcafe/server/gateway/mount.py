@@ -2,17 +2,15 @@
 
     uvicorn.Config(app, ws=websocket_protocol(endpoint, Outboxes()), http=http_protocol(...), loop="uvloop")
 
-The edge recognises a request to upgrade and takes it to the `Handover`, where the endpoint decides. Then
-the transport goes to picows, which parses and unmasks frames in C. What lies above a frame is
-checked here: RFC 6455's rules for messages, the limits, the end. Nothing else knows picows, and
-nothing here knows what the messages say.
+The edge recognises a request to upgrade and takes it to the `Handover`, where the endpoint decides. Then the
+transport goes to picows, which parses and unmasks frames in C. What lies above a frame is checked here:
+RFC 6455's rules for messages, the limits, the end. Nothing here knows what the messages say.
 
-Both versions are pinned, for the handover leans on how they are built, and this file on five facts
-about picows 2.3.1. It writes two INFO lines a connection, and an ERROR for a client's bad frame.
-Its `send` of more than 8 KiB queues a view of a buffer that the next `send` overwrites, if the
-transport is uvloop's and the client slow: so frames are made by `frame`. It parses one frame ahead,
-so that its own CLOSE (bad opcode, frame too large, a second CLOSE) may overtake the answer to the
-frame before; behind it, it gathers for 10 ms what comes, if `Wire` lets it. Its buffer never shrinks.
+Both versions are pinned: the handover leans on how they are built, this file on five facts about picows
+2.3.1. It writes two INFO lines a connection, and an ERROR for a client's bad frame. Its `send` of more than
+8 KiB queues a view of a buffer that the next `send` overwrites, if the transport is uvloop's and the client
+slow: so frames are made by `frame`. It parses one frame ahead, so its own CLOSE (bad opcode, large frame, a
+second CLOSE) may overtake the answer before; behind it, it gathers for 10 ms. Its buffer never shrinks.
 """
 
 import asyncio
@@ -397,4 +395,6 @@ class _Socket(WSListener):
     def _fail(self, error: ArtcafeError) -> None:
         if error.code.value.close is None:
             LOG.error("a connection's handler let an error pass that closes nothing", exc_info=error)
-        self.close(error.code.close, error.message)
+        if not self._over:
+            self._handler.broke(error)
+            self.close(error.code.close, error.message)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from artcafe.wire.errors import ArtcafeError
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -104,6 +106,10 @@ class Handler(Protocol):
 
     def binary(self, message: bytes) -> None:
         """A whole binary message within the limits."""
+        ...
+
+    def broke(self, error: ArtcafeError) -> None:
+        """The client broke a rule or passed a limit of the socket: it is closed with this error."""
         ...
 
     def slow(self) -> None:

@@ -49,6 +49,10 @@ class Client(Protocol):
         """Say why, and close."""
         ...
 
+    def throttled(self) -> None:
+        """A frame was refused because of the client's rate."""
+        ...
+
     def renew(self, token: str) -> Awaitable[int]:
         """Take a newer token; when it expires, in Unix seconds. Raises forbidden, unauthorized."""
         ...
@@ -367,6 +371,7 @@ class Session:
         return None if roomy else self._link.room()
 
     def _too_fast(self, wait: float) -> ArtcafeError:
+        self._client.throttled()
         self._bear()
         return ArtcafeError(Code.rate_limited, retry_after=wait)
 

@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
 
 from artcafe.server.gateway.connection import Connection
+from artcafe.wire.errors import ArtcafeError
 
 LOG = logging.getLogger("artcafe.gateway")
 
@@ -40,3 +42,14 @@ async def spread(
         if ahead > 0.0:
             await asyncio.sleep(ahead)
         each([connection], act)
+
+
+async def supervised(work: Coroutine[Any, Any, None]) -> None:
+    """Await work behind a connection; its failure is logged, and ends no other's."""
+    try:
+        await work
+    except ArtcafeError as error:
+        LOG.warning("work behind a connection failed: %s", error)
+    except Exception:
+        # Task supervision: one connection's fault ends no other's.
+        LOG.exception("fault in work behind a connection")
