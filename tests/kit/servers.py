@@ -67,7 +67,7 @@ async def serving(
         access_log=False,
     )
     core = uvicorn.Server(config)
-    connections = Connections(most, most_per_address, asyncio.get_running_loop().time)
+    connections = Connections(most, most_per_address)
     core.server_state.connections = connections  # type: ignore[assignment]  # as serving.py does
     task = asyncio.create_task(core.serve())
     try:

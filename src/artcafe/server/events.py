@@ -201,7 +201,9 @@ class Request(Event, frozen=True, kw_only=True):
 
 
 class ConnectionRefused(Event, frozen=True, kw_only=True):
-    """A connection or a request was refused below REST and WebSockets: by the limits of HTTP."""
+    """A connection or a request was refused before REST and WebSockets see it: there were too many, or the
+    HTTP of the client is broken, too large or too late. `address` is a proxy's where the client's is not
+    known yet."""
 
     level = logging.WARNING
     alike = ("reason", "status", "address")

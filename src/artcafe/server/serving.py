@@ -48,8 +48,7 @@ class Server(uvicorn.Server):
             )
         )
         most, most_per_address = connection_bounds(settings, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-        loop = asyncio.get_running_loop()
-        self.server_state.connections = Connections(most, most_per_address, loop.time)  # type: ignore[assignment]  # uvicorn's is a set of what it knows
+        self.server_state.connections = Connections(most, most_per_address)  # type: ignore[assignment]  # uvicorn's is a set of what it knows
         self.fault: Exception | None = None
         """Why it stops, where somebody else found a reason."""
         self._gateway = opened.gateway

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from artcafe.server.edge.connections import LOG_SECONDS, Connections, address_key
+from artcafe.server.edge.connections import Connections, address_key
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
@@ -31,7 +31,7 @@ def refusal(registry: Connections, remote: str) -> Code:
 
 
 def test_connections_are_counted_by_address_and_in_all() -> None:
-    registry = Connections(3, 2, float)
+    registry = Connections(3, 2)
     one, two = Client(registry, "192.0.2.1"), Client(registry, "192.0.2.1")
     assert refusal(registry, "192.0.2.1") is Code.too_many_connections
     Client(registry, "192.0.2.2")
@@ -44,14 +44,14 @@ def test_connections_are_counted_by_address_and_in_all() -> None:
 
 
 def test_who_is_unknown_counts_in_all_and_for_no_address() -> None:
-    registry = Connections(3, 1, float)
+    registry = Connections(3, 1)
     for _ in range(3):
         Client(registry, "")
     assert refusal(registry, "") is Code.unavailable
 
 
 def test_the_one_that_is_idle_longest_makes_room() -> None:
-    registry = Connections(3, 3, float)
+    registry = Connections(3, 3)
     first, second, third = (Client(registry, f"192.0.2.{n}", idle=True) for n in range(3))
     registry.busy(first)
     registry.idle(first)
@@ -66,7 +66,7 @@ def test_the_one_that_is_idle_longest_makes_room() -> None:
 
 
 def test_an_address_at_its_bound_makes_room_of_its_own_alone() -> None:
-    registry = Connections(10, 2, float)
+    registry = Connections(10, 2)
     others = [Client(registry, "192.0.2.1", idle=True) for _ in range(2)]
     silent = Client(registry, "192.0.2.2", idle=True)
     busy = Client(registry, "192.0.2.2")
@@ -77,7 +77,7 @@ def test_an_address_at_its_bound_makes_room_of_its_own_alone() -> None:
 
 
 def test_nothing_is_kept_of_who_is_gone() -> None:
-    registry = Connections(10, 2, float)
+    registry = Connections(10, 2)
     for n in range(100):
         registry.discard(Client(registry, f"192.0.2.{n}", idle=True))
     kept = [value for value in vars(registry).values() if isinstance(value, dict)]
@@ -101,15 +101,14 @@ def test_addresses_that_one_client_has_all_of_count_together(one: str, other: st
     assert (address_key(one) == address_key(other)) is same
 
 
-def test_a_refusal_is_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+def test_each_refusal_is_an_event(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
-    now = [0.0]
-    registry = Connections(1, 1, lambda: now[0])
+    registry = Connections(1, 1)
     Client(registry, "192.0.2.1")
-    for _ in range(50):
-        refusal(registry, "192.0.2.1")
-    assert len(caplog.messages) == 1
-    now[0] = LOG_SECONDS
+    refusal(registry, "192.0.2.1")
     refusal(registry, "")
-    assert len(caplog.messages) == 2
-    assert caplog.messages[1].startswith("50 connections")
+
+    assert [record.__dict__["event"].fields() for record in caplog.records] == [
+        {"reason": "too_many_connections", "status": 429, "address": "192.0.2.1"},
+        {"reason": "unavailable", "status": 503, "address": ""},
+    ]

@@ -397,3 +397,22 @@ async def test_behind_a_proxy_a_websocket_counts_for_the_client_it_is_for() -> N
             assert (await client.answer()).status == 200  # type: ignore[union-attr]
         assert server.connections.count("127.0.0.1") == 0
         assert server.connections.count("192.0.2.1") == 2
+
+
+async def test_a_request_that_is_refused_before_the_application_is_an_event(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "artcafe.events")
+    async with running() as server, wire(server.port) as client:
+        await client.send(b"GET /secret HTTP/1.1\r\nHost: a\r\nHost: b\r\nAuthorization: secret\r\n\r\n")
+        answer = await client.answer()
+        assert answer is not None
+        assert answer.status == 400
+        await gone(server)
+
+    [record] = [each for each in caplog.records if each.name == "artcafe.events"]
+    assert record.__dict__["event"].fields() == {
+        "reason": "bad_request",
+        "status": 400,
+        "address": "127.0.0.1",
+    }

@@ -1,17 +1,11 @@
 """The registry of open connections: HTTP and WebSockets counted together, in all and by address."""
 
-import logging
-from collections.abc import Callable
 from ipaddress import IPv6Address
 from typing import Protocol
 
+from artcafe.server import events
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
-
-LOG = logging.getLogger("artcafe.edge")
-
-LOG_SECONDS = 60.0
-"""How long nothing more is logged of what was refused, so that no log grows by it."""
 
 
 class Connection(Protocol):
@@ -41,19 +35,16 @@ class Connections(set[Connection]):
     /64, which one client has all of.
     """
 
-    def __init__(self, most: int, most_per_address: int, monotonic: Callable[[], float]) -> None:
+    def __init__(self, most: int, most_per_address: int) -> None:
         super().__init__()
         self.most = most
         self.most_per_address = most_per_address
         self.refused = 0
         self.evicted = 0
-        self._monotonic = monotonic
         self._counts: dict[str, int] = {}
         # Dictionaries keep their order: who is idle longest comes first.
         self._idle: dict[Idle, None] = {}
         self._idle_by_address: dict[str, dict[Idle, None]] = {}
-        self._told_at: float | None = None
-        self._untold = 0
 
     def add(self, connection: Connection) -> None:
         """Count it."""
@@ -118,22 +109,8 @@ class Connections(set[Connection]):
             next(iter(idle)).evict()
             return
         self.refused += 1
-        self._tell(code, remote)
+        events.note(events.ConnectionRefused(reason=code.name, status=code.http, address=remote))
         raise ArtcafeError(code, "There are too many connections at the moment.", retry_after=1.0)
-
-    def _tell(self, code: Code, remote: str) -> None:
-        self._untold += 1
-        now = self._monotonic()
-        if self._told_at is not None and now - self._told_at < LOG_SECONDS:
-            return
-        LOG.warning(
-            "%d connections were refused since this was last said, now one of %s (%s): %d are open",
-            self._untold,
-            remote or "a proxy",
-            code.name,
-            len(self),
-        )
-        self._told_at, self._untold = now, 0
 
 
 def address_key(remote: str) -> str:

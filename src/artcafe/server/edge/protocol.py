@@ -8,7 +8,6 @@ more is taken for a request. uvicorn is pinned, for this makes the same use of i
 """
 
 import asyncio
-import logging
 from collections import deque
 from enum import Enum
 from ipaddress import ip_address
@@ -18,6 +17,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.server import ServerState
 
+from artcafe.server import events
 from artcafe.server.domain.addresses import Networks, client_address
 from artcafe.server.edge.connections import Connections
 from artcafe.server.edge.deadline import Deadline
@@ -28,8 +28,6 @@ from artcafe.server.edge.reader import Reader
 from artcafe.server.gateway.handshake import Refuse
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
-
-LOG = logging.getLogger("artcafe.edge")
 
 _TURN = 64
 """Pieces that are parsed before other connections have their turn."""
@@ -288,6 +286,11 @@ class HttpProtocol(asyncio.Protocol):
 
     def _fail(self, error: ArtcafeError) -> None:
         """The request that is read is broken or late: answer so in its turn, and take no other one."""
+        events.note(
+            events.ConnectionRefused(
+                reason=error.code.name, status=error.code.http, address=self.remote or self._peer()
+            )
+        )
         broken = self._last if self._reader.in_body else None
         self._stop_reading()
         if broken is not None:
@@ -376,6 +379,9 @@ class HttpProtocol(asyncio.Protocol):
         self._reader.close()
         self._flow.end()
         self._outgoing.close = self._transport.close
+
+    def _peer(self) -> str:
+        return "" if self._scopes.client is None else self._scopes.client[0]
 
     def _address(self) -> str:
         """The client's address, and "" where it is not known yet."""
