@@ -101,6 +101,9 @@ bench: .venv/.ready $(PEERS)  ## measure beside other servers; QUICK=1 in a minu
 growth: .venv/.ready  ## what more subscribers, tenants, patterns and bytes cost
 	@$(BIN)/python -m benchmarks.growth $(if $(SECONDS),--seconds $(SECONDS)) $(if $(PUBLISH),--publish)
 
+attack: .venv/.ready  ## attack a tenant's neighbours in every known way; ONLY="pings silent" SECONDS=
+	@$(BIN)/python -m benchmarks.attack $(if $(SECONDS),--seconds $(SECONDS)) $(if $(ONLY),--only $(ONLY))
+
 soak: .venv/.ready  ## five minutes at half load: nothing lost, memory flat; SECONDS=
 	@$(BIN)/python -m benchmarks.soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(PUBLISH),--publish)
 
@@ -138,4 +141,4 @@ lock: | $(UV)  ## pin every dependency with hashes
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml --extra server --extra aws --extra lambda -o requirements/lambda.txt
 	@for each in plain crossbar profile; do $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-annotate requirements/bench-$$each.in -o requirements/bench-$$each.txt; done
 
-.PHONY: help setup check tools programs test test-plain up demo bench bench-programs growth soak profile profile-programs compression docs lock
+.PHONY: help setup check tools programs test test-plain up demo bench bench-programs attack growth soak profile profile-programs compression docs lock
