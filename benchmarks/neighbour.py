@@ -2,8 +2,8 @@
 
 `python -m benchmarks.neighbour TARGET`, TARGET as JSON. Each line of standard input is a number of seconds,
 and is answered by one line of JSON: latencies in microseconds of messages from one agent to another, and
-of REST requests. It sends `MESSAGES` and `REQUESTS` a second whatever comes back: a message that takes long
-delays no other one, and is counted with all of its time.
+of REST requests, or by a `fault`. It sends `MESSAGES` and `REQUESTS` a second
+whatever comes back: a message that takes long delays no other one, and is counted with all of its time.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import httpx
 import msgspec
@@ -99,10 +99,14 @@ async def _serve(target: Target) -> None:
     async with _moved_in(target) as neighbour:
         _tell({})
         while line := await asyncio.to_thread(sys.stdin.readline):
-            _tell(await neighbour.measure(float(line)))
+            try:
+                _tell(await neighbour.measure(float(line)))
+            except Lost as lost:
+                _tell({"fault": f"the neighbour was harmed: {lost}"})
+                return
 
 
-def _tell(words: dict[str, list[int]]) -> None:
+def _tell(words: Mapping[str, list[int] | str]) -> None:
     sys.stdout.write(json.dumps(words) + "\n")
     sys.stdout.flush()
 

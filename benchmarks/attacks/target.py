@@ -109,6 +109,7 @@ class Target:
         return (
             f"GET /api/v1/ws/{path} HTTP/1.1\r\n"
             f"Host: {self.host}:{self.port}\r\n"
+            f"Sec-WebSocket-Protocol: {frames.SUBPROTOCOL}\r\n"
             "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
             f"Sec-WebSocket-Key: {base64.b64encode(bytes(16)).decode()}\r\n\r\n"
         ).encode()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 UPGRADE = (
     "GET {target} HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n{more}\r\n"
 )
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
@@ -103,11 +103,11 @@ async def raw_client(port: int, *, receive_buffer: int | None = None) -> AsyncIt
 
 @contextlib.asynccontextmanager
 async def raw_websocket(
-    port: int, target: str = "/", *, receive_buffer: int | None = None
+    port: int, target: str = "/", *, receive_buffer: int | None = None, more: str = ""
 ) -> AsyncIterator[RawClient]:
-    """Connect and upgrade."""
+    """Connect and upgrade; `more` are lines of the request's head, each with its CRLF."""
     async with raw_client(port, receive_buffer=receive_buffer) as client:
-        client.write(UPGRADE.format(target=target).encode())
+        client.write(UPGRADE.format(target=target, more=more).encode())
         status, _, body = await client.answer()
         assert status == 101, (status, body)
         yield client
