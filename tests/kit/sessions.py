@@ -71,6 +71,7 @@ class Client:
 
     def __init__(self) -> None:
         self.got: list[dict[str, Any]] = []
+        self.raw: list[bytes] = []
         self.ended: list[Code] = []
         self.refused_for_its_rate = 0
         self.renewing = Tap()
@@ -81,6 +82,7 @@ class Client:
 
     def deliver(self, framed: bytes) -> None:
         """session.Client."""
+        self.raw.extend(texts(framed))
         self.got.extend(json.loads(text) for text in texts(framed))
 
     def end(self, code: Code) -> None:

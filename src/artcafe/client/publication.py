@@ -8,6 +8,7 @@ import msgspec
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.payload import require_readable
 from artcafe.wire.subjects import parse_subject
 
 _ROOM = 4096
@@ -32,11 +33,13 @@ class Publication:
         reply_to: str | None,
         call: str | None,
     ) -> None:
-        """Raises invalid_subject, validation_failed, and TypeError for data that JSON cannot write."""
+        """Raises invalid_subject, validation_failed, bad_frame for data that receivers could not read
+        (wire.payload), and TypeError for data that JSON cannot write."""
         parse_subject(subject, tenant)
         if reply_to is not None:
             parse_subject(reply_to, tenant)
         payload = frames.encode(data)
+        require_readable(payload)
         publish = frames.Publish(
             subject=subject, data=msgspec.Raw(payload), id=call, headers=_checked(headers), reply_to=reply_to
         )

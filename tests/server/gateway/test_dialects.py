@@ -176,7 +176,7 @@ ONCE = [
     b'{"type":"publish","subject":"a","data":"' + b'\\"data\\":' * 9 + b'"}',
     b'{"type": "publish", "subject": "a", "data": {"n": 1}, "id": "1", "reply_to": "inbox.a.b"}',
     b'{\n    "type": "publish",\n    "unknown": [1, {}],\n    "subject": "a",\n    "data": '
-    + b"9" * 5000
+    + b"9" * 128
     + b"\n}",
     b'{"type":"subscribe","subject":"\\u0061\\u0061\\u0061","queue":null,"id":null}',
     b'{"type":"ping","id":"\\u00e4\\u00e4\\u00e4"}',

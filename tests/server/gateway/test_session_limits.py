@@ -1,8 +1,11 @@
 """Frames that cannot be read, and frames that are too many."""
 
+from itertools import accumulate
+
 import pytest
 
-from artcafe.server.gateway.dialects import MAX_SUBJECTS, Legacy, Plain
+from artcafe.server.gateway.dashboard import Dashboard
+from artcafe.server.gateway.dialects import MAX_SUBJECTS, Dialect, Legacy, Plain, Wrapped
 from artcafe.server.gateway.session import PATIENCE
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
@@ -64,6 +67,56 @@ async def test_what_a_client_sent_is_not_repeated_in_the_error(table: Table, tex
     assert "CRET" not in error["message"]
     assert error["message"].isascii()
     assert len(error["message"]) < 200
+
+
+POISON = {
+    "deep": b"[" * 61 + b"]" * 61,
+    "deeper": b"[" * 950 + b"]" * 950,
+    "infinite": b"1e999",
+    "long": b"1" * 5000,
+    "inside": b'{"text":"1.5","list":[1,-1e400]}',
+}
+
+
+@pytest.mark.parametrize("data", POISON.values(), ids=POISON)
+@pytest.mark.parametrize("dialect", [Plain(), Legacy(), Wrapped(), Dashboard()], ids=lambda each: each.name)
+async def test_data_that_receivers_could_not_read_is_refused(dialect: Dialect, data: bytes) -> None:
+    table = await a_table(dialect=dialect)
+    fine = b'{"type":"publish","subject":"x","data":1}'
+    poison = fine.replace(b"1}", data + b"}")
+    for text in (poison, fine, fine, poison, poison.replace(b"{", b'{"id":"p",', 1)):
+        got = await table.send(text)
+        assert got == [] if text is fine else errors(Code.bad_frame)(got)
+    if dialect.name != "plain":
+        nested = b'{"type":"publish","subject":"x","message":{"payload":%b}}' % data
+        assert errors(Code.bad_frame)(await table.send(nested))
+    # A frame like the one before it is read by a shorter way.
+    assert await table.send(fine) == []
+    assert [said["data"] for _, said in table.bus] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("data", POISON.values(), ids=POISON)
+@pytest.mark.parametrize("dialect", [Plain(), Legacy()], ids=lambda each: each.name)
+async def test_presence_that_receivers_could_not_read_is_refused(dialect: Dialect, data: bytes) -> None:
+    table = await a_table(dialect=dialect)
+    got = await table.send(b'{"type":"presence","status":"x","metadata":{"a":%b}}' % data)
+    assert errors(Code.bad_frame)(got)
+    if dialect.name == "legacy":
+        got = await table.send(b'{"type":"presence","status":"x","capabilities":[%b]}' % data)
+        assert errors(Code.bad_frame)(got)
+    assert table.bus == []
+
+
+@pytest.mark.parametrize("dialect", [Plain(), Legacy(), Wrapped(), Dashboard()], ids=lambda each: each.name)
+async def test_data_at_the_limits_is_taken_and_told_as_deep_as_readers_go(dialect: Dialect) -> None:
+    table = await a_table(dialect=dialect)
+    await table.say(type="subscribe", subject="x")
+    deep = b"[" * 60 + b"1e308," + b"1" * 128 + b"]" * 60
+    await table.send(b'{"type":"publish","subject":"x","data":%b}' % deep)
+    told = table.client.raw[-1]
+    assert deep in told
+    depths = list(accumulate({0x5B: 1, 0x7B: 1, 0x5D: -1, 0x7D: -1}.get(byte, 0) for byte in told))
+    assert max(depths) <= 64
 
 
 # How fast.

@@ -20,6 +20,7 @@ from artcafe.server.domain.ids import ChannelId
 from artcafe.server.domain.principal import Human
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.payload import require_readable
 from artcafe.wire.subjects import MAX_BYTES, SUBJECT_SCHEMA
 
 router = APIRouter(route_class=AdmittingRoute, prefix="/api/v1/channels", tags=["channels"])
@@ -255,9 +256,11 @@ async def publish_message(
     ] = "user",
 ) -> MessagePublished:
     """Publish a JSON object into a channel. It is forwarded as it was written; the answer means that the
-    bus has it, as an `ack` on a WebSocket does."""
+    bus has it, as an `ack` on a WebSocket does. What receivers could not read is refused with `bad_frame`:
+    more than 60 levels, a number of more than 128 characters, or one that no double holds."""
     channel = await cases.channels.get(human, ChannelId(channel_id))
     body = await request.body()
+    require_readable(body)
     try:
         # Forwarded unchanged, so it is read once as what receivers will read it as.
         _check_object(body.decode())

@@ -135,7 +135,7 @@ class Dashboard(dialects.Told):
         require_once(message, said)
         if isinstance(said, Preview | EndPreview | Renew):
             return (said,)
-        return dialects.named(said)
+        return dialects.named(said, message)
 
     def answer(self, frame: Struct) -> Struct | None:
         """Subscriptions are of topics; the rest is as it is."""

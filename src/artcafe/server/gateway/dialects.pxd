@@ -1,4 +1,5 @@
 from artcafe.wire.frames cimport require_once
+from artcafe.wire.payload cimport doubtful, require_readable
 
 
 cdef class Plain:

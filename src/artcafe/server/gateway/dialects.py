@@ -22,6 +22,7 @@ from artcafe.wire.frames import (
     require_once_each,
     splice,
 )
+from artcafe.wire.payload import doubtful, require_readable
 
 MAX_SUBJECTS = 256
 """Subjects that one frame may name."""
@@ -48,7 +49,7 @@ class Dialect(Protocol):
         ...
 
     def read(self, message: bytes) -> Sequence[Asked]:
-        """What a message asks for, in order. Raises msgspec's errors, or RecursionError."""
+        """What a message asks for, in order. Raises msgspec's errors, RecursionError, or bad_frame."""
         ...
 
     def answer(self, frame: Struct) -> Struct | None:
@@ -72,6 +73,8 @@ class Plain:
             require_once(message, frame)
         else:
             require_once_each(message)
+        if doubtful(message):
+            require_readable_data(frame)
         return (frame,)
 
     def answer(self, frame: Struct) -> Struct | None:
@@ -187,12 +190,14 @@ class Legacy(Told):
                 metadata = said.metadata
                 if said.capabilities is not None:
                     metadata = {**metadata, "capabilities": said.capabilities}
-                return (frames.Presence(status=said.status, metadata=metadata, id=said.id),)
+                presence = frames.Presence(status=said.status, metadata=metadata, id=said.id)
+                require_readable_data(presence)
+                return (presence,)
             case _Heartbeat():
                 require_once(message, said)
                 return (frames.Ping(id=said.id),)
         require_once(message, said)
-        return named(said)
+        return named(said, message)
 
     def answer(self, frame: Struct) -> Struct | None:
         """As it is, but for a welcome: what these clients do not know they ignore."""
@@ -272,11 +277,14 @@ class Wrapped(Legacy):
         return encode(_Delivered(subject, written))
 
 
-def named(said: Publish | Subscribe | Unsubscribe | Ping) -> Sequence[frames.ClientFrame]:
-    """The frames that a frame stands for: `subjects` stand for one each."""
+def named(said: Publish | Subscribe | Unsubscribe | Ping, message: bytes) -> Sequence[frames.ClientFrame]:
+    """The frames that a frame, read from `message`, stands for: `subjects` stand for one each."""
     match said:
         case Publish():
-            return [_published(said, subject) for subject in said.named()]
+            published = _published(said)
+            if doubtful(message):
+                require_readable_data(published[0])
+            return published
         case Subscribe():
             return [frames.Subscribe(subject=name, id=said.id, queue=said.queue) for name in said.named()]
         case Unsubscribe():
@@ -285,8 +293,18 @@ def named(said: Publish | Subscribe | Unsubscribe | Ping) -> Sequence[frames.Cli
             return (frames.Ping(id=said.id),)
 
 
-def _published(said: Publish, subject: str) -> frames.Publish:
-    """`data`, or the payload of the envelope in `message`, or `message` or `payload` themselves."""
+def require_readable_data(frame: frames.ClientFrame) -> None:
+    """Raise bad_frame where what a frame gives to others breaks the rule of wire.payload."""
+    match frame:
+        case frames.Publish():
+            require_readable(bytes(frame.data))
+        case frames.Presence():
+            require_readable(encode({"metadata": frame.metadata}))
+
+
+def _published(said: Publish) -> list[frames.Publish]:
+    """The same message on each of the subjects: `data`, or the payload of the envelope in `message`, or
+    `message` or `payload` themselves."""
     data, headers, reply_to = said.data, said.headers, said.reply_to
     if not isinstance(data, Raw) and isinstance(said.message, Raw):
         if _holds_payload(said.message):
@@ -300,7 +318,10 @@ def _published(said: Publish, subject: str) -> frames.Publish:
         data = said.payload
     if not isinstance(data, Raw):
         raise msgspec.ValidationError("Object missing required field `data`")
-    return frames.Publish(subject=subject, data=data, id=said.id, headers=headers, reply_to=reply_to)
+    return [
+        frames.Publish(subject=subject, data=data, id=said.id, headers=headers, reply_to=reply_to)
+        for subject in said.named()
+    ]
 
 
 def _holds_payload(message: Raw) -> bool:

@@ -222,9 +222,6 @@ class Session:
             return self._handle(frame)
         except ArtcafeError as error:
             self.refuse(error, frame.id)
-        except RecursionError:
-            # At the very limit of nesting a frame can be read, and no part of it written again.
-            self.refuse(ArtcafeError(Code.bad_frame, "The frame is nested too deeply."), frame.id)
         return None
 
     def _handle(self, frame: Asked) -> Work | None:

@@ -1,5 +1,7 @@
 cimport cython
 
+from artcafe.wire.payload cimport doubtful
+
 cdef char _BRACE
 cdef Py_ssize_t _SHORT
 

@@ -3,6 +3,7 @@
 import msgspec
 
 from artcafe.wire.frames import Publish
+from artcafe.wire.payload import doubtful
 
 _BEFORE = (b',"data":', b'{"data":')
 
@@ -33,7 +34,7 @@ class Template:
             return None
         data = text[self._size : size - 1]
         try:
-            return data if len(_read_value(data)) == len(data) else None
+            return data if len(_read_value(data)) == len(data) and not doubtful(data) else None
         except msgspec.DecodeError:
             return None
 

@@ -4,10 +4,11 @@ import re
 
 import msgspec
 
+from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.frames import Id
 
-UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
-"""What `Dialect.read` raises."""
+UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError, ArtcafeError)
+"""What `Dialect.read` raises; ArtcafeError is bad_frame, for data that receivers could not read."""
 
 _ECHO = re.compile(r"^Invalid value '.*'", re.DOTALL)
 """Where msgspec repeats what it was given."""
@@ -30,6 +31,8 @@ def frame_id(message: bytes) -> str | None:
 
 def reason(error: Exception) -> str:
     """A sentence about one of UNREADABLE that repeats nothing of the frame."""
+    if isinstance(error, ArtcafeError):
+        return error.message
     if isinstance(error, RecursionError):
         return "The frame cannot be read: it is nested too deeply"
     return f"The frame cannot be read: {_ECHO.sub('Invalid value', str(error))}"
