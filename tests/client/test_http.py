@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from fastapi.responses import JSONResponse, PlainTextResponse
 
+from artcafe.client.errors import OutcomeUnknownError
 from artcafe.client.http import Http, Request, path_of
 from artcafe.client.rest import Rest, UnreachableError
 from artcafe.wire.codes import Code
@@ -196,8 +197,12 @@ async def test_silence_ends_after_the_timeout() -> None:
             with pytest.raises(ArtcafeError) as refused:
                 await rest.delete_tenant("acme")
 
-    assert refused.value.code is Code.unavailable
+            with pytest.raises(ArtcafeError) as unread:
+                await rest.agents()
+
+    assert isinstance(refused.value, OutcomeUnknownError)
     assert "not known" in refused.value.message
+    assert unread.value.code is Code.unavailable, "what only reads may be asked again"
 
 
 async def test_a_server_without_tls_is_not_called_away(stub: RestStub) -> None:

@@ -190,7 +190,7 @@ async def test_a_message_unacknowledged_at_the_loss_is_reported_and_never_sent_a
     async with scripted(first, second) as server, client_of(server) as client:
         with pytest.raises(OutcomeUnknownError) as caught:
             await client.publish("tasks.new", "once")
-        assert caught.value.code is Code.unavailable
+        assert caught.value.code is Code.outcome_unknown
         await client.publish("tasks.new", "next")
     assert taken == ['"once"', '"next"']
 
@@ -217,6 +217,31 @@ async def test_a_message_half_written_at_the_loss_is_never_sent_again() -> None:
             await publishing
         await client.publish("n", "next")
     assert taken == [len('"next"')]
+
+
+async def test_what_the_server_does_not_know_has_the_same_error() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.log_in()
+        asked = await peer.expect(frames.Publish)
+        await peer.send(frames.Error(code="outcome_unknown", message="Nobody knows.", id=asked.id))
+        await peer.socket.wait_closed()
+
+    async with scripted(script) as server, client_of(server) as client:
+        with pytest.raises(OutcomeUnknownError, match="Nobody knows") as caught:
+            await client.publish("tasks.new", 1)
+        assert caught.value.code is Code.outcome_unknown
+        assert not caught.value.code.retry
+
+
+async def test_data_that_receivers_could_not_read_is_not_sent() -> None:
+    async with scripted(stay) as server, client_of(server) as client:
+        deep: list[object] = []
+        for _ in range(60):
+            deep = [deep]
+        for data in (deep, 10**128):
+            with pytest.raises(ArtcafeError) as caught:
+                await client.publish("tasks.new", data)
+            assert caught.value.code is Code.bad_frame
 
 
 async def test_an_answer_that_does_not_come_in_time_leaves_the_outcome_unknown() -> None:

@@ -211,9 +211,10 @@ class Client:
         client to one subject arrive in the order of the calls.
 
         Away, it waits for the connection. It never sends twice: when the connection is lost, or the
-        timeout passes, before the answer came, it raises OutcomeUnknownError. Raises unavailable when
-        nothing was sent, too_large, invalid_subject, validation_failed for headers, and what the
-        server says: forbidden, rate_limited, quota_exceeded. TypeError for data that JSON cannot write.
+        timeout passes, before the answer came, or the server says so, it raises OutcomeUnknownError.
+        Raises unavailable when nothing was sent, too_large, invalid_subject, validation_failed for headers,
+        bad_frame for data that receivers could not read (docs/protocol.md), and what the server says:
+        forbidden, rate_limited, quota_exceeded. TypeError for data that JSON cannot write.
         """
         call = self._session.calls.next_id() if ack else None
         publication = Publication(self.tenant, subject, data, headers=headers, reply_to=reply_to, call=call)

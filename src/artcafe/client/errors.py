@@ -36,23 +36,28 @@ class SlowSubscriptionError(ArtcafeError):
 
 
 class OutcomeUnknownError(ArtcafeError):
-    """A message was sent but its acknowledgement never came: nobody can tell whether it was delivered.
+    """Something was sent, and nobody can tell whether it was done: its answer never came, or the server
+    itself does not know whether the bus has the message.
 
     Publishing it again may deliver it twice; leaving it may lose it. The caller has to choose.
     """
 
-    def __init__(self, message: str) -> None:
-        super().__init__(Code.unavailable, message)
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(Code.outcome_unknown, message)
 
 
 def copy(error: ArtcafeError) -> ArtcafeError:
     """The same error to raise once more: an exception raised twice would collect both tracebacks."""
+    if isinstance(error, OutcomeUnknownError):
+        return OutcomeUnknownError(error.message)
     return ArtcafeError(error.code, error.message, retry_after=error.retry_after, details=error.details)
 
 
 def of_frame(frame: Error) -> ArtcafeError:
     """The error of an `error` frame; a code newer than this client is taken for bad_request."""
     code = Code.__members__.get(frame.code, Code.bad_request)
+    if code is Code.outcome_unknown:
+        return OutcomeUnknownError(frame.message or None)
     wait = None if frame.retry_after_ms is None else max(0, frame.retry_after_ms) / 1000
     return ArtcafeError(code, frame.message or None, retry_after=wait, details=frame.details)
 
@@ -86,6 +91,8 @@ def of_response(status: int, headers: Mapping[str, str], body: bytes) -> Artcafe
         code = Code.unavailable if status >= 500 else Code.bad_request
     detail = problem.get("detail")
     message = detail if isinstance(detail, str) and detail else f"The server answered {status}."
+    if code is Code.outcome_unknown:
+        return OutcomeUnknownError(message)
     return ArtcafeError(code, message, retry_after=_wait(problem, headers))
 
 

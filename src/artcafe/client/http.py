@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 import httpx
 
 from artcafe.client.authorities import system_tls
-from artcafe.client.errors import of_response
+from artcafe.client.errors import OutcomeUnknownError, of_response
 from artcafe.client.proxies import proxy_for
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -162,11 +162,9 @@ class Http:
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise _unconnected(self.url, error) from error
         except httpx.TimeoutException as error:
-            message = f"No answer within {self._timeout:g} seconds; whether it was done is not known."
-            raise ArtcafeError(Code.unavailable, message) from error
+            raise _unanswered(request, f"No answer within {self._timeout:g} seconds") from error
         except httpx.HTTPError as error:
-            message = "The connection to the server broke; whether it was done is not known."
-            raise ArtcafeError(Code.unavailable, message) from error
+            raise _unanswered(request, "The connection to the server broke") from error
         if not response.is_success:
             raise of_response(response.status_code, response.headers, response.content)
         return response
@@ -224,6 +222,13 @@ def _parts(url: str) -> SplitResult:
     if parts.scheme not in {"http", "https"} or not readable or not parts.hostname:
         raise ArtcafeError(Code.bad_request, "The address begins with http:// or https:// and names a host.")
     return parts
+
+
+def _unanswered(request: Request, what: str) -> ArtcafeError:
+    """What only reads may be asked again; of what changes something nobody knows whether it was done."""
+    if request.method == "GET":
+        return ArtcafeError(Code.unavailable, f"{what}.")
+    return OutcomeUnknownError(f"{what}; whether it was done is not known.")
 
 
 def _unconnected(url: str, error: BaseException) -> ArtcafeError:

@@ -60,6 +60,9 @@ class Code(Enum):
     too_many_subscriptions = Row(311, 429, None, False, "The connection holds its limit of subscriptions.")
     internal = Row(312, 500, 1011, True, "A fault of the server, logged under the request id.")
     no_websockets = Row(313, 501, None, False, "This is the REST API alone; WebSockets are served elsewhere.")
+    outcome_unknown = Row(
+        314, 504, None, False, "The message was taken, and may arrive or not: sent again, it may come twice."
+    )
     headers_too_large = Row(315, 431, None, False, "The head of the request has too many bytes or fields.")
     request_timeout = Row(316, 408, None, True, "The rest of the request did not come in time.")
 

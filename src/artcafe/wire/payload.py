@@ -23,7 +23,7 @@ from artcafe.wire.errors import ArtcafeError
 MAX_DEPTH = 60
 MAX_NUMBER = 128
 
-_PLAIN = __file__.endswith(".py")
+_PLAIN = __file__[-3:] == ".py"
 """Whether this module is not compiled: byte by byte it is slow then."""
 
 _OPENERS = re.compile(rb"[\[{]")

@@ -124,7 +124,7 @@ async def test_a_flush_that_fails_is_an_error_with_the_id_of_each(table: Table) 
     table.link.flushing.open()
     await turns()
     got = table.read()
-    assert errors(Code.unavailable, Code.unavailable)(got)
+    assert errors(Code.outcome_unknown, Code.outcome_unknown, retry_after_ms=None)(got)
     assert [frame["id"] for frame in got] == ["one", "two"]
 
 

@@ -12,7 +12,7 @@ _OWN = {
     "list_channels": {Code.quota_exceeded},
     "create_channel": {Code.quota_exceeded, Code.invalid_subject},
     "update_channel": {Code.quota_exceeded, Code.invalid_subject},
-    "publish_message": {Code.invalid_subject, Code.bad_frame},
+    "publish_message": {Code.invalid_subject, Code.bad_frame, Code.outcome_unknown},
     "verify_challenge": {Code.unauthorized, Code.rate_limited},
     "add_member": {Code.quota_exceeded},
     "change_member": {Code.quota_exceeded},

@@ -48,7 +48,8 @@ class Messages:
     async def publish(self, human: Human, subject: str, data: bytes, *, system: bool = False) -> Published:
         """`data` is one JSON value, already checked.
 
-        Raises invalid_subject, forbidden, too_many_channels, too_large, unavailable.
+        Raises invalid_subject, forbidden, too_many_channels, too_large; unavailable when nothing was sent;
+        outcome_unknown when the bus may have it, or get it later.
         """
         address = parse_subject(subject, human.tenant)
         tenant = await self._directory.tenant(human.tenant)
@@ -67,8 +68,12 @@ class Messages:
         link = await self._bus.link(tenant)
         try:
             link.publish(to_bus(sender, address.subject), encode(envelope))
-            await link.flush()
+            self._count(tenant.id, sender, address.subject, lane.channels, len(data))
+            try:
+                await link.flush()
+            except ArtcafeError:
+                # It was taken: it is on its way, or waits in the link until the bus is back.
+                raise ArtcafeError(Code.outcome_unknown) from None
         finally:
             self._bus.release(tenant.id)
-        self._count(tenant.id, sender, address.subject, lane.channels, len(data))
         return published

@@ -350,7 +350,8 @@ class TenantHub:
             del self._topics[topic.pattern]
 
     def confirm_later(self, tell: Callable[[ArtcafeError | None], None]) -> Coroutine[Any, Any, None] | None:
-        """Call `tell` when the bus has everything published before, with the failure if there was one.
+        """Call `tell` when the bus has everything published before, with outcome_unknown where that cannot be
+        known: what the link took may still leave it, or have left it.
 
         One flush serves everybody who waits; the work is handed back when nobody does it yet.
         """
@@ -367,12 +368,12 @@ class TenantHub:
                 failure: ArtcafeError | None = None
                 try:
                     await self.link.flush()
-                except ArtcafeError as error:
-                    failure = error
+                except ArtcafeError:
+                    failure = ArtcafeError(Code.outcome_unknown)
                 except Exception:
                     # Nobody is left without an answer: those who came meanwhile have the next flush.
                     LOG.exception("tenant %s: fault in a flush", self.tenant)
-                    failure = ArtcafeError(Code.internal)
+                    failure = ArtcafeError(Code.outcome_unknown)
                 for tell in waiting:
                     tell(failure)
         finally:

@@ -51,7 +51,8 @@ class Link(Protocol):
         """
 
     async def flush(self) -> None:
-        """When this returns, the bus has everything published before. Raises unavailable."""
+        """When this returns, the bus has everything published before. Raises unavailable where that cannot be
+        known: what `publish` took may have left, or leave later."""
 
     async def settle(self) -> None:
         """When this returns, what the bus had sent to the subscriptions here before has been delivered.
