@@ -41,6 +41,8 @@ CALLS = {
     "re.escape": "pure",
     "frozenset": "a constant",
     "list": "pure",
+    "tuple": "pure",
+    "fields": "reads a type",
     "range": "pure",
     "bytes.fromhex": "a constant",
     "*.join": "pure",

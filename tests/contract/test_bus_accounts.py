@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+import msgspec
 import pytest
 
 from artcafe.server.ports.bus import Link
@@ -138,6 +139,25 @@ async def test_a_removed_account_is_unavailable_until_it_is_back(buses: Buses) -
     await eventually(lambda: len(got) == 3)
     assert [payload for _, payload in got] == [b"0", b"1", b"2"]
     await back(link)
+
+
+async def test_the_account_of_a_suspended_tenant_takes_no_link_until_it_is_resumed(buses: Buses) -> None:
+    tenant = await buses.tenant()
+    link = await buses.bus.link(tenant)
+    await link.flush()
+    suspended = msgspec.structs.replace(tenant, status="suspended")
+
+    await buses.accounts.push(suspended)
+    await away(link)
+    await buses.bus.drop(tenant.id)
+    with pytest.raises(ArtcafeError) as refusal:
+        await buses.bus.link(tenant)
+    assert refusal.value.code is Code.unavailable
+    await buses.accounts.reconcile([suspended])
+    assert await buses.accounts.reconcile([suspended]) == 0
+
+    assert await buses.accounts.reconcile([tenant]) == 1
+    await (await buses.bus.link(tenant)).flush()
 
 
 async def test_removing_and_pushing_twice_is_allowed(buses: Buses) -> None:

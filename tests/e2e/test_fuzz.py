@@ -21,6 +21,7 @@ LEGAL = {
     "ARTCAFE_TERMS_URL": "https://example.com/terms",
     "ARTCAFE_PRIVACY_VERSION": garden.LEGAL,
     "ARTCAFE_PRIVACY_URL": "https://example.com/privacy",
+    "ARTCAFE_TENANT_CREATION": "anybody",
 }
 
 

@@ -75,6 +75,8 @@ async def installation(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterato
                 "ARTCAFE_OIDC_JWKS_URL": issuer.jwks_url,
                 "ARTCAFE_OIDC_CLIENT_IDS": ",".join(issuer.config().client_ids),
                 "ARTCAFE_OIDC_ALLOW_LOOPBACK_HTTP": "true",
+                "ARTCAFE_OPERATORS": "ada",
+                "ARTCAFE_DEFAULT_TIER": "enterprise",
             }
             one, two = [
                 await asyncio.to_thread(
@@ -184,6 +186,67 @@ async def test_a_key_revoked_on_one_server_closes_on_the_other(
         await rest.put(f"/agents/a/keys/{known['id']}", json={"status": "revoked"})
         assert await a.closed() == 4502
         assert time.monotonic() - began < 2
+
+
+async def test_a_tenant_that_is_suspended_on_one_is_closed_and_refused_on_both_until_it_is_resumed(
+    installation: Installation, new_keys: Callable[[str], Path]
+) -> None:
+    key, bystander_key = new_keys("a"), new_keys("b")
+    await _tenant(installation, "closed", a=key)
+    await _tenant(installation, "open", b=bystander_key)
+    headers = {**installation.headers("eve"), "x-tenant-id": "closed"}
+    servers = (installation.one, installation.two)
+    async with (
+        httpx.AsyncClient(
+            base_url=f"{installation.one.url}/api/v1", headers=installation.headers()
+        ) as operator,
+        httpx.AsyncClient(headers=headers) as member,
+        proven(installation.one.ws, "closed", "a", key) as here,
+        proven(installation.two.ws, "closed", "a", key) as there,
+        proven(installation.two.ws, "open", "b", bystander_key) as bystander,
+        connect(f"{installation.two.ws}/api/v1/ws/dashboard") as connection,
+    ):
+        eve = {"user_id": "eve", "role": "admin"}
+        assert (await operator.post("/tenants/closed/members", json=eve)).is_success
+        assert (
+            await member.patch(f"{installation.one.url}/api/v1/operator/tenants/closed", json={})
+        ).status_code == 403
+        dashboard = Socket(connection)
+        token = headers["authorization"].removeprefix("Bearer ")
+        await dashboard.send(type="auth", token=token, tenant_id="closed")
+        await dashboard.expect("connected", role="admin")
+
+        suspended = await operator.patch("/operator/tenants/closed", json={"status": "suspended"})
+        assert suspended.json()["status"] == "suspended"
+
+        for socket in (here, there, dashboard):
+            assert await socket.closed() == 4504
+        await bystander.send(type="ping")
+        await bystander.expect("pong")
+        for server in servers:
+            answer = await member.get(f"{server.url}/api/v1/agents")
+            assert (answer.status_code, answer.json()["code"]) == (403, "suspended")
+            seen = await member.get(f"{server.url}/api/v1/tenants/closed")
+            assert seen.json()["status"] == "suspended"
+            assert not await _lets_in(server.ws, "closed", "a", key)
+            with pytest.raises(InvalidStatus, match="403"):
+                async with legacy(server.ws, "closed", "a", key, f"chosen at {server.url}"):
+                    pass
+
+        resumed = await operator.patch("/operator/tenants/closed", json={"status": "active"})
+        assert resumed.is_success
+        async with (
+            proven(installation.one.ws, "closed", "a", key) as sender,
+            proven(installation.two.ws, "closed", "a", key) as receiver,
+        ):
+            await receiver.subscribe("tasks")
+            await sender.send(type="publish", subject="tasks", data=1)
+            await receiver.expect("message", data=1)
+        entries = (await member.get(f"{installation.two.url}/api/v1/audit")).json()["entries"]
+        assert [(entry["action"], entry["actor"], entry["operator"]) for entry in entries[:2]] == [
+            ("tenant.resume", "ada", True),
+            ("tenant.suspend", "ada", True),
+        ]
 
 
 async def test_who_is_online_is_known_on_both(

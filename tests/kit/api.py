@@ -1,6 +1,7 @@
 """The REST API over an installation in memory, called in this process, and who calls it."""
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -63,6 +64,7 @@ class Api:
         self.checks |= {"bus": self.installation.bus.ping, "store": self.installation.memory.ping}
         cases = UseCases(
             tenants=process.tenants,
+            operations=process.operations,
             invitations=process.invitations,
             legal=process.legal,
             audit=process.audit,
@@ -105,10 +107,15 @@ class Api:
         )
 
     def signed_in(
-        self, user: str, tenant: str | None = "acme", claim: str | None = None
+        self,
+        user: str,
+        tenant: str | None = "acme",
+        claim: str | None = None,
+        groups: Collection[str] = (),
     ) -> httpx.AsyncClient:
         """A client with the user's token, in a tenant unless it is None."""
-        headers = {"authorization": f"Bearer {self.tokens.give(user, tenant_claim=claim)}"}
+        token = self.tokens.give(user, tenant_claim=claim, groups=groups)
+        headers = {"authorization": f"Bearer {token}"}
         return self.client(**headers, **({} if tenant is None else {"x_tenant_id": tenant}))
 
 

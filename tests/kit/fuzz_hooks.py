@@ -96,6 +96,10 @@ _SPARED: dict[str, tuple[str, str | None, Callable[[], str]]] = {
 }
 
 
+_KEPT: dict[str, Any] = {"subscription_tier": "enterprise", "status": "active"}
+_OPERATED: dict[str, Any] = {"plan": "enterprise", "status": "active", "limits": {}}
+
+
 def _protect(operation: str, case: Case) -> None:
     """Keep what was planted, whatever kind of request this is."""
     path, body = case.path_parameters or {}, case.body
@@ -116,8 +120,11 @@ def _protect(operation: str, case: Case) -> None:
         if operation == "add_member" and body.get("user_id") == FUZZER:
             body["user_id"] = MEMBER
         # The plan decides how much may be asked for a minute.
-        if operation == "update_tenant" and "subscription_tier" in body:
-            body["subscription_tier"] = "enterprise"
+        if operation == "update_tenant":
+            body.update({name: value for name, value in _KEPT.items() if name in body})
+        # Whoever fuzzes is an operator here.
+        if operation == "operate_tenant" and path.get("tenant_id") in {TENANT, HOST}:
+            body.update({name: value for name, value in _OPERATED.items() if name in body})
 
 
 def _signed() -> dict[str, Any]:

@@ -16,6 +16,7 @@ from artcafe.server.core.invitations import Invitations
 from artcafe.server.core.legal import Legal
 from artcafe.server.core.login import Login
 from artcafe.server.core.messages import Messages
+from artcafe.server.core.operations import TenantChange, TenantOperations
 from artcafe.server.core.presence import Presence
 from artcafe.server.core.tenants import Tenants
 from artcafe.server.core.usage import Meter
@@ -26,9 +27,10 @@ from artcafe.server.domain.failed_logins import LoginLimits
 from artcafe.server.domain.groups import Groups
 from artcafe.server.domain.ids import TenantId, UserId
 from artcafe.server.domain.legal import Document, Edition
+from artcafe.server.domain.operators import Operators, TenantCreation
 from artcafe.server.domain.principal import Human, User
 from artcafe.server.domain.revocation import TOPIC, Revocation
-from artcafe.server.domain.tenant import Role
+from artcafe.server.domain.tenant import Role, Status, Tenant
 from artcafe.server.identity.ssh_keys import parse_public_key
 from artcafe.server.store.agents import AgentTable
 from artcafe.server.store.audit import AuditTable
@@ -52,6 +54,11 @@ from tests.kit.unreliable_store import UnreliableStore
 ACME = TenantId("acme")
 OTHER = TenantId("acme-2")
 MANY_LOGINS = LoginLimits(per_agent=100_000, per_address=100_000, in_all=100_000)
+OSCAR = User(UserId("oscar"), "oscar@example.com")
+"""The operator of the platform; so is who is in this group."""
+
+OPERATORS = Operators(frozenset({OSCAR.id}), "platform-operators")
+
 SECRET = b"the installation's secret, 32 b."
 
 
@@ -66,6 +73,7 @@ class Process:
     """The use cases of one server process."""
 
     tenants: Tenants
+    operations: TenantOperations
     invitations: Invitations
     legal: Legal
     audit: Audit
@@ -93,6 +101,7 @@ class Installation:
     documents: dict[Document, Edition] = field(default_factory=dict)
     groups: Groups = field(default_factory=Groups)
     login_limits: LoginLimits = field(default_factory=lambda: MANY_LOGINS)
+    creation: TenantCreation = field(default_factory=lambda: TenantCreation(anybody=True, most=3))
     store: UnreliableStore = field(init=False)
     _directories: list[NearCache] = field(default_factory=list)
     process: Process = field(init=False)
@@ -126,7 +135,9 @@ class Installation:
         return Process(
             tenants=Tenants(
                 records=tenants,
+                index=tenants,
                 members=members,
+                directory=directory,
                 accounts=self.bus,
                 control=self.bus,
                 clock=self.clock,
@@ -134,9 +145,23 @@ class Installation:
                 default_tier="enterprise",
                 documents=self.documents,
                 groups=self.groups,
+                operators=OPERATORS,
+                creation=self.creation,
+            ),
+            operations=TenantOperations(
+                records=tenants,
+                index=tenants,
+                accounts=self.bus,
+                operators=OPERATORS,
+                clock=self.clock,
+                new_id=self.new_id,
             ),
             invitations=Invitations(
-                records=InvitationTable(table), clock=self.clock, new_id=self.new_id, random=os.urandom
+                records=InvitationTable(table),
+                directory=directory,
+                clock=self.clock,
+                new_id=self.new_id,
+                random=os.urandom,
             ),
             legal=Legal(
                 records=LegalTable(table), published=self.documents, clock=self.clock, new_id=self.new_id
@@ -189,10 +214,21 @@ class Installation:
         await self.bus.tell(CHANGED, msgspec.json.encode(change))
 
     async def make_tenant(self, tenant: TenantId = ACME, owner: str = "olivia", **fields: Any) -> Human:
-        """A tenant, and its owner inside it."""
+        """A tenant, and its owner inside it. The tier is set by the operator."""
         user = User(UserId(owner), f"{owner}@example.com")
+        plan = fields.pop("subscription_tier", None)
         made = await self.process.tenants.create(user, tenant, {"name": tenant, **fields})
+        if plan is not None:
+            await self.operate(tenant, plan=plan)
         return Human(made.id, user.id, Role.owner, user.email)
+
+    async def operate(self, tenant: TenantId = ACME, **change: Any) -> Tenant:
+        """What the operator sets, by the fields of TenantChange."""
+        return await self.process.operations.change(OSCAR, tenant, TenantChange(**change))
+
+    async def suspend(self, tenant: TenantId = ACME) -> None:
+        """The operator suspends a tenant."""
+        await self.operate(tenant, status=Status.suspended)
 
     async def make_agent(self, human: Human, agent: str = "a1", key: KeyPair | None = None) -> Agent:
         """An agent with a key."""

@@ -13,7 +13,6 @@ from hashlib import sha256
 from importlib.metadata import version
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
-import httpx
 import msgspec
 from fastapi import FastAPI
 
@@ -32,6 +31,7 @@ from artcafe.server.core.invitations import Invitations
 from artcafe.server.core.legal import Legal
 from artcafe.server.core.login import Login
 from artcafe.server.core.messages import Messages
+from artcafe.server.core.operations import TenantOperations
 from artcafe.server.core.presence import TOPIC as ASKED
 from artcafe.server.core.presence import Presence
 from artcafe.server.core.tenants import Tenants
@@ -44,7 +44,6 @@ from artcafe.server.domain.revocation import TOPIC
 from artcafe.server.gateway.gateway import Gateway, GatewayLimits
 from artcafe.server.gateway.mount import Limits, websocket_protocol
 from artcafe.server.gateway.outbox import Outboxes
-from artcafe.server.identity.oidc import OidcVerifier, discover
 from artcafe.server.identity.sealing import AesSealer
 from artcafe.server.identity.ssh import SshVerifier
 from artcafe.server.identity.ssh_keys import generate_key_pair, parse_public_key
@@ -54,8 +53,9 @@ from artcafe.server.issuers import (
     http_client,
     local_issuer,
     local_sign_in,
+    operators,
     sign_in_client,
-    trusted,
+    token_verifier,
 )
 from artcafe.server.ports.bus import Deliver
 from artcafe.server.process import MessageIds, Place, SystemClock, new_id
@@ -137,6 +137,7 @@ async def platform(
         presence = Presence(sightings, control, clock, name)
         stack.push_async_callback(_finish, sightings, meter)
         issuer = local_issuer(settings, clock, embedded=embedded)
+        operating = operators(settings, issuer)
         http = await stack.enter_async_context(http_client(settings))
         entry = Login(
             directory=near,
@@ -150,20 +151,24 @@ async def platform(
         )
         households = Tenants(
             records=records,
+            index=records,
             members=members,
+            directory=near,
             accounts=authority,
             control=control,
             clock=clock,
             new_id=new_id,
-            default_tier=settings.default_tier,
+            default_tier=settings.tier_of_new_tenants,
             documents=settings.documents,
             groups=settings.groups,
+            operators=operating,
+            creation=settings.creation,
         )
         next_message_id = MessageIds()
         outboxes = Outboxes()
         name_of_server = server_name(settings, place)
         proxies = trusted_proxies(settings)
-        tokens = await _verifier(settings, place, http, clock, embedded=embedded)
+        tokens = await token_verifier(settings, place, http, clock, embedded=embedded)
         gateway = Gateway(
             login=entry,
             tokens=tokens,
@@ -193,8 +198,20 @@ async def platform(
         await readiness.probe()
         cases = UseCases(
             tenants=households,
+            operations=TenantOperations(
+                records=records,
+                index=records,
+                accounts=authority,
+                operators=operating,
+                clock=clock,
+                new_id=new_id,
+            ),
             invitations=Invitations(
-                records=InvitationTable(table), clock=clock, new_id=new_id, random=secrets.token_bytes
+                records=InvitationTable(table),
+                directory=near,
+                clock=clock,
+                new_id=new_id,
+                random=secrets.token_bytes,
             ),
             legal=Legal(records=LegalTable(table), published=settings.documents, clock=clock, new_id=new_id),
             audit=Audit(AuditTable(table)),
@@ -265,17 +282,6 @@ def _changed(near: NearCache, gateway: Gateway) -> Deliver:
         gateway.changed(change)
 
     return hear
-
-
-async def _verifier(
-    settings: Settings, place: Place, http: httpx.AsyncClient, clock: SystemClock, *, embedded: bool
-) -> OidcVerifier:
-    jwks_url = settings.oidc_jwks_url
-    if settings.issuer is not None and jwks_url is None:
-        near = settings.oidc_allow_loopback_http
-        jwks_url = await discover(http, settings.issuer, allow_insecure_loopback=near)
-    config = trusted(settings, place.url, jwks_url, embedded=embedded)
-    return OidcVerifier(config, http, clock)
 
 
 def _secret(settings: Settings, seed: bytes, purpose: str) -> bytes:

@@ -1,11 +1,13 @@
 """The settings about humans: whose tokens count, and how a browser gets one."""
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from artcafe.server.bounds import Bounds, named
 from artcafe.server.domain.groups import NOT_FOR_GROUPS, Groups
+from artcafe.server.domain.ids import UserId
+from artcafe.server.domain.operators import Operators, TenantCreation
 
 
 def words(text: str) -> frozenset[str]:
@@ -56,6 +58,34 @@ class Humans(Bounds):
         "",
         validation_alias=named("oidc_groups"),
         description="What they are: GROUP=TENANT:ROLE, comma-separated. Any other group is nothing.",
+    )
+    operators: str = Field(
+        "",
+        validation_alias=named("operators"),
+        description=(
+            "Operators of the platform: subjects (`sub`) at the issuer, comma-separated. "
+            "Of `artcafe up` the machine's owner is one."
+        ),
+    )
+    operator_group: str | None = Field(
+        None,
+        validation_alias=named("operator_group"),
+        description="A group at the issuer whose people are operators; needs `oidc_group_claim`.",
+    )
+    tenant_creation: Literal["operator", "anybody"] | None = Field(
+        None,
+        validation_alias=named("tenant_creation"),
+        description=(
+            "Who makes tenants: `operator`, or `anybody` who is signed in. "
+            "`anybody` where an issuer is set, `operator` without."
+        ),
+    )
+    max_tenants_per_user: int = Field(
+        3,
+        ge=1,
+        le=1000,
+        validation_alias=named("max_tenants_per_user"),
+        description="Where anybody makes tenants: how many of one user's may exist; of operators any number.",
     )
     oidc_sign_in_client_id: str | None = Field(
         None,
@@ -113,11 +143,22 @@ class Humans(Bounds):
 
     @model_validator(mode="after")
     def _groups_whole(self) -> Self:
-        if bool(self.oidc_group_claim) != bool(self.groups.roles):
+        if self.operator_group and not self.oidc_group_claim:
+            raise ValueError("ARTCAFE_OPERATOR_GROUP: needs ARTCAFE_OIDC_GROUP_CLAIM")
+        if bool(self.oidc_group_claim) != bool(self.groups.roles or self.operator_group):
             raise ValueError("ARTCAFE_OIDC_GROUPS: goes with ARTCAFE_OIDC_GROUP_CLAIM; set both or neither")
-        if self.groups.roles and self.issuer is None:
+        if self.oidc_group_claim and self.issuer is None:
             raise ValueError(
-                "ARTCAFE_OIDC_GROUPS: needs an issuer; tokens of the embedded one name no groups"
+                "ARTCAFE_OIDC_GROUP_CLAIM: needs an issuer; tokens of the embedded one name no groups"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _somebody_makes_tenants(self) -> Self:
+        if self.issuer and self.tenant_creation == "operator" and not (self.operators or self.operator_group):
+            raise ValueError(
+                "ARTCAFE_TENANT_CREATION: `operator` needs ARTCAFE_OPERATORS or ARTCAFE_OPERATOR_GROUP, "
+                "else nobody makes tenants"
             )
         return self
 
@@ -145,6 +186,17 @@ class Humans(Bounds):
     def groups(self) -> Groups:
         """What the issuer's groups are here."""
         return Groups.read(self.oidc_groups)
+
+    def operators_with(self, *more: str) -> Operators:
+        """Who is an operator, with subjects that are one whatever the settings say."""
+        subjects = frozenset(UserId(subject) for subject in words(self.operators) | set(more))
+        return Operators(subjects, self.operator_group)
+
+    @property
+    def creation(self) -> TenantCreation:
+        """Who makes tenants, and how many."""
+        who = self.tenant_creation or ("anybody" if self.issuer else "operator")
+        return TenantCreation(anybody=who == "anybody", most=self.max_tenants_per_user)
 
     @property
     def client_ids(self) -> frozenset[str]:

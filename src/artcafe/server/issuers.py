@@ -5,14 +5,16 @@ import secrets
 import httpx
 
 from artcafe.server.core.sign_in import SignIn
+from artcafe.server.domain.operators import Operators, local_user
 from artcafe.server.domain.sign_in import SCOPES, Client
+from artcafe.server.domain.tenant import Role
 from artcafe.server.identity.dev_issuer import JWKS_PATH, LOCAL_CLIENT, LocalIssuer
 from artcafe.server.identity.discovery import IssuerDiscovery
-from artcafe.server.identity.oidc import OidcConfig
+from artcafe.server.identity.oidc import OidcConfig, OidcVerifier, discover
 from artcafe.server.identity.sealing import AesSealer
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.records import SignInRecords
-from artcafe.server.process import new_id
+from artcafe.server.process import Place, new_id
 from artcafe.server.settings import Settings
 
 LOCAL_ISSUER = "http://127.0.0.1/local"
@@ -75,6 +77,11 @@ def trusted(settings: Settings, url: str, jwks_url: str | None, *, embedded: boo
     )
 
 
+def operators(settings: Settings, issuer: LocalIssuer | None) -> Operators:
+    """Who is an operator: by the settings, and who owns the machine where its own issuer signs humans in."""
+    return settings.operators_with(*([] if issuer is None else [local_user(Role.owner)]))
+
+
 def local_issuer(settings: Settings, clock: Clock, *, embedded: bool) -> LocalIssuer | None:
     """The issuer of `artcafe up`, unless one is configured. Raises ValueError, OSError."""
     if not embedded or settings.issuer is not None:
@@ -117,3 +124,15 @@ def discovery(settings: Settings, http: httpx.AsyncClient, clock: Clock) -> Issu
         given={name: url for name, url in given.items() if url is not None},
         allow_insecure_loopback=settings.oidc_allow_loopback_http,
     )
+
+
+async def token_verifier(
+    settings: Settings, place: Place, http: httpx.AsyncClient, clock: Clock, *, embedded: bool
+) -> OidcVerifier:
+    """Whoever checks humans' tokens. Raises ValueError without an issuer, and unavailable."""
+    jwks_url = settings.oidc_jwks_url
+    if settings.issuer is not None and jwks_url is None:
+        near = settings.oidc_allow_loopback_http
+        jwks_url = await discover(http, settings.issuer, allow_insecure_loopback=near)
+    config = trusted(settings, place.url, jwks_url, embedded=embedded)
+    return OidcVerifier(config, http, clock)

@@ -125,10 +125,13 @@ class Settings(Humans):
         ),
     )
 
-    default_tier: str = Field(
-        "enterprise",
+    default_tier: str | None = Field(
+        None,
         validation_alias=named("default_tier"),
-        description=f"The subscription tier of a tenant that names none: {', '.join(TIERS)}.",
+        description=(
+            f"The subscription tier of a new tenant, unless an operator names another: {', '.join(TIERS)}. "
+            "`starter` where an issuer is set, `enterprise` without."
+        ),
     )
     terms_version: str | None = Field(
         None,
@@ -157,8 +160,8 @@ class Settings(Humans):
 
     @field_validator("default_tier")
     @classmethod
-    def _known_tier(cls, tier: str) -> str:
-        if tier not in TIERS:
+    def _known_tier(cls, tier: str | None) -> str | None:
+        if tier is not None and tier not in TIERS:
             raise ValueError(f"must be one of {', '.join(TIERS)}")
         return tier
 
@@ -250,6 +253,11 @@ class Settings(Humans):
             for document in Document
             if (version := getattr(self, f"{document}_version")) is not None
         }
+
+    @property
+    def tier_of_new_tenants(self) -> str:
+        """The subscription tier of a tenant for which no operator names one."""
+        return self.default_tier or ("starter" if self.issuer else "enterprise")
 
     @property
     def origins(self) -> frozenset[str]:

@@ -39,11 +39,12 @@ class Code(Enum):
         201, 403, 4501, False, "Not allowed by role or policy. A frame refused so does not close."
     )
     key_revoked = Row(202, None, 4502, False, "The key was revoked while connected.")
-    removed = Row(203, None, 4503, False, "The agent, member or tenant was deleted or suspended.")
+    removed = Row(203, None, 4503, False, "The agent, member or tenant was deleted, or the agent disabled.")
     bad_frame = Row(204, 400, 1003, False, "Not JSON text, not an object, an unknown type or a bad field.")
     protocol_error = Row(205, 400, 1002, False, "The WebSocket framing broke RFC 6455.")
     not_utf8 = Row(206, 400, 1007, False, "Text that is not UTF-8.")
     too_large = Row(207, 413, 1009, False, "A frame, payload or body over the limit.")
+    suspended = Row(208, 403, 4504, False, "The operator suspended the tenant; nothing of it is served.")
 
     # One request or frame; the connection stays.
     bad_request = Row(300, 400, None, False, "The request cannot be read as it stands.")
@@ -56,7 +57,9 @@ class Code(Enum):
     validation_failed = Row(307, 422, None, False, "A field is missing, unknown or out of range.")
     idempotency_mismatch = Row(308, 422, None, False, "The Idempotency-Key was used with another body.")
     rate_limited = Row(309, 429, None, True, "Too many for this second; see retry_after_ms.")
-    quota_exceeded = Row(310, 402, None, False, "The plan's limit is reached.")
+    quota_exceeded = Row(
+        310, 402, None, False, "A limit of the plan is reached, or that of tenants per user."
+    )
     too_many_subscriptions = Row(311, 429, None, False, "The connection holds its limit of subscriptions.")
     internal = Row(312, 500, 1011, True, "A fault of the server, logged under the request id.")
     no_websockets = Row(313, 501, None, False, "This is the REST API alone; WebSockets are served elsewhere.")

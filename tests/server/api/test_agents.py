@@ -116,7 +116,7 @@ class TestCreate:
 
     async def test_the_plans_limit_is_payment_required(self, api: Api) -> None:
         zoe = api.signed_in("zoe", "small")
-        await zoe.post("/api/v1/tenants", json={"name": "small", "subscription_tier": "free"})
+        await api.installation.make_tenant(TenantId("small"), "zoe", subscription_tier="free")
         for number in range(3):
             await make(zoe, f"a{number}")
 

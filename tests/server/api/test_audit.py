@@ -28,6 +28,7 @@ async def test_an_entry_says_who_did_what_and_from_where(api: Api, olivia: httpx
         "fields": ["name", "website"],
         "remote": "127.0.0.1",
         "request_id": change.headers["x-request-id"],
+        "operator": False,
     }
     assert page["next_token"] is not None
 

@@ -18,7 +18,7 @@ from tests.kit.api import Api, furnished, good
 from tests.kit.installation import ACME
 from tests.kit.signing import KeyPair
 
-PUBLIC, SIGNED_IN = "public", "signed in"
+PUBLIC, SIGNED_IN, OPERATOR = "public", "signed in", "operator"
 
 LOWEST = {
     "read": "viewer",
@@ -36,7 +36,8 @@ LOWEST = {
 ROLES = ["viewer", "member", "admin", "owner"]
 
 PEOPLE = {"viewer": "vera", "member": "mia", "admin": "adam", "owner": "olivia"}
-"""Who has which role in `acme`. Nina owns another tenant, Zoe is nowhere."""
+"""Who has which role in `acme`. Nina owns another tenant, Zoe is nowhere, Oscar is an
+operator of the platform and in no tenant, and so is Gwen by a group."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,9 @@ DOORS = [
     Door("DELETE", f"{V1}/channels/{{channel_id}}", "manage_channels", named=TASKS),
     Door("POST", f"{V1}/channels/{{channel_id}}/messages", "publish", {}, TASKS),
     Door("POST", f"{V1}/channels/{{channel_id}}/messages", "publish_as_system", {}, TASKS, "?as=system"),
+    Door("GET", f"{V1}/operator/tenants", OPERATOR),
+    Door("GET", f"{V1}/operator/tenants/{{tenant_id}}", OPERATOR),
+    Door("PATCH", f"{V1}/operator/tenants/{{tenant_id}}", OPERATOR, {"status": "active"}),
     Door("GET", f"{V1}/usage-metrics", "read"),
     Door("GET", f"{V1}/usage-metrics/billing", "read"),
 ]
@@ -184,6 +188,13 @@ async def mistakes(application: FastAPI, door: Door) -> list[str]:
         status = await knock(api.signed_in(name, "acme"), door)
         if (status == 403) != (door.needs not in {PUBLIC, SIGNED_IN}):
             found.append(f"{name}: {status}")
+    for name, client in {
+        "oscar": api.signed_in("oscar", "acme"),
+        "gwen": api.signed_in("gwen", "acme", groups=["platform-operators"]),
+    }.items():
+        status = await knock(client, door)
+        if (status == 403) != (door.needs not in {PUBLIC, SIGNED_IN, OPERATOR}):
+            found.append(f"{name}: {status}")
     for role in ROLES:
         found += await mistaken(await house(application), role, door)
     return found
@@ -199,6 +210,8 @@ def may(role: str, needs: str) -> bool:
     """What this page says."""
     if needs in {PUBLIC, SIGNED_IN}:
         return True
+    if needs == OPERATOR:
+        return False  # No role in a tenant is one on the platform.
     return ROLES.index(role) >= ROLES.index(LOWEST[needs])
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.tenant import Tenant
 from artcafe.server.store.table import Table
 from artcafe.server.store.tenants import TenantTable
@@ -120,7 +121,7 @@ class TestChannels:
 
     async def test_the_plans_limit_is_payment_required(self, api: Api) -> None:
         zoe = api.signed_in("zoe", "small")
-        await zoe.post("/api/v1/tenants", json={"name": "small", "subscription_tier": "free"})
+        await api.installation.make_tenant(TenantId("small"), "zoe", subscription_tier="free")
         for number in range(10):
             good(await zoe.post("/api/v1/channels", json={"name": f"c{number}"}), 201)
 

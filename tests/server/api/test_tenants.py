@@ -33,6 +33,7 @@ EVERYTHING = {
 
 class TestTenants:
     async def test_one_is_made_as_clients_in_the_field_make_it(self, api: Api) -> None:
+        """The tier that they name is read; the tenant gets the installation's."""
         zoe = api.signed_in("zoe", None)
 
         made = good(await zoe.post("/api/v1/tenants", json=EVERYTHING), 201)
@@ -49,17 +50,18 @@ class TestTenants:
         assert set(tenant) == TENANT_KEYS
         assert tenant == {
             **{name: value for name, value in EVERYTHING.items() if name != "trial_days"},
+            "subscription_tier": "enterprise",
             "id": "blue-sky",
             "tenant_id": "blue-sky",
             "status": "active",
             "allow_client_challenge": False,
             "limits": {
-                "max_agents": 50,
-                "max_channels": 500,
-                "max_messages_per_day": 500_000 // 30,
-                "max_api_calls_per_day": 2_000 * 60 * 24,
-                "max_storage_bytes": 64 * 1024 * 1024,
-                "concurrent_connections": 100,
+                "max_agents": None,
+                "max_channels": None,
+                "max_messages_per_day": None,
+                "max_api_calls_per_day": None,
+                "max_storage_bytes": 1024 * 1024 * 1024,
+                "concurrent_connections": None,
             },
             "created_at": NOON,
             "updated_at": NOON,
@@ -161,9 +163,60 @@ class TestTenants:
         listed = good(await zoe.get("/api/v1/tenants/x/legal"))
         assert [(one["document"], one["version"]) for one in listed["acceptances"]] == [("terms", "v1")]
 
-    async def test_nobody_suspends_or_renumbers_a_tenant_by_the_way(self, olivia: httpx.AsyncClient) -> None:
+    async def test_plan_and_status_may_be_sent_as_they_are_and_are_the_operators_to_set(
+        self, api: Api, olivia: httpx.AsyncClient
+    ) -> None:
+        acme = "/api/v1/tenants/acme"
+        await api.installation.operate(plan="free")
+        before = good(await olivia.get(acme))
+        for given in (
+            {"subscription_tier": "enterprise", "name": "x"},
+            {"subscription_tier": "growth"},
+            {"status": "suspended", "name": "x"},
+        ):
+            problem(await olivia.put(acme, json=given), Code.forbidden)
+        problem(await olivia.put(acme, json={"status": "away"}), Code.validation_failed)
+        problem(await olivia.put(acme, json={"subscription_tier": "gold"}), Code.validation_failed)
+        assert good(await olivia.get(acme)) == before
+
+        same = {"subscription_tier": "starter", "status": "active", "name": "Acme"}
+        assert good(await olivia.put(acme, json=same)) == {**before, "name": "Acme"}
+        api.installation.clock.advance(1)
+        read = {name: before[name] for name in ("name", "status", "subscription_tier", "metadata")}
+        assert good(await olivia.put(acme, json=read))["subscription_tier"] == "free"
+        [entry, *_] = good(await olivia.get("/api/v1/audit"))["entries"]
+        assert "subscription_tier" not in entry["fields"]
+        assert "status" not in entry["fields"]
+
+    async def test_an_operator_who_makes_a_tenant_chooses_its_plan(self, api: Api) -> None:
+        oscar = api.signed_in("oscar", None)
+
+        good(await oscar.post("/api/v1/tenants", json={"name": "x", "subscription_tier": "growth"}), 201)
+        assert good(await oscar.get("/api/v1/tenants/x"))["subscription_tier"] == "growth"
+
+        changed = good(await oscar.put("/api/v1/tenants/x", json={"subscription_tier": "scale"}))
+        assert changed["limits"]["max_agents"] == 50
+
+    async def test_one_user_makes_as_many_as_the_operator_lets_it(self, api: Api) -> None:
+        zoe = api.signed_in("zoe", None)
+        for name in ("z1", "z2", "z3"):
+            good(await zoe.post("/api/v1/tenants", json={"name": name}), 201)
+        told = problem(await zoe.post("/api/v1/tenants", json={"name": "z4"}), Code.quota_exceeded)
+        assert "3 tenants" in told["detail"]
+        # Whoever owns it now: it counts for who made it, until it is gone.
+        await zoe.post("/api/v1/tenants/z1/members", json={"user_id": "yan", "role": "owner"})
+        assert (await zoe.delete("/api/v1/tenants/z1/members/zoe")).status_code == 204
+        problem(await zoe.post("/api/v1/tenants", json={"name": "z4"}), Code.quota_exceeded)
+
+        assert (await api.signed_in("yan", None).delete("/api/v1/tenants/z1")).status_code == 204
+
+        good(await zoe.post("/api/v1/tenants", json={"name": "z4"}), 201)
+        for number in range(5):
+            good(await api.signed_in("oscar", None).post("/api/v1/tenants", json={"name": f"o{number}"}), 201)
+
+    async def test_nobody_renumbers_a_tenant_by_the_way(self, olivia: httpx.AsyncClient) -> None:
         before = good(await olivia.get("/api/v1/tenants/acme"))
-        given = {"status": "suspended", "id": "other", "account": "x", "version": 9, "created_at": "never"}
+        given = {"id": "other", "account": "x", "version": 9, "created_at": "never"}
 
         for name, value in given.items():
             refused = await olivia.put("/api/v1/tenants/acme", json={"description": "new", name: value})

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from artcafe.server.domain.ids import UserId
+from artcafe.server.domain.ids import TenantId, UserId
 from artcafe.server.domain.principal import User
 from artcafe.wire.codes import Code
 from tests.kit.api import Api, good, problem
@@ -133,7 +133,7 @@ PLANS: list[tuple[str, dict[str, Any]]] = [
 @pytest.mark.parametrize(("tier", "limits"), PLANS)
 async def test_the_limits_are_the_plans(api: Api, tier: str, limits: dict[str, Any]) -> None:
     zoe = api.signed_in("zoe", "z")
-    await zoe.post("/api/v1/tenants", json={"id": "z", "name": "z", "subscription_tier": tier})
+    await api.installation.make_tenant(TenantId("z"), "zoe", subscription_tier=tier)
 
     told = good(await zoe.get(USAGE))["limits"]
 

@@ -11,6 +11,7 @@ from artcafe.server.core.login import LIFETIME
 from artcafe.server.domain.change import Change, Kind
 from artcafe.server.domain.ids import AgentId, TenantId
 from artcafe.server.domain.principal import AgentPrincipal, Human
+from artcafe.server.domain.tenant import Status
 from artcafe.server.identity.ssh import LEAST_SPENT
 from artcafe.server.store.agents import AgentTable
 from artcafe.server.store.near import TTL_SECONDS
@@ -500,7 +501,6 @@ FORBIDDEN: dict[str, Forbid] = {
     "a removed key": lambda i, h, k: i.process.agents.remove_key(h, A1, k.fingerprint),
     "a disabled agent": lambda i, h, _: i.process.agents.change(h, A1, {"enabled": False}),
     "a deleted agent": lambda i, h, _: i.process.agents.delete(h, A1),
-    "a suspended tenant": lambda i, h, _: set_tenant(i, h.tenant, status="suspended"),
     "a deleted tenant": lambda i, h, _: i.process.tenants.delete(h),
 }
 
@@ -527,6 +527,30 @@ class TestWhoMayNot:
         assert process.verifier.tried == []
         assert process.verifier.verifications == 3 * LEAST_SPENT
         assert await process.login.keys(ACME, A1) in {None, frozenset()}
+
+    async def test_who_has_proven_its_agent_is_told_that_the_tenant_is_suspended_and_nobody_else(
+        self, installation: Installation, key: KeyPair, a1: AgentPrincipal
+    ) -> None:
+        process = installation.process
+        await allow_chosen(installation, ACME)
+        challenge, text = in_band(process), fetched(process).text()
+        await installation.suspend()
+
+        for by, code in ((KeyPair(), Code.unauthorized), (key, Code.suspended)):
+            with refused(code) as first:
+                await process.login.answer(challenge, by.sign(challenge.text()))
+            with refused(code):
+                await answer_text(process, text, by)
+            with refused(code):
+                await answer_text(process, CHOSEN, by)
+            assert first.message == code.value.when
+        # What was captured tells nothing: it is spent.
+        with refused(Code.unauthorized):
+            await answer_text(process, CHOSEN, key)
+        assert await process.login.keys(ACME, A1) is None
+
+        await installation.operate(status=Status.active)
+        assert await process.login.answer(challenge, key.sign(challenge.text())) == a1
 
     async def test_an_agent_or_tenant_that_never_was_costs_as_much(
         self, process: Process, key: KeyPair, a1: AgentPrincipal

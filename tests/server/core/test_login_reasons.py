@@ -3,21 +3,16 @@
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-import msgspec
 import pytest
 
 from artcafe.server.core.login import LIFETIME
-from artcafe.server.domain.change import Change, Kind
 from artcafe.server.domain.ids import AgentId, TenantId
 from artcafe.server.domain.login_refusal import LoginRefusal
 from artcafe.server.domain.principal import Human
-from artcafe.server.store.table import Table
-from artcafe.server.store.tenants import TenantTable
 from artcafe.wire.codes import Code
 from artcafe.wire.problem import document
 from tests.kit.installation import ACME, Installation, Process
 from tests.kit.outcomes import refused
-from tests.kit.records import ENTRY
 from tests.kit.signing import KeyPair
 
 A1 = AgentId("a1")
@@ -43,19 +38,9 @@ class Case:
     def fetched(self) -> str:
         return self.process.login.challenge(SERVER, ACME, A1).text()
 
-    async def suspend(self) -> None:
-        tenants = TenantTable(Table(self.installation.memory))
-        await tenants.change(ACME, lambda record: msgspec.structs.replace(record, status="suspended"), ENTRY)
-        self.process.directory.forget(Change(ACME, Kind.tenant, ACME))
-
 
 async def unknown_tenant(case: Case) -> None:
     await case.in_band(tenant="nowhere")
-
-
-async def tenant_suspended(case: Case) -> None:
-    await case.suspend()
-    await case.in_band()
 
 
 async def unknown_agent(case: Case) -> None:
@@ -111,7 +96,6 @@ Attempt = Callable[[Case], Coroutine[Any, Any, None]]
 
 ATTEMPTS: list[Attempt] = [
     unknown_tenant,
-    tenant_suspended,
     unknown_agent,
     agent_disabled,
     no_key,
@@ -153,3 +137,13 @@ async def test_an_expired_fetched_challenge_is_told_from_a_foreign_one(case: Cas
 
     assert refusal.error is not None
     assert refusal.error.reason == LoginRefusal.challenge_expired
+
+
+async def test_a_suspended_tenant_is_a_reason_of_its_own(case: Case) -> None:
+    await case.installation.suspend()
+
+    with refused(Code.suspended) as refusal:
+        await case.in_band()
+
+    assert refusal.error is not None
+    assert refusal.error.reason == LoginRefusal.tenant_suspended

@@ -47,11 +47,26 @@ async def test_each_tenant_has_its_own_and_enterprise_has_no_limit() -> None:
 
 async def test_another_plan_counts_at_once() -> None:
     installation = await Installation.open()
-    olivia = await installation.make_tenant(ACME, subscription_tier="starter")
+    await installation.make_tenant(ACME, subscription_tier="starter")
     throttle = Throttle(installation.process.directory, installation.clock)
     for _ in range(100):
         await throttle.api_call(ACME)
 
-    await installation.process.tenants.change(olivia, {"subscription_tier": "growth"})
+    await installation.operate(plan="growth")
 
     await throttle.api_call(ACME)
+
+
+async def test_an_override_of_the_limit_counts_in_its_place() -> None:
+    installation = await Installation.open()
+    await installation.make_tenant(ACME, subscription_tier="starter")
+    throttle = Throttle(installation.process.directory, installation.clock)
+    await installation.operate(limits={"api_calls_per_minute": 2})
+    for _ in range(2):
+        await throttle.api_call(ACME)
+    await refused(throttle)
+
+    await installation.operate(limits={"api_calls_per_minute": None})
+
+    for _ in range(300):
+        await throttle.api_call(ACME)

@@ -231,7 +231,7 @@ async def test_an_agent_has_a_limit_of_connections_of_its_own() -> None:
 
 
 async def test_a_plan_has_a_limit_of_connections_that_no_race_goes_past(house: House) -> None:
-    await house.installation.process.tenants.change(house.olivia, {"subscription_tier": "starter"})
+    await house.installation.operate(plan="starter")
     keys = [KeyPair() for _ in range(3)]
     for number, key in enumerate(keys[1:], 2):
         await house.installation.make_agent(house.olivia, f"a{number}", key)

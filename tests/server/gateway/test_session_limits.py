@@ -4,9 +4,9 @@ from itertools import accumulate
 
 import pytest
 
+from artcafe.server.domain.rate import PATIENCE
 from artcafe.server.gateway.dashboard import Dashboard
 from artcafe.server.gateway.dialects import MAX_SUBJECTS, Dialect, Legacy, Plain, Wrapped
-from artcafe.server.gateway.session import PATIENCE
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError

@@ -1,12 +1,13 @@
 """Tenants in the store, on every backend."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from artcafe.server.domain.ids import AgentId, UserId
+from artcafe.server.domain.ids import AgentId, TenantId, UserId
 from artcafe.server.domain.tenant import Member, Role, Tenant
 from artcafe.server.store.agents import AgentTable
 from artcafe.server.store.audit import AuditTable
@@ -114,6 +115,54 @@ class TestTenants:
         assert tenant.name == "first"
         assert await members.of_user(PAUL) == []
         assert [member.user for member in await members.of_tenant(ACME)] == ["olivia"]
+
+    async def test_of_one_users_tenants_as_many_exist_as_are_allowed_whoever_is_faster(
+        self, tenants: TenantTable
+    ) -> None:
+        def make(number: int) -> Coroutine[Any, Any, None]:
+            tenant = a_tenant(f"t{number}", created_by="paul")
+            return tenants.create(tenant, a_member("paul", tenant=tenant.id), ENTRY, (), 3)
+
+        outcomes = await race(*(make(number) for number in range(8)))
+
+        assert sorted(f"{code}" for code in outcomes) == ["Code.quota_exceeded"] * 5 + ["None"] * 3
+        assert await tenants.made_by(PAUL) == 3
+
+    async def test_one_that_is_gone_counts_no_more_and_once(self, tenants: TenantTable) -> None:
+        for number in range(2):
+            tenant = a_tenant(f"t{number}", created_by="paul")
+            await tenants.create(tenant, a_member("paul", tenant=tenant.id), ENTRY, (), 2)
+        uncounted = a_tenant("t9", created_by="paul")
+        await tenants.create(uncounted, a_member("paul", tenant="t9"), ENTRY)
+
+        await tenants.delete(uncounted.id)
+        assert await tenants.made_by(PAUL) == 2
+        await race(*(tenants.delete(TenantId("t0")) for _ in range(3)))
+        assert await tenants.made_by(PAUL) == 1
+        again = a_tenant("t0", created_by="paul")
+        await tenants.create(again, a_member("paul", tenant="t0"), ENTRY, (), 2)
+        with refused(Code.quota_exceeded):
+            await tenants.create(a_tenant("t5", created_by="paul"), a_member("paul"), ENTRY, (), 2)
+
+    async def test_a_taken_id_counts_for_nobody(self, tenants: TenantTable) -> None:
+        await tenants.create(a_tenant(), a_member(), ENTRY)
+
+        with refused(Code.conflict):
+            await tenants.create(a_tenant(created_by="paul"), a_member("paul"), ENTRY, (), 3)
+
+        assert await tenants.made_by(PAUL) == 0
+
+    async def test_all_are_listed_in_pages_by_id(self, tenants: TenantTable) -> None:
+        for name in ("c", "a", "b"):
+            await tenants.create(a_tenant(name), a_member(tenant=name), ENTRY)
+
+        first = await tenants.list(2, None)
+        rest = await tenants.list(2, first.cursor)
+
+        assert [tenant.id for tenant in (*first.items, *rest.items)] == ["a", "b", "c"]
+        assert rest.cursor is None
+        with refused(Code.bad_request):
+            await tenants.list(2, "no cursor")
 
     async def test_of_many_who_create_one_id_at_once_exactly_one_wins(
         self, tenants: TenantTable, members: MemberTable

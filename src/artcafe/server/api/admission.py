@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from starlette.requests import ClientDisconnect
 
-from artcafe.server.api.deps import current_human, current_user, named_human, use_cases
+from artcafe.server.api.deps import current_human, current_operator, current_user, named_human, use_cases
 from artcafe.server.api.json_bodies import JsonRequest, require_json
 from artcafe.server.api.paths import decoded
 from artcafe.server.domain.access import Action, require
@@ -77,6 +77,9 @@ def _admission(dependant: Dependant, name: str) -> Callable[[Request], Coroutine
             human = await current_human(request, cases, user, request.headers.get("x-tenant-id"))
         elif named_human in needed:
             human = await named_human(request, cases, user, request.path_params["tenant_id"])
+        elif current_operator in needed:
+            await current_operator(cases, user)
+            return
         else:
             return
         action = ACTIONS.get(f"{name}?as={request.query_params.get('as')}", ACTIONS.get(name))

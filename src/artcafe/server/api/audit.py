@@ -25,7 +25,8 @@ Target = Annotated[
 class EntryView(BaseModel):
     """One change: who made it, to what, and which fields were set.
 
-    `group` is the issuer's group that made the actor a member, or empty.
+    `group` is the issuer's group that made the actor a member, or empty. `operator` is true where an
+    operator of the platform did it; its address is not shown.
     """
 
     id: Annotated[str, Field(examples=["0f8fad5bd9cb469fa16570867728950e"])]
@@ -38,6 +39,7 @@ class EntryView(BaseModel):
     fields: Annotated[list[str], Field(examples=[["description"]])]
     remote: str
     request_id: str
+    operator: Annotated[bool, Field(examples=[False])]
 
     @classmethod
     def of(cls, entry: Entry) -> "EntryView":
@@ -53,6 +55,7 @@ class EntryView(BaseModel):
             fields=entry.fields,
             remote=entry.remote,
             request_id=entry.request,
+            operator=entry.operator,
         )
 
 

@@ -18,6 +18,7 @@ from artcafe.server.core.invitations import Invitations
 from artcafe.server.core.legal import Legal
 from artcafe.server.core.login import Login
 from artcafe.server.core.messages import Messages
+from artcafe.server.core.operations import TenantOperations
 from artcafe.server.core.presence import Presence
 from artcafe.server.core.sign_in import SignIn
 from artcafe.server.core.tenants import Tenants
@@ -39,6 +40,7 @@ class UseCases:
     """Everything the routes need; made once by the composition root."""
 
     tenants: Tenants
+    operations: TenantOperations
     invitations: Invitations
     legal: Legal
     audit: Audit
@@ -116,13 +118,16 @@ async def current_user(
 CurrentUser = Annotated[User, Depends(current_user)]
 
 
-async def _enter(request: Request, cases: UseCases, user: User, wanted: str | None) -> Human:
+async def _enter(
+    request: Request, cases: UseCases, user: User, wanted: str | None, *, even_suspended: bool = False
+) -> Human:
     """The user inside a tenant, entered once per request; the one place where calls are counted and
     throttled."""
     known: Human | None = getattr(request.state, "human", None)
     if known is not None:
         return known
-    request.state.human = human = await cases.tenants.enter(user, wanted)
+    human = await cases.tenants.enter(user, wanted, even_suspended=even_suspended)
+    request.state.human = human
     await cases.throttle.api_call(human.tenant)
     cases.meter.count(human.tenant, API_CALLS)
     return human
@@ -150,3 +155,20 @@ async def named_human(request: Request, cases: Cases, user: CurrentUser, tenant_
 
 
 NamedHuman = Annotated[Human, Depends(named_human)]
+
+
+async def reader(request: Request, cases: Cases, user: CurrentUser, tenant_id: str) -> Human:
+    """The same, also where the tenant is suspended: its members may see that it is."""
+    return await _enter(request, cases, user, tenant_id, even_suspended=True)
+
+
+Reader = Annotated[Human, Depends(reader)]
+
+
+async def current_operator(cases: Cases, user: CurrentUser) -> User:
+    """The user as an operator of the platform. Raises forbidden, whatever else is wrong with the request."""
+    cases.operations.require(user)
+    return user
+
+
+CurrentOperator = Annotated[User, Depends(current_operator)]

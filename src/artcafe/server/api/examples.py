@@ -89,7 +89,7 @@ def of(schema: dict[str, Any], schemas: dict[str, Any], name: str = "") -> Any:
     if name in VALUES:
         return VALUES[name]
     plain = name.rpartition(".")[2]
-    if plain in VALUES:
+    if plain in VALUES and "properties" not in schema:  # Of a list of tenants each is whole, and no name.
         return VALUES[plain]
     if plain.endswith("_at"):
         return _TIME

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from artcafe.server.domain.tenant import Role
+from artcafe.server.domain.tenant import Role, Status
 from artcafe.wire.names import unknown_fields
 from artcafe.wire.subjects import MAX_BYTES, PATTERN_SCHEMA
 
@@ -50,6 +50,9 @@ the bounds stay in the description."""
 
 RoleName = Annotated[Role, Field(strict=False)]
 """A role by its name: strictly, only the enum's own members would be one."""
+
+StatusName = Annotated[Status, Field(strict=False)]
+"""A tenant's status by its name."""
 
 SubjectPattern = Annotated[
     str, Field(max_length=MAX_BYTES, pattern=PATTERN_SCHEMA, examples=["tasks.*"], title="Pattern")

@@ -10,8 +10,9 @@ from artcafe.server.api.admission import AdmittingRoute
 from artcafe.server.api.deps import Cases, UseCases
 from artcafe.server.api.fields import Body, RoleName
 from artcafe.server.api.sign_in import LOCAL, own_origin
-from artcafe.server.domain.ids import PATTERN, TenantId, UserId
+from artcafe.server.domain.ids import PATTERN, TenantId
 from artcafe.server.domain.login_refusal import LoginRefusal
+from artcafe.server.domain.operators import local_user
 from artcafe.server.domain.principal import User
 from artcafe.server.domain.sign_in import PROOF_SECONDS
 from artcafe.server.domain.tenant import Role
@@ -102,7 +103,7 @@ async def _chosen(body: TokenRequest, issuer: Issuer, request: Request, cases: U
             request.scope, journal.address(request.scope, cases.client_address), refusal, way="sign_in"
         )
         raise refusal
-    user = User(UserId(f"local-{body.role}"), body.email or f"{body.role}@localhost", body.tenant)
+    user = User(local_user(body.role), body.email or f"{body.role}@localhost", body.tenant)
     if body.tenant is not None:
         await cases.tenants.admit(TenantId(body.tenant), user, body.role)
     return user

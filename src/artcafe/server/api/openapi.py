@@ -28,6 +28,7 @@ _TAGS = {
     "channels": "Named subjects with rules, and publishing into them.",
     "usage": "What a tenant used, against its plan.",
     "audit": "Who changed what, and when.",
+    "operator": "All tenants, for operators of the platform: their plans, limits and status.",
     "embedded sign-in": "The own issuer of `artcafe up`. Elsewhere your OIDC issuer signs humans in.",
 }
 

@@ -13,11 +13,13 @@ _OWN = {
     "create_channel": {Code.quota_exceeded, Code.invalid_subject},
     "update_channel": {Code.quota_exceeded, Code.invalid_subject},
     "publish_message": {Code.invalid_subject, Code.bad_frame, Code.outcome_unknown},
-    "verify_challenge": {Code.unauthorized, Code.rate_limited},
+    "verify_challenge": {Code.unauthorized, Code.suspended, Code.rate_limited},
     "add_member": {Code.quota_exceeded},
     "change_member": {Code.quota_exceeded},
     "create_invitation": {Code.quota_exceeded},
-    "accept_invitation": {Code.not_found, Code.quota_exceeded},
+    "accept_invitation": {Code.not_found, Code.quota_exceeded, Code.suspended},
+    "create_tenant": {Code.forbidden, Code.quota_exceeded},
+    "list_all_tenants": {Code.forbidden},
     "configuration": {Code.not_found},
     "jwks": {Code.not_found},
     "sign_in_config": {Code.not_found},
@@ -51,7 +53,7 @@ def refusals(operation: dict[str, Any], path: str, method: str) -> set[Code]:
         if method != "get":
             codes.add(Code.conflict)
     if parameters & {"tenant_id", "x-tenant-id"}:
-        codes |= {Code.forbidden, Code.rate_limited}
+        codes |= {Code.forbidden, Code.rate_limited, Code.suspended}
     if "{" in path:
         codes.add(Code.not_found)
     if "if-match" in parameters:

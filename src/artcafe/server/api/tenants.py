@@ -7,14 +7,14 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, Field
 
 from artcafe.server.api.admission import AdmittingRoute
-from artcafe.server.api.deps import Cases, CurrentUser, NamedHuman
+from artcafe.server.api.deps import Cases, CurrentUser, NamedHuman, Reader
 from artcafe.server.api.etags import IfMatch, set_tag
-from artcafe.server.api.fields import Body, Email, JsonObject, chosen
+from artcafe.server.api.fields import Body, Email, JsonObject, StatusName, chosen
 from artcafe.server.api.legal import Versions
 from artcafe.server.api.once import CreateOnce
 from artcafe.server.api.plans import Limits
 from artcafe.server.domain.ids import PATTERN
-from artcafe.server.domain.plan import TIERS, plan_named
+from artcafe.server.domain.plan import TIERS, plan_of
 from artcafe.server.domain.tenant import Tenant
 
 router = APIRouter(route_class=AdmittingRoute, prefix="/api/v1/tenants", tags=["tenants"])
@@ -34,7 +34,11 @@ CLEARABLE = frozenset({"description", "website", "logo_url", "primary_color", "s
 
 
 class TenantFields(Body):
-    """What may be set on a tenant; what is left out stays as it is."""
+    """What may be set on a tenant; what is left out stays as it is.
+
+    Only an operator of the platform sets `subscription_tier`: from others it is read when a tenant is made,
+    which gets the installation's tier, and afterwards it may be sent as it is, and not as another one.
+    """
 
     name: Name | None = None
     admin_email: Email | None = None
@@ -46,6 +50,12 @@ class TenantFields(Body):
     secondary_color: Colour | None = None
     metadata: JsonObject | None = None
     allow_client_challenge: bool | None = None
+
+
+class TenantChange(TenantFields):
+    """What may be set on a tenant later. `status` is the operator's as well."""
+
+    status: StatusName | None = None
 
 
 class NewTenant(TenantFields, Versions):
@@ -79,7 +89,7 @@ class TenantView(BaseModel):
     @classmethod
     def of(cls, tenant: Tenant) -> "TenantView":
         """What a member sees of a tenant."""
-        limits = Limits.of(plan_named(tenant.subscription_tier))
+        limits = Limits.of(plan_of(tenant))
         fields = {name: getattr(tenant, name) for name in set(cls.model_fields) - {"tenant_id", "limits"}}
         return cls(tenant_id=tenant.id, limits=limits, **fields)
 
@@ -105,7 +115,7 @@ async def create_tenant(
     response: Response,
     once: CreateOnce,
 ) -> TenantCreated:
-    """Make a tenant; the caller owns it."""
+    """Make a tenant; the caller owns it. Who may, and how many, is the operator's to say."""
 
     async def create() -> TenantCreated:
         fields = chosen(body, TenantFields, CLEARABLE)
@@ -123,8 +133,8 @@ async def list_tenants(cases: Cases, user: CurrentUser) -> list[TenantView]:
 
 
 @router.get("/{tenant_id}")
-async def get_tenant(cases: Cases, human: NamedHuman, response: Response) -> TenantView:
-    """Get one tenant you belong to."""
+async def get_tenant(cases: Cases, human: Reader, response: Response) -> TenantView:
+    """Get one tenant you belong to, also when it is suspended."""
     tenant = await cases.tenants.get(human)
     set_tag(response, tenant)
     return TenantView.of(tenant)
@@ -132,10 +142,10 @@ async def get_tenant(cases: Cases, human: NamedHuman, response: Response) -> Ten
 
 @router.put("/{tenant_id}")
 async def update_tenant(
-    body: TenantFields, cases: Cases, human: NamedHuman, response: Response, if_match: IfMatch = None
+    body: TenantChange, cases: Cases, human: NamedHuman, response: Response, if_match: IfMatch = None
 ) -> TenantView:
     """Set some fields."""
-    tenant = await cases.tenants.change(human, chosen(body, TenantFields, CLEARABLE), if_match)
+    tenant = await cases.tenants.change(human, chosen(body, TenantChange, CLEARABLE), if_match)
     set_tag(response, tenant)
     return TenantView.of(tenant)
 

@@ -13,7 +13,8 @@ from artcafe.server.api.fields import Date
 from artcafe.server.api.plans import Limits
 from artcafe.server.core.usage import AGENT, API_CALLS, BYTES, MESSAGES, SUBJECT
 from artcafe.server.domain.channel import ChannelRule
-from artcafe.server.domain.plan import plan_named
+from artcafe.server.domain.plan import plan_of
+from artcafe.server.domain.principal import Human
 from artcafe.wire.subjects import matches
 from artcafe.wire.times import rfc3339
 
@@ -121,29 +122,32 @@ async def usage_metrics(
         bytes_count=sum(day.bytes_count for day in metrics),
         api_calls_count=sum(day.api_calls_count for day in metrics),
     )
-    return Usage(metrics=metrics, totals=totals, limits=Limits.of(plan_named(tenant.subscription_tier)))
+    return Usage(metrics=metrics, totals=totals, limits=Limits.of(plan_of(tenant)))
+
+
+async def used_this_month(cases: UseCases, human: Human) -> dict[str, int]:
+    """What a tenant has now, and what it used in the current calendar month (UTC)."""
+    today = _today(cases)
+    days = await cases.meter.days(human.tenant, today.replace(day=1), today)
+    return {
+        "agents": await cases.agents.count(human),
+        "channels": await cases.channels.count(human),
+        "messages": sum(counts.get(MESSAGES, 0) for counts in days.values()),
+        "bytes": sum(counts.get(BYTES, 0) for counts in days.values()),
+        "api_calls": sum(counts.get(API_CALLS, 0) for counts in days.values()),
+        "storage_bytes": await cases.tenants.space(human),
+    }
 
 
 @router.get("/billing")
 async def billing(cases: Cases, human: CurrentHuman) -> Billing:
     """The current calendar month against the plan."""
     tenant = await cases.tenants.get(human)
-    today = _today(cases)
-    days = await cases.meter.days(human.tenant, today.replace(day=1), today)
-    agents, channels = await cases.agents.count(human), await cases.channels.count(human)
-    plan = plan_named(tenant.subscription_tier)
-    usage = {
-        "agents": agents,
-        "channels": channels,
-        "messages": sum(counts.get(MESSAGES, 0) for counts in days.values()),
-        "bytes": sum(counts.get(BYTES, 0) for counts in days.values()),
-        "api_calls": sum(counts.get(API_CALLS, 0) for counts in days.values()),
-        "storage_bytes": await cases.tenants.space(human),
-    }
+    plan = plan_of(tenant)
     return Billing(
         tenant_id=human.tenant,
         plan=plan.name,
         status=tenant.status,
-        current_usage=usage,
+        current_usage=await used_this_month(cases, human),
         limits=Limits.of(plan),
     )

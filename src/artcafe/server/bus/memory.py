@@ -173,6 +173,7 @@ class MemoryBus:
         self._idle_seconds = idle_seconds
         self._buffer_bytes = buffer_bytes
         self._accounts: set[_Key] = set()
+        self._suspended: set[_Key] = set()
         self._links: dict[_Key, MemoryLink] = {}
         self._holders: Counter[TenantId] = Counter()
         self._idle: dict[TenantId, asyncio.TimerHandle] = {}
@@ -183,10 +184,10 @@ class MemoryBus:
     async def link(self, tenant: TenantRules) -> MemoryLink:
         """The tenant's link. Each call that returns is matched by one `release`.
 
-        Raises unavailable for a tenant whose account was not pushed.
+        Raises unavailable for a tenant whose account was not pushed, or was pushed as suspended.
         """
         key = (tenant.id, tenant.account)
-        if key not in self._accounts:
+        if key not in self._accounts - self._suspended:
             raise away()
         timer = self._idle.pop(tenant.id, None)
         if timer is not None:
@@ -212,10 +213,16 @@ class MemoryBus:
         """It is always there."""
 
     async def push(self, tenant: TenantRules) -> None:
-        """Create the tenant's account, or leave it as it is."""
+        """Create the tenant's account, or leave it as it is; that of a suspended tenant has no link."""
         key = (tenant.id, tenant.account)
         self._accounts.add(key)
         link = self._links.get(key)
+        if tenant.suspended:
+            self._suspended.add(key)
+            if link is not None:
+                link.up = False
+            return
+        self._suspended.discard(key)
         if link is not None and not link.up:
             link.resume()
 
@@ -227,7 +234,11 @@ class MemoryBus:
         """Push what is missing, delete what no tenant owns; how many changed."""
         wanted = {(tenant.id, tenant.account): tenant for tenant in tenants}
         orphans = self._accounts - wanted.keys()
-        missing = wanted.keys() - self._accounts
+        missing = {
+            key
+            for key, tenant in wanted.items()
+            if key not in self._accounts or (key in self._suspended) != tenant.suspended
+        }
         for key in orphans:
             self._forget(key)
         for key in missing:
@@ -265,6 +276,7 @@ class MemoryBus:
 
     def _forget(self, key: _Key) -> None:
         self._accounts.discard(key)
+        self._suspended.discard(key)
         link = self._links.get(key)
         if link is not None:
             link.up = False

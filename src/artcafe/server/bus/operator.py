@@ -263,6 +263,8 @@ class Operator:
             "consumer": _CONSUMERS,
         }
         claims = self._account_claims(account, signer, tenant.id, streams)
+        if tenant.suspended:
+            claims["nats"]["limits"]["conn"] = 0  # Who is connected is cut, and nobody can connect.
         claims["nats"]["tags"] = [f"tenant:{tenant.id}"]
         return claims
 

@@ -10,7 +10,7 @@ from artcafe.server.domain.agent import MAX_KEYS, Agent, AgentKey
 from artcafe.server.domain.audit import Scribe
 from artcafe.server.domain.ids import AgentId, TenantId, agent_id, is_reserved, slug
 from artcafe.server.domain.listing import Page, Query, page_of
-from artcafe.server.domain.plan import Plan, plan_named
+from artcafe.server.domain.plan import Plan, plan_of
 from artcafe.server.domain.policy import checked
 from artcafe.server.domain.principal import Human
 from artcafe.server.domain.revocation import TOPIC, Revocation
@@ -106,7 +106,7 @@ class Agents:
         record = await self._tenants.rules(tenant)
         if record is None:
             raise ArtcafeError(Code.not_found)
-        return plan_named(record.subscription_tier)
+        return plan_of(record)
 
     def _key(self, text: str) -> AgentKey:
         public = self._read_key(text)

@@ -10,7 +10,7 @@ from artcafe.server.domain.audit import Scribe
 from artcafe.server.domain.channel import Channel
 from artcafe.server.domain.ids import ChannelId, TenantId, slug
 from artcafe.server.domain.listing import Page, Query, page_of
-from artcafe.server.domain.plan import Plan, plan_named
+from artcafe.server.domain.plan import Plan, plan_of
 from artcafe.server.domain.principal import Human
 from artcafe.server.domain.version import require_match
 from artcafe.server.ports.clock import Clock
@@ -73,7 +73,7 @@ class Channels:
         record = await self._tenants.rules(tenant)
         if record is None:
             raise ArtcafeError(Code.not_found)
-        return plan_named(record.subscription_tier)
+        return plan_of(record)
 
     async def get(self, human: Human, channel: ChannelId) -> Channel:
         """Raises not_found."""

@@ -7,9 +7,9 @@ from artcafe.server.domain.audit import Scribe
 from artcafe.server.domain.invitation import SECRET_BYTES, Invitation, Token, new_token, read_token
 from artcafe.server.domain.listing import Page
 from artcafe.server.domain.principal import Human, User
-from artcafe.server.domain.tenant import Member, Role, changed_member
+from artcafe.server.domain.tenant import Member, Role, changed_member, require_served
 from artcafe.server.ports.clock import Clock
-from artcafe.server.ports.records import InvitationRecords
+from artcafe.server.ports.records import Directory, InvitationRecords
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.times import rfc3339
@@ -24,11 +24,13 @@ class Invitations:
         self,
         *,
         records: InvitationRecords,
+        directory: Directory,
         clock: Clock,
         new_id: Callable[[], str],
         random: Callable[[int], bytes],
     ) -> None:
         self._records = records
+        self._directory = directory
         self._clock = clock
         self._new_id = new_id
         self._scribe = Scribe(clock.now, new_id)
@@ -71,18 +73,21 @@ class Invitations:
     async def accept(self, user: User, text: str) -> Member:
         """Become what the token's invitation says, once.
 
-        A token that is unknown, used, expired or wrong raises not_found in the same words; conflict when
-        the user is a member who may do as much already, and then the invitation stays.
+        A token that is unknown, used, expired or wrong raises not_found in the same words; suspended when
+        the tenant is, and conflict when the user is a member who may do as much already: then the invitation
+        stays.
         """
         token = read_token(text)
         if token is None:
             raise ArtcafeError(Code.not_found)
+        tenant = await self._directory.tenant(token.tenant)
         human = Human(token.tenant, user.id, Role.viewer, user.email, user.remote, user.request)
         done = self._scribe.entry(human, "invitation.accept", token.id)
 
         def join(invitation: Invitation, known: Member | None) -> Member:
             if not token.opens(invitation):
                 raise ArtcafeError(Code.not_found)
+            require_served(tenant)
             role = invitation.role
             if known is None:
                 return Member(

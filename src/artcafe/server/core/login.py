@@ -36,7 +36,8 @@ CLIENT_CHALLENGE = re.compile(r"[ -~]{1,1024}")
 
 class Login:
     """The three ways in, one verifier. Every refusal is the same `unauthorized`, after the same work; the
-    `reason` that the error carries is for the log alone (domain.login_refusal)."""
+    `reason` that the error carries is for the log alone (domain.login_refusal). Only an agent that has proven
+    itself is told that its tenant is `suspended`."""
 
     def __init__(
         self,
@@ -80,8 +81,8 @@ class Login:
         """Prove the agent of a challenge that this connection was sent, and asks about once.
 
         `key` is the fingerprint the client says it used; without it every active key is tried that can have
-        made the signature. Raises unauthorized, and rate_limited when too many logins failed from the address
-        `remote` or for this agent.
+        made the signature. Raises unauthorized, suspended, and rate_limited when too many logins failed from
+        the address `remote` or for this agent.
         """
         tenant, agent = TenantId(challenge.tenant), AgentId(challenge.agent)
         attempt, principal = await self._prove(remote, tenant, agent, challenge.text(), signature, key)
@@ -96,7 +97,7 @@ class Login:
         client. `signature` is as the verifier takes it, or the base64 of an armored one. A fetched challenge
         is good until it expires, a chosen one for ever, each once.
 
-        Raises unauthorized, and rate_limited when too many failed from `remote` or for this agent."""
+        Raises unauthorized, suspended, and rate_limited: too many failed from `remote`, or for this agent."""
         attempt, principal = await self._prove(remote, tenant, agent, text, unwrapped(signature), None)
         if is_ours(text):
             challenge = Challenge.parse(text)
@@ -116,7 +117,7 @@ class Login:
     async def keys(self, tenant: TenantId, agent: AgentId) -> frozenset[str] | None:
         """The fingerprints that may be connected as this agent now; None when nobody may."""
         record = await self._candidate(tenant, agent)
-        if isinstance(record, LoginRefusal):
+        if isinstance(record, LoginRefusal) or await self._is_suspended(tenant):
             return None
         return frozenset(key.fingerprint for key in record.active_keys())
 
@@ -139,14 +140,16 @@ class Login:
         record = await self._directory.tenant(tenant)
         return record is not None and record.allow_client_challenge
 
+    async def _is_suspended(self, tenant: TenantId) -> bool:
+        record = await self._directory.tenant(tenant)
+        return record is not None and record.suspended
+
     async def _candidate(self, tenant: TenantId, agent: AgentId) -> AgentRules | LoginRefusal:
-        """The agent that may log in, or why nobody may under this name."""
+        """The agent that may log in while its tenant is served, or why nobody may under this name."""
         record = await self._directory.tenant(tenant)
         known = await self._directory.agent(tenant, agent)
         if record is None:
             return LoginRefusal.unknown_tenant
-        if record.status != "active":
-            return LoginRefusal.tenant_suspended
         if known is None:
             return LoginRefusal.unknown_agent
         return known if known.enabled else LoginRefusal.agent_disabled
@@ -177,7 +180,13 @@ class Login:
         raise ArtcafeError(Code.unauthorized, reason=reason)
 
     async def _let_in(self, attempt: Attempt, principal: AgentPrincipal) -> AgentPrincipal:
-        """The login of a key that still is the agent's: it may have been revoked while it was checked."""
+        """The login of a key that still is the agent's: it may have been revoked while it was checked.
+
+        Raises unauthorized, and suspended: only here it is known to be one of the tenant who asks.
+        """
+        if await self._is_suspended(principal.tenant):
+            self._failed.succeeded(attempt)
+            raise ArtcafeError(Code.suspended, reason=LoginRefusal.tenant_suspended)
         keys = await self.keys(principal.tenant, principal.agent)
         if keys is None or principal.fingerprint not in keys:
             raise ArtcafeError(Code.unauthorized, reason=LoginRefusal.revoked_meanwhile)

@@ -10,17 +10,21 @@ from artcafe.server.domain.audit import OPERATOR, Scribe
 from artcafe.server.domain.groups import Granted, Groups
 from artcafe.server.domain.ids import TenantId, UserId, slug, tenant_id
 from artcafe.server.domain.legal import Document, Documents, acceptances, check_whole
-from artcafe.server.domain.plan import plan_named
+from artcafe.server.domain.operators import Operators, TenantCreation
+from artcafe.server.domain.plan import check_tier, plan_named
 from artcafe.server.domain.principal import Human, User
 from artcafe.server.domain.revocation import TOPIC, Revocation
-from artcafe.server.domain.tenant import Member, Role, Tenant, changed_member
+from artcafe.server.domain.tenant import Member, Role, Tenant, changed_member, require_served
 from artcafe.server.domain.version import require_match
 from artcafe.server.ports.bus import Accounts, Control
 from artcafe.server.ports.clock import Clock
-from artcafe.server.ports.records import MemberRecords, TenantRecords
+from artcafe.server.ports.records import Directory, MemberRecords, TenantIndex, TenantRecords
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.times import rfc3339
+
+OPERATORS_FIELDS = frozenset({"subscription_tier", "status"})
+"""Fields of a tenant that its members may send, as they read them, and only an operator sets."""
 
 
 class Tenants:
@@ -30,7 +34,9 @@ class Tenants:
         self,
         *,
         records: TenantRecords,
+        index: TenantIndex,
         members: MemberRecords,
+        directory: Directory,
         accounts: Accounts,
         control: Control,
         clock: Clock,
@@ -38,9 +44,13 @@ class Tenants:
         default_tier: str,
         documents: Documents,
         groups: Groups,
+        operators: Operators,
+        creation: TenantCreation,
     ) -> None:
         self._records = records
+        self._index = index
         self._members = members
+        self._directory = directory
         self._accounts = accounts
         self._control = control
         self._clock = clock
@@ -49,14 +59,16 @@ class Tenants:
         self._default_tier = default_tier
         self._documents = documents
         self._groups = groups
+        self._operators = operators
+        self._creation = creation
 
-    async def enter(self, user: User, wanted: str | None) -> Human:
+    async def enter(self, user: User, wanted: str | None, *, even_suspended: bool = False) -> Human:
         """The user as a member of a tenant: the wanted one, else the token's hint, else the only one.
 
         Who is a member by the store and by a group of the token has the higher of the two roles; a stored
         membership that is not active keeps the user out, whatever a group says. Raises forbidden when the
-        user is no member of it (or it does not exist: the same words), and bad_request when the user has
-        several tenants and named none.
+        user is no member of it (or it does not exist: the same words), bad_request when the user has
+        several tenants and named none, and suspended when the tenant is, unless that is no hindrance.
         """
         wanted = wanted or user.hint
         if wanted is None:
@@ -70,6 +82,8 @@ class Tenants:
             human = await self._in(TenantId(wanted), user)
         if human is None:
             raise ArtcafeError(Code.forbidden, "You are not a member of this tenant.")
+        if not even_suspended:
+            require_served(await self._directory.tenant(human.tenant))
         return human
 
     async def _in(self, tenant: TenantId, user: User) -> Human | None:
@@ -110,30 +124,43 @@ class Tenants:
 
         `versions` are of the operator's documents, which the user accepts. The account is pushed before
         the record is stored: a tenant that exists can be connected to. Raises conflict when the id is
-        taken, validation_failed for a bad id or tier, or for versions that are not the current ones.
+        taken, validation_failed for a bad id or tier, or for versions that are not the current ones. Where
+        the settings let operators alone make tenants it raises forbidden for others, and quota_exceeded for a
+        user who made as many as one user may. An operator chooses the tier; of others it is read, and the
+        tenant gets the installation's default.
 
         A tenant that groups are let into is made by whom a group makes its owner and by nobody else: the
-        people of those groups would be members of a stranger's tenant. Raises forbidden.
+        people of those groups would be members of a stranger's tenant. Raises forbidden. The operator listed
+        it, so neither rule about who makes tenants holds for it.
         """
         versions = versions or {}
         check_whole(self._documents, versions)
         at = rfc3339(self._clock.now())
-        fields = {"subscription_tier": self._default_tier, **fields}
-        _check_tier(fields["subscription_tier"])
+        check_tier(fields.get("subscription_tier", self._default_tier))
+        operates = self._operators.include(user)
+        fields = {"subscription_tier": self._default_tier, **(fields if operates else _of_tenants(fields))}
         name = slug(fields["name"])
         identifier = tenant_id(wanted or name or self._new_id())
+        most = None if operates or identifier in self._groups.tenants else await self._most(user)
         set_aside = self._is_set_aside(identifier, user)
         if wanted is None and (set_aside or await self._records.get(identifier) is not None):
             identifier = tenant_id(f"{name}-{self._new_id()[-6:]}")
-        elif set_aside:
+        elif set_aside and not operates:
             raise ArtcafeError(Code.forbidden, "This id is set aside by the operator of the platform.")
-        tenant = Tenant(id=identifier, account=self._new_id(), created_at=at, updated_at=at, **fields)
+        tenant = Tenant(
+            id=identifier,
+            account=self._new_id(),
+            created_at=at,
+            updated_at=at,
+            created_by=user.id,
+            **fields,
+        )
         owner = Member(tenant=identifier, user=user.id, role=Role.owner, email=user.email, joined_at=at)
         human = _inside(identifier, user, owner.role)
         done = self._scribe.entry(human, "tenant.create", identifier, fields)
         await self._accounts.push(tenant)
         try:
-            await self._records.create(tenant, owner, done, acceptances(versions, human, at=at))
+            await self._records.create(tenant, owner, done, acceptances(versions, human, at=at), most)
         except ArtcafeError as error:
             # Where the outcome is unknown the account stays: a record without one could not connect,
             # and an account without a record is removed by the next reconciliation.
@@ -161,15 +188,21 @@ class Tenants:
         return [tenant for tenant in found if tenant is not None]
 
     async def change(self, human: Human, fields: Mapping[str, Any], if_match: str | None = None) -> Tenant:
-        """Set some fields. Raises not_found, precondition_failed, validation_failed for an unknown tier."""
+        """Set some fields. Raises not_found, precondition_failed, validation_failed for an unknown tier.
+
+        Tier and status may be named as they are; another one raises forbidden, unless an operator sets it.
+        """
         require(human, Action.change_tenant)
         if "subscription_tier" in fields:
-            _check_tier(fields["subscription_tier"])
-        done = self._scribe.entry(human, "tenant.update", human.tenant, fields)
+            check_tier(fields["subscription_tier"])
+        wanted = fields if self._operators.include(human) else _of_tenants(fields)
+        done = self._scribe.entry(human, "tenant.update", human.tenant, wanted)
 
         def edit(tenant: Tenant) -> Tenant:
             require_match(tenant, if_match)
-            return msgspec.structs.replace(tenant, **fields, version=tenant.version + 1, updated_at=done.at)
+            if wanted is not fields:
+                _check_kept(tenant, fields)
+            return msgspec.structs.replace(tenant, **wanted, version=tenant.version + 1, updated_at=done.at)
 
         tenant = await self._records.change(human.tenant, edit, done)
         await self._accounts.push(tenant)
@@ -256,7 +289,17 @@ class Tenants:
 
     async def reconcile(self) -> int:
         """Make the bus agree with the store, at start-up; how many accounts changed."""
-        return await self._accounts.reconcile([tenant async for tenant in self._records.every()])
+        return await self._accounts.reconcile([tenant async for tenant in self._index.every()])
+
+    async def _most(self, user: User) -> int:
+        """How many tenants the user may have made, with one more. Raises forbidden, quota_exceeded."""
+        if not self._creation.anybody:
+            raise ArtcafeError(Code.forbidden, "Only an operator of the platform makes tenants here.")
+        most = self._creation.most
+        # Asked once more, exactly, when the tenant is stored; before that nothing is made on the bus.
+        if await self._index.made_by(user.id) >= most:
+            raise ArtcafeError(Code.quota_exceeded, f"One user may make {most} tenants; you did.")
+        return most
 
     def _is_set_aside(self, tenant: TenantId, user: User) -> bool:
         granted = self._groups.granted(user.groups).get(tenant)
@@ -267,8 +310,16 @@ def _inside(tenant: TenantId, user: User, role: Role, group: str = "") -> Human:
     return Human(tenant, user.id, role, user.email, user.remote, user.request, user.groups, group)
 
 
-def _check_tier(tier: str) -> None:
-    try:
-        plan_named(tier)
-    except KeyError:
-        raise ArtcafeError(Code.validation_failed, "There is no such subscription tier.") from None
+def _of_tenants(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that a tenant sets for itself."""
+    return {name: value for name, value in fields.items() if name not in OPERATORS_FIELDS}
+
+
+def _check_kept(tenant: Tenant, fields: Mapping[str, Any]) -> None:
+    """Raises forbidden where a field of the operator's is named with another value than the tenant has."""
+    if plan_named(fields.get("subscription_tier", tenant.subscription_tier)) != plan_named(
+        tenant.subscription_tier
+    ):
+        raise ArtcafeError(Code.forbidden, "The subscription tier is set by the operator of the platform.")
+    if fields.get("status", tenant.status) != tenant.status:
+        raise ArtcafeError(Code.forbidden, "The status is set by the operator of the platform.")

@@ -1,7 +1,7 @@
 """How often a tenant may call the API."""
 
 from artcafe.server.domain.ids import TenantId
-from artcafe.server.domain.plan import plan_named
+from artcafe.server.domain.plan import plan_of
 from artcafe.server.domain.rate import TokenBucket
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.records import Directory
@@ -22,7 +22,7 @@ class Throttle:
     async def api_call(self, tenant: TenantId) -> None:
         """One more call. Raises rate_limited with the seconds to wait."""
         record = await self._directory.tenant(tenant)
-        most = None if record is None else plan_named(record.subscription_tier).api_calls_per_minute
+        most = None if record is None else plan_of(record).api_calls_per_minute
         if most is None:
             self._buckets.pop(tenant, None)
             return

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from msgspec import Struct
 
 from artcafe.server.domain.ids import TenantId
-from artcafe.server.domain.principal import Human
+from artcafe.server.domain.principal import Human, User
 from artcafe.wire.times import rfc3339
 
 RETENTION_DAYS = 365
@@ -20,7 +20,8 @@ class Entry(Struct, frozen=True, kw_only=True):
 
     `action` is noun and verb, `agent.update`; `fields` are the names of what was set, never the
     values. `group` is the issuer's, where the actor's role came from one and not from a stored membership.
-    `request` is the request id under which the log has more.
+    `request` is the request id under which the log has more. `operator` says that an operator of the platform
+    did it, as one; of that one only the subject stands here, for the tenant to read.
     """
 
     id: str
@@ -34,6 +35,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     fields: list[str] = []
     remote: str = ""
     request: str = ""
+    operator: bool = False
 
 
 class Scribe:
@@ -57,4 +59,20 @@ class Scribe:
             fields=sorted(fields),
             remote=human.remote,
             request=human.request,
+        )
+
+    def by_operator(
+        self, user: User, tenant: TenantId, action: str, target: str, fields: Iterable[str]
+    ) -> Entry:
+        """What an operator of the platform does to a tenant now."""
+        return Entry(
+            id=self._new_id(),
+            tenant=tenant,
+            at=rfc3339(self._now()),
+            actor=user.id,
+            action=action,
+            target=target,
+            fields=sorted(fields),
+            request=user.request,
+            operator=True,
         )

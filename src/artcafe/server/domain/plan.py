@@ -1,9 +1,21 @@
-"""Plans: what a tenant may have and how fast it may go. None means unlimited."""
+"""Plans: what a tenant may have and how fast it may go. None means unlimited.
 
-from dataclasses import dataclass
+A plan belongs to the operator: a tenant has one by name, and single limits of it may be overridden.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Final
 
+from artcafe.server.domain.tenant import TenantRules
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.names import unknown_fields
+
 MIB: Final = 1024 * 1024
+
+MOST = 2**53 - 1
+"""The largest number of a limit: the largest that every reader of JSON knows exactly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +61,44 @@ TIERS = (*PLANS, *_ALIASES)
 """Every name a client may send as `subscription_tier`."""
 
 
+LIMITS = tuple(field.name for field in fields(Plan) if field.name != "name")
+"""The names of the limits that may be overridden for one tenant."""
+
+_AT_LEAST_ONE = frozenset({"api_calls_per_minute", "messages_per_second"})
+_NEVER_UNLIMITED = frozenset({"messages_per_second", "storage_bytes"})
+
+
 def plan_named(tier: str) -> Plan:
     """The plan behind a tier or its older name. Raises KeyError for an unknown one."""
     return PLANS[_ALIASES.get(tier, tier)]
+
+
+def plan_of(tenant: TenantRules) -> Plan:
+    """The limits in force for a tenant: those of its plan, with its overrides in their place.
+
+    An override whose name no limit has (any more) changes nothing.
+    """
+    plan = plan_named(tenant.subscription_tier)
+    if not tenant.limits:
+        return plan
+    overrides: dict[str, int | None] = {name: tenant.limits[name] for name in LIMITS if name in tenant.limits}
+    return replace(plan, **overrides)  # type: ignore[arg-type]  # check_override let them in
+
+
+def check_tier(tier: str) -> None:
+    """Raises validation_failed for a name that no tier has."""
+    if tier not in TIERS:
+        raise ArtcafeError(Code.validation_failed, "There is no such subscription tier.")
+
+
+def check_overrides(limits: Mapping[str, int | None]) -> None:
+    """Raises validation_failed unless each name is a limit's and each value may be its; None is unlimited."""
+    said = unknown_fields(limits, LIMITS)
+    if said is not None:
+        raise ArtcafeError(Code.validation_failed, f"limits: {said}")
+    for name, value in limits.items():
+        least = 1 if name in _AT_LEAST_ONE else 0
+        if value is None and name in _NEVER_UNLIMITED:
+            raise ArtcafeError(Code.validation_failed, f"{name} is never unlimited.")
+        if value is not None and not least <= value <= MOST:
+            raise ArtcafeError(Code.validation_failed, f"{name} is between {least} and {MOST}.")

@@ -1,5 +1,10 @@
 """The token bucket: how fast somebody may go."""
 
+PATIENCE = 10
+"""Seconds' worth of frames that are borne before the client is flooding: messages that were refused,
+and frames that are no messages. They are forgiven at the rate itself, so whoever sends less than
+twice of it is never closed for it."""
+
 
 class TokenBucket:
     """`rate` tokens a second, `burst` at most. Time is passed in, in seconds that never go back."""
@@ -26,3 +31,10 @@ class TokenBucket:
     def give_back(self) -> None:
         """Put the token back that was taken last."""
         self._tokens = min(self._tokens + 1.0, self.burst)
+
+
+def message_buckets(messages_per_second: int, now: float) -> tuple[TokenBucket, TokenBucket]:
+    """The buckets of a connection with this rate: of its messages, two seconds' worth, and of what is borne
+    before it is flooding."""
+    rate = float(messages_per_second)
+    return TokenBucket(rate, 2 * rate, now), TokenBucket(rate, PATIENCE * rate, now)

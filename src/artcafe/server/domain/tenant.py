@@ -7,6 +7,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from artcafe.server.domain.ids import TenantId, UserId
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
 
 MAX_MEMBERS = 5_000
 """Stored members of a tenant: they are listed, and looked through for another owner, as a whole."""
@@ -21,10 +23,19 @@ class Role(StrEnum):
     viewer = "viewer"
 
 
+class Status(StrEnum):
+    """Whether the platform serves a tenant; the operator decides."""
+
+    active = "active"
+    suspended = "suspended"
+
+
 class TenantRules(Struct, frozen=True, kw_only=True):
     """What decides about a tenant's clients, and nothing that only describes it: this is what every login
     reads.
 
+    `status`, `subscription_tier` and `limits` are the operator's to set. `limits` overrides single limits of
+    the plan by their names in domain.plan; None is unlimited there.
     `account` is the random part of the tenant's NATS account: a tenant deleted and made again
     under the same id gets another account.
     """
@@ -32,13 +43,22 @@ class TenantRules(Struct, frozen=True, kw_only=True):
     id: TenantId
     name: str
     account: str
-    status: str = "active"
+    status: str = Status.active.value
     subscription_tier: str = "enterprise"
+    limits: dict[str, int | None] = {}
     allow_client_challenge: bool = False
+
+    @property
+    def suspended(self) -> bool:
+        """Whether nothing of the tenant is served: in every status but `active`."""
+        return self.status != Status.active
 
 
 class Tenant(TenantRules, frozen=True, kw_only=True):
-    """One customer of the platform: an account on the bus, a partition in the store. Times are RFC 3339."""
+    """One customer of the platform: an account on the bus, a partition in the store. Times are RFC 3339.
+
+    `created_by` is empty for tenants that are older than this field.
+    """
 
     admin_email: str = ""
     description: str | None = None
@@ -50,6 +70,16 @@ class Tenant(TenantRules, frozen=True, kw_only=True):
     version: int = 1
     created_at: str
     updated_at: str
+    created_by: str = ""
+
+
+def require_served(tenant: TenantRules | None, reason: str | None = None) -> None:
+    """Raises suspended for a tenant that is, with this reason for the log.
+
+    For a caller who has proven that it belongs to the tenant: nobody else is told.
+    """
+    if tenant is not None and tenant.suspended:
+        raise ArtcafeError(Code.suspended, reason=reason)
 
 
 class Member(Struct, frozen=True, kw_only=True):

@@ -101,9 +101,9 @@ class Announcer:
         return True
 
     async def tell(self, tenant: TenantId, news: Mapping[AgentId, bool]) -> None:
-        """Publish who came and went (presence.Tell). Nothing happens when the tenant is gone."""
+        """Publish who came and went (presence.Tell). Nothing happens when the tenant is gone or suspended."""
         record = await self._directory.tenant(tenant)
-        if record is None:
+        if record is None or record.suspended:
             return
         try:
             async with asyncio.timeout(TELL_SECONDS):

@@ -16,9 +16,10 @@ from artcafe.server.core.usage import AGENT, Meter
 from artcafe.server.domain.change import Change
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.login_refusal import LoginRefusal
-from artcafe.server.domain.plan import Plan, plan_named
+from artcafe.server.domain.plan import Plan, plan_of
 from artcafe.server.domain.principal import AgentPrincipal, Human, Principal
 from artcafe.server.domain.revocation import Revocation
+from artcafe.server.domain.tenant import require_served
 from artcafe.server.gateway import journal
 from artcafe.server.gateway.agents import AgentEntrance
 from artcafe.server.gateway.announcer import Announcer
@@ -107,7 +108,7 @@ class Gateway:
         self._humans = HumanEntrance(tokens, enter, self._arrivals, allowed_origins)
         self._announcer = Announcer(presence, directory, bus, clock, new_message_id)
         self._inside = Inside()
-        self._standing = Standing(login, directory, self._humans, self._inside, self.start)
+        self._standing = Standing(login, directory, self._humans, self._inside, bus, self.start)
         self._hubs: dict[TenantId, TenantHub] = {}
         self._next_check = clock.monotonic() + RECHECK_SECONDS
         self._leaving = self._stopping = self._over = False
@@ -164,15 +165,18 @@ class Gateway:
             self._go_away(connection)
 
     async def admit(self, connection: Connection, proven: Proven) -> Session:
-        """Let a proven client in. Raises unauthorized, forbidden, too_many_connections, unavailable."""
+        """Let a proven client in.
+
+        Raises unauthorized, forbidden, suspended, too_many_connections, unavailable.
+        """
         principal = proven.principal
         tenant = principal.tenant
         record = await self._directory.tenant(tenant)
         if record is None:
             raise ArtcafeError(Code.unauthorized, reason=LoginRefusal.unknown_tenant)
         self._arrivals.require_right(connection, principal)
-        plan = plan_named(record.subscription_tier)
-        self._require_room(principal, plan)
+        require_served(record, LoginRefusal.tenant_suspended)
+        self._require_room(principal, plan_of(record))
         # From here on a revocation or a change finds the connection.
         self._arrivals.discard(connection)
         self._inside.add(connection, principal)
@@ -183,7 +187,7 @@ class Gateway:
             self._meter.count(tenant, AGENT + principal.agent)
         link = await self._bus.link(record)
         try:
-            principal, rights = await self._standing.now(connection, principal)
+            principal, rights, plan = await self._standing.now(connection, principal)
             self._arrivals.require_right(connection, principal)
         except BaseException:
             self._bus.release(tenant)
@@ -313,7 +317,7 @@ class Gateway:
             self.start(self._bus.drop(revocation.tenant))
 
     def changed(self, change: Change) -> None:
-        """Hear of a change: whoever it concerns lives by the rights that follow from it."""
+        """Hear of a change: whoever it concerns lives by the rights and limits that follow from it."""
         self._standing.changed(change)
 
     async def ready(self) -> None:

@@ -10,7 +10,7 @@ from artcafe.server.core.usage import Tally
 from artcafe.server.domain.access import Rights
 from artcafe.server.domain.ids import ChannelId
 from artcafe.server.domain.principal import Principal
-from artcafe.server.domain.rate import TokenBucket
+from artcafe.server.domain.rate import message_buckets
 from artcafe.server.gateway.dialects import Asked, Dialect
 from artcafe.server.gateway.hub import Member, TenantHub
 from artcafe.server.gateway.moment import Moment
@@ -24,11 +24,6 @@ from artcafe.wire.subjects import Address, parse_pattern, parse_subject, to_bus
 
 MAX_REMEMBERED = 256
 """Subjects for which a session remembers that it may publish there."""
-
-PATIENCE = 10
-"""Seconds' worth of frames that are borne before the client is flooding: messages that were refused,
-and frames that are no messages. They are forgiven at the rate itself, so whoever sends less than
-twice of it is never closed for it."""
 
 Work = Coroutine[Any, Any, None]
 """What a frame needs that takes time; the next frame is read after it."""
@@ -101,10 +96,8 @@ class Session:
         self._new_message_id = new_message_id
         self._tally = tally
         self._start = start
-        rate = float(limits.messages_per_second)
         moment.read()
-        self._bucket = TokenBucket(rate, 2 * rate, moment.monotonic)
-        self._patience = TokenBucket(rate, PATIENCE * rate, moment.monotonic)
+        self._bucket, self._patience = message_buckets(limits.messages_per_second, moment.monotonic)
         self._routes: dict[str, _Route] = {}
         # Of what the client published last, once it did so twice.
         self._template: Template | None = None
@@ -133,6 +126,13 @@ class Session:
         """Deliver nothing any more, and take no more subscriptions."""
         for member in self.members:
             member.stop()
+
+    def set_rate(self, messages_per_second: int) -> None:
+        """Take so many messages a second from now on."""
+        if messages_per_second != self.limits.messages_per_second:
+            self.limits = msgspec.structs.replace(self.limits, messages_per_second=messages_per_second)
+            self._moment.read()
+            self._bucket, self._patience = message_buckets(messages_per_second, self._moment.monotonic)
 
     def rights_changed(self, principal: Principal, rights: Rights) -> Work | None:
         """Live by other rights from now on. Subscriptions that are no longer allowed end at once, and the

@@ -7,13 +7,18 @@ from collections.abc import Callable
 from artcafe.server.core.login import Login
 from artcafe.server.domain.access import Rights
 from artcafe.server.domain.change import Change, Kind
+from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.login_refusal import LoginRefusal
+from artcafe.server.domain.plan import Plan, plan_of
 from artcafe.server.domain.policy import Policy
 from artcafe.server.domain.principal import AgentPrincipal, Human, Principal
+from artcafe.server.domain.tenant import TenantRules, require_served
 from artcafe.server.gateway.connection import Connection
 from artcafe.server.gateway.humans import HumanEntrance
 from artcafe.server.gateway.inside import Inside
 from artcafe.server.gateway.session import Session, Work
+from artcafe.server.gateway.spread import each
+from artcafe.server.ports.bus import Bus
 from artcafe.server.ports.records import Directory
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -25,7 +30,7 @@ RETRY_SECONDS = 1.0
 
 
 class Standing:
-    """Knows who may do what. `start` runs work as a task of the gateway's."""
+    """Knows who may do what, and how fast. `start` runs work as a task of the gateway's."""
 
     def __init__(
         self,
@@ -33,22 +38,27 @@ class Standing:
         directory: Directory,
         humans: HumanEntrance,
         inside: Inside,
+        bus: Bus,
         start: Callable[[Work], None],
     ) -> None:
         self._login = login
         self._directory = directory
         self._humans = humans
         self._inside = inside
+        self._bus = bus
         self._start = start
 
-    async def now(self, connection: Connection, principal: Principal) -> tuple[Principal, Rights]:
-        """Who it is and what it may: read again where a change came meanwhile, or a newer token.
+    async def now(self, connection: Connection, principal: Principal) -> tuple[Principal, Rights, Plan]:
+        """Who it is, what it may and by which limits: read again where a change came meanwhile, or a newer
+        token.
 
-        Raises unauthorized and forbidden for who is no agent or no member any more, and unavailable.
+        Raises unauthorized and forbidden for who is no agent or no member any more, suspended, and
+        unavailable.
         """
         while True:
             before = connection.changes
             principal = connection.admitted or principal
+            record = await self._served(principal.tenant)
             policy = Policy()
             if isinstance(principal, Human):
                 principal = await self._humans.again(principal)
@@ -59,10 +69,25 @@ class Standing:
                 policy = agent.policy
             rules = await self._directory.rules(principal.tenant)
             if connection.changes == before:
-                return principal, Rights(principal, policy, rules)
+                return principal, Rights(principal, policy, rules), plan_of(record)
+
+    async def _served(self, tenant: TenantId) -> TenantRules:
+        """Raises unauthorized for a tenant that is gone, suspended."""
+        record = await self._directory.tenant(tenant)
+        if record is None:
+            raise ArtcafeError(Code.unauthorized, reason=LoginRefusal.unknown_tenant)
+        require_served(record)
+        return record
 
     def changed(self, change: Change) -> None:
-        """Let everybody whom a change concerns live by the rights that follow from it."""
+        """Let everybody whom a change concerns live by the rights and limits that follow from it."""
+        if change.kind is Kind.tenant:
+            here = self._inside.tenant(change.tenant)
+            for connection in here:
+                connection.changes += 1
+            if here:
+                self._start(self._tenant_changed(change.tenant))
+            return
         for connection in self._inside.tenant(change.tenant):
             if connection.admitted is not None and _concerns(change, connection.admitted):
                 connection.changes += 1
@@ -87,13 +112,39 @@ class Standing:
             principal = connection.admitted
             if isinstance(principal, AgentPrincipal):
                 keys = await self._login.keys(principal.tenant, principal.agent)
-                if keys is None:
+                if await self._is_suspended(principal.tenant):
+                    connection.end(Code.suspended)
+                elif keys is None:
                     connection.end(Code.removed)
                 elif principal.fingerprint not in keys:
                     connection.end(Code.key_revoked)
             if connection.session is not None and not connection.refreshing:
                 connection.refreshing = True
                 await self._refresh(connection, connection.session)
+
+    async def _is_suspended(self, tenant: TenantId) -> bool:
+        record = await self._directory.tenant(tenant)
+        return record is not None and record.suspended
+
+    async def _tenant_changed(self, tenant: TenantId) -> None:
+        """Close who is connected to a tenant that is suspended; let the others live by its limits."""
+        while here := self._inside.tenant(tenant):
+            try:
+                record = await self._served(tenant)
+            except ArtcafeError as error:
+                if error.code is Code.unavailable:
+                    LOG.warning("the tenant %s cannot be read now: %s", tenant, error)
+                    await asyncio.sleep(RETRY_SECONDS)
+                    continue
+                if error.code is Code.suspended:
+                    each(self._inside.tenant(tenant), lambda connection: connection.end(Code.suspended))
+                    await self._bus.drop(tenant)
+                return  # Of a tenant that is gone a revocation tells.
+            rate = plan_of(record).messages_per_second
+            for connection in here:
+                if connection.session is not None:
+                    connection.session.set_rate(rate)
+            return
 
     async def _refresh(self, connection: Connection, session: Session) -> None:
         try:
@@ -107,15 +158,16 @@ class Standing:
         """Let a connection live by its rights as they are now, as soon as they can be read."""
         while not connection.gone():
             try:
-                principal, rights = await self.now(connection, session.principal)
+                principal, rights, plan = await self.now(connection, session.principal)
             except ArtcafeError as error:
                 if error.code is not Code.unavailable:
-                    connection.end(Code.removed)
+                    connection.end(Code.suspended if error.code is Code.suspended else Code.removed)
                     return None
                 LOG.warning("the rights of connection %s cannot be read now: %s", connection.id, error)
                 await asyncio.sleep(RETRY_SECONDS)
             else:
                 connection.admitted = principal
+                session.set_rate(plan.messages_per_second)
                 return session.rights_changed(principal, rights)
         return None
 

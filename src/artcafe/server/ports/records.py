@@ -33,9 +33,18 @@ class TenantRecords(Protocol):
         """How many bytes the tenant's agents and channels take, as JSON."""
 
     async def create(
-        self, tenant: Tenant, owner: Member, entry: Entry, accepted: Sequence[Acceptance] = ()
+        self,
+        tenant: Tenant,
+        owner: Member,
+        entry: Entry,
+        accepted: Sequence[Acceptance] = (),
+        most: int | None = None,
     ) -> None:
-        """All or nothing. Raises conflict when the id is taken."""
+        """All or nothing. Raises conflict when the id is taken.
+
+        With `most` the tenant counts among those that its creator made, and it raises quota_exceeded when so
+        many exist: exactly, whoever creates another one meanwhile.
+        """
 
     async def change(self, tenant: TenantId, edit: Callable[[Tenant], Tenant], entry: Entry) -> Tenant:
         """Apply `edit` to the current record, again when somebody else was faster. Raises not_found."""
@@ -43,8 +52,21 @@ class TenantRecords(Protocol):
     async def delete(self, tenant: TenantId) -> None:
         """Remove the tenant and everything stored under it. Nothing happens when it is gone already."""
 
+
+class TenantIndex(Protocol):
+    """What is told of all tenants together."""
+
     def every(self) -> AsyncIterator[TenantRules]:
         """All tenants of the installation, in no order."""
+
+    async def list(self, limit: int, cursor: str | None) -> Page[Tenant]:
+        """A page of all tenants, by id, without what only describes them.
+
+        Raises bad_request for a cursor that no earlier page gave.
+        """
+
+    async def made_by(self, user: UserId) -> int:
+        """How many tenants exist that count among those that the user made."""
 
 
 class MemberRecords(Protocol):

@@ -20,6 +20,7 @@
 |                  | ONLINE#{process}#n  | who is connected to a server process; expires         |
 |                  | ANSWER#{user}#{key} | what an Idempotency-Key was answered with; expires    |
 | U#{user}         | TENANT#{tenant}     | the same membership, seen from the user               |
+|                  | MADE                | tenants that the user made, where those are counted   |
 |                  | ANSWER#{user}#{key} | the same, for what is done in no tenant               |
 | CH#{tenant}      | {agent}#{digest}    | a challenge that was answered                         |
 | USE#{tenant}     | {day}#{metric}      | a counter                                             |
@@ -39,6 +40,7 @@ AGENTS = "AGENT#"
 CHANNELS = "CHAN#"
 MEMBERS = "MEMBER#"
 MEMBERSHIPS = "TENANT#"
+MADE = "MADE"
 OWNERS = "OWNERS"
 INVITATIONS = "INVITE#"
 ACCEPTANCES = "LEGAL#"

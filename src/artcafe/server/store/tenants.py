@@ -2,10 +2,13 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 
+from msgspec import Struct
+
 from artcafe.server.domain.audit import Entry
 from artcafe.server.domain.change import Change, Kind
 from artcafe.server.domain.ids import TenantId, UserId
 from artcafe.server.domain.legal import Acceptance
+from artcafe.server.domain.listing import Page
 from artcafe.server.domain.tenant import Member, Role, Tenant, TenantRules
 from artcafe.server.store import addresses as at
 from artcafe.server.store.audit import logged
@@ -14,7 +17,7 @@ from artcafe.server.store.legal import recorded
 from artcafe.server.store.members import both_ways, neither_way
 from artcafe.server.store.quota import Space, StorageQuota
 from artcafe.server.store.split import SplitTable
-from artcafe.server.store.table import Table, data, translated
+from artcafe.server.store.table import Stored, Table, data, translated
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
@@ -22,6 +25,12 @@ DETAILS = ("description", "logo_url", "metadata", "primary_color", "secondary_co
 
 LAST_OWNERS = 10
 """Owners that go together with their tenant, in one transaction."""
+
+
+class _Made(Struct):
+    """The tenants that count against how many their creator may make; no row where there is none."""
+
+    tenants: list[str]
 
 
 class TenantTable:
@@ -46,19 +55,30 @@ class TenantTable:
         return (await self._quota.used(tenant)).total
 
     async def create(
-        self, tenant: Tenant, owner: Member, entry: Entry, accepted: Sequence[Acceptance] = ()
+        self,
+        tenant: Tenant,
+        owner: Member,
+        entry: Entry,
+        accepted: Sequence[Acceptance] = (),
+        most: int | None = None,
     ) -> None:
-        """All or nothing. Raises conflict when the id is taken."""
+        """All or nothing. Raises conflict when the id is taken, and quota_exceeded when `most` tenants exist
+        that count among those that the same user made."""
         left = await self._quota.counted(tenant.id)
-        try:
-            await self._table.write(
+
+        async def attempt() -> tuple[None, list[Op]]:
+            return None, [
+                *await self._counted(tenant, most),
                 *self._rows.put(at.tenant(tenant.id), at.META, tenant, ABSENT),
                 Put(at.tenant(tenant.id), at.COUNTED_BYTES, data(Space() - left)),
                 Put(at.TENANTS, tenant.id, {}),
                 *both_ways(owner),
                 *recorded(accepted),
                 *logged(entry),
-            )
+            ]
+
+        try:
+            await self._table.again(attempt, contested=0 if most is None else 1)
         except Conflict:
             raise ArtcafeError(Code.conflict, "There is a tenant of this id.") from None
         await self._changed(tenant.id)
@@ -78,6 +98,11 @@ class TenantTable:
         await self._changed(tenant)
         return changed
 
+    async def made_by(self, user: UserId) -> int:
+        """How many tenants exist that count among those that the user made."""
+        stored = await self._made(user)
+        return len(stored.record.tenants) if stored else 0
+
     async def delete(self, tenant: TenantId) -> None:
         """Remove everything of the tenant; the tenant itself and its last owners in one step at the end,
         so that a deletion that was cut off can be done again, and by somebody."""
@@ -94,7 +119,11 @@ class TenantTable:
             await self._table.write(*neither_way(tenant, member.user))
         last = [op for member in members[-LAST_OWNERS:] for op in neither_way(tenant, member.user)]
         ends = [Delete(at.TENANTS, tenant), Delete(pk, at.META), Delete(pk, at.OWNERS)]
-        await self._table.write(*ends, *last)
+
+        async def attempt() -> tuple[None, list[Op]]:
+            return None, [*await self._uncounted(tenant), *ends, *last]
+
+        await self._table.again(attempt)
         # What was written while this ran, before the tenant was gone.
         async for item in self._table.items(pk, at.MEMBERS):
             await self._table.write(*neither_way(tenant, UserId(item.sk.removeprefix(at.MEMBERS))))
@@ -102,6 +131,46 @@ class TenantTable:
             for partition in (pk, *_beside(tenant)):
                 await purge(self._table.store, partition)
         await self._changed(tenant)
+
+    async def _made(self, user: UserId) -> Stored[_Made] | None:
+        return await self._table.read(at.user(user), at.MADE, _Made)
+
+    async def _counted(self, tenant: Tenant, most: int | None) -> list[Op]:
+        """The operation that counts a new tenant among those that its creator made; none where there is no
+        limit. Raises quota_exceeded when there are `most` of them.
+        """
+        if most is None:
+            return []
+        user = UserId(tenant.created_by)
+        stored = await self._made(user)
+        before = stored.record.tenants if stored else []
+        if len(before) >= most:
+            raise ArtcafeError(Code.quota_exceeded, f"One user may make {most} tenants; you did.")
+        made = _Made([*before, tenant.id])
+        return [Put(at.user(user), at.MADE, data(made), Rev(stored.rev) if stored else ABSENT)]
+
+    async def _uncounted(self, tenant: TenantId) -> list[Op]:
+        """The operation after which a tenant is not counted among those that its creator made; none where it
+        is not."""
+        record = await self.get(tenant)
+        stored = await self._made(UserId(record.created_by)) if record and record.created_by else None
+        if record is None or stored is None or tenant not in stored.record.tenants:
+            return []
+        pk, left = (
+            at.user(UserId(record.created_by)),
+            [each for each in stored.record.tenants if each != tenant],
+        )
+        if not left:
+            return [Delete(pk, at.MADE, Rev(stored.rev))]
+        return [Put(pk, at.MADE, data(_Made(left)), Rev(stored.rev))]
+
+    async def list(self, limit: int, cursor: str | None) -> Page[Tenant]:
+        """A page of all tenants, by id, without what only describes them."""
+        with translated():
+            page = await self._table.store.query(at.TENANTS, "", limit, cursor)
+        ids = [TenantId(item.sk) for item in page.items]
+        found = [await self._table.read(at.tenant(tenant), at.META, Tenant) for tenant in ids]
+        return Page([stored.record for stored in found if stored is not None], page.cursor)
 
     async def _changed(self, tenant: TenantId) -> None:
         await self._table.announce(Change(tenant, Kind.tenant, tenant))
