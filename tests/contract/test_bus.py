@@ -250,3 +250,23 @@ async def test_a_pattern_the_bus_cannot_hear_is_refused(buses: Buses, pattern: s
         await link.subscribe("m.>", collect([]), queue="a b")
     assert queue.value.code is Code.invalid_subject
     await link.flush()
+
+
+async def test_while_it_is_paused_it_has_no_room_and_nothing_is_lost(buses: Buses) -> None:
+    ours, theirs = await buses.links(await buses.tenant())
+    got: Got = []
+    await ours.subscribe("m.*.x", collect(got))
+    ours.pause()
+    ours.pause()
+    assert not ours.publish("m.a.x", b"taken all the same")
+    room = asyncio.create_task(ours.room())
+    for _ in range(50):
+        theirs.publish("m.b.x", b"theirs")
+    await theirs.flush()
+    assert not room.done()
+    ours.resume()
+    ours.resume()
+    await room
+    assert ours.publish("m.a.x", b"last")
+    await eventually(lambda: len(got) >= 52)
+    assert Counter(payload for _, payload in got) == {b"taken all the same": 1, b"theirs": 50, b"last": 1}

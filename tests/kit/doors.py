@@ -11,7 +11,8 @@ from artcafe.server.domain.principal import AgentPrincipal
 from artcafe.server.gateway.connection import Connection
 from artcafe.server.gateway.dialects import Dialect, Plain
 from artcafe.server.gateway.entry import Claim, Entry, Proven
-from artcafe.server.gateway.hub import Member, TenantHub
+from artcafe.server.gateway.hub import TenantHub
+from artcafe.server.gateway.member import Member
 from artcafe.server.gateway.moment import Moment
 from artcafe.server.gateway.outbox import Outboxes
 from artcafe.server.gateway.session import Session, Work

@@ -8,7 +8,8 @@ from msgspec import Raw
 
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.gateway.dialects import Dialect, Plain
-from artcafe.server.gateway.hub import Member, TenantHub
+from artcafe.server.gateway.hub import TenantHub
+from artcafe.server.gateway.member import Member
 from artcafe.wire.frames import Envelope, encode
 from artcafe.wire.subjects import parse_pattern, to_bus
 from tests.kit.installation import counting

@@ -16,7 +16,8 @@ from artcafe.server.domain.ids import AgentId, ChannelId, TenantId
 from artcafe.server.domain.policy import Policy
 from artcafe.server.domain.principal import AgentPrincipal, Principal
 from artcafe.server.gateway.dialects import Dialect, Plain
-from artcafe.server.gateway.hub import Member, TenantHub
+from artcafe.server.gateway.hub import TenantHub
+from artcafe.server.gateway.member import Member
 from artcafe.server.gateway.moment import Moment
 from artcafe.server.gateway.outbox import Outboxes
 from artcafe.server.gateway.session import Session, Work

@@ -83,6 +83,8 @@ class UnreliableLink:
         self.flushing = Tap()
         self.settling = Tap()
         self.crowded = False
+        self.paused = False
+        self.pauses = 0
         self.making_room = Tap()
         self.refusal: Exception | None = None
 
@@ -96,6 +98,17 @@ class UnreliableLink:
         """See ports.Link."""
         await self.making_room.through()
         await self.inner.room()
+
+    def pause(self) -> None:
+        """See ports.Link; `pauses` counts those that began."""
+        self.pauses += 0 if self.paused else 1
+        self.paused = True
+        self.inner.pause()
+
+    def resume(self) -> None:
+        """See ports.Link."""
+        self.paused = False
+        self.inner.resume()
 
     async def subscribe(
         self, pattern: str, deliver: Deliver, queue: str | None = None, own: Own | None = None

@@ -9,10 +9,11 @@ from msgspec import Raw
 
 from artcafe.server.bus.memory import BUFFER_BYTES, MemoryLink
 from artcafe.server.domain.ids import TenantId
-from artcafe.server.gateway.delivery import Delivery, Teller, Writer
+from artcafe.server.gateway.delivery import Teller, Writer
 from artcafe.server.gateway.dialects import Legacy, Plain
-from artcafe.server.gateway.hub import MAX_CHOICES, MAX_LINES, RECENT, Line, TenantHub, Topic
+from artcafe.server.gateway.hub import MAX_LINES, RECENT, TenantHub
 from artcafe.server.gateway.letter import Letter
+from artcafe.server.gateway.member import MAX_CHOICES, Line, Topic
 from artcafe.server.gateway.outbox import Outboxes
 from artcafe.server.ports.bus import Deliver, Own
 from artcafe.wire.codes import Code
@@ -221,13 +222,17 @@ async def test_ending_one_of_two_between_the_copies_of_a_message_loses_nothing_a
     oldest, wide = (known.topic for known in reader.member.subscriptions.values())
 
     def come(topic: Topic, name: str) -> None:
-        reader.member.take(Line(hub, topic, "m.planner.jobs"), Delivery([envelope(name, "x")]))
+        hub._arrived(topic, "m.planner.jobs", envelope(name, "x"))
 
     come(wide, "m1")
     come(oldest, "m2")
     await reader.unsubscribe("jobs")
+    come(oldest, "m1")
     come(wide, "m2")
-    assert len(reader.got) == 2
+    come(oldest, "m3")
+    come(wide, "m3")
+    await turns()
+    assert len(reader.got) == 3
 
 
 async def test_what_is_remembered_of_subjects_follows_the_subscriptions(
@@ -258,7 +263,7 @@ async def test_what_is_remembered_is_bounded(hub: TenantHub, publish: Publish) -
     await turns()
     assert [number for _, number in reader.got] == list(range(MAX_CHOICES + 10))
     assert len(reader.member._choices) <= MAX_CHOICES
-    assert len(reader.member._recent) == RECENT
+    assert len(hub._seen.ids) <= RECENT
 
 
 # Together.
@@ -401,7 +406,7 @@ async def test_what_was_said_here_comes_in_order_with_what_came_by_the_bus(link:
 async def test_sender_and_subject_come_from_the_bus_subject(
     hub: TenantHub, bus_subject: str, sender: str, subject: str
 ) -> None:
-    line = Line(hub, Topic(">"), bus_subject)
+    line = Line(hub, ACME, bus_subject)
     assert (line.sender, line.subject) == (sender, subject)
 
 
@@ -411,7 +416,7 @@ async def test_sender_and_subject_come_from_the_bus_subject(
 )
 async def test_a_subject_that_is_not_ours_is_no_line(hub: TenantHub, subject: str) -> None:
     with pytest.raises(ValueError, match="not a subject"):
-        Line(hub, Topic(">"), subject)
+        Line(hub, ACME, subject)
 
 
 async def test_what_is_remembered_of_lines_is_bounded(hub: TenantHub, publish: Publish) -> None:
@@ -425,7 +430,7 @@ async def test_what_is_remembered_of_lines_is_bounded(hub: TenantHub, publish: P
     assert len(reader.got) == MAX_LINES + 2
     assert len(hub._lines) <= MAX_LINES
     await reader.unsubscribe(">")
-    assert not hub._lines
+    assert len(hub._lines) == 0
 
 
 # What is not ours.

@@ -1,9 +1,11 @@
 """What comes by the bus is read and written anew; what this process wrote is taken as it is."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import Raw
 
-from artcafe.server.gateway.letter import NOT_OURS, Letter, arrived
+from artcafe.server.gateway.letter import NOT_OURS, Letter, arrived, identity
 from artcafe.wire.frames import Envelope, encode
 
 
@@ -39,3 +41,15 @@ def test_what_was_written_here_stays_and_can_be_read() -> None:
     assert letter.payload == encode(envelope)
     assert letter.envelope == envelope
     assert letter.envelope is letter.envelope
+
+
+@given(st.text() | st.sampled_from(['","timestamp":"', '"', "\\", '\\"']), st.text())
+def test_an_id_is_found_without_reading_whatever_stands_in_it(name: str, other: str) -> None:
+    first, second = (encode(Envelope(id=each, timestamp="t", data=Raw(b"1"))) for each in (name, other))
+    assert identity(first) == encode(name)[1:-1]
+    assert (identity(first) == identity(second)) is (name == other)
+
+
+@pytest.mark.parametrize("payload", [b"", b"{}", b'{"id":"1"}', b' {"id":"1","timestamp":"t","data":1}'])
+def test_what_is_no_envelope_of_ours_has_no_identity(payload: bytes) -> None:
+    assert identity(payload) is None

@@ -111,3 +111,19 @@ async def test_a_broken_transport_keeps_nothing_from_others(caplog: pytest.LogCa
     await turns(2)
     assert writes == [b"kept"]
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
+
+
+async def test_work_that_work_leaves_over_is_done_in_the_next_turn() -> None:
+    outboxes, done = Outboxes(), list[int]()
+
+    def work() -> None:
+        done.append(len(done))
+        if len(done) < 5:
+            outboxes.first(work)
+
+    outboxes.first(work)
+    for number in range(1, 6):
+        await turns(1)
+        assert len(done) == number
+    await turns()
+    assert len(done) == 5

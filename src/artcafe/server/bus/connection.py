@@ -123,6 +123,16 @@ class Connection(asyncio.Protocol):
         if self._takers.pop(number, None) is not None:
             self.window.write(b"UNSUB %d\r\n" % number)
 
+    def pause(self) -> None:
+        """Read nothing more for now; what was read is delivered."""
+        if self._transport is not None and not self.ended.is_set():
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read on."""
+        if self._transport is not None and not self.ended.is_set():
+            self._transport.resume_reading()
+
     # asyncio.Protocol.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -1,3 +1,6 @@
+from artcafe.server.domain.recent cimport Recent
+
+
 cdef class Lane:
     cdef str subject
     cdef readonly tuple receivers
@@ -5,3 +8,10 @@ cdef class Lane:
     cdef bytes head
 
     cpdef bytes sized(self, Py_ssize_t size)
+
+
+cdef class Lanes:
+    cdef readonly object _interest
+    cdef readonly Recent _known
+
+    cpdef Lane of(self, str subject)

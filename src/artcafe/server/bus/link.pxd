@@ -1,6 +1,6 @@
 cimport cython
 
-from artcafe.server.bus.lane cimport Lane
+from artcafe.server.bus.lane cimport Lane, Lanes
 from artcafe.server.bus.outbox cimport Outbox
 from artcafe.server.bus.window cimport Window
 
@@ -19,8 +19,9 @@ cdef class NatsLink:
     cdef Outbox _out
     cdef Py_ssize_t _crowded
     cdef bint _handing
-    cdef dict _lanes
-    cdef object _interest
+    cdef bint _paused
+    cdef Lanes _lanes
+    cdef bint _echo
     cdef object _server
     cdef object _info
     cdef Py_ssize_t _max_payload

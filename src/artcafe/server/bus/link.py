@@ -7,15 +7,14 @@ from collections.abc import Callable, Iterable, Sequence
 
 from artcafe.server.bus.away import away
 from artcafe.server.bus.connection import BrokenError, Connection
-from artcafe.server.bus.grammar import check_pattern, check_queue, check_subject
+from artcafe.server.bus.grammar import check_pattern, check_queue
 from artcafe.server.bus.greeting import Info
-from artcafe.server.bus.lane import Lane
+from artcafe.server.bus.lane import Lanes
 from artcafe.server.bus.operator import Credentials
 from artcafe.server.bus.outbox import Outbox
 from artcafe.server.bus.servers import Server, Servers
 from artcafe.server.bus.subscription import NatsSubscription
 from artcafe.server.bus.window import Window
-from artcafe.server.domain.interest import Interest
 from artcafe.server.ports.bus import Deliver, Own
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -25,9 +24,6 @@ CROWDED_BYTES = 1024 * 1024
 """What may wait while connected, before publishers are asked to wait as well."""
 
 PATIENCE_SECONDS = 5.0
-
-_LANES = 1024
-"""Subjects that are remembered, with who listens to them here."""
 
 _STEADY_SECONDS = 1.0
 _PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.02, 2.0
@@ -92,9 +88,9 @@ class NatsLink:
         self._subscriptions: dict[NatsSubscription, None] = {}
         self._out = Outbox(buffer_bytes)
         self._crowded = CROWDED_BYTES  # Compiled, a number of C.
-        self._handing = False
-        self._lanes: dict[str, Lane] = {}
-        self._interest: Interest[NatsSubscription] | None = None if echo else Interest()
+        self._handing = self._paused = False
+        self._lanes = Lanes()
+        self._echo = echo
         # Where it is connected, or was, and what that server told of itself.
         self._server = self._servers.order()[0]
         self._info = Info()
@@ -132,9 +128,7 @@ class NatsLink:
         Raises unavailable when the buffer is full or the link closed, too_large for more than the
         server takes, invalid_subject for what NATS cannot carry: nothing was taken.
         """
-        lane = self._lanes.get(subject)
-        if lane is None:
-            lane = self._lane(subject)
+        lane = self._lanes.of(subject)
         size = len(payload)
         if size > self._max_payload:
             raise ArtcafeError(Code.too_large, "The message is larger than the bus takes.")
@@ -145,16 +139,29 @@ class NatsLink:
             self._hand_over_soon()
         for receive in lane.receivers:
             receive(payload)
-        return self._connection is None or self._out.size <= self._crowded
+        return not self._paused and (self._connection is None or self._out.size <= self._crowded)
 
     async def room(self) -> None:
-        """Return when half of what makes it crowded is gone, or it is not connected.
+        """Return when half of what makes it crowded is gone, or it is not connected; and it is not paused.
 
         While it is away, what fits the buffer is taken at once, and the rest is refused at once.
         """
-        while self._connection is not None and self._out.size > self._crowded // 2:
+        while self._paused or (self._connection is not None and self._out.size > self._crowded // 2):
             self._relieved.clear()
             await self._relieved.wait()
+
+    def pause(self) -> None:
+        """Read nothing more from the server, and take no more from publishers who wait for room."""
+        self._paused = not self.over
+        if self._connection is not None:
+            self._connection.pause()
+
+    def resume(self) -> None:
+        """Go on."""
+        self._paused = False
+        self._relieved.set()
+        if self._connection is not None:
+            self._connection.resume()
 
     async def subscribe(
         self, pattern: str, deliver: Deliver, queue: str | None = None, own: Own | None = None
@@ -169,13 +176,12 @@ class NatsLink:
         check_pattern(pattern)
         if queue is not None:
             check_queue(queue)
-            assert self._interest is None, "the server chooses a group's members, so it has to send to them"
+            assert self._echo, "the server chooses a group's members, so it has to send to them"
         self.check_open()
         subscription = NatsSubscription(self, pattern, queue, deliver, own)
         self._subscriptions[subscription] = None
-        if self._interest is not None:
-            self._interest.add(pattern, subscription)
-            self._lanes.clear()
+        if not self._echo:
+            self._lanes.add(subscription)
         crowded = 0
         try:
             if self._connection is not None:
@@ -233,9 +239,8 @@ class NatsLink:
     def forget(self, subscription: NatsSubscription) -> None:
         """Remove a closed subscription from this connection and the next ones."""
         self._subscriptions.pop(subscription, None)
-        if self._interest is not None:
-            self._interest.discard(subscription.pattern, subscription)
-            self._lanes.clear()
+        if not self._echo:
+            self._lanes.discard(subscription)
         if self._connection is not None and subscription.number is not None:
             self._connection.leave(subscription.number)
 
@@ -243,6 +248,8 @@ class NatsLink:
         """Take nothing more, whoever holds it. The one who started `run` cancels it then."""
         self.over = True
         self._direct = None
+        self._paused = False
+        self._relieved.set()
         self._settled.set()
         for subscription in tuple(self._subscriptions):
             subscription.open = False
@@ -297,9 +304,7 @@ class NatsLink:
         for server in self._servers.order():
             connection = Connection(self._hand_over)
             try:
-                await connection.open(
-                    server, self._credentials, self._name, self._tls, echo=self._interest is None
-                )
+                await connection.open(server, self._credentials, self._name, self._tls, echo=self._echo)
             except (BrokenError, OSError, ValueError) as error:
                 self._servers.failed(server)
                 _log.debug("%s cannot connect to %s: %s", self._name, server, error)
@@ -335,14 +340,6 @@ class NatsLink:
 
     def _take(self, connection: Connection, subscription: NatsSubscription) -> None:
         subscription.number = connection.take(subscription.pattern, subscription.queue, subscription.deliver)
-
-    def _lane(self, subject: str) -> Lane:
-        check_subject(subject)
-        if len(self._lanes) >= _LANES:
-            self._lanes.clear()
-        listening = () if self._interest is None else self._interest.of(subject)
-        lane = self._lanes[subject] = Lane(subject, [each.receiver(subject) for each in listening])
-        return lane
 
     async def _confirmed(self) -> bool:
         """Wait until the server has everything handed in before; False when that cannot be known."""

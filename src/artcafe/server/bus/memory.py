@@ -65,9 +65,11 @@ class MemoryLink:
         self._waiting: deque[tuple[str, bytes]] = deque()
         # How often each queue group was served, so that its members take turns.
         self._turns: Counter[tuple[str, str]] = Counter()
+        self._running = asyncio.Event()
+        self._running.set()
 
     def publish(self, subject: str, payload: bytes) -> bool:
-        """Send at most once; never blocks. Order is kept per link. There is always room for more, or none.
+        """Send at most once; never blocks. Order is kept per link. False while paused.
 
         Raises unavailable when the buffer is full or the link closed, too_large and invalid_subject
         as the real bus does: nothing was taken.
@@ -83,10 +85,20 @@ class MemoryLink:
             self._send(subject, payload)
         else:
             self._waiting.append((subject, payload))
-        return True
+        return self._running.is_set()
 
     async def room(self) -> None:
-        """Return: whoever sends also delivers."""
+        """Return unless paused: whoever sends also delivers."""
+        await self._running.wait()
+
+    def pause(self) -> None:
+        """Have no room; what was published is delivered."""
+        if not self._over:
+            self._running.clear()
+
+    def resume(self) -> None:
+        """Have room."""
+        self._running.set()
 
     async def subscribe(
         self, pattern: str, deliver: Deliver, queue: str | None = None, own: Own | None = None
@@ -118,7 +130,7 @@ class MemoryLink:
         """Remove a closed subscription."""
         self._subscriptions.pop(subscription, None)
 
-    def resume(self) -> None:
+    def reopen(self) -> None:
         """The account exists again: send what waited."""
         self.up = True
         while self._waiting:
@@ -127,6 +139,7 @@ class MemoryLink:
     def close(self) -> None:
         """Take and deliver nothing more, whoever holds it."""
         self.up, self._over = False, True
+        self._running.set()
         for subscription in self._subscriptions:
             subscription.open = False
         self._subscriptions.clear()
@@ -224,7 +237,7 @@ class MemoryBus:
             return
         self._suspended.discard(key)
         if link is not None and not link.up:
-            link.resume()
+            link.reopen()
 
     async def remove(self, tenant: TenantRules) -> None:
         """Delete the account: its link is down. Nothing happens when it is gone."""

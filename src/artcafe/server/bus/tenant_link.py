@@ -56,6 +56,18 @@ class TenantLink:
         """As NatsLink.room."""
         await self._own.room()
 
+    def pause(self) -> None:
+        """As NatsLink.pause."""
+        self._own.pause()
+        if self._groups is not None:
+            self._groups.pause()
+
+    def resume(self) -> None:
+        """As NatsLink.resume."""
+        self._own.resume()
+        if self._groups is not None:
+            self._groups.resume()
+
     async def subscribe(
         self, pattern: str, deliver: Deliver, queue: str | None = None, own: Own | None = None
     ) -> NatsSubscription:

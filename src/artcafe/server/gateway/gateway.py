@@ -27,9 +27,10 @@ from artcafe.server.gateway.arrivals import Arrivals
 from artcafe.server.gateway.connection import Connection
 from artcafe.server.gateway.entry import Proven
 from artcafe.server.gateway.handshake import Accept, Refuse, Upgrade
-from artcafe.server.gateway.hub import Member, TenantHub
+from artcafe.server.gateway.hub import TenantHub
 from artcafe.server.gateway.humans import DASHBOARD_PATHS, EnterTenant, HumanEntrance
 from artcafe.server.gateway.inside import Inside
+from artcafe.server.gateway.member import Member
 from artcafe.server.gateway.moment import Moment
 from artcafe.server.gateway.outbox import Outboxes
 from artcafe.server.gateway.session import Session, Work

@@ -1,50 +1,20 @@
 cimport cython
 
-from artcafe.server.gateway.delivery cimport Delivery, Shape, Writer
+from artcafe.server.domain.recent cimport Recent
+from artcafe.server.gateway.delivery cimport Delivery
+from artcafe.server.gateway.member cimport Keeper, Line, Member, Seen, Topic
 from artcafe.server.gateway.outbox cimport Outboxes
 
 
-cdef class Topic:
-    cdef readonly str pattern
-    cdef readonly dict members
-    cdef readonly object handle
+cdef class Run:
+    cdef readonly Line line
+    cdef readonly Delivery delivery
+    cdef readonly Py_ssize_t number
+    cdef tuple members
+    cdef Py_ssize_t position
 
 
-cdef class Line:
-    cdef readonly Topic topic
-    cdef readonly str sender
-    cdef readonly str subject
-    cdef TenantHub _hub
-    cdef dict _writers
-
-    cpdef said(self, bytes payload)
-    cpdef Writer writer(self, str form, dialect)
-
-
-cdef class Subscribed:
-    cdef readonly object address
-    cdef public bint complete
-    cdef readonly object queue
-    cdef readonly Topic topic
-
-
-cdef class Member:
-    cdef readonly dict subscriptions
-    cdef readonly bint stopped
-    cdef object _deliver
-    cdef object _dialect
-    cdef readonly dict _choices
-    cdef readonly dict _recent
-    cdef object _hears
-    cdef Py_ssize_t _delivered
-
-    cpdef changed(self)
-    @cython.locals(shape=Shape, joined=bytes, choice=tuple, writer=Writer, more=bint, count=Py_ssize_t)
-    cpdef take(self, Line line, Delivery delivery)
-    cpdef bint _is_first(self, str message_id, bint more)
-
-
-cdef class TenantHub:
+cdef class TenantHub(Keeper):
     cdef readonly object tenant
     cdef readonly object link
     cdef Outboxes _outboxes
@@ -53,13 +23,25 @@ cdef class TenantHub:
     cdef list _waiting
     cdef bint _confirming
     cdef readonly dict _topics
-    cdef readonly dict _lines
+    cdef readonly object _interest
+    cdef readonly object _counts
+    cdef Py_ssize_t _version
+    cdef readonly Recent _lines
+    cdef readonly Seen _seen
     cdef readonly list _runs
     cdef Line _last
     cdef list _latest
+    cdef Py_ssize_t _number
+    cdef Py_ssize_t _budget
+    cdef readonly bint behind
 
+    @cython.locals(line=Line, more=bint)
     cpdef _arrived(self, Topic topic, str bus_subject, bytes payload)
-    cpdef Line _line(self, Topic topic, str bus_subject)
+    cpdef Line _line(self, Topic group, str bus_subject)
+    cpdef _update(self, Line line)
     cpdef keep(self, Line line, bytes payload)
-    @cython.locals(runs=list, line=Line, delivery=Delivery, member=Member)
+    @cython.locals(runs=list, run=Run, count=Py_ssize_t, done=Py_ssize_t, left=Py_ssize_t)
     cpdef _deliver(self)
+    @cython.locals(member=Member, members=tuple)
+    cpdef Py_ssize_t _advance(self, Run run, Py_ssize_t left) except? -1
+    cpdef tuple _members(self, Line line)

@@ -1,187 +1,65 @@
 """Who wants what here: one subscription on the bus per tenant and pattern, however many share it."""
 
-import asyncio
 import logging
+from asyncio import shield
+from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from artcafe.server.domain.ids import TenantId
-from artcafe.server.gateway.delivery import Delivery, Writer
-from artcafe.server.gateway.dialects import Dialect
-from artcafe.server.gateway.letter import NOT_OURS, arrived
+from artcafe.server.domain.interest import Interest
+from artcafe.server.domain.recent import Recent
+from artcafe.server.gateway.delivery import Delivery
+from artcafe.server.gateway.letter import NOT_OURS, arrived, identity
+from artcafe.server.gateway.member import Keeper, Line, Member, Seen, Topic
 from artcafe.server.gateway.outbox import Outboxes
 from artcafe.server.ports.bus import Link, Subscription
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
-from artcafe.wire.subjects import Address, from_bus, matches, pattern_to_bus
+from artcafe.wire.subjects import Address, pattern_to_bus
 
 LOG = logging.getLogger("artcafe.gateway")
 
-RECENT = 256
-"""Messages that came to a member by several subscriptions and are remembered, to deliver each once."""
-
-MAX_CHOICES = 1024
-"""Lines for which a member remembers how they are delivered."""
+MAX_OVERLAP = 128
+"""Patterns of one tenant on this process that may match one message, by the bound of Interest.most."""
 
 MAX_LINES = 4096
 """Lines that a hub remembers."""
 
+RECENT = 1024
+"""Messages after which no other copy of one by another pattern is expected."""
 
-class Receiver(Protocol):
-    """Where deliveries end."""
-
-    def deliver(self, framed: bytes, /) -> None:
-        """Take WebSocket frames, joined; must not block or raise."""
-        ...
+BUDGET = 8192
+"""Units of work (Member.take) that one tenant's deliveries take in one turn of the event loop."""
 
 
-class Topic:
-    """One pattern on the bus, and the members that share it."""
+class Run:
+    """What came on one line with nothing else between, and how far it is delivered."""
 
-    __slots__ = ("handle", "members", "pattern")
+    __slots__ = ("delivery", "line", "members", "number", "position")
 
-    def __init__(self, pattern: str) -> None:
-        self.pattern = pattern
-        self.members: dict[Member, None] = {}
-        # Done when the bus delivers; fails for everybody who waits when it refuses.
-        self.handle: asyncio.Future[Subscription] = asyncio.get_running_loop().create_future()
+    def __init__(self, line: Line, delivery: Delivery, number: int) -> None:
+        self.line = line
+        self.delivery = delivery
+        self.number = number
+        self.members: tuple[Member, ...] | None = None
+        self.position = 0
 
 
-class Line:
-    """Messages of one sender on one subject that come for one topic.
+class TenantHub(Keeper):
+    """The subscriptions and acknowledgements of one tenant on this process.
 
-    Raises ValueError when the subject is not one of this platform.
+    The bus sends a copy of a message for each pattern that matches it. The first one is delivered, to
+    whoever has any subscription without a queue that matches; the others are told by their id and
+    dropped. Copies by queue groups are for the one member they come to.
+
+    What is delivered in one turn of the event loop is bounded by `budget`. While more waits, nothing is
+    read from the bus and publishers here have no room, so what waits is bounded by what is read and
+    published in one turn.
     """
 
-    __slots__ = ("_hub", "_writers", "sender", "subject", "topic")
-
-    def __init__(self, hub: "TenantHub", topic: Topic, bus_subject: str) -> None:
-        self.topic = topic
-        self.sender, self.subject = from_bus(bus_subject)
-        self._hub = hub
-        self._writers: dict[tuple[str, str], Writer] = {}
-
-    def said(self, payload: bytes) -> None:
-        """A message of this process: it was written here, by `encode`."""
-        self._hub.keep(self, payload)
-
-    def writer(self, form: str, dialect: Dialect) -> Writer:
-        """Who writes for subscribers of a dialect and a form of the subject: the same one for all of them."""
-        key = (form, dialect.name)
-        writer = self._writers.get(key)
-        if writer is None:
-            writer = dialect.writer(self._hub.tenant, form + self.subject, self.sender)
-            self._writers[key] = writer
-        return writer
-
-
-class Subscribed:
-    """One subscription of one member, in the form the client wrote it."""
-
-    __slots__ = ("address", "complete", "queue", "topic")
-
-    def __init__(self, address: Address, queue: str | None, topic: Topic) -> None:
-        self.address = address
-        self.complete = False
-        """Whether it brings every message that still comes, so that copies by queue groups are not needed."""
-        self.queue = queue
-        self.topic = topic
-
-
-class Member:
-    """One connection's subscriptions: a message that several of them match is delivered once.
-
-    Whichever copy comes first is the one, so nothing is lost while a subscription opens or ends. But
-    a copy by a queue group is passed over once a subscription without a group has them all: there is
-    no order between the two (ports.Link), and there is to be one for the client.
-    """
-
-    def __init__(self, receiver: Receiver, dialect: Dialect) -> None:
-        self.subscriptions: dict[tuple[str, str | None], Subscribed] = {}
-        self._deliver = receiver.deliver
-        self._dialect = dialect
-        # Who writes the messages of a line, and whether more copies of them come; None where they are not
-        # delivered.
-        self._choices: dict[Line, tuple[Writer, bool] | None] = {}
-        self._recent: dict[str, None] = {}
-        self._hears: Callable[[str], bool] = lambda _: True
-        self.stopped = False
-        self._delivered = 0
-
-    def filter(self, hears: Callable[[str], bool]) -> None:
-        """Deliver from now on only what is on a subject that this tells true of."""
-        self._hears = hears
-        self._choices.clear()
-
-    def stop(self) -> None:
-        """Deliver nothing any more, and take no more subscriptions."""
-        self.stopped = True
-        self._choices.clear()
-
-    def delivered(self) -> int:
-        """How many messages were delivered since this was last asked."""
-        delivered, self._delivered = self._delivered, 0
-        return delivered
-
-    def changed(self) -> None:
-        """The set of subscriptions is another one."""
-        self._choices.clear()
-
-    def take(self, line: Line, delivery: Delivery) -> None:
-        """Deliver the copies of messages that came for one topic, but for those that were before them."""
-        try:
-            choice = self._choices[line]
-        except KeyError:
-            choice = self._choose(line)
-        if choice is None:
-            return
-        writer, more = choice
-        shape = delivery.shape(writer)
-        count, joined = shape.count, shape.joined
-        if more or self._recent:
-            frames = [framed for name, framed in shape.each(delivery) if self._is_first(name, more=more)]
-            count, joined = len(frames), b"".join(frames)
-        if count:
-            self._deliver(joined)
-            self._delivered += count
-
-    def _choose(self, line: Line) -> tuple[Writer, bool] | None:
-        """In the form of the oldest matching subscription; with queue groups alone, of the topic's own."""
-        topic, subject = line.topic, line.subject
-        matching = [known for known in self.subscriptions.values() if matches(known.address.subject, subject)]
-        own = next((known for known in matching if known.topic is topic), None)
-        choice = None
-        alone = [known for known in matching if known.queue is None]
-        passed_over = own is not None and own.queue is not None and any(known.complete for known in alone)
-        if own is not None and not passed_over and not self.stopped and self._hears(subject):
-            form = (alone[0] if alone else own).address.form
-            more = any(known.topic is not topic for known in matching)
-            choice = line.writer(form, self._dialect), more
-        if len(self._choices) >= MAX_CHOICES:
-            self._choices.clear()
-        self._choices[line] = choice
-        return choice
-
-    def _is_first(self, message_id: str, *, more: bool) -> bool:
-        """Whether this copy of a message is the first; it is remembered where more may come."""
-        if message_id in self._recent:
-            return False
-        if more:
-            if len(self._recent) >= RECENT:
-                del self._recent[next(iter(self._recent))]
-            self._recent[message_id] = None
-        return True
-
-
-_Run = tuple[Line, Delivery]
-"""What came on one line with nothing else between."""
-
-
-class TenantHub:
-    """The subscriptions and acknowledgements of one tenant on this process."""
-
-    def __init__(self, tenant: TenantId, link: Link, outboxes: Outboxes) -> None:
+    def __init__(self, tenant: TenantId, link: Link, outboxes: Outboxes, *, budget: int = BUDGET) -> None:
         self.tenant = tenant
         self.link = link
         self._outboxes = outboxes
@@ -189,13 +67,25 @@ class TenantHub:
         self._gaps = link.gaps
         self._waiting: list[Callable[[ArtcafeError | None], None]] = []
         self._confirming = False
+        # Those without a queue, by pattern.
         self._topics: dict[str, Topic] = {}
-        self._lines: dict[tuple[Topic, str], Line] = {}
-        # Bounded by what the link reads, and what is published here, in one turn of the event loop.
-        self._runs: list[_Run] = []
-        # The last of them: its line and its payloads.
+        # The patterns of all topics, and how many topics have each.
+        self._interest: Interest[str] = Interest()
+        self._counts: Counter[str] = Counter()
+        # Grows with every change of the topics.
+        self._version = 0
+        # By bus subject; those of a group by (group, bus subject).
+        self._lines = Recent(MAX_LINES)
+        self._seen = Seen(RECENT)
+        # In the order in which they came.
+        self._runs: list[Run] = []
+        # The last of them, while more may be added: its line and its payloads.
         self._last: Line | None = None
         self._latest: list[bytes] = []
+        self._number = 0
+        self._budget = budget
+        self.behind = False
+        """Whether deliveries were left for the next turn."""
 
     def missed(self) -> bool:
         """Whether messages may have been missed since this was last asked."""
@@ -205,7 +95,8 @@ class TenantHub:
     async def subscribe(self, member: Member, text: str, address: Address, queue: str | None) -> None:
         """Add a subscription; when this returns, everything published later is delivered.
 
-        Subscribing again to the same text and queue changes nothing. Raises unavailable.
+        Subscribing again to the same text and queue changes nothing. Raises unavailable, and
+        too_many_subscriptions where the member's patterns, or the tenant's, overlap too much.
         """
         key = (text, queue)
         if key in member.subscriptions:
@@ -215,17 +106,20 @@ class TenantHub:
         topic = self._topics.get(address.subject) if queue is None else None
         fresh = topic is None
         if topic is None:
-            topic = Topic(address.subject)
-            if queue is None:
-                self._topics[address.subject] = topic
+            topic = Topic(address.subject, queue)
+        held = member.add(key, address, topic)
+        if fresh:
+            try:
+                self._include(topic)
+            except BaseException:
+                member.remove(key)
+                raise
         topic.members[member] = None
-        held = member.subscriptions[key] = Subscribed(address, queue, topic)
-        member.changed()
         try:
             if fresh:
                 await self._open(topic, queue)
             else:
-                await asyncio.shield(topic.handle)
+                await shield(topic.handle)
             if queue is None:
                 await self._settle(member)
                 held.complete = True
@@ -238,7 +132,7 @@ class TenantHub:
         """Deliver what groups that the member is in were sent before."""
         if any(queue is not None for _, queue in member.subscriptions):
             await self.link.settle()
-            self._deliver()
+            self._catch_up(member)
 
     async def _open(self, topic: Topic, queue: str | None) -> None:
         try:
@@ -260,30 +154,70 @@ class TenantHub:
         if not topic.members:
             await _close(handle)
 
+    def _include(self, topic: Topic) -> None:
+        """Raises too_many_subscriptions."""
+        pattern = topic.pattern
+        if pattern not in self._counts:
+            self._interest.add(pattern_to_bus(pattern), pattern)
+            if self._interest.most > MAX_OVERLAP:
+                self._interest.discard(pattern_to_bus(pattern), pattern)
+                raise ArtcafeError(
+                    Code.too_many_subscriptions,
+                    f"One message may match {MAX_OVERLAP} patterns of a tenant; here they overlap more.",
+                )
+        self._counts[pattern] += 1
+        if topic.queue is None:
+            self._topics[pattern] = topic
+        self._version += 1
+
     def _arrived(self, topic: Topic, bus_subject: str, payload: bytes) -> None:
         """A message by the bus."""
+        if not topic.alive:
+            return
         try:
-            self.keep(self._line(topic, bus_subject), arrived(payload))
+            line = self._line(None if topic.queue is None else topic, bus_subject)
+            if line.group is None:
+                self._update(line)
+                more = len(line.topics) > 1
+                if more or self._seen.ids:
+                    if identity(payload) in self._seen.ids:
+                        return
+                    payload = arrived(payload)
+                    name = identity(payload)
+                    assert name is not None
+                    if self._seen.is_first(name, more):
+                        self.keep(line, payload)
+                    return
+            self.keep(line, arrived(payload))
         except NOT_OURS as error:
             LOG.warning("tenant %s: dropped a message that is not ours: %s", self.tenant, error)
 
     def _receiver(self, topic: Topic, bus_subject: str) -> Callable[[bytes], None]:
-        """Who takes what this process itself says."""
+        """Who takes what this process itself says: the same for all topics without a queue."""
         try:
-            return self._line(topic, bus_subject).said
+            return self._line(None if topic.queue is None else topic, bus_subject).said
         except ValueError:
             return partial(self._arrived, topic, bus_subject)
 
-    def _line(self, topic: Topic, bus_subject: str) -> Line:
+    def _line(self, group: Topic | None, bus_subject: str) -> Line:
         """Raises ValueError for a subject that is not ours."""
-        key = (topic, bus_subject)
-        line = self._lines.get(key)
+        key = bus_subject if group is None else (group, bus_subject)
+        line: Line | None = self._lines.get(key)
         if line is None:
-            line = Line(self, topic, bus_subject)
-            if len(self._lines) >= MAX_LINES:
-                self._lines.clear()
-            self._lines[key] = line
+            line = Line(self, self.tenant, bus_subject, group)
+            self._lines.put(key, line)
         return line
+
+    def _update(self, line: Line) -> None:
+        """Match a line with the topics as they are now: once for all of them, and again when they change."""
+        if line.version != self._version:
+            self._match(line)
+
+    def _match(self, line: Line) -> None:
+        line.version = self._version
+        line.patterns = tuple(self._interest.of(line.bus_subject))
+        if line.group is None:
+            line.topics = tuple(self._topics[each] for each in line.patterns if each in self._topics)
 
     def keep(self, line: Line, payload: bytes) -> None:
         """Keep a message for the end of the turn: what is alike is delivered at once."""
@@ -293,18 +227,69 @@ class TenantHub:
         if not self._runs:
             self._outboxes.first(self._deliver)
         self._last, self._latest = line, [payload]
-        self._runs.append((line, Delivery(self._latest)))
+        self._number += 1
+        self._runs.append(Run(line, Delivery(self._latest), self._number))
 
     def _deliver(self) -> None:
-        runs = self._runs
-        self._runs, self._last, self._latest = [], None, []
-        for line, delivery in runs:
+        """Deliver what waits, as far as the budget reaches."""
+        runs, count, done, left = self._runs, len(self._runs), 0, self._budget
+        self._last, self._latest = None, []
+        while done < count:
+            run = runs[done]
             try:
-                for member in tuple(line.topic.members):
-                    member.take(line, delivery)
+                left = self._advance(run, left)
             except Exception:
-                # What comes after it is delivered all the same.
+                # Whoever comes after it is delivered to all the same.
                 LOG.exception("tenant %s: fault in a delivery", self.tenant)
+            if run.members is None or run.position >= len(run.members):
+                done += 1
+            elif left <= 0:
+                break
+        del runs[:done]
+        if runs:
+            self._outboxes.first(self._deliver)
+        if done < count:
+            self.behind = True
+            self.link.pause()
+        elif self.behind:
+            self.behind = False
+            self.link.resume()
+
+    def _advance(self, run: Run, left: int) -> int:
+        """Deliver a run to further members, for so many units of work: how many are left."""
+        if run.members is None:
+            run.members = self._members(run.line)
+        members = run.members
+        while left > 0 and run.position < len(members):
+            member = members[run.position]
+            run.position += 1
+            if member.upto < run.number:
+                member.upto = run.number
+                left -= member.take(run.line, run.delivery)
+        return left
+
+    def _members(self, line: Line) -> tuple[Member, ...]:
+        """Everybody whom the messages of a line may concern, once."""
+        self._update(line)
+        topics = line.topics
+        if len(topics) == 1:
+            return tuple(topics[0].members)
+        merged: dict[Member, None] = {}
+        for topic in topics:
+            merged.update(topic.members)
+        return tuple(merged)
+
+    def _catch_up(self, member: Member) -> None:
+        """Deliver now what waits for a member."""
+        self._last, self._latest = None, []
+        for run in tuple(self._runs):
+            if member.upto < run.number:
+                member.upto = run.number
+                self._update(run.line)
+                try:
+                    member.take(run.line, run.delivery)
+                except Exception:
+                    LOG.exception("tenant %s: fault in a delivery", self.tenant)
 
     async def unsubscribe(self, member: Member, text: str, queue: str | None) -> bool:
         """Remove a subscription; from here on nothing more comes by it. False when there was none."""
@@ -318,7 +303,7 @@ class TenantHub:
         return True
 
     async def _leave(self, member: Member, key: tuple[str, str | None]) -> None:
-        self._deliver()  # What was here before.
+        self._catch_up(member)  # What was here before.
         if key in member.subscriptions:
             await _close(self._detach(member, key))
 
@@ -332,8 +317,7 @@ class TenantHub:
 
     def _detach(self, member: Member, key: tuple[str, str | None]) -> Subscription | None:
         """Take a subscription from a member. What nobody needs any more on the bus is handed back."""
-        topic = member.subscriptions.pop(key).topic
-        member.changed()
+        topic = member.remove(key)
         if any(known.topic is topic for known in member.subscriptions.values()):
             return None
         del topic.members[member]
@@ -345,9 +329,19 @@ class TenantHub:
         return topic.handle.result() if opened else None
 
     def _forget(self, topic: Topic) -> None:
-        self._lines.clear()
-        if self._topics.get(topic.pattern) is topic:
-            del self._topics[topic.pattern]
+        if not topic.alive:
+            return
+        topic.alive = False
+        self._version += 1
+        pattern = topic.pattern
+        if self._topics.get(pattern) is topic:
+            del self._topics[pattern]
+        self._counts[pattern] -= 1
+        if not self._counts[pattern]:
+            del self._counts[pattern]
+            self._interest.discard(pattern_to_bus(pattern), pattern)
+        if not self._counts:
+            self._lines.clear()
 
     def confirm_later(self, tell: Callable[[ArtcafeError | None], None]) -> Coroutine[Any, Any, None] | None:
         """Call `tell` when the bus has everything published before, with outcome_unknown where that cannot be

@@ -41,8 +41,10 @@ class Outboxes:
                 work()
             except Exception:
                 LOG.exception("fault at the end of a turn")
-        # What comes from now on is of the next turn.
+        # What comes from now on is of the next turn, and so is work that work left over.
         self._scheduled = False
+        if self._works:
+            self._schedule()
         due, self._due = self._due, []
         for outbox in due:
             try:

@@ -2,7 +2,8 @@ cimport cython
 
 from artcafe.server.core.usage cimport Tally
 from artcafe.server.domain.rate cimport TokenBucket
-from artcafe.server.gateway.hub cimport Member, TenantHub
+from artcafe.server.gateway.hub cimport TenantHub
+from artcafe.server.gateway.member cimport Member
 from artcafe.server.gateway.moment cimport Moment
 from artcafe.server.gateway.template cimport Template
 from artcafe.wire.frames cimport envelope

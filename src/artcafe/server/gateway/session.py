@@ -12,7 +12,8 @@ from artcafe.server.domain.ids import ChannelId
 from artcafe.server.domain.principal import Principal
 from artcafe.server.domain.rate import message_buckets
 from artcafe.server.gateway.dialects import Asked, Dialect
-from artcafe.server.gateway.hub import Member, TenantHub
+from artcafe.server.gateway.hub import TenantHub
+from artcafe.server.gateway.member import Member
 from artcafe.server.gateway.moment import Moment
 from artcafe.server.gateway.template import Template, template
 from artcafe.server.gateway.unreadable import UNREADABLE, frame_id, reason

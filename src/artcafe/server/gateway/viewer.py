@@ -16,7 +16,7 @@ from artcafe.server.gateway.dashboard import (
     Renewed,
 )
 from artcafe.server.gateway.dialects import Asked
-from artcafe.server.gateway.hub import Member
+from artcafe.server.gateway.member import Member
 from artcafe.server.gateway.session import Session, Work
 from artcafe.wire import frames
 from artcafe.wire.errors import ArtcafeError

@@ -11,7 +11,7 @@ Deliver = Callable[[str, bytes], None]
 
 Own = Callable[[str], Callable[[bytes], None]]
 """Called with a bus subject, once for many messages; what it gives is called with each payload, in the order
-in which they were published; neither may block or raise."""
+in which they were published; neither may block or raise. Receivers that are equal are called once."""
 
 
 class Subscription(Protocol):
@@ -37,6 +37,14 @@ class Link(Protocol):
 
     async def room(self) -> None:
         """Return when there is room again, or the bus is away: then nobody knows how long that takes."""
+
+    def pause(self) -> None:
+        """Who listens here is behind: as far as it can, the link brings no more until `resume`. Meanwhile
+        `publish` is False, and `room` waits. To be called again while it is to last: a connection that is
+        made meanwhile may bring more."""
+
+    def resume(self) -> None:
+        """End a pause, if there is one."""
 
     async def subscribe(
         self, pattern: str, deliver: Deliver, queue: str | None = None, own: Own | None = None

@@ -1,0 +1,295 @@
+"""One connection's subscriptions, and which of the tenant's messages come to it by them."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from artcafe.server.domain.ids import TenantId
+from artcafe.server.domain.interest import Interest
+from artcafe.server.domain.recent import Recent
+from artcafe.server.gateway.delivery import Delivery, Writer
+from artcafe.server.gateway.dialects import Dialect
+from artcafe.server.ports.bus import Subscription
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.subjects import Address, from_bus, pattern_to_bus
+
+MAX_OVERLAP = 16
+"""A member's subscriptions on the bus that may match one message, by the bound of Interest.most."""
+
+MAX_CHOICES = 1024
+"""Lines for which a member remembers how they are delivered."""
+
+RECENT = 256
+"""Messages after which no other copy of one by a queue group is expected."""
+
+UNIT_BYTES = 4096
+"""Bytes that are as much work to deliver as one message is."""
+
+
+class Receiver(Protocol):
+    """Where deliveries end."""
+
+    def deliver(self, framed: bytes, /) -> None:
+        """Take WebSocket frames, joined; must not block or raise."""
+        ...
+
+
+class Keeper:
+    """Who keeps messages until they are delivered."""
+
+    __slots__ = ()
+
+    def keep(self, line: "Line", payload: bytes) -> None:
+        """A message of a line. `payload` comes from `encode`."""
+        raise NotImplementedError
+
+
+class Topic:
+    """One subscription on the bus: a pattern, and the members that share it; one member with a queue."""
+
+    __slots__ = ("alive", "handle", "members", "pattern", "queue")
+
+    def __init__(self, pattern: str, queue: str | None = None) -> None:
+        self.pattern = pattern
+        self.queue = queue
+        self.members: dict[Member, None] = {}
+        self.alive = True
+        """Whether its copies of messages count: not once nobody needs it, or the bus refused it."""
+        # Done when the bus delivers; fails for everybody who waits when it refuses.
+        self.handle: asyncio.Future[Subscription] = asyncio.get_running_loop().create_future()
+
+
+class Line:
+    """Messages of one sender on one subject: those for all subscriptions without a queue, or with `group`
+    those that come by that one subscription with a queue.
+
+    Raises ValueError when the subject is not one of this platform.
+    """
+
+    __slots__ = (
+        "_keeper",
+        "_tenant",
+        "_writers",
+        "bus_subject",
+        "group",
+        "patterns",
+        "sender",
+        "subject",
+        "topics",
+        "version",
+    )
+
+    def __init__(
+        self, keeper: Keeper, tenant: TenantId, bus_subject: str, group: Topic | None = None
+    ) -> None:
+        self.group = group
+        self.bus_subject = bus_subject
+        self.sender, self.subject = from_bus(bus_subject)
+        self.patterns: tuple[str, ...] = ()
+        """The tenant's patterns that match, as of `version`; kept by the hub."""
+        self.topics: tuple[Topic, ...] = () if group is None else (group,)
+        """Whose members get the messages, as of `version`."""
+        self.version = -1
+        self._keeper = keeper
+        self._tenant = tenant
+        self._writers: dict[tuple[str, str], Writer] = {}
+
+    def said(self, payload: bytes) -> None:
+        """A message of this process: it was written here, by `encode`."""
+        self._keeper.keep(self, payload)
+
+    def writer(self, form: str, dialect: Dialect) -> Writer:
+        """Who writes for subscribers of a dialect and a form of the subject: the same one for all of them."""
+        key = (form, dialect.name)
+        writer = self._writers.get(key)
+        if writer is None:
+            writer = dialect.writer(self._tenant, form + self.subject, self.sender)
+            self._writers[key] = writer
+        return writer
+
+
+class Subscribed:
+    """One subscription of one member, in the form the client wrote it."""
+
+    __slots__ = ("address", "complete", "number", "queue", "topic")
+
+    def __init__(self, address: Address, queue: str | None, topic: Topic, number: int) -> None:
+        """`number` grows with each subscription of the member."""
+        self.address = address
+        self.complete = False
+        """Whether it brings every message that still comes, so that copies by queue groups are not needed."""
+        self.queue = queue
+        self.topic = topic
+        self.number = number
+
+
+class Seen:
+    """Which messages came already, of those of which further copies may come. An id is held until so many
+    other messages were asked about."""
+
+    __slots__ = ("_count", "_most", "ids")
+
+    def __init__(self, most: int) -> None:
+        self.ids: dict[str | bytes, int] = {}
+        self._most = most
+        self._count = 0
+
+    def is_first(self, name: str | bytes, more: bool) -> bool:
+        """Whether a message was not held; it is from now on where `more` copies may come."""
+        ids = self.ids
+        if name in ids:
+            return False
+        self._count += 1
+        if ids:
+            oldest = next(iter(ids))
+            if ids[oldest] + self._most <= self._count:
+                del ids[oldest]
+        if more:
+            ids[name] = self._count
+        return True
+
+
+class Member:
+    """One connection's subscriptions: a message that several of them match is delivered once.
+
+    The hub hands over one copy of each message for all subscriptions without a queue, whichever came
+    first, and those that come by queue groups. Among these the first one is the one, so nothing is lost
+    while a subscription opens or ends. But a copy by a queue group is passed over once a subscription
+    without a group has them all: there is no order between the two (ports.Link), and there is to be one
+    for the client.
+    """
+
+    def __init__(self, receiver: Receiver, dialect: Dialect) -> None:
+        self.subscriptions: dict[tuple[str, str | None], Subscribed] = {}
+        self.upto = 0
+        """The number of the last run that was taken (TenantHub)."""
+        self._deliver = receiver.deliver
+        self._dialect = dialect
+        # Who writes the messages of a line (None where they are not delivered), and whether further copies
+        # of them may come.
+        self._choices = Recent(MAX_CHOICES)
+        self._seen: Seen | None = None
+        self._hears: Callable[[str], bool] = lambda _: True
+        self.stopped = False
+        self._delivered = 0
+        self._subscribed = 0
+        # Of many subscriptions: their overlap, and which have a pattern. Few are looked through.
+        self._overlap: Interest[Topic] | None = None
+        self._by_pattern: dict[str, list[Subscribed]] = {}
+
+    def filter(self, hears: Callable[[str], bool]) -> None:
+        """Deliver from now on only what is on a subject that this tells true of."""
+        self._hears = hears
+        self.changed()
+
+    def stop(self) -> None:
+        """Deliver nothing any more, and take no more subscriptions."""
+        self.stopped = True
+        self.changed()
+
+    def delivered(self) -> int:
+        """How many messages were delivered since this was last asked."""
+        delivered, self._delivered = self._delivered, 0
+        return delivered
+
+    def changed(self) -> None:
+        """What decides about deliveries is another thing now."""
+        self._choices.clear()
+
+    def add(self, key: tuple[str, str | None], address: Address, topic: Topic) -> Subscribed:
+        """Add a subscription. Raises too_many_subscriptions where one message might match more than
+        MAX_OVERLAP of those on the bus."""
+        if self._overlap is None and len(self.subscriptions) >= MAX_OVERLAP:
+            self._overlap = Interest()
+            for held in self.subscriptions.values():
+                self._index(held)
+        self._subscribed += 1
+        held = Subscribed(address, key[1], topic, self._subscribed)
+        if self._overlap is not None:
+            self._index(held)
+            if self._overlap.most > MAX_OVERLAP:
+                self._unindex(held)
+                raise ArtcafeError(
+                    Code.too_many_subscriptions,
+                    f"One message may match {MAX_OVERLAP} patterns of a connection; here they overlap more.",
+                )
+        self.subscriptions[key] = held
+        self.changed()
+        return held
+
+    def remove(self, key: tuple[str, str | None]) -> Topic:
+        """Remove a subscription: what it was on the bus."""
+        held = self.subscriptions.pop(key)
+        if self._overlap is not None:
+            self._unindex(held)
+        self.changed()
+        return held.topic
+
+    def _index(self, held: Subscribed) -> None:
+        assert self._overlap is not None
+        pattern = held.topic.pattern
+        self._overlap.add(pattern_to_bus(pattern), held.topic)
+        self._by_pattern.setdefault(pattern, []).append(held)
+
+    def _unindex(self, held: Subscribed) -> None:
+        assert self._overlap is not None
+        pattern = held.topic.pattern
+        alike = self._by_pattern[pattern]
+        alike.remove(held)
+        if not alike:
+            del self._by_pattern[pattern]
+        if all(other.topic is not held.topic for other in alike):
+            self._overlap.discard(pattern_to_bus(pattern), held.topic)
+
+    def take(self, line: Line, delivery: Delivery) -> int:
+        """Deliver messages of a line, but for those that were before them: how much work that was, in units
+        of one small message."""
+        choice = self._choices.get(line)
+        if choice is None:
+            choice = self._choose(line)
+        writer, more = choice
+        if writer is None:
+            return 1
+        shape = delivery.shape(writer)
+        count, joined = shape.count, shape.joined
+        if more or (self._seen is not None and self._seen.ids):
+            if self._seen is None:
+                self._seen = Seen(RECENT)
+            frames = [framed for name, framed in shape.each(delivery) if self._seen.is_first(name, more)]
+            count, joined = len(frames), b"".join(frames)
+        if count:
+            self._deliver(joined)
+            self._delivered += count
+        return 1 + len(joined) // UNIT_BYTES
+
+    def _choose(self, line: Line) -> tuple[Writer | None, bool]:
+        """In the form of the oldest matching subscription; with queue groups alone, of the line's own."""
+        matching = self._matching(line.patterns)
+        plain = [held for held in matching if held.queue is None]
+        if line.group is None:
+            own = plain[0] if plain else None
+        else:
+            own = next((held for held in matching if held.topic is line.group), None)
+            if any(held.complete for held in plain):
+                own = None  # Passed over.
+        choice: tuple[Writer | None, bool] = None, False
+        if own is not None and not self.stopped and self._hears(line.subject):
+            form = (plain[0] if plain else own).address.form
+            # Copies by groups, or of what also comes by one; those of plain subscriptions the hub drops.
+            more = any(held.topic is not line.group for held in matching if held.queue is not None) or (
+                line.group is not None and bool(plain)
+            )
+            choice = line.writer(form, self._dialect), more
+        self._choices.put(line, choice)
+        return choice
+
+    def _matching(self, patterns: tuple[str, ...]) -> list[Subscribed]:
+        """The subscriptions that have one of the patterns, the oldest first."""
+        if self._overlap is None:
+            return [held for held in self.subscriptions.values() if held.topic.pattern in patterns]
+        found: list[Subscribed] = []
+        for pattern in patterns:
+            found += self._by_pattern.get(pattern, ())
+        found.sort(key=lambda held: held.number)
+        return found
