@@ -256,16 +256,16 @@ async def test_while_it_is_paused_it_has_no_room_and_nothing_is_lost(buses: Buse
     ours, theirs = await buses.links(await buses.tenant())
     got: Got = []
     await ours.subscribe("m.*.x", collect(got))
-    ours.pause()
-    ours.pause()
+    ours.pause(True)
+    ours.pause(True)
     assert not ours.publish("m.a.x", b"taken all the same")
     room = asyncio.create_task(ours.room())
     for _ in range(50):
         theirs.publish("m.b.x", b"theirs")
     await theirs.flush()
     assert not room.done()
-    ours.resume()
-    ours.resume()
+    ours.pause(False)
+    ours.pause(False)
     await room
     assert ours.publish("m.a.x", b"last")
     await eventually(lambda: len(got) >= 52)

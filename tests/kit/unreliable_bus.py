@@ -99,16 +99,11 @@ class UnreliableLink:
         await self.making_room.through()
         await self.inner.room()
 
-    def pause(self) -> None:
+    def pause(self, paused: bool, /) -> None:
         """See ports.Link; `pauses` counts those that began."""
-        self.pauses += 0 if self.paused else 1
-        self.paused = True
-        self.inner.pause()
-
-    def resume(self) -> None:
-        """See ports.Link."""
-        self.paused = False
-        self.inner.resume()
+        self.pauses += 1 if paused and not self.paused else 0
+        self.paused = paused
+        self.inner.pause(paused)
 
     async def subscribe(
         self, pattern: str, deliver: Deliver, queue: str | None = None, own: Own | None = None

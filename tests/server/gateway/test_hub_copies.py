@@ -70,13 +70,9 @@ class ScriptedLink:
             if chosen.open:
                 chosen.deliver(subject, payload)
 
-    def pause(self) -> None:
+    def pause(self, paused: bool, /) -> None:
         """See ports.Link."""
-        self.paused = True
-
-    def resume(self) -> None:
-        """See ports.Link."""
-        self.paused = False
+        self.paused = paused
 
     async def room(self) -> None:
         """See ports.Link."""

@@ -123,14 +123,13 @@ class Connection(asyncio.Protocol):
         if self._takers.pop(number, None) is not None:
             self.window.write(b"UNSUB %d\r\n" % number)
 
-    def pause(self) -> None:
-        """Read nothing more for now; what was read is delivered."""
-        if self._transport is not None and not self.ended.is_set():
+    def pause(self, paused: bool, /) -> None:
+        """Read nothing more for now, or read on; what was read is delivered."""
+        if self._transport is None or self.ended.is_set():
+            return
+        if paused:
             self._transport.pause_reading()
-
-    def resume(self) -> None:
-        """Read on."""
-        if self._transport is not None and not self.ended.is_set():
+        else:
             self._transport.resume_reading()
 
     # asyncio.Protocol.

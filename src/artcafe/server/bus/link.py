@@ -150,18 +150,13 @@ class NatsLink:
             self._relieved.clear()
             await self._relieved.wait()
 
-    def pause(self) -> None:
-        """Read nothing more from the server, and take no more from publishers who wait for room."""
-        self._paused = not self.over
+    def pause(self, paused: bool, /) -> None:
+        """Read nothing more from the server, and let publishers wait for room; or go on."""
+        self._paused = paused and not self.over
+        if not self._paused:
+            self._relieved.set()
         if self._connection is not None:
-            self._connection.pause()
-
-    def resume(self) -> None:
-        """Go on."""
-        self._paused = False
-        self._relieved.set()
-        if self._connection is not None:
-            self._connection.resume()
+            self._connection.pause(self._paused)
 
     async def subscribe(
         self, pattern: str, deliver: Deliver, queue: str | None = None, own: Own | None = None

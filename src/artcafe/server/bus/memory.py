@@ -91,14 +91,12 @@ class MemoryLink:
         """Return unless paused: whoever sends also delivers."""
         await self._running.wait()
 
-    def pause(self) -> None:
-        """Have no room; what was published is delivered."""
-        if not self._over:
+    def pause(self, paused: bool, /) -> None:
+        """Have no room, or have it again; what was published is delivered."""
+        if paused and not self._over:
             self._running.clear()
-
-    def resume(self) -> None:
-        """Have room."""
-        self._running.set()
+        else:
+            self._running.set()
 
     async def subscribe(
         self, pattern: str, deliver: Deliver, queue: str | None = None, own: Own | None = None
@@ -130,7 +128,7 @@ class MemoryLink:
         """Remove a closed subscription."""
         self._subscriptions.pop(subscription, None)
 
-    def reopen(self) -> None:
+    def resume(self) -> None:
         """The account exists again: send what waited."""
         self.up = True
         while self._waiting:
@@ -237,7 +235,7 @@ class MemoryBus:
             return
         self._suspended.discard(key)
         if link is not None and not link.up:
-            link.reopen()
+            link.resume()
 
     async def remove(self, tenant: TenantRules) -> None:
         """Delete the account: its link is down. Nothing happens when it is gone."""

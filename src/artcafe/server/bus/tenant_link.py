@@ -56,17 +56,11 @@ class TenantLink:
         """As NatsLink.room."""
         await self._own.room()
 
-    def pause(self) -> None:
+    def pause(self, paused: bool, /) -> None:
         """As NatsLink.pause."""
-        self._own.pause()
+        self._own.pause(paused)
         if self._groups is not None:
-            self._groups.pause()
-
-    def resume(self) -> None:
-        """As NatsLink.resume."""
-        self._own.resume()
-        if self._groups is not None:
-            self._groups.resume()
+            self._groups.pause(paused)
 
     async def subscribe(
         self, pattern: str, deliver: Deliver, queue: str | None = None, own: Own | None = None

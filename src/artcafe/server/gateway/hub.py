@@ -250,10 +250,10 @@ class TenantHub(Keeper):
             self._outboxes.first(self._deliver)
         if done < count:
             self.behind = True
-            self.link.pause()
+            self.link.pause(True)
         elif self.behind:
             self.behind = False
-            self.link.resume()
+            self.link.pause(False)
 
     def _advance(self, run: Run, left: int) -> int:
         """Deliver a run to further members, for so many units of work: how many are left."""

@@ -38,13 +38,10 @@ class Link(Protocol):
     async def room(self) -> None:
         """Return when there is room again, or the bus is away: then nobody knows how long that takes."""
 
-    def pause(self) -> None:
-        """Who listens here is behind: as far as it can, the link brings no more until `resume`. Meanwhile
-        `publish` is False, and `room` waits. To be called again while it is to last: a connection that is
+    def pause(self, paused: bool, /) -> None:
+        """Begin or end a pause: who listens here is behind. As far as it can, the link brings no more;
+        `publish` is False, and `room` waits. To be told again while it is to last: a connection that is
         made meanwhile may bring more."""
-
-    def resume(self) -> None:
-        """End a pause, if there is one."""
 
     async def subscribe(
         self, pattern: str, deliver: Deliver, queue: str | None = None, own: Own | None = None
