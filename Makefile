@@ -62,8 +62,8 @@ PLAIN := build/plain
 test-plain: .venv/.ready  ## what is compiled, once more on its sources
 	@rm -rf $(PLAIN) && mkdir -p $(PLAIN) && cp -r src $(PLAIN) && find $(PLAIN) -name '*.so' -delete
 	PYTHONPATH=$(PLAIN)/src $(BIN)/pytest -q -n $(JOBS) --dist loadfile \
-	  $(addprefix tests/server/gateway/test_,session.py template.py hub_messages.py delivery.py dialects.py outbox.py moment.py mount.py) \
-	  tests/server/bus/test_link.py tests/server/bus/test_window.py tests/server/core/test_usage.py
+	  $(addprefix tests/server/gateway/test_,session.py template.py hub_messages.py hub_copies.py hub_budget.py member.py delivery.py dialects.py outbox.py moment.py mount.py) \
+	  tests/server/bus/test_link.py tests/server/bus/test_lane.py tests/server/bus/test_window.py tests/server/core/test_usage.py tests/server/domain/test_recent.py
 
 fuzz: .venv/.ready  ## generated frames and raw HTTP against a running server, for five minutes; SECONDS= FUZZ_SEED=
 	FUZZ_SECONDS=$(or $(SECONDS),300) $(BIN)/pytest -q tests/e2e/test_wire_fuzz.py
