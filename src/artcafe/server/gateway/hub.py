@@ -195,7 +195,7 @@ class TenantHub(Keeper):
     def _receiver(self, topic: Topic, bus_subject: str) -> Callable[[bytes], None]:
         """Who takes what this process itself says: the same for all topics without a queue."""
         try:
-            return self._line(None if topic.queue is None else topic, bus_subject).said
+            return self._line(None if topic.queue is None else topic, bus_subject)
         except ValueError:
             return partial(self._arrived, topic, bus_subject)
 

@@ -28,7 +28,6 @@ cdef class Line:
     cdef Keeper _keeper
     cdef dict _writers
 
-    cpdef said(self, bytes payload)
     cpdef Writer writer(self, str form, dialect)
 
 

@@ -62,7 +62,7 @@ class Topic:
 
 class Line:
     """Messages of one sender on one subject: those for all subscriptions without a queue, or with `group`
-    those that come by that one subscription with a queue.
+    those that come by that one subscription with a queue. Called with what this process itself says.
 
     Raises ValueError when the subject is not one of this platform.
     """
@@ -95,7 +95,8 @@ class Line:
         self._tenant = tenant
         self._writers: dict[tuple[str, str], Writer] = {}
 
-    def said(self, payload: bytes) -> None:
+    # A method that was looked up would be another object each time, and each is called by the link.
+    def __call__(self, payload: bytes) -> None:
         """A message of this process: it was written here, by `encode`."""
         self._keeper.keep(self, payload)
 
