@@ -28,7 +28,6 @@ ELSEWHERE = {
     "server/bounds.py": ("server/test_settings.py", "they are a part of the settings"),
     "server/edge/exchange.py": ("server/edge/test_protocol.py", "one request, seen from outside"),
     "server/gateway/handover.py": ("server/gateway/test_mount_endings.py", "the mount's first half"),
-    "server/gateway/transport.py": ("server/gateway/test_mount_endings.py", "the mount's own transport"),
     "server/store/places.py": ("server/test_storage.py", "stores are named where they are moved"),
     "server/store/dynamodb_table.py": ("server/test_storage.py", "it is made to be moved into"),
     "server/serving.py": ("e2e/test_start_and_stop.py", "it is a process, seen from outside"),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 UPGRADE = (
     "GET {target} HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n{more}\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
 )
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
@@ -107,7 +107,7 @@ async def raw_websocket(
 ) -> AsyncIterator[RawClient]:
     """Connect and upgrade; `more` are lines of the request's head, each with its CRLF."""
     async with raw_client(port, receive_buffer=receive_buffer) as client:
-        client.write(UPGRADE.format(target=target, more=more).encode())
+        client.write(f"{UPGRADE.format(target=target)[:-2]}{more}\r\n".encode())
         status, _, body = await client.answer()
         assert status == 101, (status, body)
         yield client

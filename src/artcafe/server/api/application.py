@@ -39,6 +39,7 @@ def create_app(cases: UseCases, max_body_bytes: int, new_id: Callable[[], str]) 
         title="ArtCafe PubSub",
         description="Humans manage tenants, agents and channels. Agents talk over WebSockets.",
         version=cases.version,
+        openapi_url=None,  # openapi.install answers it.
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,

@@ -1,8 +1,9 @@
 """The description of the API (OpenAPI 3.1): what FastAPI finds, completed with what is true everywhere."""
 
+import json
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
@@ -78,14 +79,25 @@ _OF_STATUS = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
 
 
 def install(app: FastAPI) -> None:
-    """Give the application its description; it is made once, when it is first asked for."""
+    """Give the application its description, at /openapi.json too.
+
+    It is made and encoded once, when it is first asked for: it takes no token, and encoding it takes longer
+    than anything else that a stranger may ask for.
+    """
+    encoded = b""
 
     def description() -> dict[str, Any]:
         if app.openapi_schema is None:
             app.openapi_schema = _describe(app)
         return app.openapi_schema
 
+    async def answer(_: Request) -> Response:
+        nonlocal encoded
+        encoded = encoded or json.dumps(description()).encode()
+        return Response(encoded, media_type="application/json")
+
     app.openapi = description  # type: ignore[method-assign]  # FastAPI's documented way
+    app.add_route("/openapi.json", answer, include_in_schema=False)
 
 
 def operation_id(route: APIRoute) -> str:

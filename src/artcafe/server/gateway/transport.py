@@ -69,11 +69,35 @@ class Wire:
         return getattr(self._transport, name)
 
 
-class Drain(asyncio.Protocol):
-    """Reads and forgets, so that a client which is still sending gets our CLOSE and not a reset."""
+DRAINED_AT_ONCE = 4 << 20
+"""Bytes that are read behind our CLOSE as fast as they come: about what both kernels hold of a client."""
 
-    def __init__(self, last: asyncio.BaseProtocol) -> None:
+DRAIN_PAUSE = 0.01
+"""Seconds between two reads of what comes after them."""
+
+
+class Drain(asyncio.Protocol):
+    """Reads and forgets, so that a client which is still sending gets our CLOSE and not a reset.
+
+    Whoever goes on sending is read from slowly: a flood costs no more than some reads a second, until the
+    client is cut off.
+    """
+
+    def __init__(self, transport: asyncio.Transport, last: asyncio.BaseProtocol) -> None:
+        self._transport = transport
         self._last = last
+        self._left = DRAINED_AT_ONCE
+
+    def data_received(self, data: bytes) -> None:
+        """Forget it."""
+        self._left -= len(data)
+        if self._left < 0 and not self._transport.is_closing():
+            self._transport.pause_reading()
+            asyncio.get_running_loop().call_later(DRAIN_PAUSE, self._read_on)
+
+    def _read_on(self) -> None:
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the protocol that was there before."""
@@ -95,7 +119,7 @@ def hang_up(transport: asyncio.Transport, last: asyncio.BaseProtocol) -> None:
     """Say that nothing follows, and read what still comes until the client hangs up. `last` is told then."""
     if transport.is_closing():
         return
-    transport.set_protocol(Drain(last))
+    transport.set_protocol(Drain(transport, last))
     transport.resume_reading()
     try:
         if transport.can_write_eof():
