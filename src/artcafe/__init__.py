@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from artcafe.client.backoff import Backoff
     from artcafe.client.client import Client
     from artcafe.client.dashboard import Dashboard
-    from artcafe.client.errors import OutcomeUnknownError, SlowSubscriptionError
+    from artcafe.client.errors import OutcomeUnknownError, SlowSubscriptionError, UndecodableError
     from artcafe.client.link import State
     from artcafe.client.message import Message
     from artcafe.client.rest import Rest
@@ -41,6 +41,7 @@ __all__ = [
     "SshAgent",
     "State",
     "Subscription",
+    "UndecodableError",
 ]
 
 # Loaded when first asked for (PEP 562): whatever imports a part of this package imports this file, and
@@ -61,6 +62,7 @@ _HOMES = {
     "SshAgent": "artcafe.client.signer",
     "State": "artcafe.client.link",
     "Subscription": "artcafe.client.subscription",
+    "UndecodableError": "artcafe.client.errors",
 }
 
 

@@ -117,3 +117,27 @@ def test_a_pattern_that_is_none_is_told(artcafe: CommandLine, worker: list[str])
 
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.startswith("Error: A pattern is")
+
+
+def test_what_cannot_be_read_is_a_line_like_every_other(
+    artcafe: CommandLine, stub: RestStub, worker: list[str]
+) -> None:
+    stub.broker.backlog = [message("tasks.new", "1e999"), message("tasks.new", '"fine"')]
+
+    result = artcafe("sub", "tasks.*", "-n", 2, *worker)
+
+    assert result.stdout.splitlines() == [
+        "12:34:56.789  tasks.new  planner  1e999",
+        '12:34:56.789  tasks.new  planner  "fine"',
+    ]
+
+
+def test_for_programs_what_cannot_be_read_is_text(
+    artcafe: CommandLine, stub: RestStub, worker: list[str]
+) -> None:
+    stub.broker.backlog = [message("tasks.new", "1e999"), message("tasks.new", '"fine"')]
+
+    first, second = artcafe("sub", "tasks.*", "-n", 2, "--json", *worker).stdout.splitlines()
+
+    assert json.loads(first) | {"data": None, "undecodable": "1e999"} == json.loads(first)
+    assert json.loads(second)["data"] == "fine"

@@ -99,3 +99,29 @@ def test_an_unknown_channel_is_the_servers_word(artcafe: CommandLine, stub: Rest
 
     assert (result.exit_code, stub.heard) == (1, [])
     assert result.stderr == "Error: No such thing in this tenant.\n"
+
+
+def test_what_cannot_be_read_is_a_line_like_every_other(artcafe: CommandLine, stub: RestStub) -> None:
+    """One message that the platform had acknowledged ended every `artcafe watch` of the tenant."""
+    poison = json.dumps(MESSAGE).replace("[1]", "1e999")
+    broken = '{"type":"message","payload":' + "[" * 5000 + "]" * 5000 + "}"
+    stub.events = [poison, broken, PREVIEW]
+
+    result = artcafe("watch", "-t", "acme", "-n", "3")
+
+    assert result.exit_code == 0, result.stderr
+    one, two, three = result.stdout.splitlines()
+    assert one == "12:34:56.789  tasks  u-ada  cannot be read: 1e999"
+    assert two.startswith('a frame cannot be read: {"type":"message"')
+    assert len(two) < 300
+    assert three.startswith("12:34:56.789  tasks  planner  {")
+
+
+def test_as_json_what_cannot_be_read_is_text(artcafe: CommandLine, stub: RestStub) -> None:
+    stub.events = ['{"type":"message","topic":"tasks","payload":1e999,"from":"planner"}', PREVIEW]
+
+    result = artcafe("watch", "-t", "acme", "-n", "2", "--json")
+
+    first, second = [json.loads(line) for line in result.stdout.splitlines()]
+    assert (first["payload"], first["undecodable"]) == (None, {"payload": "1e999"})
+    assert second == PREVIEW

@@ -138,6 +138,42 @@ async def test_a_frame_that_is_none_is_told(text: str) -> None:
     assert broken.value.code is Code.protocol_error
 
 
+@pytest.mark.parametrize(
+    "data", ["1e999", "1" * 5000, "[" * 61 + "]" * 61, "[" * 950 + "]" * 950], ids=lambda data: data[:9]
+)
+async def test_what_cannot_be_read_is_told_as_such_and_the_rest_goes_on(data: str) -> None:
+    async def poison(socket: ServerConnection) -> None:
+        await socket.send(f'{{"type":"message","topic":"tasks","payload":{data},"from":"planner"}}')
+        await socket.send(json.dumps(MESSAGE))
+
+    async with serving(poison) as url, Dashboard(url, "t") as dashboard:
+        assert await anext(dashboard) == {
+            "type": "message",
+            "topic": "tasks",
+            "payload": None,
+            "from": "planner",
+            "undecodable": {"payload": data},
+        }
+        assert await anext(dashboard) == MESSAGE
+        assert dashboard.undecodable == 1
+
+
+async def test_a_frame_that_cannot_be_taken_apart_is_told_as_such() -> None:
+    text = '{"type":"message","payload":' + "[" * 5000 + "]" * 5000 + "}"
+
+    async with serving(lambda socket: socket.send(text)) as url, Dashboard(url, "t") as dashboard:
+        assert await anext(dashboard) == {"type": "undecodable", "undecodable": {"frame": text}}
+        assert dashboard.undecodable == 1
+
+
+async def test_data_as_deep_as_the_rule_lets_is_read() -> None:
+    text = '{"type":"message","payload":' + "[" * 60 + "1.5e3" + "]" * 60 + "}"
+
+    async with serving(lambda socket: socket.send(text)) as url, Dashboard(url, "t") as dashboard:
+        assert await anext(dashboard) == json.loads(text)
+        assert dashboard.undecodable == 0
+
+
 async def test_a_silent_server_is_asked_and_given_up_when_it_does_not_answer() -> None:
     asked: list[str | bytes] = []
 

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from artcafe import Code, UndecodableError
 from artcafe.client.message import Message
 from tests.kit.scripted_server import message
 
@@ -41,13 +42,29 @@ def test_what_it_tells() -> None:
 
 
 def test_the_payload_is_decoded_once_and_only_when_asked_for() -> None:
-    frame = msgspec.structs.replace(message("n"), data=msgspec.Raw(b"{broken"))
-    broken = Message(frame, "n", Post().publish)
-    with pytest.raises(msgspec.DecodeError):
-        _ = broken.data
     got = made([1])
     assert got.data is got.data
     assert made(None).data is None
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"{broken", b"1e999", b"1" * 5000, b"[" * 5000 + b"]" * 5000, b'"\xff"'],
+    ids=lambda raw: raw[:9].decode("latin-1"),
+)
+def test_a_payload_that_cannot_be_read_is_handed_over_as_such(raw: bytes) -> None:
+    """It is the caller's to read or to pass over; it ends nothing else."""
+    frame = msgspec.structs.replace(message("n"), data=msgspec.Raw(raw), timestamp="yesterday")
+    broken = Message(frame, "n", Post().publish)
+    assert broken.undecodable
+    assert (broken.raw, broken.sender, broken.id) == (raw, "writer", "m1")
+    for _ in range(2):
+        with pytest.raises(UndecodableError, match="payload") as caught:
+            _ = broken.data
+        assert caught.value.code is Code.bad_frame
+    with pytest.raises(UndecodableError, match="timestamp"):
+        _ = broken.timestamp
+    assert not made(None).undecodable
 
 
 def test_the_payload_as_a_type() -> None:

@@ -138,3 +138,39 @@ async def test_a_frame_larger_than_this_client_takes_ends_it_with_too_large() ->
         assert client.error is not None
         assert client.error.code is Code.too_large
         await client.close()
+
+
+def test_a_message_whose_frame_cannot_be_read_is_still_a_message() -> None:
+    deep = b"[" * 5000 + b"]" * 5000
+    head = b'{"type":"message","subject":"tasks.new","from":"planner","id":"m1","timestamp":"t","data":'
+    frame = decode(head + deep + b"}")
+    assert isinstance(frame, frames.Message)
+    assert (frame.subject, frame.sender, frame.id, frame.timestamp) == ("tasks.new", "planner", "m1", "t")
+    assert bytes(frame.data) == deep
+    with pytest.raises(ArtcafeError) as broken:
+        decode(b'{"type":"ack","id":' + deep + b"}")
+    assert broken.value.code is Code.protocol_error
+
+
+async def test_the_client_lives_on_with_messages_that_cannot_be_read() -> None:
+    poison = ["1e999", "1" * 5000, "[" * 950 + "]" * 950, "[" * 5000 + "]" * 5000]
+
+    async def script(peer: Peer) -> None:
+        await peer.log_in()
+        asked = await peer.expect(frames.Subscribe)
+        await peer.send(frames.Subscribed(subject=asked.subject, id=asked.id))
+        for data in (*poison, '"fine"'):
+            await peer.send(
+                '{"type":"message","subject":"x","from":"a","id":"m","timestamp":"2026-11-23T03:40:00.000Z",'
+                f'"data":{data}}}'
+            )
+        await peer.socket.wait_closed()
+
+    async with scripted(script) as server, client_of(server) as client:
+        async with client.subscribe("x") as messages:
+            got = [await anext(messages) for _ in range(len(poison) + 1)]
+        assert client.connected
+    assert [message.raw.decode() for message in got] == [*poison, '"fine"']
+    assert [message.undecodable for message in got[:2]] == [True, True]
+    assert got[3].undecodable
+    assert got[4].data == "fine"

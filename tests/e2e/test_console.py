@@ -83,6 +83,8 @@ async def test_an_agent_comes_speaks_and_goes_before_a_humans_eyes(
             page.until("document.querySelectorAll('#events .message').length === 1")
             await worker.send(type="publish", subject="tasks", data=EVIL)
             page.until("document.querySelectorAll('#events .message').length === 2")
+            await worker.send(type="publish", subject="tasks", data=None)
+            page.until("document.querySelectorAll('#events .message').length === 3")
         page.until("document.getElementById('online').textContent === '0 of 1 online'")
         page.picture(tmp_path / "console.png")
         said = page.value("[...document.querySelectorAll('#events .said')].map(each => each.textContent)")
@@ -90,7 +92,13 @@ async def test_an_agent_comes_speaks_and_goes_before_a_humans_eyes(
         title, address = page.value("document.title"), page.value("location.href")
         requested, complaints = page.requested, page.complaints
 
-    assert said == ["is offline", EVIL, json.dumps({"note": EVIL}, separators=(",", ":")), "is online"]
+    assert said == [
+        "is offline",
+        "null",
+        EVIL,
+        json.dumps({"note": EVIL}, separators=(",", ":")),
+        "is online",
+    ]
     assert elements == 1  # The brand's own picture.
     assert title == "Console · ArtCafe PubSub"
     assert address == f"{platform.url}/console/"  # Neither code nor state is left in it.

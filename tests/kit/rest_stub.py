@@ -45,9 +45,9 @@ class RestStub:
     """What the stand-in holds and heard.
 
     `answers` overrides one route: (method, path) to a response; `keep_tenants` is what deleting any
-    tenant is answered with. `events` is what a dashboard is told after this many `subscriptions`, before it
-    is closed with `farewell`; `heard` is what it said, `refusals` are errors by the type of the frame that
-    they answer.
+    tenant is answered with. `events`, frames or their text, is what a dashboard is told after this many
+    `subscriptions`, before it is closed with `farewell`; `heard` is what it said, `refusals` are errors by
+    the type of the frame that they answer.
     """
 
     url: str = ""
@@ -59,7 +59,7 @@ class RestStub:
     answers: dict[tuple[str, str], Response] = field(default_factory=dict)
     keep_tenants: Response | None = None
     broker: Broker = field(default_factory=Broker)
-    events: list[Json] = field(default_factory=list)
+    events: list[Json | str] = field(default_factory=list)
     subscriptions: int = 1
     farewell: int = 1012
     heard: list[Json] = field(default_factory=list)
@@ -212,7 +212,7 @@ async def _dashboard(stub: RestStub, socket: WebSocket) -> None:
         await socket.send_json({"type": answer, **told, **echo})
         subscribed += answer in {"connected", "subscribed"}
     for event in stub.events:
-        await socket.send_json(event)
+        await (socket.send_text(event) if isinstance(event, str) else socket.send_json(event))
     await socket.close(stub.farewell)
 
 

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import re
+from collections.abc import Callable
+from datetime import datetime
 
 import click
 
@@ -10,7 +12,7 @@ from artcafe.cli.agent_login import AgentLogin, logs_in
 from artcafe.cli.connection import Connection, reaches
 from artcafe.cli.text import json_option, plain
 from artcafe.client.client import Client
-from artcafe.client.errors import SlowSubscriptionError
+from artcafe.client.errors import SlowSubscriptionError, UndecodableError
 from artcafe.client.message import Message
 from artcafe.client.subscription import Subscription
 
@@ -76,23 +78,34 @@ async def next_message(messages: Subscription) -> Message | None:
 
 
 def _for_people(message: Message) -> str:
-    data = _SPACE.sub(" ", message.raw.decode())
-    time = message.timestamp.strftime("%H:%M:%S.%f")[:-3]
+    data = _SPACE.sub(" ", message.raw.decode(errors="replace"))
+    time = _time(message, lambda at: at.strftime("%H:%M:%S.%f")[:-3]) or "--:--:--.---"
     return f"{time}  {plain(message.subject)}  {plain(message.sender)}  {plain(data)}"
 
 
 def _for_programs(message: Message) -> str:
-    """The message as one line of ASCII JSON; `data` with every number and key as it was published."""
+    """The message as one line of ASCII JSON; `data` with every number and key as it was published, or null
+    where it cannot be read: then `undecodable` has its text."""
     fields: dict[str, object] = {
         "subject": message.subject,
         "from": message.sender,
         "id": message.id,
-        "timestamp": message.timestamp.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "timestamp": _time(message, lambda at: at.isoformat(timespec="milliseconds").replace("+00:00", "Z")),
     }
     if message.headers:
         fields["headers"] = dict(message.headers)
     if message.reply_to is not None:
         fields["reply_to"] = message.reply_to
+    if message.undecodable:
+        return json.dumps({**fields, "data": None, "undecodable": message.raw.decode(errors="replace")})
     # Outside of strings JSON knows no other character than these, and inside of them no such space.
     data = _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], _SPACE.sub(" ", message.raw.decode()))
     return f'{json.dumps(fields)[:-1]}, "data": {data}}}'
+
+
+def _time(message: Message, written: Callable[[datetime], str]) -> str | None:
+    """When it was taken; None where the message does not say it as a time."""
+    try:
+        return written(message.timestamp)
+    except UndecodableError:
+        return None

@@ -10,6 +10,9 @@ from artcafe.cli.session import signed_in, tenant_of, token_of
 from artcafe.cli.text import compact, json_option, plain, print_json
 from artcafe.client.dashboard import Dashboard, Event
 
+_SHOWN = 200
+"""Characters that people are shown of what cannot be read."""
+
 
 @click.command()
 @click.option(
@@ -93,7 +96,11 @@ def _for_people(event: Event) -> str | None:
         agent = str(event.get("topic")).removeprefix("presence.")
         return f"{time}  {plain(agent)} is {plain(str(data.get('status')))}"
     if kind in {"message", "channel_message", "topic_preview_message"}:
-        said = event.get("payload") if kind == "message" else data
+        name = "payload" if kind == "message" else "data"
+        unread = event.get("undecodable", {}).get(name)
+        said = compact(event.get(name)) if unread is None else f"cannot be read: {plain(unread[:_SHOWN])}"
         subject = str(event.get("subject", event.get("topic")))
-        return f"{time}  {plain(subject)}  {plain(str(event.get('from')))}  {compact(said)}"
+        return f"{time}  {plain(subject)}  {plain(str(event.get('from')))}  {said}"
+    if kind == "undecodable":
+        return f"a frame cannot be read: {plain(event['undecodable']['frame'][:_SHOWN])}"
     return None

@@ -12,18 +12,26 @@ import msgspec
 
 from artcafe.client.endpoint import Place
 from artcafe.client.errors import of_close, of_frame
+from artcafe.client.message import UNREADABLE
 from artcafe.client.transport import ClosedError, Connection, DialError, dial
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.payload import doubtful, fault, require_readable
 
 Event = dict[str, Any]
-"""A frame of docs/protocol.md, as the platform sent it: `type` says what happened."""
+"""A frame of docs/protocol.md, as the platform sent it: `type` says what happened.
+
+A field that cannot be read, or breaks the rule of wire.payload, is None; its JSON text is in
+`undecodable`, by the field's name. Of a frame that cannot be taken apart the `type` is `undecodable`, and
+the text is under `frame`.
+"""
 
 _PATH = "/ws/dashboard"
 _MAX_FRAME_BYTES = 16 * 1024 * 1024
 
 _read = msgspec.json.Decoder(Event).decode
+_take_apart = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class Dashboard:
@@ -70,6 +78,8 @@ class Dashboard:
         self._refusal: ArtcafeError | None = None
         self.welcome: Event = {}
         """Who one is, once connected: tenant_id, user_id, role."""
+        self.undecodable = 0
+        """How many events had something in them that cannot be read."""
 
     async def __aenter__(self) -> Self:
         """Connect and sign in. Raises what the server refused it with, and unavailable."""
@@ -164,6 +174,7 @@ class Dashboard:
                 await self._send({"type": "ping"})
                 continue
             asked = False
+            self.undecodable += "undecodable" in frame
             if frame["type"] == "error" and "id" not in frame:
                 self._refusal = _error(frame)
             if frame["type"] != "pong":
@@ -187,12 +198,33 @@ class Dashboard:
 
 def _decoded(data: bytes) -> Event:
     try:
-        frame = _read(data)
-    except msgspec.DecodeError:
-        frame = {}
+        frame = _partly(data) if doubtful(data) and fault(data) is not None else _read(data)
+    except UNREADABLE:
+        frame = _partly(data)
     if not isinstance(frame.get("type"), str):
         raise ArtcafeError(Code.protocol_error, "The server sent a frame that this client cannot read.")
     return frame
+
+
+def _partly(data: bytes) -> Event:
+    """What can be read of a frame."""
+    try:
+        fields = _take_apart(data)
+    except RecursionError:
+        return {"type": "undecodable", "undecodable": {"frame": data.decode(errors="replace")}}
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return {}
+    frame: Event = {}
+    undecodable: dict[str, str] = {}
+    for name, raw in fields.items():
+        text = bytes(raw)
+        try:
+            require_readable(text)
+            frame[name] = msgspec.json.decode(text)
+        except (*UNREADABLE, ArtcafeError):
+            frame[name] = None
+            undecodable[name] = text.decode(errors="replace")
+    return {**frame, "undecodable": undecodable} if undecodable else frame
 
 
 def _error(frame: Event) -> ArtcafeError:

@@ -46,6 +46,17 @@ class OutcomeUnknownError(ArtcafeError):
         super().__init__(Code.outcome_unknown, message)
 
 
+class UndecodableError(ArtcafeError):
+    """A message came whose payload this client cannot read: `Message.raw` has it as it came.
+
+    The server refuses what receivers could not read (docs/protocol.md); an older one, or somebody on the
+    bus, may not.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Code.bad_frame, message)
+
+
 def copy(error: ArtcafeError) -> ArtcafeError:
     """The same error to raise once more: an exception raised twice would collect both tracebacks."""
     if isinstance(error, OutcomeUnknownError):

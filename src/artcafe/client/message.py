@@ -6,9 +6,13 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from artcafe.client.errors import UndecodableError
 from artcafe.wire import frames
 
 T = TypeVar("T")
+
+UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
+"""What decoding raises for JSON that this process cannot read."""
 
 
 class Publisher(Protocol):
@@ -23,7 +27,8 @@ class Message:
     `subject` is in the form in which the subscription was written. `sender` is who published it, as
     the server proved it: an agent's id, `u-…` for a human, `sys` for the platform. `id` is the
     message's own, the same for every receiver. `headers` is empty when there are none, `reply_to` is
-    the subject that a reply goes to. `raw` is the payload as JSON text.
+    the subject that a reply goes to. `raw` is the payload as JSON text, also where it cannot be read
+    (`undecodable`).
 
     `after_gap` is True on the first message after this client was away: others may have been missed
     before it.
@@ -56,10 +61,22 @@ class Message:
 
     @property
     def data(self) -> Any:
-        """The payload, decoded from JSON when it is first asked for."""
+        """The payload, decoded from JSON when it is first asked for. Raises UndecodableError."""
         if self._data is msgspec.UNSET:
-            self._data = msgspec.json.decode(self.raw)
+            try:
+                self._data = msgspec.json.decode(self.raw)
+            except UNREADABLE as error:
+                raise UndecodableError("The payload of this message cannot be read.") from error
         return self._data
+
+    @property
+    def undecodable(self) -> bool:
+        """Whether `data` raises."""
+        try:
+            _ = self.data
+        except UndecodableError:
+            return True
+        return False
 
     def decode(self, form: type[T]) -> T:
         """The payload as this type: a dataclass, TypedDict, msgspec.Struct or builtin.
@@ -70,8 +87,11 @@ class Message:
 
     @property
     def timestamp(self) -> datetime:
-        """When the server took the message, in UTC."""
-        return datetime.fromisoformat(self._timestamp)
+        """When the server took the message, in UTC. Raises UndecodableError for what is no time."""
+        try:
+            return datetime.fromisoformat(self._timestamp)
+        except ValueError as error:
+            raise UndecodableError("The timestamp of this message is no time.") from error
 
     async def respond(self, data: Any, *, headers: Mapping[str, str] | None = None) -> str | None:
         """Publish to `reply_to` and give the reply's id; None, and nothing sent, when no reply is wanted.

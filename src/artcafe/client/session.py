@@ -1,5 +1,6 @@
 """What the frames of the server mean to one client, over all its connections. No I/O."""
 
+import re
 from collections.abc import Callable
 from typing import get_args
 
@@ -7,7 +8,7 @@ import msgspec
 
 from artcafe.client.calls import Calls
 from artcafe.client.errors import OutcomeUnknownError, copy, of_frame
-from artcafe.client.message import Publisher
+from artcafe.client.message import UNREADABLE, Publisher
 from artcafe.client.routes import Routes
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
@@ -16,24 +17,47 @@ from artcafe.wire.errors import ArtcafeError
 _KNOWN = frozenset(form.__struct_config__.tag for form in get_args(frames.ServerFrame))
 
 
+_MESSAGE = re.compile(
+    rb'\{"type":"message","subject":"([^"\\\\]+)","from":"([^"\\\\]+)",'
+    rb'"id":"([^"\\\\]+)","timestamp":"([^"\\\\]+)","data":'
+)
+"""What the server writes before the data of a message."""
+
+
 class _Tagged(msgspec.Struct):
     type: str
 
 
 def decode(data: bytes) -> frames.ServerFrame | None:
-    """Read a frame; None for a type that only newer clients know. Raises protocol_error for a broken one."""
+    """Read a frame; None for a type that only newer clients know. Raises protocol_error for a broken one.
+
+    A message whose frame cannot be read as a whole is given with everything behind `data` as its data, which
+    cannot be read either (Message.undecodable).
+    """
     try:
         frame: frames.ServerFrame = frames.decode_server(data)
-    except msgspec.DecodeError as broken:
+    except UNREADABLE as broken:
+        undecodable = _undecodable(data)
+        if undecodable is not None:
+            return undecodable
         try:
             known = msgspec.json.decode(data, type=_Tagged).type in _KNOWN
-        except msgspec.DecodeError:
+        except UNREADABLE:
             known = True
         if known:
             message = "The server sent a frame that this client cannot read."
             raise ArtcafeError(Code.protocol_error, message) from broken
         return None
     return frame
+
+
+def _undecodable(data: bytes) -> frames.Message | None:
+    head = _MESSAGE.match(data)
+    if head is None:
+        return None
+    subject, sender, message_id, timestamp = (part.decode(errors="replace") for part in head.groups())
+    rest = msgspec.Raw(data[head.end() : -1])
+    return frames.Message(subject=subject, sender=sender, id=message_id, timestamp=timestamp, data=rest)
 
 
 class Session:

@@ -151,27 +151,37 @@ function hear(frame) {
   } else if (frame.type === "agent.online" || frame.type === "agent.offline") {
     comeOrGo(frame);
   } else if (MESSAGES.has(frame.type)) {
-    showEvent(frame.timestamp, String(frame.subject ?? frame.topic), String(frame.from), compact(frame.data ?? frame.payload));
+    const said = "data" in frame ? frame.data : frame.payload;
+    showEvent(frame.timestamp, String(frame.subject ?? frame.topic), String(frame.from), compact(said));
+  } else if (frame.type === "undecodable") {
+    showEvent(new Date(), "", "", compact(frame.text), "undecodable");
   }
 }
 
 function comeOrGo(frame) {
-  const id = String(frame.data.agent_id);
+  const id = String(frame.data?.agent_id ?? String(frame.topic).replace(/^presence\./, ""));
   const status = frame.type === "agent.online" ? "online" : "offline";
   const known = agents.get(id) ?? { id, name: id, enabled: true };
-  agents.set(id, { ...known, status, last_seen: frame.data.timestamp });
+  agents.set(id, { ...known, status, last_seen: frame.data?.timestamp ?? frame.timestamp });
   showAgents();
   showEvent(frame.timestamp, `presence.${id}`, id, `is ${status}`, status);
 }
 
+/** A value in a line. What JSON cannot write, a browser's limits included, is told as such. */
 function compact(data) {
-  const text = typeof data === "string" ? data : JSON.stringify(data);
+  let text;
+  try {
+    text = (typeof data === "string" ? data : JSON.stringify(data)) ?? "nothing";
+  } catch {
+    text = "This message cannot be shown.";
+  }
   return text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}…` : text;
 }
 
 function showEvent(timestamp, subject, from, text, kind = "message") {
   if (paused) return;
-  const time = element("time", { class: "quiet", text: clock.format(new Date(timestamp)) });
+  const moment = new Date(timestamp);
+  const time = element("time", { class: "quiet", text: Number.isNaN(moment.getTime()) ? "" : clock.format(moment) });
   const row = element("li", { class: kind }, time);
   row.append(
     element("span", { class: "mono subject", text: subject }),

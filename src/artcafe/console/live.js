@@ -7,6 +7,17 @@ const LONGEST_PAUSE = 15_000;
 const RENEW = 60_000; // ms between looks at the token
 const STOP = new Set([4500, 4501, 4503, 1002, 1003, 1007, 1009]);
 
+/** A frame, or one that says that it cannot be read: what one publisher wrote hides nothing of the others. */
+function read(text) {
+  try {
+    const frame = JSON.parse(text);
+    if (typeof frame?.type === "string") return frame;
+  } catch {
+    // Told below, as every other frame that is none.
+  }
+  return { type: "undecodable", text };
+}
+
 /** Watch a tenant until `close()`. `hear(frame)` gets each frame, `show(state)` says how the line is. */
 export class Live {
   #tenant;
@@ -47,7 +58,7 @@ export class Live {
     address.protocol = address.protocol.replace("http", "ws");
     const socket = (this.#socket = new WebSocket(address));
     socket.onopen = () => this.#say({ type: "auth", token: this.#told, tenant_id: this.#tenant });
-    socket.onmessage = (event) => this.#take(JSON.parse(event.data));
+    socket.onmessage = (event) => this.#take(read(event.data));
     socket.onclose = (event) => this.#closed(event.code);
   }
 
