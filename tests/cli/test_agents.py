@@ -159,7 +159,7 @@ def test_one_is_shown_and_deleted(artcafe: CommandLine, stub: RestStub) -> None:
     stub.add_agent("planner")
 
     assert "Planner" in artcafe("agents", "show", "planner").stdout
-    assert artcafe("agents", "delete", "planner").stdout == "The agent planner is gone.\n"
+    assert artcafe("agents", "delete", "planner", "-y").stdout == "The agent planner is gone.\n"
     assert stub.agents == {}
 
     result = artcafe("agents", "show", "planner")

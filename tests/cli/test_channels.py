@@ -15,7 +15,7 @@ def test_the_life_of_a_channel(artcafe: CommandLine, stub: RestStub) -> None:
 
     assert "To do" in artcafe("channels", "list").stdout
     assert "What there is" in artcafe("channels", "show", "tasks").stdout
-    assert artcafe("channels", "delete", "tasks").stdout == "The channel tasks is gone.\n"
+    assert artcafe("channels", "delete", "tasks", "--yes").stdout == "The channel tasks is gone.\n"
     assert stub.channels == {}
     assert "artcafe channels create" in artcafe("channels", "list").stdout
 

@@ -41,8 +41,8 @@ def test_open_ones_are_listed_and_withdrawn(artcafe: CommandLine, stub: RestStub
     stub.answers["DELETE", f"{PATH}/i1"] = Response(status_code=204)
 
     table = artcafe("invitations", "list", "-t", "acme").stdout
-    gone = artcafe("invitations", "revoke", "i1", "-t", "acme").stdout
-    told = artcafe("invitations", "revoke", "i1", "-t", "acme", "--json").stdout
+    gone = artcafe("invitations", "revoke", "i1", "-t", "acme", "--yes").stdout
+    told = artcafe("invitations", "revoke", "i1", "-t", "acme", "--json", "--yes").stdout
 
     assert table.splitlines()[-1].split() == ["i1", "ada@acme.example", "admin", "bob", "2026"]
     assert gone == "The invitation i1 is withdrawn.\n"

@@ -36,7 +36,7 @@ def test_a_key_is_added(artcafe: CommandLine, stub: RestStub, tmp_path: Path) ->
 
 @pytest.mark.parametrize("key", [OTHER, "SHA256:x", "x", "xyz"])
 def test_a_key_is_revoked_by_its_beginning(artcafe: CommandLine, stub: RestStub, key: str) -> None:
-    result = artcafe("keys", "revoke", "planner", key)
+    result = artcafe("keys", "revoke", "planner", key, "--yes")
 
     assert result.stdout == f"{OTHER} is revoked.\n"
     assert stub.last().path == "/api/v1/agents/planner/keys/xyz"
@@ -44,7 +44,7 @@ def test_a_key_is_revoked_by_its_beginning(artcafe: CommandLine, stub: RestStub,
 
 
 def test_a_whole_fingerprint_is_found_by_its_id_in_the_url(artcafe: CommandLine, stub: RestStub) -> None:
-    result = artcafe("keys", "remove", "planner", SECOND, "--json")
+    result = artcafe("keys", "remove", "planner", SECOND, "--json", "--yes")
 
     assert json.loads(result.stdout) == {"id": "abc_2-", "fingerprint": SECOND, "deleted": True}
     assert (stub.last().method, stub.last().path) == ("DELETE", "/api/v1/agents/planner/keys/abc_2-")
@@ -65,7 +65,7 @@ def test_a_whole_fingerprint_is_found_by_its_id_in_the_url(artcafe: CommandLine,
 def test_a_key_that_is_not_meant_clearly_is_left_alone(
     artcafe: CommandLine, stub: RestStub, verb: str, key: str, code: int, words: str
 ) -> None:
-    result = artcafe("keys", verb, "planner", key)
+    result = artcafe("keys", verb, "planner", key, "--yes")
 
     assert result.exit_code == code
     assert words in result.stderr

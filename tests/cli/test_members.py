@@ -63,8 +63,8 @@ def test_a_member_gets_a_role(
 def test_one_is_removed(artcafe: CommandLine, stub: RestStub) -> None:
     stub.answers["DELETE", f"{PATH}/ada"] = Response(status_code=204)
 
-    assert artcafe("members", "remove", "ada", "-t", "acme").stdout == "ada is no member any more.\n"
-    shown = artcafe("members", "remove", "ada", "-t", "acme", "--json").stdout
+    assert artcafe("members", "remove", "ada", "-t", "acme", "--yes").stdout == "ada is no member any more.\n"
+    shown = artcafe("members", "remove", "ada", "-t", "acme", "--json", "--yes").stdout
     assert json.loads(shown) == {"user_id": "ada", "deleted": True}
 
 

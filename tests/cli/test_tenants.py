@@ -102,16 +102,17 @@ def test_nothing_to_change_is_wrong_usage(artcafe: CommandLine, stub: RestStub) 
     assert stub.asked == []
 
 
-@pytest.mark.parametrize(("answer", "gone"), [("n\n", False), ("y\n", True), ("", False)])
-def test_deleting_asks_first(artcafe: CommandLine, stub: RestStub, answer: str, gone: bool) -> None:
+@pytest.mark.parametrize("answer", ["n\n", "y\n", ""])
+def test_deleting_asks_first_and_takes_no_answer_from_a_program(
+    artcafe: CommandLine, stub: RestStub, answer: str
+) -> None:
     artcafe("tenants", "create", "Acme")
 
     result = artcafe("tenants", "delete", "acme", text=answer)
 
-    assert ("acme" not in stub.tenants) is gone
-    assert (result.exit_code == 0) is gone
-    assert "Delete the tenant acme" in result.stderr
-    assert "Delete the tenant" not in result.stdout
+    assert "acme" in stub.tenants
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--yes" in result.stderr
 
 
 def test_deleting_without_a_question_for_programs(artcafe: CommandLine, stub: RestStub) -> None:

@@ -12,10 +12,17 @@ def test_the_token_is_all_that_is_printed(artcafe: CommandLine) -> None:
     assert (result.exit_code, result.stdout, result.stderr) == (0, f"{TOKEN}\n", "")
 
 
-def test_tenant_role_and_address_are_passed_on(artcafe: CommandLine) -> None:
-    result = artcafe("token", "-t", "acme", "--role", "viewer", "--email", "v@acme.example")
+def test_tenant_and_role_or_address_are_passed_on(artcafe: CommandLine) -> None:
+    assert artcafe("token", "-t", "acme", "--role", "viewer").stdout == f"{TOKEN}-acme-viewer\n"
+    assert artcafe("token", "-t", "acme", "--email", "v@h").stdout == f"{TOKEN}-acme-v@h\n"
 
-    assert result.stdout == f"{TOKEN}-acme-viewer-v@acme.example\n"
+
+def test_an_address_is_of_somebody_in_a_tenant(artcafe: CommandLine) -> None:
+    for words in (["--email", "v@h"], ["-t", "acme", "--role", "viewer", "--email", "v@h"]):
+        result = artcafe("token", *words)
+
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert "give --tenant, and no --role" in result.stderr
 
 
 def test_as_json_it_comes_with_its_lifetime(artcafe: CommandLine) -> None:

@@ -189,8 +189,8 @@ async def test_the_cluster_goes_on_under_the_next_seed(servers: Servers) -> None
     """docs/operating.md, "Rotate", with several nodes."""
     where = ["--data-dir", str(servers.data)]
 
-    def operator(word: str) -> None:
-        words = artcafe("operator", word, *where)
+    def operator(*words_of: str) -> None:
+        words = artcafe("operator", *words_of, *where)
         subprocess.run(words, check=True, env=environment(), stdout=subprocess.DEVNULL)
 
     def rotate() -> None:
@@ -202,7 +202,7 @@ async def test_the_cluster_goes_on_under_the_next_seed(servers: Servers) -> None
         operator("switch")
         for node in range(NODES):
             servers.cluster.start(node)
-        operator("forget")
+        operator("forget", "--yes")
 
     await asyncio.to_thread(rotate)
     await servers.start()

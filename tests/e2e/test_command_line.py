@@ -83,7 +83,7 @@ def test_from_a_tenant_to_a_message(run: Run, start: Start, new_key: Callable[[]
     assert [message["data"] for message in messages] == [{"n": 1}, {"n": 2}]
     assert [message["from"] for message in messages] == ["planner", "u-local-owner"]
 
-    run("keys", "revoke", "planner", keys[0]["fingerprint"], "-t", name)
+    run("keys", "revoke", "planner", keys[0]["fingerprint"], "-t", name, "--yes")
     refused = run("pub", "tasks", "{}", "-t", name, "-a", "planner", "-k", str(first), code=1)
     assert len(refused.stderr.strip().splitlines()) == 1
     run("tenants", "delete", name, "--yes")
@@ -108,7 +108,7 @@ def test_people_rules_and_what_became_of_it(
         "ada": "viewer",
         "local-owner": "owner",
     }
-    run("members", "remove", "ada", *here)
+    run("members", "remove", "ada", "--yes", *here)
     invitation = run("invitations", "create", "--role", "member", *here).stdout.splitlines()[-1]
     [standing] = json.loads(run("invitations", "list", "--json", *here).stdout)
     assert invitation.split(".")[:2] == [name, standing["id"]]
@@ -117,7 +117,7 @@ def test_people_rules_and_what_became_of_it(
     assert (joined["tenant_id"], joined["role"]) == (name, "member")
     run("invitations", "accept", invitation, "--token", bob, code=1)
     second = json.loads(run("invitations", "create", "--json", *here).stdout)["invitation"]["id"]
-    run("invitations", "revoke", second, *here)
+    run("invitations", "revoke", second, "--yes", *here)
     assert run("invitations", "list", *here).stdout == "No invitation stands open.\n"
 
     key = new_key()

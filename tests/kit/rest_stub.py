@@ -162,7 +162,7 @@ def _app(stub: RestStub) -> FastAPI:
         with suppress(WebSocketDisconnect):
             await _dashboard(stub, socket)
 
-    @app.api_route("/{path:path}", methods=["GET", "POST", "PUT", "DELETE"])
+    @app.api_route("/{path:path}", methods=["GET", "POST", "PATCH", "PUT", "DELETE"])
     async def answer(path: str, request: Request) -> Response:
         raw = await request.body()
         body = json.loads(raw) if raw else None

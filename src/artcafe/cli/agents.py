@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from artcafe.cli.agent_fields import CLEARABLE, AgentFields, sets_fields
+from artcafe.cli.confirm import confirm, yes_option
 from artcafe.cli.connection import Connection, signs_in
 from artcafe.cli.lists import order_option, search_option
 from artcafe.cli.parameters import PublicKeyFile, given
@@ -209,14 +210,16 @@ def update(
 
 @agents.command()
 @click.argument("agent")
+@yes_option
 @json_option
 @signs_in
-def delete(connection: Connection, agent: str, *, as_json: bool) -> None:
+def delete(connection: Connection, agent: str, *, yes: bool, as_json: bool) -> None:
     """Delete an agent with its keys; its connections are closed.
 
     \b
     Examples:
       artcafe agents delete planner
     """
+    confirm(f"Delete the agent {plain(agent)} with its keys, for ever?", yes=yes)
     ask(connection, lambda rest: rest.delete_agent(agent))
     print_deleted({"id": agent}, f"The agent {plain(agent)} is gone.", as_json=as_json)

@@ -6,6 +6,7 @@ from artcafe.cli.connection import Connection, signs_in
 from artcafe.cli.session import ask
 from artcafe.cli.table import print_rows
 from artcafe.cli.text import json_option
+from artcafe.client.rest import Json
 
 _COLUMNS = {
     "AT": "at",
@@ -45,4 +46,11 @@ def audit(
       artcafe audit --count 1000 --json | jq -r '.[].actor' | sort | uniq -c
     """
     found = ask(connection, lambda rest: rest.audit(actor=actor, action=action, target=target, most=count))
+    if not as_json:
+        found = [_signed(entry) for entry in found]
     print_rows(_COLUMNS, found, as_json=as_json, empty="Nothing was changed.")
+
+
+def _signed(entry: Json) -> Json:
+    """The entry for people: an operator of the platform is called so, behind the name."""
+    return {**entry, "actor": f"{entry['actor']} (operator)"} if entry.get("operator") else entry

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from artcafe.cli.confirm import confirm, yes_option
 from artcafe.cli.connection import Connection, signs_in
 from artcafe.cli.lists import order_option, search_option
 from artcafe.cli.parameters import JsonText, changes, given, with_options
@@ -143,15 +144,17 @@ def update(
 
 @channels.command()
 @click.argument("channel")
+@yes_option
 @json_option
 @signs_in
-def delete(connection: Connection, channel: str, *, as_json: bool) -> None:
+def delete(connection: Connection, channel: str, *, yes: bool, as_json: bool) -> None:
     """Delete a channel. Who is subscribed to its subject stays subscribed.
 
     \b
     Examples:
       artcafe channels delete tasks
     """
+    confirm(f"Delete the channel {plain(channel)} and its rules, for ever?", yes=yes)
     ask(connection, lambda rest: rest.delete_channel(channel))
     print_deleted({"id": channel}, f"The channel {plain(channel)} is gone.", as_json=as_json)
 

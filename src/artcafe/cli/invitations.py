@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from artcafe.cli.confirm import confirm, yes_option
 from artcafe.cli.connection import Connection, signs_in
 from artcafe.cli.members import ROLES
 from artcafe.cli.parameters import given
@@ -71,15 +72,17 @@ def list_invitations(connection: Connection, *, as_json: bool) -> None:
 
 @invitations.command()
 @click.argument("invitation")
+@yes_option
 @json_option
 @signs_in
-def revoke(connection: Connection, invitation: str, *, as_json: bool) -> None:
+def revoke(connection: Connection, invitation: str, *, yes: bool, as_json: bool) -> None:
     """Withdraw an invitation, by its id.
 
     \b
     Examples:
       artcafe invitations revoke 0f8fad5bd9cb469fa16570867728950e
     """
+    confirm(f"Withdraw the invitation {plain(invitation)}, for ever?", yes=yes)
 
     ask_in_tenant(connection, lambda rest, tenant: rest.revoke_invitation(tenant, invitation))
     print_deleted({"id": invitation}, f"The invitation {plain(invitation)} is withdrawn.", as_json=as_json)

@@ -2,6 +2,7 @@
 
 import click
 
+from artcafe.cli.confirm import confirm, yes_option
 from artcafe.cli.connection import Connection, signs_in
 from artcafe.cli.parameters import PublicKeyFile
 from artcafe.cli.session import ask
@@ -71,15 +72,17 @@ def add(connection: Connection, agent: str, public_key: str, *, as_json: bool) -
 @keys.command()
 @click.argument("agent")
 @click.argument("key")
+@yes_option
 @json_option
 @signs_in
-def revoke(connection: Connection, agent: str, key: str, *, as_json: bool) -> None:
+def revoke(connection: Connection, agent: str, key: str, *, yes: bool, as_json: bool) -> None:
     """Refuse a key from now on, and close the connections it opened. The key stays in the list.
 
     \b
     Examples:
       artcafe keys revoke planner SHA256:Qk3x
     """
+    confirm(f"Revoke the key {plain(key)} of {plain(agent)} for ever, and close its connections?", yes=yes)
 
     async def find_and_revoke(rest: Rest) -> Json:
         found = _find(await rest.keys(agent), key)
@@ -95,15 +98,17 @@ def revoke(connection: Connection, agent: str, key: str, *, as_json: bool) -> No
 @keys.command()
 @click.argument("agent")
 @click.argument("key")
+@yes_option
 @json_option
 @signs_in
-def remove(connection: Connection, agent: str, key: str, *, as_json: bool) -> None:
+def remove(connection: Connection, agent: str, key: str, *, yes: bool, as_json: bool) -> None:
     """Forget a key: it may be added again, here or to another agent.
 
     \b
     Examples:
       artcafe keys remove planner SHA256:Qk3x
     """
+    confirm(f"Remove the key {plain(key)} of {plain(agent)}, and close its connections?", yes=yes)
 
     async def find_and_remove(rest: Rest) -> Json:
         found = _find(await rest.keys(agent), key)

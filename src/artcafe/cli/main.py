@@ -18,7 +18,9 @@ SECTIONS = {
         "nats-config": Entry(
             "artcafe.cli.nats_config:nats_config", "Write the configuration of nats-server."
         ),
-        "operator": Entry("artcafe.cli.operator:operator", "The seed of all keys of the bus: rotate it."),
+        "operator": Entry(
+            "artcafe.cli.operator:operator", "For who runs it: all tenants, and the seed of all keys."
+        ),
         "nginx-config": Entry("artcafe.cli.nginx_config:nginx_config", "Write the configuration of nginx."),
         "store": Entry("artcafe.cli.store:store", "The store as a whole: create, copy."),
         "check-config": Entry("artcafe.cli.check_config:check_config", "Check the settings and show them."),

@@ -2,6 +2,7 @@
 
 import click
 
+from artcafe.cli.confirm import confirm, yes_option
 from artcafe.cli.connection import Connection, signs_in
 from artcafe.cli.parameters import given
 from artcafe.cli.session import ask_in_tenant
@@ -85,15 +86,17 @@ def update(connection: Connection, user: str, role: str, email: str | None, *, a
 
 @members.command()
 @click.argument("user")
+@yes_option
 @json_option
 @signs_in
-def remove(connection: Connection, user: str, *, as_json: bool) -> None:
+def remove(connection: Connection, user: str, *, yes: bool, as_json: bool) -> None:
     """Remove a member, or leave yourself. The last owner stays.
 
     \b
     Examples:
       artcafe members remove 8f1c2f4e
     """
+    confirm(f"Remove the member {plain(user)}?", yes=yes)
 
     ask_in_tenant(connection, lambda rest, tenant: rest.remove_member(tenant, user))
     print_deleted({"user_id": user}, f"{plain(user)} is no member any more.", as_json=as_json)

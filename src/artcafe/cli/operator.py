@@ -1,103 +1,41 @@
-"""artcafe operator: the seed from which every key of the bus comes, and its rotation."""
-
-from typing import Any
+"""`artcafe operator`: what is only for who runs the platform."""
 
 import click
 
-from artcafe.cli.server_options import server_options, settings_from
-from artcafe.server import seed
-from artcafe.server.seed import SeedError
+from artcafe.cli.lazy import Entry, LazyGroup
+
+_SEED = "artcafe.cli.operator_seed"
+
+SECTIONS = {
+    "Tenants": {
+        "tenants": Entry(
+            "artcafe.cli.operator_tenants:tenants", "All tenants: list, show, suspend, resume, set."
+        ),
+    },
+    "The seed of all keys of the bus": {
+        "show": Entry(f"{_SEED}:show", "Show the public key of each seed."),
+        "rotate": Entry(f"{_SEED}:rotate", "Make the next seed, and say what to do with it."),
+        "switch": Entry(f"{_SEED}:switch", "Put the next seed in force."),
+        "forget": Entry(f"{_SEED}:forget", "Remove the seeds that are not in force."),
+    },
+}
 
 
-@click.group()
+@click.group(cls=LazyGroup, sections=SECTIONS)
 def operator() -> None:
-    """The operator seed, from which every key of the bus comes: rotate it when somebody may have read it.
+    """For who runs the platform: all tenants with their plans, and the operator seed.
 
-    A rotation disconnects everybody for a moment, and loses no tenant. Page tokens, open challenges and
+    Tenants are asked for over REST, by somebody who is an operator (ARTCAFE_OPERATORS, or the owner of the
+    machine with `artcafe up`). The seed lies in the data directory: rotate it when somebody may have read
+    it. A rotation disconnects everybody for a moment, and loses no tenant. Page tokens, open challenges and
     kept answers are void after it, unless ARTCAFE_SECRET_KEY is set.
 
     \b
     Examples:
+      artcafe operator tenants list --status suspended
+      artcafe operator tenants set acme --plan growth --limit agents=200
       artcafe operator rotate                 make the next seed; nothing uses it yet
       artcafe nats-config --next > nats.conf.next
       artcafe operator switch                 while servers and NATS are stopped
       artcafe operator forget                 when everything runs again
     """
-
-
-@operator.command()
-@server_options
-def show(**given: Any) -> None:
-    """Show the operator's public key of each seed: the name of the installation in NATS.
-
-    \b
-    Examples:
-      artcafe operator show --data-dir /var/lib/artcafe
-    """
-    try:
-        for file, public in seed.operators(settings_from(given)).items():
-            click.echo(f"{file}  {public}")
-    except SeedError as error:
-        raise click.ClickException(f"{error}") from error
-
-
-@operator.command()
-@server_options
-def rotate(**given: Any) -> None:
-    """Make the next seed beside the one in force, and say what to do with it. Nothing that runs notices.
-
-    \b
-    Examples:
-      artcafe operator rotate --data-dir /var/lib/artcafe
-    """
-    try:
-        path = seed.prepare(settings_from(given))
-    except SeedError as error:
-        raise click.ClickException(f"{error}") from error
-    click.echo(
-        f"The next seed is {path}; nothing uses it yet.\n"
-        "1. Copy it to the data directory of every machine that runs servers, mode 600.\n"
-        "2. Write the configuration of NATS: `artcafe nats-config --next`, with the options of before.\n"
-        "3. Stop all servers, then NATS, every node of it.\n"
-        "4. `artcafe operator switch` on every machine that runs servers; put the configuration in place.\n"
-        "5. Start NATS, then the servers. `artcafe operator switch --back` undoes 4.\n"
-        "6. When everything answers: `artcafe operator forget`.\n"
-        "With `artcafe up`: stop it, `artcafe operator switch`, start it, `artcafe operator forget`."
-    )
-
-
-@operator.command()
-@server_options
-@click.option("--back", is_flag=True, help="Put the old seed in force again, and keep the new one beside.")
-def switch(back: bool, **given: Any) -> None:
-    """Put the next seed in force and keep the old one beside. What runs has to be started anew.
-
-    \b
-    Examples:
-      artcafe operator switch --data-dir /var/lib/artcafe
-      artcafe operator switch --back --data-dir /var/lib/artcafe
-    """
-    try:
-        seed.switch(settings_from(given), back=back)
-    except SeedError as error:
-        raise click.ClickException(f"{error}") from error
-    click.echo("The seed is in force. Start NATS with its configuration, then the servers.")
-
-
-@operator.command()
-@server_options
-def forget(**given: Any) -> None:
-    """Remove the seeds that are not in force: there is no way back then.
-
-    \b
-    Examples:
-      artcafe operator forget --data-dir /var/lib/artcafe
-    """
-    try:
-        gone = seed.forget(settings_from(given))
-    except SeedError as error:
-        raise click.ClickException(f"{error}") from error
-    for path in gone:
-        click.echo(f"{path} is removed.")
-    if not gone:
-        click.echo("There is no other seed.")

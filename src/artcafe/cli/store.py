@@ -6,7 +6,9 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from artcafe.cli.confirm import confirm, yes_option
 from artcafe.cli.server_options import server_options, settings_from
+from artcafe.cli.text import plain
 from artcafe.server import storage
 
 
@@ -50,8 +52,9 @@ def create(cloudformation: bool, **given: Any) -> None:
     "--from", "source", required=True, metavar="PLACE", help="sqlite, sqlite:FILE or dynamodb:TABLE."
 )
 @click.option("--to", "target", required=True, metavar="PLACE", help="The same; it has to be empty.")
-@click.option("--over", is_flag=True, help="Replace rows of a target that is not empty.")
-def copy(source: str, target: str, over: bool, **given: Any) -> None:
+@click.option("--over", is_flag=True, help="Replace rows of a target that is not empty; asks before.")
+@yes_option
+def copy(source: str, target: str, over: bool, yes: bool, **given: Any) -> None:
     """Copy everything from one store to another, and compare the two. Stop all servers before.
 
     Begun again after an interruption, it goes on where it was.
@@ -61,6 +64,8 @@ def copy(source: str, target: str, over: bool, **given: Any) -> None:
       artcafe store copy --from sqlite --to dynamodb:artcafe
       artcafe store copy --from dynamodb:artcafe --to sqlite:/var/backups/store.sqlite
     """
+    if over:
+        confirm(f"Replace what {plain(target)} holds under the same keys, for ever?", yes=yes)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from artcafe.cli.confirm import confirm, yes_option
 from artcafe.cli.connection import Connection, signs_in
 from artcafe.cli.parameters import JsonText, changes, given, with_options
 from artcafe.cli.session import ask
@@ -24,7 +25,11 @@ _CLEARABLE = ("description", "website", "logo_url", "primary_color", "secondary_
 
 _FIELDS = (
     click.option("--admin-email", help="Whom to write to."),
-    click.option("--tier", "subscription_tier", help="The plan: starter, growth, scale or enterprise."),
+    click.option(
+        "--tier",
+        "subscription_tier",
+        help="The plan: starter, growth, scale or enterprise; an operator sets it.",
+    ),
     click.option("--description"),
     click.option("--website", metavar="URL"),
     click.option("--logo-url", metavar="URL"),
@@ -140,7 +145,7 @@ def _print_tenant(tenant: Json, *, as_json: bool) -> None:
 
 @tenants.command()
 @click.argument("tenant_id", metavar="TENANT")
-@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@yes_option
 @json_option
 @signs_in
 def delete(connection: Connection, tenant_id: str, *, yes: bool, as_json: bool) -> None:
@@ -151,8 +156,6 @@ def delete(connection: Connection, tenant_id: str, *, yes: bool, as_json: bool) 
       artcafe tenants delete acme
       artcafe tenants delete acme --yes
     """
-    if not yes:
-        question = f"Delete the tenant {plain(tenant_id)} with everything in it, for ever?"
-        click.confirm(question, abort=True, err=True)
+    confirm(f"Delete the tenant {plain(tenant_id)} with everything in it, for ever?", yes=yes)
     ask(connection, lambda rest: rest.delete_tenant(tenant_id), tenant=tenant_id)
     print_deleted({"id": tenant_id}, f"The tenant {plain(tenant_id)} is gone.", as_json=as_json)

@@ -15,7 +15,7 @@ from artcafe.cli.text import json_option, print_json
     type=click.Choice(["owner", "admin", "member", "viewer"]),
     help="The role in the tenant. [default: owner]",
 )
-@click.option("--email", help="The user's address, when another user than the first one is wanted.")
+@click.option("--email", help="The member of the tenant with this address; one that nobody has is refused.")
 @json_option
 @reaches
 def token(connection: Connection, role: str | None, email: str | None, *, as_json: bool) -> None:
@@ -29,9 +29,12 @@ def token(connection: Connection, role: str | None, email: str | None, *, as_jso
       artcafe token
       export ARTCAFE_TOKEN=$(artcafe token)
       artcafe token --tenant acme --role viewer --json
+      artcafe token --tenant acme --email ada@acme.example
     """
     if role is not None and connection.tenant is None:
         raise click.UsageError("a role is one in a tenant: give --tenant")
+    if email is not None and (connection.tenant is None or role is not None):
+        raise click.UsageError("an address is of somebody in a tenant: give --tenant, and no --role")
     answer = asyncio.run(local_token(connection, tenant=connection.tenant, role=role, email=email))
     if as_json:
         print_json(answer)

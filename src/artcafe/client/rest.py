@@ -136,6 +136,21 @@ class Rest:
         """Delete a tenant with everything in it, at once and for ever."""
         await self._http.ask(Request("DELETE", path_of("tenants", tenant), if_match=if_match))
 
+    # All tenants, for operators of the platform. Everybody else gets forbidden.
+
+    async def all_tenants(self, **wanted: str) -> list[Json]:
+        """All tenants by id: status?, plan?, q? (part of the name or id)."""
+        return await self._http.pages("tenants", path_of("operator", "tenants"), wanted)
+
+    async def any_tenant(self, tenant: str) -> Json:
+        """One tenant with `limits`, `overrides` and `usage`. Raises not_found."""
+        return await self._http.answer(Request("GET", path_of("operator", "tenants", tenant)))
+
+    async def operate_tenant(self, tenant: str, *, if_match: str | None = None, **fields: Any) -> Json:
+        """Set plan?, status? and limits?; in `limits` None ends an override, and `unlimited` is one."""
+        path = path_of("operator", "tenants", tenant)
+        return await self._http.answer(Request("PATCH", path, fields, if_match=if_match))
+
     async def legal_versions(self) -> Json:
         """The documents that the operator publishes: `terms` and `privacy`, each version and url or None."""
         return await self._http.answer(Request("GET", path_of("legal", "versions")))

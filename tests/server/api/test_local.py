@@ -79,16 +79,73 @@ async def test_who_knows_the_secret_gets_a_token_that_the_platform_takes(
 async def test_with_a_tenant_it_is_a_users_who_has_exactly_that_role_there(
     api: Api, anyone: httpx.AsyncClient, secret: str, role: str
 ) -> None:
-    made = await token(anyone, secret, tenant="acme", role=role, email="me@example.com")
+    made = await token(anyone, secret, tenant="acme", role=role)
 
     assert (made["user"], made["tenant"]) == (f"local-{role}", "acme")
     claims = await verifier(api).verify(made["access_token"])
     assert (claims.subject, claims.email, claims.tenant_claim) == (
         f"local-{role}",
-        "me@example.com",
+        f"{role}@localhost",
         "acme",
     )
     assert (await roles(api))[f"local-{role}"] == role
+
+
+async def test_an_address_is_that_of_a_member_and_makes_nobody_one(
+    api: Api, anyone: httpx.AsyncClient, secret: str
+) -> None:
+    before = await roles(api)
+
+    made = await token(anyone, secret, tenant="acme", email="VERA@example.com")
+
+    assert (made["user"], made["tenant"]) == ("vera", "acme")
+    claims = await verifier(api).verify(made["access_token"])
+    assert (claims.subject, claims.email) == ("vera", "vera@example.com")
+    assert await roles(api) == before
+
+
+@pytest.mark.parametrize("path", ["/local/token", "/local/code"])
+@pytest.mark.parametrize(
+    ("wanted", "code"),
+    [
+        ({"tenant": "acme", "email": "nobody@example.com"}, Code.not_found),
+        ({"tenant": "acme", "email": ""}, Code.not_found),
+        ({"tenant": "nowhere", "email": "vera@example.com"}, Code.not_found),
+        ({"email": "vera@example.com"}, Code.validation_failed),
+        ({"tenant": "acme", "role": "viewer", "email": "vera@example.com"}, Code.validation_failed),
+    ],
+    ids=str,
+)
+async def test_somebody_unknown_gets_nothing(
+    api: Api, anyone: httpx.AsyncClient, secret: str, path: str, wanted: dict[str, str], code: Code
+) -> None:
+    before = await roles(api)
+
+    problem(await anyone.post(path, json={"secret": secret, **wanted}), code)
+
+    assert await roles(api) == before
+
+
+async def test_an_address_that_several_have_is_nobodys_in_particular(
+    api: Api, anyone: httpx.AsyncClient, secret: str
+) -> None:
+    olivia = api.signed_in("olivia")
+    for user in ("one", "two"):
+        member = {"user_id": user, "role": "viewer", "email": "both@example.com"}
+        good(await olivia.post("/api/v1/tenants/acme/members", json=member))
+
+    wanted = {"secret": secret, "tenant": "acme", "email": "both@example.com"}
+    problem(await anyone.post("/local/token", json=wanted), Code.conflict)
+
+
+async def test_an_address_that_a_tenant_gave_an_operator_opens_no_platform(
+    api: Api, anyone: httpx.AsyncClient, secret: str
+) -> None:
+    member = {"user_id": "oscar", "role": "viewer", "email": "trap@example.com"}
+    good(await api.signed_in("adam").post("/api/v1/tenants/acme/members", json=member))
+
+    wanted = {"secret": secret, "tenant": "acme", "email": "trap@example.com"}
+    problem(await anyone.post("/local/token", json=wanted), Code.not_found)
 
 
 async def test_without_a_tenant_nobody_becomes_a_member_of_anything(

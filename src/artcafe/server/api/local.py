@@ -29,12 +29,13 @@ class TokenRequest(Body):
     """`secret` stands in the data directory, readable by its owner alone.
 
     Without a tenant the token is the installation's first user's; with a tenant and a role it is a
-    user's who has exactly that role there.
+    user's who has exactly that role there, and with a tenant and an `email` that of the member who has this
+    address.
     """
 
     secret: Annotated[str, Field(max_length=256)]
     tenant: Annotated[str, Field(pattern=PATTERN)] | None = None
-    role: RoleName = Role.owner
+    role: RoleName | None = None
     email: Annotated[str, Field(max_length=255)] | None = None
 
 
@@ -103,7 +104,20 @@ async def _chosen(body: TokenRequest, issuer: Issuer, request: Request, cases: U
             request.scope, journal.address(request.scope, cases.client_address), refusal, way="sign_in"
         )
         raise refusal
-    user = User(local_user(body.role), body.email or f"{body.role}@localhost", body.tenant)
-    if body.tenant is not None:
-        await cases.tenants.admit(TenantId(body.tenant), user, body.role)
+    tenant = None if body.tenant is None else TenantId(body.tenant)
+    if body.email is not None:
+        return await _known(body.email, tenant, body.role, cases)
+    role = body.role or Role.owner
+    user = User(local_user(role), f"{role}@localhost", tenant)
+    if tenant is not None:
+        await cases.tenants.admit(tenant, user, role)
     return user
+
+
+async def _known(email: str, tenant: TenantId | None, role: Role | None, cases: UseCases) -> User:
+    """The member with this address; nobody becomes one by it."""
+    if tenant is None or role is not None:
+        raise ArtcafeError(
+            Code.validation_failed, "An address is of somebody in a tenant: name the tenant, and no role."
+        )
+    return await cases.tenants.addressed(tenant, email)

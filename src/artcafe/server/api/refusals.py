@@ -23,8 +23,8 @@ _OWN = {
     "configuration": {Code.not_found},
     "jwks": {Code.not_found},
     "sign_in_config": {Code.not_found},
-    "sign_in_code": {Code.unauthorized, Code.not_found, Code.unavailable},
-    "token": {Code.unauthorized, Code.not_found, Code.unavailable},
+    "sign_in_code": {Code.unauthorized, Code.not_found, Code.conflict, Code.unavailable},
+    "token": {Code.unauthorized, Code.not_found, Code.conflict, Code.unavailable},
 }
 """What only these operations can say, by the name of the function."""
 

@@ -287,6 +287,25 @@ class Tenants:
         acting = Human(tenant, UserId(OPERATOR), Role.owner)
         return await self.put_member(acting, user.id, role, user.email)
 
+    async def addressed(self, tenant: TenantId, email: str) -> User:
+        """The member with this address, great and small letters alike, on the word of who owns the machine.
+
+        Raises not_found where nobody has it, or an operator: what members write about each other hands out no
+        operator's rights. Raises conflict where several have it.
+        """
+        members = await self._members.of_tenant(tenant)
+        found = [
+            User(member.user, member.email, tenant)
+            for member in members
+            if member.active and member.email.casefold() == email.casefold()
+        ]
+        found = [user for user in found if not self._operators.include(user)]
+        if not found:
+            raise ArtcafeError(Code.not_found, "No member of this tenant has this address.")
+        if len(found) > 1:
+            raise ArtcafeError(Code.conflict, "Several members of this tenant have this address.")
+        return found[0]
+
     async def reconcile(self) -> int:
         """Make the bus agree with the store, at start-up; how many accounts changed."""
         return await self._accounts.reconcile([tenant async for tenant in self._index.every()])
