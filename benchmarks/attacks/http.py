@@ -48,7 +48,9 @@ async def _silent(target: Target, seconds: float) -> str:
     try:
         for number in range(_SILENT):
             try:
-                _, writer = await asyncio.open_connection(target.host, target.port)
+                _, writer = await asyncio.open_connection(
+                    target.host, target.port, local_addr=(target.address, 0)
+                )
                 writer.write(openings[number % len(openings)])
                 kept.append(writer)
             except OSError:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from artcafe.client.rest import UnreachableError
 from artcafe.wire.errors import ArtcafeError
-from benchmarks.attacks.target import CUT, Attack, Target, text, until
+from benchmarks.attacks.target import CUT, Attack, Target, cut, text, until
 
 _CUT = (*CUT, ArtcafeError, UnreachableError, TimeoutError)
 _KEYS = 16
@@ -58,7 +58,7 @@ async def _refused_logins(target: Target, seconds: float, agent: str, signature:
                 await socket.send(proof)
                 await socket.recv()
             count += 1
-            socket.transport.abort()
+            cut(socket)
 
     await asyncio.gather(*(one() for _ in range(8)))
     return f"{count:,} logins refused"
@@ -99,7 +99,7 @@ async def _bad_tokens(target: Target, seconds: float) -> str:
     forged = (
         target.token.rsplit(".", 1)[0] + "." + base64.urlsafe_b64encode(os.urandom(256)).decode().rstrip("=")
     )
-    stranger = Target(target.host, target.port, target.tenant, forged, target.keys)
+    stranger = Target(target.host, target.port, target.tenant, forged, target.keys, target.address)
 
     async def one() -> None:
         nonlocal count

@@ -5,7 +5,7 @@ import contextlib
 
 from websockets.asyncio.client import ClientConnection
 
-from benchmarks.attacks.target import CUT, Attack, Target, push, text, until
+from benchmarks.attacks.target import CUT, Attack, Target, cut, push, text, until
 from benchmarks.websocket import BINARY, PING, PONG, TEXT, frame
 
 
@@ -80,7 +80,7 @@ async def _flood_by_agents(target: Target, seconds: float, data: bytes, count: i
                             await asyncio.sleep(0.001 if full else 0)
                 finally:
                     answers.cancel()
-                    agent.transport.abort()
+                    cut(agent)
             await asyncio.sleep(0.05)
 
     await asyncio.gather(*(one(number) for number in range(count)))

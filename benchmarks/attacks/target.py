@@ -34,7 +34,8 @@ AGENTS = 8
 class Target:
     """Where the platform answers, and a tenant's own credentials.
 
-    `token` is its owner's, `keys` the folder of its agents' key files.
+    `token` is its owner's, `keys` the folder of its agents' key files. All connections come from `address`,
+    one of the loopback's: each tenant has its own, as clients of different tenants have.
     """
 
     host: str
@@ -42,6 +43,7 @@ class Target:
     tenant: str
     token: str
     keys: str
+    address: str = "127.0.0.1"
 
     @property
     def url(self) -> str:
@@ -55,7 +57,7 @@ class Target:
     @contextlib.asynccontextmanager
     async def socket(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
         """A bare TCP connection, reset at the end."""
-        reader, writer = await asyncio.open_connection(self.host, self.port)
+        reader, writer = await asyncio.open_connection(self.host, self.port, local_addr=(self.address, 0))
         try:
             yield reader, writer
         finally:
@@ -69,6 +71,7 @@ class Target:
             subprotocols=[frames.SUBPROTOCOL],  # type: ignore[list-item]  # a NewType of str
             compression=None,
             proxy=None,
+            local_addr=(self.address, 0),
             max_size=None,
             ping_interval=None,
             close_timeout=1.0,
@@ -101,7 +104,7 @@ class Target:
             yield sockets
         finally:
             for socket in sockets:
-                socket.transport.abort()
+                cut(socket)
 
     def upgrade(self, path: str | None = None) -> bytes:
         """The request that opens a WebSocket, for a bare socket; without a path, that of an agent."""
@@ -139,6 +142,12 @@ class Attack:
     title: str
     strike: Callable[[Target, float], Awaitable[str]]
     prepare: Callable[[Target], Awaitable[None]] | None = None
+
+
+def cut(socket: ClientConnection) -> None:
+    """Reset a connection; nothing happens when it is closed."""
+    if not socket.transport.is_closing():
+        socket.transport.abort()
 
 
 def until(seconds: float) -> Iterator[int]:

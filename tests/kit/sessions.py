@@ -75,6 +75,7 @@ class Client:
         self.raw: list[bytes] = []
         self.ended: list[Code] = []
         self.refused_for_its_rate = 0
+        self.owed = 0
         self.renewing = Tap()
 
     def send(self, frame: msgspec.Struct) -> None:
@@ -89,6 +90,10 @@ class Client:
     def end(self, code: Code) -> None:
         """session.Client."""
         self.ended.append(code)
+
+    def owe(self, count: int) -> None:
+        """session.Client."""
+        self.owed += count
 
     def throttled(self) -> None:
         """session.Client."""

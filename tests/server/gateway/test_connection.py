@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from artcafe.server.gateway.connection import Connection
+from artcafe.server.gateway.connection import OWED_AT_ONCE, Connection
 from artcafe.server.gateway.dialects import Legacy
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -15,6 +15,9 @@ from artcafe.wire.frames import encode
 from tests.kit.deadlines import eventually
 from tests.kit.doors import PLANNER, QUESTION, Door, arrive, enter
 from tests.kit.turns import turns
+
+RATE = 200
+"""Messages a second of the door's sessions."""
 
 REFUSED = ArtcafeError(Code.unauthorized)
 
@@ -272,3 +275,34 @@ async def test_who_publishes_faster_than_the_bus_takes_it_is_not_read_from_for_a
     door.link.making_room.open()
     await turns()
     assert (published, peer.paused) == (["m.planner.x", "m.planner.y"], False)
+
+
+async def test_a_flood_is_worked_off_in_portions_and_read_from_with_pauses(door: Door) -> None:
+    peer = await enter(door)
+    said = 5 * RATE
+    for _ in range(said):
+        peer.handler.text(b'{"type":"ping"}')
+    assert len(peer.unread) == RATE + OWED_AT_ONCE
+    assert peer.paused
+    await eventually(lambda: len(peer.unread) == said)
+    await eventually(lambda: not peer.paused)
+
+
+async def test_a_frame_that_waits_for_the_bus_is_done_before_its_sender_is_held(door: Door) -> None:
+    peer = await enter(door)
+    for _ in range(RATE + OWED_AT_ONCE - 1):
+        peer.handler.text(b'{"type":"ping"}')
+    peer.say(type="subscribe", subject="tasks")
+    peer.say(type="ping")
+    await eventually(lambda: not peer.paused)
+    assert [frame["type"] for frame in peer.unread[-2:]] == ["subscribed", "pong"]
+
+
+async def test_a_client_that_leaves_while_it_is_held_is_forgotten(door: Door) -> None:
+    peer = await enter(door)
+    for _ in range(5 * RATE):
+        peer.handler.text(b'{"type":"ping"}')
+    peer.leave()
+    await eventually(lambda: not door.tasks)
+    assert door.events == ["opened", "closed"]
+    assert len(peer.unread) == RATE + OWED_AT_ONCE

@@ -9,7 +9,9 @@ from dataclasses import fields, is_dataclass
 import pytest
 
 from artcafe.server.domain.ids import AgentId
+from artcafe.server.domain.login_refusal import LoginRefusal
 from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
 from tests.kit.deadlines import eventually
 from tests.kit.gateways import NOBODY, House, a_house, gone, revoke
 from tests.kit.scripted_peer import ScriptedPeer
@@ -59,9 +61,10 @@ async def test_a_key_that_is_revoked_while_its_url_proves_does_not_get_in(house:
     await eventually(lambda: house.login_store.writing.calls)
     await revoke(house)
     house.login_store.writing.open()
-    peer = ScriptedPeer((await knocking).handler)
-    await peer.ended(4500)
-    peer.leave()
+    with pytest.raises(ArtcafeError) as refused:
+        await knocking
+    assert refused.value.code is Code.unauthorized
+    assert refused.value.reason == LoginRefusal.revoked_meanwhile
     await gone(house)
 
 

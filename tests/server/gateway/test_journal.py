@@ -12,6 +12,7 @@ from artcafe.server.events import Event
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.frames import SUBPROTOCOL
+from tests.kit.deadlines import eventually
 from tests.kit.gateways import ADDRESS, House, a_house, gone, revoke
 from tests.kit.outcomes import refused
 from tests.kit.signing import KeyPair
@@ -223,6 +224,8 @@ async def test_each_frame_over_the_rate_is_counted_and_so_is_the_end_for_it(
         peer.say(type="publish", subject="x", data=1)
         rate += 1
         assert rate < 1_000_000
+        if peer.paused:
+            await eventually(lambda: peer.closed or not peer.paused)
 
     throttled = noted(caplog, "throttled")
     limited = [each for each in throttled if each["code"] == "rate_limited"]

@@ -7,6 +7,7 @@ import pytest
 from artcafe.server.domain.rate import PATIENCE
 from artcafe.server.gateway.dashboard import Dashboard
 from artcafe.server.gateway.dialects import MAX_SUBJECTS, Dialect, Legacy, Plain, Wrapped
+from artcafe.server.gateway.session import UNREADABLE_COSTS
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -164,6 +165,19 @@ async def test_frames_that_are_no_messages_can_flood_too(table: Table, frame: di
     assert table.client.ended == []
     await table.say(**frame)
     assert table.client.ended == [Code.flooding]
+
+
+async def test_a_client_owes_what_it_sends_beyond_a_second_of_frames(table: Table) -> None:
+    for _ in range(RATE):
+        await table.say(type="ping")
+    assert table.client.owed == 0
+    await table.say(type="ping")
+    assert table.client.owed == 1
+    await table.say(type="nonsense")
+    assert table.client.owed == 1 + UNREADABLE_COSTS
+    table.clock.advance(1.0)
+    await table.say(type="ping")
+    assert table.client.owed == 1 + UNREADABLE_COSTS
 
 
 class Lists(Plain):

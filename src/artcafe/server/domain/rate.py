@@ -7,30 +7,33 @@ twice of it is never closed for it."""
 
 
 class TokenBucket:
-    """`rate` tokens a second, `burst` at most. Time is passed in, in seconds that never go back."""
+    """`rate` tokens a second, `burst` at most. Time is passed in, in seconds that never go back.
 
-    __slots__ = ("_at", "_tokens", "burst", "rate")
+    `tokens` are those that were left when one was taken last.
+    """
+
+    __slots__ = ("_at", "burst", "rate", "tokens")
 
     def __init__(self, rate: float, burst: float, now: float) -> None:
         self.rate = rate
         self.burst = burst
-        self._tokens = burst
+        self.tokens = burst
         self._at = now
 
     def spend(self, now: float) -> float:
         """Take one token: 0.0 when there was one, else the seconds until there is (none is taken)."""
-        tokens = self._tokens + (now - self._at) * self.rate
+        tokens = self.tokens + (now - self._at) * self.rate
         tokens = min(tokens, self.burst)
         self._at = now
         if tokens >= 1.0:
-            self._tokens = tokens - 1.0
+            self.tokens = tokens - 1.0
             return 0.0
-        self._tokens = tokens
+        self.tokens = tokens
         return (1.0 - tokens) / self.rate
 
     def give_back(self) -> None:
         """Put the token back that was taken last."""
-        self._tokens = min(self._tokens + 1.0, self.burst)
+        self.tokens = min(self.tokens + 1.0, self.burst)
 
 
 def message_buckets(messages_per_second: int, now: float) -> tuple[TokenBucket, TokenBucket]:

@@ -21,6 +21,7 @@ from artcafe.server import events
 from artcafe.server.domain.addresses import Networks, client_address
 from artcafe.server.edge.connections import Connections
 from artcafe.server.edge.deadline import Deadline
+from artcafe.server.edge.dispatcher import Dispatcher
 from artcafe.server.edge.exchange import Exchange, Flow, Outgoing, Scopes
 from artcafe.server.edge.heads import Head
 from artcafe.server.edge.limits import HttpLimits
@@ -42,6 +43,7 @@ def http_protocol(limits: HttpLimits, proxies: Networks) -> type[asyncio.Protoco
 
     A socket that comes from `proxies` carries requests of many clients, and counts for no address.
     """
+    dispatcher = Dispatcher(proxies)
 
     class Bounded(HttpProtocol):
         def __init__(
@@ -52,7 +54,7 @@ def http_protocol(limits: HttpLimits, proxies: Networks) -> type[asyncio.Protoco
             _loop: asyncio.AbstractEventLoop | None = None,
         ) -> None:
             loop = _loop or asyncio.get_running_loop()
-            super().__init__(config, server_state, app_state, loop, limits, proxies)
+            super().__init__(config, server_state, app_state, loop, limits, proxies, dispatcher)
 
     return Bounded
 
@@ -77,6 +79,7 @@ class HttpProtocol(asyncio.Protocol):
         loop: asyncio.AbstractEventLoop,
         limits: HttpLimits,
         proxies: Networks,
+        dispatcher: Dispatcher,
     ) -> None:
         if not config.loaded:
             config.load()
@@ -89,6 +92,7 @@ class HttpProtocol(asyncio.Protocol):
         self._loop = loop
         self._limits = limits
         self._proxies = proxies
+        self._dispatcher = dispatcher
         self._reader = Reader(self, limits)
         self._exchanges: deque[Exchange] = deque()
         """Requests without their whole answer; the first one is being answered."""
@@ -224,7 +228,7 @@ class HttpProtocol(asyncio.Protocol):
         exchange.keep_alive = keep_alive
         self._exchanges.append(exchange)
         if len(self._exchanges) == 1:
-            self._start(exchange)
+            self._dispatcher.submit(self.remote, exchange, self._start)
 
     def body(self, part: bytes) -> None:
         """reader.Sink: some of the body of the last request, or of one that is answered already."""
@@ -277,7 +281,7 @@ class HttpProtocol(asyncio.Protocol):
         if self._leaving or self._transport.is_closing():
             return
         if self._exchanges:
-            self._start(self._exchanges[0])
+            self._dispatcher.submit(self.remote, self._exchanges[0], self._start)
         elif self._fault is not None:
             self._refuse(self._fault)
         elif self._ended:

@@ -23,6 +23,7 @@ cdef class Connection:
     cdef object _proof
     cdef readonly object _backlog
     cdef bint _busy
+    cdef Py_ssize_t _owed
     cdef Py_ssize_t _silent
 
     cpdef text(self, bytes message)

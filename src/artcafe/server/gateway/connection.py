@@ -1,5 +1,6 @@
 """One client's WebSocket: the login, then a session."""
 
+import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Container
@@ -18,6 +19,13 @@ from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
 LOG = logging.getLogger("artcafe.gateway")
+
+HOLD_SECONDS = 0.01
+"""How long nothing is taken from a client that sends faster than it may, again and again."""
+
+OWED_AT_ONCE = 32
+"""Frames beyond its rate that are refused before a client is held. With HOLD_SECONDS they bound what a flood
+costs; TCP slows its sender down."""
 
 
 class Door(Protocol):
@@ -80,6 +88,7 @@ class Connection:
         self._proof: Proven | Way | None = entry.proof
         self._backlog: deque[bytes] | None = None  # Most never need one, and an empty one has 760 bytes.
         self._busy = False
+        self._owed = 0
         self._silent = 0
 
     # The socket's side.
@@ -105,7 +114,7 @@ class Connection:
             self._backlog.append(message)
         elif self.session is not None and not self._ended:
             work = self.session.take(message)
-            if work is not None:
+            if work is not None or self._owed >= OWED_AT_ONCE:
                 self._wait_for(work)
         else:
             self._take(message)
@@ -164,6 +173,10 @@ class Connection:
         self.send(frames.Error(code=code.name, message=reason))
         self._close(self.peer, code, reason)
 
+    def owe(self, count: int) -> None:
+        """So many frames were beyond the client's rate, and it has been too fast for a while."""
+        self._owed += count
+
     def throttled(self) -> None:
         """A frame was refused because of the client's rate."""
         journal.throttled(self, Code.rate_limited)
@@ -218,10 +231,14 @@ class Connection:
         if self.gone():
             return
         work = self.session.take(message) if self.session is not None else self._answer(message)
-        if work is not None:
+        if work is not None or self._owed >= OWED_AT_ONCE:
             self._wait_for(work)
 
-    def _wait_for(self, work: Work) -> None:
+    def _wait_for(self, work: Work | None) -> None:
+        """Let the next frames wait for this; without work, for HOLD_SECONDS."""
+        if work is None:
+            self._owed = 0
+            work = asyncio.sleep(HOLD_SECONDS)
         self._busy = True
         if self.peer is not None:
             self.peer.pause()

@@ -26,6 +26,9 @@ from artcafe.wire.subjects import Address, parse_pattern, parse_subject, to_bus
 MAX_REMEMBERED = 256
 """Subjects for which a session remembers that it may publish there."""
 
+UNREADABLE_COSTS = 16
+"""Frames as many as one that cannot be read, in the time that it takes: it is read twice."""
+
 Work = Coroutine[Any, Any, None]
 """What a frame needs that takes time; the next frame is read after it."""
 
@@ -43,6 +46,10 @@ class Client(Protocol):
 
     def end(self, code: Code) -> None:
         """Say why, and close."""
+        ...
+
+    def owe(self, count: int) -> None:
+        """It has sent faster than it may for so long that it may be slowed down, by so many frames now."""
         ...
 
     def throttled(self) -> None:
@@ -174,7 +181,7 @@ class Session:
         try:
             asked = self._read(message)
         except UNREADABLE as error:
-            self._bear()
+            self._bear(UNREADABLE_COSTS)
             self.refuse(ArtcafeError(Code.bad_frame, reason(error)), frame_id(message))
             return None
         if len(asked) > 1:
@@ -373,10 +380,13 @@ class Session:
         self._bear()
         return ArtcafeError(Code.rate_limited, retry_after=wait)
 
-    def _bear(self) -> None:
+    def _bear(self, cost: int = 1) -> None:
         self._moment.read()
-        if self._patience.spend(self._moment.monotonic) > 0.0:
+        patience = self._patience
+        if patience.spend(self._moment.monotonic) > 0.0:
             self._client.end(Code.flooding)
+        elif patience.tokens < patience.burst - patience.rate:
+            self._client.owe(cost)
 
 
 def _too_large(most: int) -> ArtcafeError:
