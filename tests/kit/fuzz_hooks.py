@@ -206,6 +206,9 @@ def _make_good(operation: str, case: Case) -> None:
         case.body = _invited()
     elif operation in {"token", "sign_in_code"} and isinstance(body, dict):
         body["secret"] = os.environ["FUZZ_SECRET"]
+        if body.get("email") is not None:  # It is of somebody in a tenant, whose role is known.
+            body["tenant"] = TENANT
+            body.pop("role", None)
     elif operation == "create_tenant" and isinstance(body, dict):
         body.update(terms_version=LEGAL, privacy_version=LEGAL)
     elif operation == "accept_documents" and isinstance(body, dict):

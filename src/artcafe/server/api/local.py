@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from artcafe.server.api import journal
 from artcafe.server.api.admission import AdmittingRoute
@@ -30,8 +30,12 @@ class TokenRequest(Body):
 
     Without a tenant the token is the installation's first user's; with a tenant and a role it is a
     user's who has exactly that role there, and with a tenant and an `email` that of the member who has this
-    address.
+    address. A role and an address together are refused.
     """
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"secret": "the-secret", "tenant": "acme", "role": "viewer"}]}
+    )
 
     secret: Annotated[str, Field(max_length=256)]
     tenant: Annotated[str, Field(pattern=PATTERN)] | None = None
