@@ -9,8 +9,10 @@ import pytest
 from artcafe.server.core.usage import (
     API_CALLS,
     BYTES,
+    DAY_SECONDS,
     MAX_DAYS,
     MAX_SUBJECTS,
+    MAX_TALLIES,
     MESSAGES,
     RECEIVED,
     SENT,
@@ -279,16 +281,16 @@ class TestSubjects:
     ) -> None:
         kept = KeptRecords()
         meter = Meter(kept, sightings, clock)
-        for number in range(MAX_SUBJECTS + 10):
+        for number in range(MAX_TALLIES + 10):
             meter.message(ACME, f"a{number}", "tasks", (), 2)
-            assert len(meter._tallies) <= MAX_SUBJECTS
+            assert len(meter._tallies) <= MAX_TALLIES
         await meter.flush()
-        assert kept.counts[ACME, "2025-11-24", MESSAGES] == MAX_SUBJECTS + 10
-        assert kept.counts[ACME, "2025-11-24", BYTES] == 2 * (MAX_SUBJECTS + 10)
-        assert kept.counts[ACME, "2025-11-24", SUBJECT + "tasks"] == MAX_SUBJECTS + 10
-        assert sum(metric.startswith(SENT) for _, _, metric in kept.counts) == MAX_SUBJECTS + 10
+        assert kept.counts[ACME, "2025-11-24", MESSAGES] == MAX_TALLIES + 10
+        assert kept.counts[ACME, "2025-11-24", BYTES] == 2 * (MAX_TALLIES + 10)
+        assert kept.counts[ACME, "2025-11-24", SUBJECT + "tasks"] == MAX_TALLIES + 10
+        assert sum(metric.startswith(SENT) for _, _, metric in kept.counts) == MAX_TALLIES + 10
 
-    async def test_after_a_flush_names_are_counted_again(
+    async def test_the_next_day_names_are_counted_again(
         self, clock: StoppedClock, sightings: SightingTable
     ) -> None:
         kept = KeptRecords()
@@ -296,12 +298,23 @@ class TestSubjects:
         for number in range(MAX_SUBJECTS):
             meter.message(ACME, "a1", f"s.{number}", (), 1)
         await meter.flush()
-        kept.counts.clear()
+        for day, name in (("2025-11-24", "*"), ("2025-11-25", "new")):
+            kept.counts.clear()
+            meter.message(ACME, "a1", "new", (), 1)
+            await meter.flush()
+            assert kept.counts[ACME, day, SUBJECT + name] == 1
+            clock.advance(DAY_SECONDS)
 
-        meter.message(ACME, "a1", "new", (), 1)
+    async def test_a_tenant_with_many_subjects_takes_no_names_from_another(
+        self, clock: StoppedClock, sightings: SightingTable
+    ) -> None:
+        kept = KeptRecords()
+        meter = Meter(kept, sightings, clock)
+        for number in range(20 * MAX_SUBJECTS):
+            meter.message(ACME, "a1", f"s.{number}", (), 1)
+        meter.message(OTHER, "a1", "orders", (), 1)
         await meter.flush()
-
-        assert kept.counts[ACME, "2025-11-24", SUBJECT + "new"] == 1
+        assert kept.counts[OTHER, "2025-11-24", SUBJECT + "orders"] == 1
 
     async def test_a_store_that_stays_away_does_not_let_them_pile_up(
         self, clock: StoppedClock, sightings: SightingTable

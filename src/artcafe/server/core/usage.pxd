@@ -5,7 +5,8 @@ cdef class Meter:
     cdef object _sightings
     cdef readonly object _pending
     cdef object _flushing
-    cdef readonly Py_ssize_t _subjects
+    cdef object _named
+    cdef str _named_day
     cdef readonly list _tallies
     cdef object _spoken
 

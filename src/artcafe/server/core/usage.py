@@ -23,9 +23,11 @@ CHANNEL = "channel:"
 EVER = "ever"
 """Where counts stand that are of no single day: messages sent and received by agents, and in channels."""
 
-MAX_SUBJECTS = 10_000
-"""Subjects counted by name between two flushes; what comes on top is counted as `subject:*`. A flush
-that fails gives its names back, so that twice as many may wait for the next one, and no more."""
+MAX_TALLIES = 10_000
+"""Tallies that wait to be added up."""
+
+MAX_SUBJECTS = 1_000
+"""Subjects of one tenant that a process counts by name a day; the rest is counted as `subject:*`."""
 
 DAY_SECONDS = 86_400
 
@@ -71,7 +73,9 @@ class Meter:
         self.clock = clock
         self._pending: Counter[tuple[TenantId, str, str]] = Counter()
         self._flushing: Counter[tuple[TenantId, str, str]] = Counter()
-        self._subjects = 0
+        # The subjects that are counted by name today.
+        self._named: defaultdict[TenantId, set[str]] = defaultdict(set)
+        self._named_day = ""
         # Messages that are not in `_pending` yet, all of the day that ends then.
         self._tallies: list[Tally] = []
         self.day_ends = 0.0
@@ -90,7 +94,7 @@ class Meter:
 
     def begin(self, tally: Tally, now: float) -> None:
         """Add up a tally later that counts from now on; at the latest when the day is over."""
-        if now >= self.day_ends or now < self.day_ends - DAY_SECONDS or len(self._tallies) >= MAX_SUBJECTS:
+        if now >= self.day_ends or now < self.day_ends - DAY_SECONDS or len(self._tallies) >= MAX_TALLIES:
             self._add_up()
             self.day_ends = (now // DAY_SECONDS + 1) * DAY_SECONDS
         self._tallies.append(tally)
@@ -99,16 +103,20 @@ class Meter:
         """Put the tallies into `_pending`; whoever reads that does this first."""
         tallies, self._tallies = self._tallies, []
         pending, day = self._pending, utc_day(self.day_ends - DAY_SECONDS)
+        if day != self._named_day:
+            self._named.clear()
+            self._named_day = day
         for tally in tallies:
             tenant, sender, subject, channels = tally.tenant, tally.sender, tally.subject, tally.channels
             pending[tenant, day, MESSAGES] += tally.messages
             pending[tenant, day, BYTES] += tally.bytes
-            key = (tenant, day, SUBJECT + subject)
-            if key not in pending:
-                if self._subjects >= MAX_SUBJECTS:
-                    key = (tenant, day, SUBJECT + "*")
-                self._subjects += 1
-            pending[key] += tally.messages
+            named = self._named[tenant]
+            if subject not in named:
+                if len(named) < MAX_SUBJECTS:
+                    named.add(subject)
+                else:
+                    subject = "*"
+            pending[tenant, day, SUBJECT + subject] += tally.messages
             pending[tenant, EVER, SENT + sender] += tally.messages
             for channel in channels:
                 pending[tenant, EVER, CHANNEL + channel] += tally.messages
@@ -131,6 +139,7 @@ class Meter:
             for key in [key for key in counts if key[0] == tenant]:
                 del counts[key]
         self._spoken.pop(tenant, None)
+        self._named.pop(tenant, None)
 
     async def flush(self) -> None:
         """Write what was counted. Raises unavailable; nothing is forgotten then.
@@ -143,12 +152,10 @@ class Meter:
         if self._flushing or not self._pending:
             return
         self._flushing, self._pending = self._pending, Counter()
-        self._subjects = 0
         try:
             await self._records.add(self._flushing)
         except BaseException:
             self._pending.update(self._flushing)
-            self._subjects = sum(metric.startswith(SUBJECT) for _, _, metric in self._pending)
             raise
         finally:
             self._flushing = Counter()
