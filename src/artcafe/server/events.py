@@ -7,10 +7,11 @@ module. `note` hands an event to logging; server/logs.py formats it, and folds e
 
 import logging
 import re
-from ipaddress import IPv6Network
 from typing import ClassVar
 
 from msgspec import Struct, structs
+
+from artcafe.server.domain.addresses import network_of
 
 LOG = logging.getLogger("artcafe.events")
 
@@ -58,12 +59,7 @@ class Event(Struct, frozen=True, kw_only=True, tag_field="event", tag=_snake):
 def _common(event: Event, name: str) -> object:
     """A field; of an IPv6 address the /64, for whoever has one address of it has all."""
     value: object = getattr(event, name)
-    if name == "address" and isinstance(value, str) and ":" in value:
-        try:
-            return f"{IPv6Network((value, 64), strict=False)}"
-        except ValueError:
-            return value
-    return value
+    return network_of(value) if name == "address" and isinstance(value, str) else value
 
 
 class LoginAccepted(Event, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from artcafe.server.domain.addresses import MAX_PROXIES, client_address, is_own_origin
+from artcafe.server.domain.addresses import MAX_PROXIES, client_address, is_own_origin, network_of
 from tests.kit.forwarded import CASES, PROXIES
 
 
@@ -68,3 +68,32 @@ def test_a_port_that_is_left_out_is_the_schemes(origin: str, host: str) -> None:
 )
 def test_another_host_or_port_is_another_origin(origin: str, host: str) -> None:
     assert not is_own_origin(origin, host)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.2", False),
+        ("2001:db8::1", "2001:db8::ffff:1", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("fe80::1%eth0", "fe80::2", True),
+        ("a:b", "a:c", False),
+        ("", "", True),
+    ],
+)
+def test_addresses_that_one_client_has_all_of_count_together(one: str, other: str, same: bool) -> None:
+    assert (network_of(one) == network_of(other)) is same
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::1", "2001:db8:1:3::/64"),
+        ("unix", "unix"),
+    ],
+)
+def test_an_address_stands_for_its_network(address: str, network: str) -> None:
+    assert network_of(address) == network

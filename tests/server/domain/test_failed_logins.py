@@ -5,7 +5,7 @@ from contextlib import suppress
 import pytest
 
 from artcafe.server.domain import failed_logins
-from artcafe.server.domain.failed_logins import FailedLogins, LoginLimits, network_of
+from artcafe.server.domain.failed_logins import FailedLogins, LoginLimits
 from artcafe.server.domain.ids import AgentId, TenantId
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -112,18 +112,3 @@ def test_so_many_are_remembered_whoever_comes(monkeypatch: pytest.MonkeyPatch) -
 
     held = (logins._agents, logins._addresses, logins._known)
     assert all(len(each) <= 100 for each in held)
-
-
-@pytest.mark.parametrize(
-    ("remote", "network"),
-    [
-        ("203.0.113.7", "203.0.113.7"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
-        ("2001:db8:1:3::1", "2001:db8:1:3::/64"),
-        ("", ""),
-        ("unix", "unix"),
-    ],
-)
-def test_an_address_stands_for_what_one_customer_has(remote: str, network: str) -> None:
-    assert network_of(remote) == network

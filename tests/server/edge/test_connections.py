@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from artcafe.server.edge.connections import Connections, address_key
+from artcafe.server.edge.connections import Connections
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
@@ -83,22 +83,6 @@ def test_nothing_is_kept_of_who_is_gone() -> None:
     kept = [value for value in vars(registry).values() if isinstance(value, dict)]
     assert kept
     assert not any(kept)
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [
-        ("192.0.2.1", "192.0.2.2", False),
-        ("2001:db8::1", "2001:db8::ffff:1", True),
-        ("2001:db8::1", "2001:db8:0:1::1", False),
-        ("::ffff:192.0.2.1", "192.0.2.1", True),
-        ("fe80::1%eth0", "fe80::2", True),
-        ("a:b", "a:c", False),
-        ("", "", True),
-    ],
-)
-def test_addresses_that_one_client_has_all_of_count_together(one: str, other: str, same: bool) -> None:
-    assert (address_key(one) == address_key(other)) is same
 
 
 def test_each_refusal_is_an_event(caplog: pytest.LogCaptureFixture) -> None:

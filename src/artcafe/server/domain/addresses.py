@@ -8,6 +8,8 @@ Networks = Sequence[IPv4Network | IPv6Network]
 MAX_PROXIES = 32
 """How many trusted proxies may stand in a row; what is further left is not read."""
 
+_HOST_BITS = 64
+
 _MAX_TEXT = 64  # characters; an IPv6 address with brackets and port has at most 53
 
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
@@ -34,6 +36,19 @@ def client_address(peer: str, forwarded_for: Sequence[str], proxies: Networks) -
             break
         ip = before
     return str(ip)
+
+
+def network_of(address: str) -> str:
+    """What one client has all of: an IPv4 address itself, the /64 of an IPv6 one. Other texts stay.
+
+    Whatever is counted by address is counted by this.
+    """
+    if ":" not in address:
+        return address
+    ip = _address(address)
+    if not isinstance(ip, IPv6Address):
+        return address if ip is None else str(ip)
+    return str(IPv6Network((int(ip) >> _HOST_BITS << _HOST_BITS, 128 - _HOST_BITS)))
 
 
 def is_own_origin(origin: str, host: str) -> bool:

@@ -6,8 +6,8 @@ address alone: neither a neighbour behind the address nor a flood from many addr
 """
 
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
 
+from artcafe.server.domain.addresses import network_of
 from artcafe.server.domain.ids import AgentId, TenantId
 from artcafe.server.domain.rate import TokenBucket
 from artcafe.server.domain.recent import Recent
@@ -18,7 +18,6 @@ MAX_REMEMBERED = 20_000
 """Addresses, and agents at addresses, that are remembered; those that were not seen for longest go first."""
 
 _MINUTE = 60.0
-_NETWORK_BITS = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,15 +87,3 @@ class FailedLogins:
 
 def _bucket(per_minute: int, now: float) -> TokenBucket:
     return TokenBucket(per_minute / _MINUTE, per_minute, now)
-
-
-def network_of(remote: str) -> str:
-    """Who is charged for an address: an IPv6 one stands for its /64, which is what one customer has."""
-    try:
-        address = ip_address(remote)
-    except ValueError:
-        return remote
-    if isinstance(address, IPv6Address):
-        prefix = int(address) >> _NETWORK_BITS << _NETWORK_BITS
-        return f"{IPv6Address(prefix)}/{_NETWORK_BITS}"
-    return str(address)

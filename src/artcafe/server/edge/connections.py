@@ -1,9 +1,9 @@
 """The registry of open connections: HTTP and WebSockets counted together, in all and by address."""
 
-from ipaddress import IPv6Address
 from typing import Protocol
 
 from artcafe.server import events
+from artcafe.server.domain.addresses import network_of
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
@@ -50,7 +50,7 @@ class Connections(set[Connection]):
         """Count it."""
         if connection not in self:
             super().add(connection)
-            key = address_key(connection.remote)
+            key = network_of(connection.remote)
             if key:
                 self._counts[key] = self._counts.get(key, 0) + 1
 
@@ -59,7 +59,7 @@ class Connections(set[Connection]):
         if connection not in self:
             return
         super().discard(connection)
-        key = address_key(connection.remote)
+        key = network_of(connection.remote)
         if key:
             left = self._counts[key] - 1
             if left:
@@ -72,7 +72,7 @@ class Connections(set[Connection]):
         """From now on its client owes the next bytes; it may have to make room."""
         self.busy(connection)
         self._idle[connection] = None
-        key = address_key(connection.remote)
+        key = network_of(connection.remote)
         if key:
             self._idle_by_address.setdefault(key, {})[connection] = None
 
@@ -81,7 +81,7 @@ class Connections(set[Connection]):
         if connection not in self._idle:
             return
         del self._idle[connection]
-        key = address_key(connection.remote)
+        key = network_of(connection.remote)
         if key:
             quiet = self._idle_by_address[key]
             del quiet[connection]
@@ -90,14 +90,14 @@ class Connections(set[Connection]):
 
     def count(self, remote: str) -> int:
         """Open connections of this address."""
-        return self._counts.get(address_key(remote), 0)
+        return self._counts.get(network_of(remote), 0)
 
     def make_room(self, remote: str) -> None:
         """Make room for one more connection of this address, by closing an idle one where that is needed.
 
         Raises ArtcafeError: too_many_connections for the address, unavailable for the whole server.
         """
-        key = address_key(remote)
+        key = network_of(remote)
         if key and self._counts.get(key, 0) >= self.most_per_address:
             self._evict(self._idle_by_address.get(key), Code.too_many_connections, remote)
         if len(self) >= self.most:
@@ -111,16 +111,3 @@ class Connections(set[Connection]):
         self.refused += 1
         events.note(events.ConnectionRefused(reason=code.name, status=code.http, address=remote))
         raise ArtcafeError(code, "There are too many connections at the moment.", retry_after=1.0)
-
-
-def address_key(remote: str) -> str:
-    """What connections are counted by: an IPv4 address, or the /64 of an IPv6 one."""
-    if ":" not in remote:
-        return remote
-    try:
-        address = IPv6Address(remote.partition("%")[0])
-    except ValueError:
-        return remote
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return f"{int(address) >> 64:x}/64"

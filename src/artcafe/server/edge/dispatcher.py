@@ -4,8 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from artcafe.server.domain.addresses import Networks, client_address
-from artcafe.server.edge.connections import address_key
+from artcafe.server.domain.addresses import Networks, client_address, network_of
 from artcafe.server.edge.exchange import Exchange
 
 STARTS_A_TURN = 2
@@ -38,7 +37,7 @@ class Dispatcher:
             self._schedule()
             start(exchange)
             return
-        key = address_key(remote or self._forwarded(exchange))
+        key = network_of(remote or self._forwarded(exchange))
         self._queues.setdefault(key, deque()).append((exchange, start))
         self._schedule()
 
