@@ -24,6 +24,7 @@ PUBLISHED = {
     "protocol_error": (205, 400, 1002),
     "not_utf8": (206, 400, 1007),
     "too_large": (207, 413, 1009),
+    "suspended": (208, 403, 4504),
     "bad_request": (300, 400, None),
     "invalid_subject": (301, 400, None),
     "not_found": (302, 404, None),

@@ -14,6 +14,7 @@ from artcafe.server.store.item import (
     StoreError,
     StoreUnavailable,
     StoreUnusable,
+    StoreUnwritable,
     TooLarge,
 )
 from artcafe.server.store.memory import MemoryStore
@@ -52,6 +53,7 @@ def test_every_error_is_a_store_error_with_a_sentence() -> None:
         InvalidWrite("A."),
         StoreUnavailable("A."),
         StoreUnusable("A."),
+        StoreUnwritable("A."),
     ]
 
     assert all(str(error).endswith(".") for error in errors)
