@@ -168,7 +168,7 @@ async def _furnish(url: str, data: Path, folder: Path) -> tuple[Target, Target]:
         for tenant, address in (("attacker", "127.0.0.2"), ("neighbour", "127.0.0.1")):
             async with Rest(url, operator) as rest:
                 await rest.create_tenant(id=tenant, name=tenant, subscription_tier="enterprise")
-            token = (await stranger.local_token(secret, tenant=tenant, role="owner"))["access_token"]
+            token = (await stranger.local_token(secret, tenant=tenant, role="admin"))["access_token"]
             async with Rest(url, token, tenant=tenant) as rest:
                 for number, line in enumerate(public):
                     await rest.create_agent(id=f"agent-{number}", name=f"{number}", public_key=line)

@@ -34,7 +34,7 @@ AGENTS = 8
 class Target:
     """Where the platform answers, and a tenant's own credentials.
 
-    `token` is its owner's, `keys` the folder of its agents' key files. All connections come from `address`,
+    `token` is an admin's, `keys` the folder of its agents' key files. All connections come from `address`,
     one of the loopback's: each tenant has its own, as clients of different tenants have.
     """
 
@@ -51,7 +51,7 @@ class Target:
         return f"http://{self.host}:{self.port}"
 
     def rest(self) -> Rest:
-        """REST calls as the owner of the tenant."""
+        """REST calls as an admin of the tenant."""
         return Rest(self.url, self.token, tenant=self.tenant, timeout=60.0)
 
     @contextlib.asynccontextmanager

@@ -125,6 +125,7 @@ async def installed(
             "ARTCAFE_PUBLIC_URL": f"wss://localhost:{https}",
             "ARTCAFE_TRUSTED_PROXIES": "127.0.0.0/8",
             "ARTCAFE_LOG_LEVEL": "warning",
+            "ARTCAFE_DEFAULT_TIER": "enterprise",
             **more,
         }
         ports = [free_port() for _ in range(SERVERS)]
