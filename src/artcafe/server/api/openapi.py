@@ -1,5 +1,6 @@
 """The description of the API (OpenAPI 3.1): what FastAPI finds, completed with what is true everywhere."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -85,6 +86,7 @@ def install(app: FastAPI) -> None:
     than anything else that a stranger may ask for.
     """
     encoded = b""
+    once = asyncio.Lock()
 
     def description() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -93,7 +95,10 @@ def install(app: FastAPI) -> None:
 
     async def answer(_: Request) -> Response:
         nonlocal encoded
-        encoded = encoded or json.dumps(description()).encode()
+        async with once:
+            if not encoded:
+                # It takes a quarter of a second: beside the event loop, which has others to serve.
+                encoded = await asyncio.to_thread(lambda: json.dumps(description()).encode())
         return Response(encoded, media_type="application/json")
 
     app.openapi = description  # type: ignore[method-assign]  # FastAPI's documented way

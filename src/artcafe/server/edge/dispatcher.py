@@ -7,7 +7,7 @@ from collections.abc import Callable
 from artcafe.server.domain.addresses import Networks, client_address, network_of
 from artcafe.server.edge.exchange import Exchange
 
-STARTS_A_TURN = 2
+STARTS_A_TURN = 1
 """Requests that are started in one turn. Messages, which share the loop, wait for so many at the most."""
 
 Start = Callable[[Exchange], None]
