@@ -122,7 +122,7 @@ def rest_stub() -> Iterator[RestStub]:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         stub.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        config = uvicorn.Config(_app(stub), ws="websockets-sansio", lifespan="off", log_level="error")
+        config = uvicorn.Config(_app(stub), ws="websockets-sansio", lifespan="off", log_config=None)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

@@ -266,8 +266,7 @@ async def test_counts_are_written_when_their_window_is_over_though_nothing_else_
 def test_third_parties_speak_up_only_when_something_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
     """What they say at DEBUG quotes what they carry: forms, headers, requests to a cloud."""
     log_to_stderr(load(log_level="debug"))
-    # Not uvicorn.error: other servers of this process may have set its level.
-    for name in ("httpx", "python_multipart.multipart", "botocore.endpoint", "uvicorn.lifespan", "asyncio"):
+    for name in ("httpx", "python_multipart.multipart", "botocore.endpoint", "uvicorn.error", "asyncio"):
         logging.getLogger(name).info("quiet")
         logging.getLogger(name).warning("loud")
     logging.getLogger("artcafe.test").debug("ours")
