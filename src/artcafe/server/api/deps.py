@@ -123,11 +123,12 @@ async def _enter(
 ) -> Human:
     """The user inside a tenant, entered once per request; the one place where calls are counted and
     throttled."""
-    known: Human | None = getattr(request.state, "human", None)
-    if known is not None:
-        return known
+    asked = (wanted, even_suspended)
+    known: tuple[tuple[str | None, bool], Human] | None = getattr(request.state, "entered", None)
+    if known is not None and known[0] == asked:
+        return known[1]
     human = await cases.tenants.enter(user, wanted, even_suspended=even_suspended)
-    request.state.human = human
+    request.state.entered = asked, human
     await cases.throttle.api_call(human.tenant)
     cases.meter.count(human.tenant, API_CALLS)
     return human
