@@ -9,8 +9,13 @@ import pytest_asyncio
 import uvloop
 from fastapi import FastAPI
 
+from artcafe.server.bus.memory import BUFFER_BYTES, MemoryLink
+from artcafe.server.gateway.hub import TenantHub
+from artcafe.server.gateway.outbox import Outboxes
 from tests.kit.doorman import LIMITS, Doorman
+from tests.kit.hubs import ACME, Publish, publisher
 from tests.kit.servers import Server, serving
+from tests.kit.unreliable_bus import UnreliableLink
 
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -39,6 +44,21 @@ def server(running: tuple[Server, Doorman]) -> Server:
 def doorman(running: tuple[Server, Doorman]) -> Doorman:
     running[1].forget()
     return running[1]
+
+
+@pytest.fixture
+def link() -> UnreliableLink:
+    return UnreliableLink(MemoryLink(BUFFER_BYTES))
+
+
+@pytest.fixture
+def hub(link: UnreliableLink) -> TenantHub:
+    return TenantHub(ACME, link, Outboxes())
+
+
+@pytest.fixture
+def publish(link: UnreliableLink) -> Publish:
+    return publisher(link)
 
 
 @pytest.fixture

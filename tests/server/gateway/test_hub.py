@@ -5,31 +5,14 @@ import gc
 
 import pytest
 
-from artcafe.server.bus.memory import BUFFER_BYTES, MemoryLink
 from artcafe.server.gateway.hub import TenantHub
-from artcafe.server.gateway.outbox import Outboxes
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.deadlines import eventually
-from tests.kit.hubs import ACME, Publish, Reader, publisher
+from tests.kit.hubs import Publish, Reader
 from tests.kit.outcomes import outcome, refused
 from tests.kit.turns import turns
 from tests.kit.unreliable_bus import AWAY, UnreliableLink
-
-
-@pytest.fixture
-def link() -> UnreliableLink:
-    return UnreliableLink(MemoryLink(BUFFER_BYTES))
-
-
-@pytest.fixture
-def hub(link: UnreliableLink) -> TenantHub:
-    return TenantHub(ACME, link, Outboxes())
-
-
-@pytest.fixture
-def publish(link: UnreliableLink) -> Publish:
-    return publisher(link)
 
 
 def topics(hub: TenantHub) -> int:

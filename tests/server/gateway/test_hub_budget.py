@@ -16,18 +16,8 @@ BUDGET = 10
 
 
 @pytest.fixture
-def link() -> UnreliableLink:
-    return UnreliableLink(MemoryLink(BUFFER_BYTES))
-
-
-@pytest.fixture
 def hub(link: UnreliableLink) -> TenantHub:
     return TenantHub(ACME, link, Outboxes(), budget=BUDGET)
-
-
-@pytest.fixture
-def publish(link: UnreliableLink) -> Publish:
-    return publisher(link)
 
 
 async def readers_of(hub: TenantHub, number: int, *patterns: str) -> list[Reader]:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import pytest
 from msgspec import Raw
 
-from artcafe.server.bus.memory import BUFFER_BYTES, MemoryLink
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.gateway.delivery import Teller, Writer
 from artcafe.server.gateway.dialects import Legacy, Plain
@@ -19,24 +18,9 @@ from artcafe.server.ports.bus import Deliver, Own
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.frames import Envelope, encode
-from tests.kit.hubs import ACME, Publish, Reader, publisher
+from tests.kit.hubs import ACME, Publish, Reader
 from tests.kit.turns import turns
 from tests.kit.unreliable_bus import AWAY, UnreliableLink, WatchedSubscription
-
-
-@pytest.fixture
-def link() -> UnreliableLink:
-    return UnreliableLink(MemoryLink(BUFFER_BYTES))
-
-
-@pytest.fixture
-def hub(link: UnreliableLink) -> TenantHub:
-    return TenantHub(ACME, link, Outboxes())
-
-
-@pytest.fixture
-def publish(link: UnreliableLink) -> Publish:
-    return publisher(link)
 
 
 def hub_receivers(link: UnreliableLink) -> tuple[Deliver, Deliver]:

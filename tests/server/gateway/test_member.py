@@ -2,33 +2,16 @@
 
 import pytest
 
-from artcafe.server.bus.memory import BUFFER_BYTES, MemoryLink
 from artcafe.server.gateway.hub import MAX_OVERLAP as MAX_TENANT_OVERLAP
 from artcafe.server.gateway.hub import TenantHub
 from artcafe.server.gateway.member import MAX_OVERLAP, Seen
-from artcafe.server.gateway.outbox import Outboxes
 from artcafe.wire.codes import Code
-from tests.kit.hubs import ACME, Publish, Reader, publisher
+from tests.kit.hubs import Publish, Reader
 from tests.kit.outcomes import refused
 from tests.kit.turns import turns
 from tests.kit.unreliable_bus import UnreliableLink
 
 SUBJECT = "a.b.c.d.e.f.g.h"
-
-
-@pytest.fixture
-def link() -> UnreliableLink:
-    return UnreliableLink(MemoryLink(BUFFER_BYTES))
-
-
-@pytest.fixture
-def hub(link: UnreliableLink) -> TenantHub:
-    return TenantHub(ACME, link, Outboxes())
-
-
-@pytest.fixture
-def publish(link: UnreliableLink) -> Publish:
-    return publisher(link)
 
 
 def matching(number: int) -> list[str]:
