@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from artcafe.server.api.application import create_app
 from artcafe.server.api.deps import UseCases
 from artcafe.server.api.pages import PageTokens
-from artcafe.server.api.readiness import Check, Readiness
+from artcafe.server.api.readiness import Check, Readiness, RecentAnswers
 from artcafe.server.core.sign_in import SignIn
 from artcafe.server.core.throttle import Throttle
 from artcafe.server.domain.addresses import client_address
@@ -87,7 +87,7 @@ class Api:
             clock=self.installation.clock,
             server_name=self._server_name,
             client_address=partial(client_address, proxies=PROXIES),
-            checks=self.checks,
+            health=RecentAnswers(self.checks, self.installation.clock.monotonic),
             readiness=self.readiness,
             version="1.2.3",
         )

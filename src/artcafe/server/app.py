@@ -19,7 +19,7 @@ from fastapi import FastAPI
 from artcafe.server.api.application import create_app
 from artcafe.server.api.deps import UseCases
 from artcafe.server.api.pages import PageTokens
-from artcafe.server.api.readiness import PROBE_SECONDS, Readiness
+from artcafe.server.api.readiness import PROBE_SECONDS, Readiness, RecentAnswers
 from artcafe.server.bus.authority import Authority
 from artcafe.server.bus.control import ControlLink
 from artcafe.server.bus.operator import Operator
@@ -249,7 +249,7 @@ async def platform(
             clock=clock,
             server_name=name_of_server,
             client_address=partial(client_address, proxies=proxies),
-            checks=checks,
+            health=RecentAnswers(checks, clock.monotonic),
             readiness=readiness,
             version=VERSION,
         )

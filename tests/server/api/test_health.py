@@ -5,7 +5,7 @@ import asyncio
 import httpx
 import pytest
 
-from artcafe.server.api.readiness import CHECK_SECONDS
+from artcafe.server.api.readiness import CHECK_SECONDS, FRESH_SECONDS
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.api import Api, good
@@ -73,6 +73,31 @@ async def test_what_never_answers_is_not_waited_for(
     told = good(await anyone.get("/readyz"), 503)
 
     assert told["checks"] == {"bus": "no answer within 2 seconds", "store": "ok"}
+
+
+async def test_store_and_bus_are_asked_once_a_second_whoever_asks(
+    api: Api, anyone: httpx.AsyncClient
+) -> None:
+    asked = 0
+
+    async def counted() -> None:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0)
+
+    api.checks |= {"bus": counted, "store": counted}
+    for calls in range(1, 4):
+        answers = await asyncio.gather(
+            *(anyone.get(path) for path in ("/health", "/api/v1/health") for _ in range(20))
+        )
+        assert [answer.status_code for answer in answers] == [200] * 40
+        api.installation.clock.advance(FRESH_SECONDS - 0.01)
+        good(await anyone.get("/health"))
+        assert asked == 2 * calls
+        api.installation.clock.advance(0.01)
+
+    api.checks["bus"] = gone
+    assert good(await anyone.get("/health"), 503)["nats_connected"] is False
 
 
 async def test_a_token_of_any_kind_changes_nothing(api: Api) -> None:

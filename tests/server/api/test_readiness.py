@@ -1,6 +1,8 @@
-"""Readiness has patience both ways, and none with this process's own state."""
+"""Readiness has patience both ways, and none with this process's own state; recent answers are shared."""
 
-from artcafe.server.api.readiness import FAILURES, SUCCESSES, Readiness
+import asyncio
+
+from artcafe.server.api.readiness import FAILURES, FRESH_SECONDS, SUCCESSES, Readiness, RecentAnswers
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
@@ -60,3 +62,42 @@ async def test_the_processs_own_state_is_told_at_once() -> None:
     assert await readiness.answers() == {"server": "ok", "bus": "ok"}
     own.there = False
     assert await readiness.answers() == {"server": AWAY, "bus": "ok"}
+
+
+class TestRecentAnswers:
+    async def test_who_waits_while_they_are_asked_gets_the_same_answers(self) -> None:
+        now, asked, answered = 0.0, 0, asyncio.Event()
+
+        async def slow() -> None:
+            nonlocal asked
+            asked += 1
+            await answered.wait()
+
+        recent = RecentAnswers({"store": slow}, lambda: now)
+        waiting = []
+        for _ in range(5):
+            waiting.append(asyncio.create_task(recent.answers()))
+            await asyncio.sleep(0)
+            now += FRESH_SECONDS / 5
+        now = 2.0
+        answered.set()
+
+        assert await asyncio.gather(*waiting) == [{"store": "ok"}] * 5
+        assert asked == 1
+        await recent.answers()
+        assert asked == 2
+
+    async def test_who_leaves_while_they_are_asked_leaves_the_question_to_the_next(self) -> None:
+        answered = asyncio.Event()
+
+        async def slow() -> None:
+            await answered.wait()
+
+        recent = RecentAnswers({"store": slow}, lambda: 0.0)
+        first, second = (asyncio.create_task(recent.answers()) for _ in range(2))
+        await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.wait([first])
+        answered.set()
+
+        assert await second == {"store": "ok"}

@@ -1,6 +1,6 @@
 """What the routes are given: the use cases, and who is asking."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from artcafe.server.api import journal
 from artcafe.server.api.pages import PageTokens
-from artcafe.server.api.readiness import Check, Readiness
+from artcafe.server.api.readiness import Readiness, RecentAnswers
 from artcafe.server.api.request_ids import request_id
 from artcafe.server.core.agents import Agents
 from artcafe.server.core.audit import Audit
@@ -63,7 +63,7 @@ class UseCases:
     clock: Clock
     server_name: Callable[[str], str]
     client_address: Callable[[str, Sequence[str]], str]
-    checks: Mapping[str, Check]
+    health: RecentAnswers
     readiness: Readiness
     version: str
 

@@ -1,4 +1,5 @@
-"""Whether this process can serve, told with patience: one hiccup is no reason to take it out, or in."""
+"""What the dependencies of this process answer: lately, for people (RecentAnswers), and with patience, for
+balancers (Readiness): one hiccup is no reason to take a process out, or in."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -10,6 +11,9 @@ CHECK_SECONDS = 2.0
 
 PROBE_SECONDS = 2.0
 """How often it is asked."""
+
+FRESH_SECONDS = 1.0
+"""For how long `/health` gives an answer again before it asks anew."""
 
 FAILURES, SUCCESSES = 3, 2
 """How many answers in a row, other than those before, change what is told."""
@@ -32,6 +36,37 @@ async def answer(check: Check) -> str:
     return OK
 
 
+async def _answers(checks: Mapping[str, Check]) -> dict[str, str]:
+    """What each of them answers, asked side by side."""
+    answers = await asyncio.gather(*(answer(check) for check in checks.values()))
+    return dict(zip(checks, answers, strict=True))
+
+
+class RecentAnswers:
+    """What each dependency answers, asked when somebody wants to know.
+
+    However many want to know, the dependencies are asked once in FRESH_SECONDS at most, and never twice at a
+    time: whoever comes meanwhile waits for the same answers, or gets those of the last time. `monotonic`
+    gives seconds that never go back.
+    """
+
+    def __init__(self, checks: Mapping[str, Check], monotonic: Callable[[], float]) -> None:
+        self._checks = checks
+        self._monotonic = monotonic
+        self._asking = asyncio.Lock()
+        self._asked_at = 0.0
+        self._answers: Mapping[str, str] | None = None
+
+    async def answers(self) -> Mapping[str, str]:
+        """By name: `ok`, or what is the matter."""
+        came_at = self._monotonic()
+        async with self._asking:
+            if self._answers is None or came_at - self._asked_at >= FRESH_SECONDS:
+                self._asked_at = self._monotonic()
+                self._answers = await _answers(self._checks)
+            return self._answers
+
+
 class Readiness:
     """What each dependency answered lately. Whoever owns it calls `probe` every PROBE_SECONDS.
 
@@ -47,8 +82,7 @@ class Readiness:
 
     async def probe(self) -> None:
         """Ask all of them, side by side."""
-        answers = await asyncio.gather(*(answer(check) for check in self._checks.values()))
-        for name, said in zip(self._checks, answers, strict=True):
+        for name, said in (await _answers(self._checks)).items():
             before = self._told.setdefault(name, said)
             if (said == OK) == (before == OK):
                 self._told[name], self._against[name] = said, 0
