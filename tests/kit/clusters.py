@@ -5,10 +5,14 @@ import ssl
 import subprocess
 import sysconfig
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import httpx
 
 from tests.kit.certificates import certificate_files
 from tests.kit.platform import artcafe, environment
@@ -16,6 +20,8 @@ from tests.kit.platform import artcafe, environment
 NATS_SERVER = Path(sysconfig.get_path("scripts")) / "nats-server"
 NODES = 3
 SECONDS = 20.0
+ROUTES = 4
+"""Connections of a node to another: three in a pool, one for the system account (docs.nats.io, "Routes")."""
 
 
 @dataclass
@@ -23,6 +29,8 @@ class Cluster:
     """`url` names all nodes, for NATS_URL; `ca` is whom to trust, for ARTCAFE_NATS_CA."""
 
     ports: list[int]
+    monitors: list[int]
+    """Ports where the nodes tell of themselves."""
     ca: Path
     folder: Path
     configure: Callable[..., None]
@@ -40,18 +48,40 @@ class Cluster:
         return ",".join(self.urls)
 
     def start(self, node: int) -> None:
-        """Start a node, and wait until it takes clients."""
+        """Start a node, and wait until it takes clients and is one with all that run.
+
+        What is subscribed at one node still takes a moment to be known at another.
+        """
+        config = f"{self.folder}/n{node}.conf"
+        words = [f"{NATS_SERVER}", "-c", config, "-m", f"{self.monitors[node]}"]
         with (self.folder / f"n{node}.log").open("ab") as log:
-            self.running[node] = subprocess.Popen(
-                [NATS_SERVER, "-c", self.folder / f"n{node}.conf"], stderr=log
-            )
+            self.running[node] = subprocess.Popen(words, stderr=log)
         deadline = time.monotonic() + SECONDS
-        while True:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", self.ports[node]), 1):
-                return
+        while not (self._takes_clients(node) and self._whole()):
             assert self.running[node].poll() is None, (self.folder / f"n{node}.log").read_text()
-            assert time.monotonic() < deadline
+            assert time.monotonic() < deadline, (self.folder / f"n{node}.log").read_text()
             time.sleep(0.02)
+
+    def _takes_clients(self, node: int) -> bool:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.ports[node]), 1):
+            return True
+        return False
+
+    def _whole(self) -> bool:
+        """Whether every node that runs has all its routes to every other one."""
+        try:
+            told = [self._told(node) for node in self.running]
+        except httpx.TransportError:
+            return False
+        return all(
+            Counter(route["remote_id"] for route in one["routes"])
+            == {other["server_id"]: ROUTES for other in told if other is not one}
+            for one in told
+        )
+
+    def _told(self, node: int) -> dict[str, Any]:
+        answer: dict[str, Any] = httpx.get(f"http://127.0.0.1:{self.monitors[node]}/routez").json()
+        return answer
 
     def kill(self, node: int) -> None:
         """End a node without a word."""
@@ -68,7 +98,7 @@ class Cluster:
 def running_cluster(folder: Path, data_dir: Path) -> Iterator[Cluster]:
     """Three nodes of the installation whose seed is in `data_dir`, which is made when there is none."""
     certificate, key = certificate_files(folder)
-    with _free_ports(2 * NODES) as ports:
+    with _free_ports(3 * NODES) as ports:
         pass
     nodes = [
         word
@@ -90,7 +120,7 @@ def running_cluster(folder: Path, data_dir: Path) -> Iterator[Cluster]:
             config.write_text(config.read_text().replace("/NODE/", f"/{number}/"))
 
     configure()
-    cluster = Cluster(ports[:NODES], certificate, folder, configure)
+    cluster = Cluster(ports[:NODES], ports[2 * NODES :], certificate, folder, configure)
     try:
         for number in range(NODES):
             cluster.start(number)

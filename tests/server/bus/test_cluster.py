@@ -14,12 +14,13 @@ from artcafe.server.bus.cluster import Node, Tls, cluster_lines, quoted, tls_lin
 from artcafe.server.bus.control import ControlLink
 from artcafe.server.bus.operator import Operator
 from artcafe.server.bus.tenants import TenantLinks
+from artcafe.server.ports.bus import Link
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.buses import PATIENCE
 from tests.kit.clusters import NODES, Cluster, running_cluster
 from tests.kit.deadlines import eventually
-from tests.kit.inboxes import Got, collect, hearing, publish
+from tests.kit.inboxes import Got, Inbox, collect, hearing, publish
 from tests.kit.nats import Nats, WallClock, make_tenant
 from tests.kit.proxy import Proxy
 
@@ -55,6 +56,15 @@ async def sooner_or_later(act: Callable[[], Awaitable[object]]) -> None:
             await asyncio.sleep(0.05)
         else:
             return
+
+
+async def everybody_hears(link: Link, text: str, *inboxes: Inbox) -> None:
+    """Publish until it is in each: what is subscribed at one node takes a moment to be known at another."""
+    deadline = time.monotonic() + SECONDS
+    while not all(text in inbox.got for inbox in inboxes):
+        assert time.monotonic() < deadline, f"{text} was not heard: {[inbox.got for inbox in inboxes]}"
+        publish(link, text)
+        await asyncio.sleep(0.02)
 
 
 async def test_what_one_node_takes_all_nodes_know_also_one_that_was_away(
@@ -93,9 +103,8 @@ async def test_links_go_to_another_node_when_theirs_is_gone(cluster: Cluster, op
         link, peer = await ours.link(acme), await theirs.link(acme)
         here, there = await hearing(link), await hearing(peer)
         await control.hear("news", collect(told))
-        publish(link, "1")
-        publish(peer, "2")
-        await eventually(lambda: len(here.got) == len(there.got) == 2, "both", SECONDS)
+        await everybody_hears(link, "1", here, there)
+        await everybody_hears(peer, "2", here, there)
         await link.flush()
 
         cluster.kill(0)
@@ -103,14 +112,41 @@ async def test_links_go_to_another_node_when_theirs_is_gone(cluster: Cluster, op
             await eventually(lambda: not link.up or link.gaps, "it is noticed", SECONDS)
             await ours.link(acme)  # When it is back.
             await link.settle()
-            publish(link, "3")
-            publish(peer, "4")
-            await eventually(lambda: set(here.got) == set(there.got) == {"1", "2", "3", "4"}, "all", SECONDS)
+            await everybody_hears(link, "3", here, there)
+            await everybody_hears(peer, "4", here, there)
             await sooner_or_later(lambda: authority.push(make_tenant("globex")))
             while not told:
                 await sooner_or_later(lambda: other_control.tell("news", b"x"))
         finally:
             cluster.start(0)
+
+
+async def test_an_answer_from_another_node_arrives_where_who_asked_subscribed_first(
+    cluster: Cluster, operator: Operator
+) -> None:
+    """docs/protocol.md: the subscription is known at the other node before the question is."""
+    acme = make_tenant("acme")
+    async with (
+        Authority(cluster.url, operator, tls=cluster.client_tls()) as authority,
+        links(cluster, operator, cluster.urls[0]) as ours,
+        links(cluster, operator, cluster.urls[1]) as theirs,
+    ):
+        await authority.push(acme)
+        link, peer = await ours.link(acme), await theirs.link(acme)
+        asked = Inbox()
+
+        def reply(subject: str, payload: bytes) -> None:
+            asked(subject, payload)
+            peer.publish(f"m.a.answers.{payload.decode()}", payload)
+
+        await peer.subscribe("m.a.questions", reply)
+        while "first" not in asked.got:
+            link.publish("m.a.questions", b"first")
+            await asyncio.sleep(0.02)
+        for question in map(str, range(50)):
+            answers = await hearing(link, f"m.a.answers.{question}")
+            link.publish("m.a.questions", question.encode())
+            await answers.some(1)
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,9 @@ class Link(Protocol):
     async def subscribe(
         self, pattern: str, deliver: Deliver, queue: str | None = None, own: Own | None = None
     ) -> Subscription:
-        """When this returns, whatever is published later anywhere is delivered while the link lives.
+        """When this returns, whatever is published later is delivered while the link lives; what is published
+        at another node of a cluster, as soon as that node has heard of it, which is before it hears anything
+        that this link publishes later.
 
         What was published on this link may come by `own`, where given, instead of `deliver`: the very
         payload, from within `publish`, in which it must not publish.
