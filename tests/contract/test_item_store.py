@@ -15,6 +15,7 @@ from artcafe.server.store.item import (
     MAX_DATA_BYTES,
     MAX_DELTA,
     MAX_DEPTH,
+    MAX_GETS,
     MAX_KEY_BYTES,
     MAX_OPS,
     MAX_PAGE_ITEMS,
@@ -139,6 +140,43 @@ class TestOneItem:
         assert all(task.result() for task in writing)
 
         assert [item.data for item in await every(store, "p")] == [{"n": 1}] * 3
+
+
+class TestManyItems:
+    async def test_each_is_what_get_gives_in_the_order_of_the_keys(
+        self, store: ItemStore, clock: SetClock
+    ) -> None:
+        await store.put(Put("p", "a", {"n": [1]}))
+        await store.put(Put("q", "a", {"n": 2}, expires=int(clock.now) + 5))
+        await store.put(Put("p", "gone", {}, expires=int(clock.now)))
+        await store.incr([Delta("p", "counted", 1)])
+        keys = [("q", "a"), ("p", "gone"), ("p", "never"), ("p", "counted"), ("p", "a"), ("q", "a")]
+
+        assert await store.get_many(keys) == [await store.get(*key) for key in keys]
+        assert await store.get_many([]) == []
+        clock.now += 5
+        assert [item is not None for item in await store.get_many(keys)] == [False] * 4 + [True, False]
+
+    async def test_each_is_the_readers_own_copy(self, store: ItemStore) -> None:
+        await store.put(Put("p", "a", {"list": [1]}))
+        first, second = await store.get_many([("p", "a")] * 2)
+        assert first is not None
+        assert second is not None
+        first.data["list"] = 2
+        assert second.data == {"list": [1]}
+
+    async def test_up_to_a_limit_at_once_however_large(self, store: ItemStore) -> None:
+        large = "x" * (MAX_DATA_BYTES - 100)
+        keys = [("p", f"{n:03}") for n in range(MAX_GETS)]
+        for start in range(0, MAX_GETS, 10):
+            await store.transact([Put(pk, sk, {"v": large}) for pk, sk in keys[start : start + 10]])
+
+        found = await store.get_many(keys)
+        assert [item.sk if item else None for item in found] == [sk for _, sk in keys]
+        with pytest.raises(ValueError, match="up to 100"):
+            await store.get_many([*keys, ("p", "one more")])
+        with pytest.raises(InvalidKey):
+            await store.get_many([("p", "000"), ("p", "")])
 
 
 class TestData:

@@ -30,6 +30,11 @@ class UnreliableStore:
         await self._read()
         return await self.store.get(pk, sk)
 
+    async def get_many(self, keys: Sequence[tuple[str, str]]) -> list[Item | None]:
+        """See ItemStore."""
+        await self._read()
+        return await self.store.get_many(keys)
+
     async def put(self, op: Put) -> str:
         """See ItemStore."""
         async with self._write():

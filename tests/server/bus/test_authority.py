@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -207,6 +208,20 @@ async def test_reconcile_takes_many_accounts(shared: Nats, authority: Authority)
     assert await authority.reconcile(tenants) == 60
     assert await authority.reconcile(tenants) == 0
     assert await authority.reconcile(tenants[20:]) == 20
+
+
+async def test_so_many_accounts_that_their_list_takes_longer_than_one_answer_may(shared: Nats) -> None:
+    tenants = [make_tenant(f"t{number}") for number in range(40)]
+
+    def slowly(got: list[bytes]) -> bool:
+        time.sleep(0.02)
+        return not got[-1]
+
+    async with Authority(shared.url, shared.operator, answer_seconds=0.5, spare_seconds=0) as authority:
+        await authority.reconcile(tenants)
+        started = time.monotonic()
+        assert len(await authority._gather("$SYS.REQ.CLAIMS.PACK", slowly)) > len(tenants)
+        assert time.monotonic() - started > 0.5
 
 
 async def test_accounts_are_found_again_after_a_restart_and_the_authority_comes_back(tmp_path: Path) -> None:

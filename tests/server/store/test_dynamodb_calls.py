@@ -36,6 +36,8 @@ class Faults:
         self.sent = 0
         self.session.register(f"before-call.dynamodb.{TRANSACT}", self._before)
         self.session.register(f"after-call.dynamodb.{TRANSACT}", self._after)
+        self._leaving = self._got = self.left = 0
+        self.session.register("after-call.dynamodb.BatchGetItem", self._some)
 
     def refuse(self, times: int, code: str, status: int = 400, reasons: tuple[str, ...] = ()) -> None:
         answer: dict[str, Any] = {"Error": {"Code": code, "Message": ""}}
@@ -43,6 +45,18 @@ class Faults:
         if reasons:
             answer["CancellationReasons"] = [{"Code": reason} for reason in reasons]
         self.refused += [answer] * times
+
+    def leave_all_but_one(self, times: int, got: int = 1) -> None:
+        """Answer so many reads of many items with the first `got` alone, the rest unprocessed."""
+        self._leaving, self._got, self.left = times, got, 0
+
+    def _some(self, parsed: dict[str, Any], **_: object) -> None:
+        if self.left < self._leaving:
+            self.left += 1
+            [(table, rows)] = parsed["Responses"].items()
+            left = [{"pk": row["pk"], "sk": row["sk"]} for row in rows[self._got :]]
+            parsed["Responses"][table] = rows[: self._got]
+            parsed["UnprocessedKeys"] = {table: {"Keys": left, "ConsistentRead": True}} if left else {}
 
     def _before(self, **_: object) -> object:
         self.sent += 1
@@ -128,6 +142,28 @@ async def test_a_transaction_whose_outcome_stays_unknown_is_whole(store: DynamoS
 
     assert faults.sent == ATTEMPTS
     assert [item.sk for item in (await store.query("p")).items] == ["a", "b"]
+
+
+@pytest.mark.parametrize("answers", [1, 40])
+async def test_of_many_items_the_service_may_leave_some_for_the_next_answer(
+    store: DynamoStore, faults: Faults, answers: int
+) -> None:
+    """However often, as long as it answers with something."""
+    names = [f"{n:03}" for n in range(answers + 1)]
+    for name in names:
+        await store.put(Put("p", name, {}))
+    faults.leave_all_but_one(times=answers)
+    found = await store.get_many([("p", name) for name in names])
+    assert [item.sk for item in found if item] == names
+    assert faults.left == answers
+
+
+async def test_many_items_are_not_waited_for_without_end(store: DynamoStore, faults: Faults) -> None:
+    await store.put(Put("p", "s", {}))
+    faults.leave_all_but_one(times=1000, got=0)
+    with pytest.raises(StoreUnavailable, match="too much to do"):
+        await store.get_many([("p", "s")])
+    assert faults.left == ATTEMPTS
 
 
 async def test_a_lost_refusal_is_still_a_refusal(store: DynamoStore, faults: Faults) -> None:

@@ -1,7 +1,7 @@
 """Tenants in the store, on every backend."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from artcafe.server.store.agents import AgentTable
 from artcafe.server.store.audit import AuditTable
 from artcafe.server.store.channels import ChannelTable
 from artcafe.server.store.invitations import InvitationTable
-from artcafe.server.store.item import ItemStore
+from artcafe.server.store.item import MAX_GETS, Item, ItemStore
 from artcafe.server.store.legal import LegalTable
 from artcafe.server.store.login import ChallengeTable
 from artcafe.server.store.members import MemberTable
@@ -223,6 +223,25 @@ class TestTenants:
         await tenants.delete(ALIKE[0])
 
         assert sorted([tenant.id async for tenant in tenants.every()]) == sorted({ACME, *ALIKE[1:]})
+
+    async def test_every_asks_for_many_at_once(
+        self, tenants: TenantTable, unreliable: UnreliableStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """One by one, a start with twenty thousand tenants takes minutes."""
+        names = [f"t{n:03}" for n in range(MAX_GETS + 20)]
+        for name in names:
+            await tenants.create(a_tenant(name), a_member(tenant=name), an_entry(tenant=name))
+        asked: list[int] = []
+        get_many = unreliable.get_many
+
+        async def counted(keys: Sequence[tuple[str, str]]) -> list[Item | None]:
+            asked.append(len(keys))
+            return await get_many(keys)
+
+        monkeypatch.setattr(unreliable, "get_many", counted)
+        monkeypatch.setattr(unreliable, "get", None)
+        assert sorted([tenant.id async for tenant in tenants.every()]) == names
+        assert asked == [MAX_GETS, 20]
 
 
 class TestDeletion:

@@ -251,28 +251,29 @@ class Authority:
         rest: float | None = None,
     ) -> list[bytes]:
         """Ask, and collect answers until they are complete; with `rest`, until no more came for so many
-        seconds, too. Raises NatsError, OSError, TimeoutError."""
+        seconds, too. There may be very many: each has `answer_seconds` to come after the one before.
+        Raises NatsError, OSError, TimeoutError."""
         got: list[bytes] = []
         async with asyncio.timeout(self._answer_seconds):
             client = await self._connected()
-            answers = await client.subscribe(client.new_inbox())
-            try:
-                await client.publish(subject, payload, reply=answers.subject)
-                while not got or not complete(got):
-                    # A limit of its own, since nats-py may swallow the cancellation by the one around.
-                    patience = self._answer_seconds if rest is None or not got else rest
-                    try:
-                        message = await answers.next_msg(timeout=patience)
-                    except NatsTimeoutError:
-                        if rest is None or not got:
-                            raise
-                        break
-                    if message.headers and message.headers.get("Status") == "503":
-                        raise NoRespondersError
-                    got.append(message.data)
-            finally:
-                if not client.is_closed:
-                    await answers.unsubscribe()
+            # Not the bounds of nats-py: what is over them it drops, and the answer has no end then.
+            answers = await client.subscribe(client.new_inbox(), pending_msgs_limit=0, pending_bytes_limit=0)
+            await client.publish(subject, payload, reply=answers.subject)
+        try:
+            while not got or not complete(got):
+                patience = self._answer_seconds if rest is None or not got else rest
+                try:
+                    message = await answers.next_msg(timeout=patience)
+                except NatsTimeoutError:
+                    if rest is None or not got:
+                        raise
+                    break
+                if message.headers and message.headers.get("Status") == "503":
+                    raise NoRespondersError
+                got.append(message.data)
+        finally:
+            if not client.is_closed:
+                await answers.unsubscribe()
         return got
 
     async def _connected(self) -> Client:

@@ -86,6 +86,14 @@ class DynamoStore:
         row = answer.get("Item")
         return _live(pk, row, int(self._clock())) if row is not None else None
 
+    async def get_many(self, keys: Sequence[tuple[str, str]]) -> list[Item | None]:
+        """See ItemStore."""
+        rules.check_gets(keys)
+        rows = await self._calls.get_all([_key(_ITEMS, pk, sk) for pk, sk in dict.fromkeys(keys)])
+        now = int(self._clock())
+        found = {(row["pk"]["S"][len(_ITEMS) :], row["sk"]["S"]): row for row in rows}
+        return [_live(pk, row, now) if (row := found.get((pk, sk))) else None for pk, sk in keys]
+
     async def put(self, op: Put) -> str:
         """See ItemStore."""
         [step] = rules.prepare([op], self._new_rev)

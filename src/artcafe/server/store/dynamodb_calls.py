@@ -127,6 +127,25 @@ class Calls:
                 return answer
         raise StoreUnavailable("DynamoDB does not answer, or has too much to do.") from last
 
+    async def get_all(self, keys: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The rows with up to 100 keys, each key named once; what is not there is left out. The service may
+        answer in parts, of 16 MB at most. Raises as `call`."""
+        rows: list[dict[str, Any]] = []
+        idle = 0
+        while keys:
+            if idle:
+                await self._wait(FIRST_WAIT * 2 ** (idle - 1) * self._jitter())
+            wanted = {self.table: {"Keys": keys, "ConsistentRead": True}}
+            answer = await self.call("batch_get_item", RequestItems=wanted)
+            got = answer["Responses"].get(self.table, [])
+            rows += got
+            left = answer.get("UnprocessedKeys", {}).get(self.table, {}).get("Keys", [])
+            idle = 0 if len(left) < len(keys) else idle + 1
+            if idle == ATTEMPTS:
+                raise StoreUnavailable("DynamoDB has too much to do.")
+            keys = left
+        return rows
+
     async def put_all(self, wanted: list[dict[str, Any]]) -> None:
         """Write up to 25 rows, as many at a time as the service takes. Raises as `call`; some may be in."""
         for attempt in range(ATTEMPTS):

@@ -16,6 +16,8 @@ MAX_KEY_BYTES: Final = 512
 MAX_DATA_BYTES: Final = 256 * 1024
 MAX_DEPTH: Final = 64
 MAX_OPS: Final = 25
+MAX_GETS: Final = 100
+"""Items that are read in one call: what DynamoDB takes in a BatchGetItem."""
 MAX_TRANSACTION_BYTES: Final = 3 * 1024 * 1024
 """Data of one transaction, together. DynamoDB takes 4 MB with everything around it."""
 MAX_PAGE_ITEMS: Final = 1000
@@ -176,7 +178,7 @@ class Row:
 
 
 class ItemStore(Protocol):
-    """What every backend promises; at most eight methods.
+    """What every backend promises; at most nine methods.
 
     What returned is durable and seen by every later call, from any process. Each call but `query` is
     linearizable; a query reads each item so, but of a transaction that is being applied at that moment
@@ -190,6 +192,11 @@ class ItemStore(Protocol):
 
     async def get(self, pk: str, sk: str) -> Item | None:
         """The item, or None when it is absent or expired. A strong read."""
+        ...
+
+    async def get_many(self, keys: Sequence[tuple[str, str]]) -> list[Item | None]:
+        """For each (pk, sk), of up to MAX_GETS, what `get` gives; each item is read strongly, but not all of
+        them as of one moment. Raises ValueError for more."""
         ...
 
     async def put(self, op: Put) -> str:

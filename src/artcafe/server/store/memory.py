@@ -75,6 +75,11 @@ class MemoryStore:
         row = self._live(pk, sk, self._now())
         return None if row is None else rules.item(pk, sk, row.rev, row.expires, row.text)
 
+    async def get_many(self, keys: Sequence[tuple[str, str]]) -> list[Item | None]:
+        """See ItemStore. Here all as of one moment."""
+        rules.check_gets(keys)
+        return [await self.get(pk, sk) for pk, sk in keys]
+
     async def put(self, op: Put) -> str:
         """See ItemStore."""
         [step] = rules.prepare([op], self._new_rev)

@@ -14,6 +14,7 @@ from artcafe.server.store.item import (
     MAX_DATA_BYTES,
     MAX_DELTA,
     MAX_DEPTH,
+    MAX_GETS,
     MAX_KEY_BYTES,
     MAX_OPS,
     MAX_PAGE_BYTES,
@@ -99,6 +100,14 @@ def check_keys(*keys: str) -> None:
             raise InvalidKey("A key holds neither control characters nor lone surrogates.")
         if not 1 <= len(key.encode()) <= MAX_KEY_BYTES:
             raise InvalidKey(f"A key takes 1 to {MAX_KEY_BYTES} bytes.")
+
+
+def check_gets(keys: Sequence[tuple[str, str]]) -> None:
+    """Check what is read in one call. Raises InvalidKey, and ValueError for more than MAX_GETS."""
+    if len(keys) > MAX_GETS:
+        raise ValueError(f"one call reads up to {MAX_GETS} items")
+    for pk, sk in keys:
+        check_keys(pk, sk)
 
 
 def check_list(pk: str, prefix: str, limit: int = 1) -> None:
