@@ -119,9 +119,13 @@ class Api:
         return self.client(**headers, **({} if tenant is None else {"x_tenant_id": tenant}))
 
 
-async def furnished(application: FastAPI | None = None, issuer: Issuer | None = None) -> Api:
-    """An API with two tenants and the people of MEMBERS."""
-    installation = await Installation.open()
+async def furnished(
+    application: FastAPI | None = None,
+    issuer: Issuer | None = None,
+    installation: Installation | None = None,
+) -> Api:
+    """An API with two tenants and the people of MEMBERS, over an empty installation (None: in memory)."""
+    installation = installation or await Installation.open()
     olivia = await installation.make_tenant(ACME, "olivia")
     await installation.make_tenant(OTHER, "nina")
     for user, role in MEMBERS.items():

@@ -36,7 +36,7 @@ from artcafe.server.store.agents import AgentTable
 from artcafe.server.store.audit import AuditTable
 from artcafe.server.store.channels import ChannelTable
 from artcafe.server.store.invitations import InvitationTable
-from artcafe.server.store.item import ItemStore
+from artcafe.server.store.item import Backend, ItemStore
 from artcafe.server.store.legal import LegalTable
 from artcafe.server.store.login import ChallengeTable
 from artcafe.server.store.members import MemberTable
@@ -91,10 +91,11 @@ class Process:
 class Installation:
     """One store, one bus, one clock. `process` is the first server process; `start` makes more.
 
-    What is put into `documents` is published by the operator.
+    `memory` is the store itself, of whichever backend, and `store` what is put before it. What is put into
+    `documents` is published by the operator.
     """
 
-    memory: MemoryStore
+    memory: Backend
     clock: StoppedClock
     bus: MemoryBus = field(default_factory=MemoryBus)
     new_id: Callable[[], str] = field(default_factory=lambda: counting("id"))

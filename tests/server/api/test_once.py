@@ -1,13 +1,18 @@
 """Idempotency-Key: what is asked for twice is done once."""
 
 import asyncio
+import os
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
 from artcafe.server.api import once
-from artcafe.server.api.once import CLAIM_SECONDS, KEPT_SECONDS
+from artcafe.server.api.once import KEPT_SECONDS
+from artcafe.server.domain.operators import TenantCreation
+from artcafe.server.identity.sealing import AesSealer
+from artcafe.server.store.item import Put
 from artcafe.wire.codes import Code
 from tests.kit.api import Api, good, problem
 
@@ -83,8 +88,9 @@ async def test_of_requests_at_the_same_time_one_is_done(olivia: httpx.AsyncClien
         *(olivia.post(AGENTS, json={"name": "Planner"}, headers=KEY) for _ in range(5))
     )
 
-    assert {answer.status_code for answer in answers} <= {201, 409}
-    assert len({answer.text for answer in answers if answer.status_code == 201}) == 1
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.text for answer in answers}) == 1
+    assert [answer.headers.get("idempotency-replayed") for answer in answers].count(None) == 1
     assert await agents(olivia) == ["planner"]
 
 
@@ -107,18 +113,79 @@ async def test_an_answer_is_forgotten_after_a_day(api: Api, olivia: httpx.AsyncC
     assert len(await agents(olivia)) == 2
 
 
-async def test_a_request_whose_server_died_gives_its_key_back_after_a_minute(
+async def test_a_request_that_a_server_of_an_earlier_release_works_on_is_waited_for(
     api: Api, olivia: httpx.AsyncClient
 ) -> None:
-    api.installation.store.writes_left = 1
     await olivia.post(AGENTS, json={"name": "Planner"}, headers=KEY)
-    api.installation.store.heal()
+    [kept] = (await api.installation.memory.query("T#acme", "ANSWER#", 10, None)).items
+    await api.installation.memory.put(Put(kept.pk, kept.sk, {**kept.data, "sealed": None}))
+
     busy = await olivia.post(AGENTS, json={"name": "Planner"}, headers=KEY)
+
     assert problem(busy, Code.conflict)["retry_after_ms"] == 1000
 
-    api.installation.clock.advance(CLAIM_SECONDS + 1)
 
-    good(await olivia.post(AGENTS, json={"name": "Planner"}, headers=KEY), 201)
+async def test_an_answer_that_cannot_be_opened_any_more_is_said_to_be_so(
+    api: Api, olivia: httpx.AsyncClient
+) -> None:
+    made = good(await olivia.post(AGENTS, json={"name": "Planner"}, headers=KEY), 201)
+    rotated = replace(api.cases, sealer=AesSealer(b"another secret of 32 bytes here.", os.urandom))
+    api.app.state.use_cases = rotated
+
+    again = problem(await olivia.post(AGENTS, json={"name": "Planner"}, headers=KEY), Code.conflict)
+
+    assert "This was done" in again["detail"]
+    assert "retry_after_ms" not in again
+    assert await agents(olivia) == [made["agent"]["id"]]
+    good(await olivia.post(AGENTS, json={"name": "Planner"}, headers={"idempotency-key": "another"}), 201)
+
+
+async def test_who_may_no_longer_do_it_is_not_given_the_answer(api: Api, olivia: httpx.AsyncClient) -> None:
+    adam = api.signed_in("adam")
+    body = {"name": "Planner"}
+    good(await adam.post(AGENTS, json=body, headers=KEY), 201)
+
+    good(await olivia.put("/api/v1/tenants/acme/members/adam", json={"role": "viewer"}))
+    problem(await adam.post(AGENTS, json=body, headers=KEY), Code.forbidden)
+    await olivia.delete("/api/v1/tenants/acme/members/adam")
+    problem(await adam.post(AGENTS, json=body, headers=KEY), Code.forbidden)
+
+    good(await olivia.put("/api/v1/tenants/acme/members/adam", json={"role": "member"}))
+    assert (await adam.post(AGENTS, json=body, headers=KEY)).headers["idempotency-replayed"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/v1/tenants/acme/invitations", {"role": "owner"}),
+        ("/api/v1/tenants/acme/members", {"user_id": "otto", "role": "owner"}),
+    ],
+    ids=["invitations", "members"],
+)
+async def test_what_an_owner_alone_may_do_an_admin_is_not_answered_again(
+    api: Api, olivia: httpx.AsyncClient, path: str, body: dict[str, Any]
+) -> None:
+    good(await olivia.put("/api/v1/tenants/acme/members/adam", json={"role": "owner"}))
+    adam = api.signed_in("adam")
+    first = await adam.post(path, json=body, headers=KEY)
+    assert first.is_success
+
+    good(await olivia.put("/api/v1/tenants/acme/members/adam", json={"role": "admin"}))
+    problem(await adam.post(path, json=body, headers=KEY), Code.forbidden)
+
+    good(await olivia.put("/api/v1/tenants/acme/members/adam", json={"role": "owner"}))
+    again = await adam.post(path, json=body, headers=KEY)
+    assert (again.status_code, again.text) == (first.status_code, first.text)
+
+
+async def test_a_tenant_is_not_answered_again_where_operators_alone_make_them_now(api: Api) -> None:
+    zoe = api.signed_in("zoe", None)
+    good(await zoe.post("/api/v1/tenants", json={"name": "New"}, headers=KEY), 201)
+    api.installation.creation = TenantCreation(anybody=False, most=3)
+    process = api.installation.start("p1")
+    api.app.state.use_cases = replace(api.cases, tenants=process.tenants)
+
+    problem(await zoe.post("/api/v1/tenants", json={"name": "New"}, headers=KEY), Code.forbidden)
 
 
 async def test_what_is_kept_can_only_be_read_with_the_key(api: Api, olivia: httpx.AsyncClient) -> None:

@@ -1,75 +1,71 @@
-"""Answers kept under an Idempotency-Key."""
-
-import asyncio
+"""Answers kept under an Idempotency-Key, in the transaction of what they answer."""
 
 import pytest
 
 from artcafe.server.domain.ids import TenantId, UserId
-from artcafe.server.ports.records import Answer
+from artcafe.server.ports.answers import Answer, Kept
 from artcafe.server.store import addresses as at
-from artcafe.server.store.answers import AnswerTable
-from artcafe.server.store.item import Put
-from artcafe.server.store.memory import MemoryStore
+from artcafe.server.store.answers import AnswerTable, kept_in
+from artcafe.server.store.item import ABSENT, Op, Put
 from artcafe.server.store.table import Table
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
-from tests.kit.stores import SetClock, new_rev
+from tests.kit.stores import SetClock
 
 ACME, OTHER, NONE = TenantId("acme"), TenantId("other"), TenantId("")
 ADA, BOB = UserId("ada"), UserId("bob")
+PK = at.tenant(ACME)
 
 
-async def opened(clock: SetClock | None = None) -> AnswerTable:
-    """A table in which two tenants exist."""
-    memory = MemoryStore(clock=clock or SetClock(), new_rev=new_rev)
-    await memory.open()
-    for tenant in (ACME, OTHER):
-        await memory.put(Put(at.tenant(tenant), at.META, {}))
-    return AnswerTable(Table(memory))
+def answer(sealed: str, key: str = "k") -> Kept:
+    return Kept(ADA, key, "digest", sealed, 1_700_000_060)
 
 
-async def test_a_key_is_taken_once() -> None:
-    answers = await opened()
+async def make(table: Table, thing: str, kept: Kept | None, contested: int = 1) -> None:
+    async def attempt() -> tuple[None, list[Op]]:
+        return None, [Put(PK, thing, {}, ABSENT), *kept_in(PK, kept)]
 
-    taken = await asyncio.gather(*(answers.claim(ACME, ADA, "k", f"d{n}", 2_000_000_000) for n in range(5)))
-
-    assert taken.count(None) == 1
-    first = f"d{taken.index(None)}"
-    assert {answer for answer in taken if answer is not None} == {Answer(first, None)}
+    await table.again(attempt, contested)
 
 
-async def test_the_answer_is_found_by_the_same_user_in_the_same_tenant_alone() -> None:
-    answers = await opened()
-    for tenant, user in ((ACME, ADA), (ACME, BOB), (NONE, ADA), (OTHER, ADA)):
-        assert await answers.claim(tenant, user, "k", "d", 2_000_000_000) is None
+async def test_an_answer_is_found_by_the_same_user_in_the_same_tenant_alone(table: Table) -> None:
+    answers = AnswerTable(table)
+    await make(table, "AGENT#a", answer("sealed"))
 
-    await answers.keep(ACME, ADA, "k", Answer("d", "sealed"), 2_000_000_000)
-
-    assert await answers.claim(ACME, ADA, "k", "e", 2_000_000_000) == Answer("d", "sealed")
-    assert await answers.claim(ACME, BOB, "k", "e", 2_000_000_000) == Answer("d", None)
-    assert await answers.claim(NONE, ADA, "k", "e", 2_000_000_000) == Answer("d", None)
+    assert await answers.get(ACME, ADA, "k") == Answer("digest", "sealed")
+    for tenant, user, key in ((ACME, BOB, "k"), (OTHER, ADA, "k"), (NONE, ADA, "k"), (ACME, ADA, "l")):
+        assert await answers.get(tenant, user, key) is None
 
 
-async def test_a_key_that_was_given_back_or_expired_is_free() -> None:
-    clock = SetClock()
-    answers = await opened(clock)
-    await answers.claim(ACME, ADA, "k", "d", int(clock.now) + 60)
+async def test_what_is_done_in_no_tenant_is_kept_with_the_user(table: Table) -> None:
+    await table.write(*kept_in(at.user(ADA), answer("sealed")))
 
-    await answers.release(ACME, ADA, "k")
-    assert await answers.claim(ACME, ADA, "k", "e", int(clock.now) + 60) is None
-
-    clock.now += 61
-    assert await answers.claim(ACME, ADA, "k", "f", int(clock.now) + 60) is None
+    assert await AnswerTable(table).get(NONE, ADA, "k") == Answer("digest", "sealed")
 
 
-async def test_nothing_is_kept_of_a_tenant_that_is_gone() -> None:
-    gone = TenantId("gone")
-    answers = await opened()
+@pytest.mark.parametrize("contested", [0, 1, 25])
+async def test_of_two_under_one_key_one_is_made(table: Table, contested: int) -> None:
+    await make(table, "AGENT#a", answer("first"))
 
     with pytest.raises(ArtcafeError) as refused:
-        await answers.claim(gone, ADA, "k", "d", 2_000_000_000)
-    await answers.keep(gone, ADA, "k", Answer("d", "sealed"), 2_000_000_000)
+        await make(table, "AGENT#b", answer("second"), contested)
 
-    assert refused.value.code is Code.not_found
-    memory = answers._table.store
-    assert (await memory.query(at.tenant(gone))).items == []
+    assert refused.value.code is Code.conflict
+    assert await table.store.get(PK, "AGENT#b") is None
+    assert await AnswerTable(table).get(ACME, ADA, "k") == Answer("digest", "first")
+
+
+async def test_an_answer_that_expired_leaves_its_key(table: Table, clock: SetClock) -> None:
+    await make(table, "AGENT#a", answer("first"))
+    clock.now = 1_700_000_060
+
+    assert await AnswerTable(table).get(ACME, ADA, "k") is None
+    await make(table, "AGENT#b", Kept(ADA, "k", "digest", "second", 1_700_000_120))
+
+    assert await AnswerTable(table).get(ACME, ADA, "k") == Answer("digest", "second")
+
+
+async def test_without_an_answer_nothing_is_kept(table: Table) -> None:
+    await make(table, "AGENT#a", None)
+
+    assert [item.sk for item in (await table.store.query(PK)).items] == ["AGENT#a"]

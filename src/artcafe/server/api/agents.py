@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -12,14 +13,16 @@ from artcafe.server.api.admission import AdmittingRoute
 from artcafe.server.api.deps import Cases, CurrentHuman, UseCases
 from artcafe.server.api.etags import IfMatch, set_tag
 from artcafe.server.api.fields import Body, JsonObject, SmallJson, SubjectPattern, chosen
-from artcafe.server.api.once import CreateOnce
+from artcafe.server.api.once import CreateOnce, Creation
 from artcafe.server.api.pages import Limit, NextToken, Order
 from artcafe.server.core.usage import RECEIVED, SENT
+from artcafe.server.domain.access import Action, require
 from artcafe.server.domain.agent import Agent, AgentKey
 from artcafe.server.domain.ids import PATTERN, AgentId, TenantId
 from artcafe.server.domain.listing import Query
 from artcafe.server.domain.policy import MAX_PATTERNS, Policy
 from artcafe.server.domain.principal import Human
+from artcafe.server.ports.answers import Keep
 from artcafe.server.ports.identity import KeyKind
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -299,13 +302,14 @@ async def create_agent(
 ) -> OneAgent:
     """Register an agent, with a public key of its own or with a key pair that the service makes."""
 
-    async def create() -> OneAgent:
-        agent, private_key = await cases.agents.create(
-            human, body.id, body.public_key, body.fields(), body.key_type
-        )
-        return await _one(cases, human, response, agent, private_key)
+    async def make(keep: Keep[tuple[Agent, str | None]]) -> tuple[Agent, str | None]:
+        return await cases.agents.create(human, body.id, body.public_key, body.fields(), body.key_type, keep)
 
-    return await once(human, body, response, OneAgent, create)
+    async def view(made: tuple[Agent, str | None]) -> OneAgent:
+        return await _one(cases, human, response, *made)
+
+    check = partial(require, human, Action.manage_agents)
+    return await once(human, body, Creation(kind=OneAgent, check=check, make=make, view=view))
 
 
 @router.get("/{agent_id}")
@@ -344,16 +348,17 @@ async def list_keys(agent_id: str, cases: Cases, human: CurrentHuman) -> KeyList
 
 
 @router.post("/{agent_id}/keys", status_code=201)
-async def add_key(
-    agent_id: str, body: NewKey, cases: Cases, human: CurrentHuman, response: Response, once: CreateOnce
-) -> OneKey:
+async def add_key(agent_id: str, body: NewKey, cases: Cases, human: CurrentHuman, once: CreateOnce) -> OneKey:
     """Give an agent one more key."""
 
-    async def create() -> OneKey:
-        key = await cases.agents.add_key(human, AgentId(agent_id), body.public_key)
+    async def make(keep: Keep[AgentKey]) -> AgentKey:
+        return await cases.agents.add_key(human, AgentId(agent_id), body.public_key, keep)
+
+    async def view(key: AgentKey) -> OneKey:
         return OneKey(key=KeyView.of(key))
 
-    return await once(human, body, response, OneKey, create)
+    check = partial(require, human, Action.manage_agents)
+    return await once(human, body, Creation(kind=OneKey, check=check, make=make, view=view))
 
 
 @router.put("/{agent_id}/keys/{key_id}")

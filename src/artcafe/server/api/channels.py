@@ -1,5 +1,6 @@
 """Channels over REST, and publishing into them."""
 
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -10,14 +11,15 @@ from artcafe.server.api.admission import AdmittingRoute
 from artcafe.server.api.deps import Cases, CurrentHuman, UseCases
 from artcafe.server.api.etags import IfMatch, set_tag
 from artcafe.server.api.fields import Body, Integral, JsonObject, SubjectPattern, chosen
-from artcafe.server.api.once import CreateOnce
+from artcafe.server.api.once import CreateOnce, Creation
 from artcafe.server.api.pages import Limit, NextToken, Order
 from artcafe.server.core.usage import CHANNEL
 from artcafe.server.domain import listing
-from artcafe.server.domain.access import WHO
+from artcafe.server.domain.access import WHO, Action, require
 from artcafe.server.domain.channel import Channel
 from artcafe.server.domain.ids import ChannelId
 from artcafe.server.domain.principal import Human
+from artcafe.server.ports.answers import Keep
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.payload import require_readable
@@ -192,11 +194,14 @@ async def create_channel(
 ) -> OneChannel:
     """Make a channel."""
 
-    async def create() -> OneChannel:
-        channel = await cases.channels.create(human, body.id, body.fields())
+    async def make(keep: Keep[Channel]) -> Channel:
+        return await cases.channels.create(human, body.id, body.fields(), keep)
+
+    async def view(channel: Channel) -> OneChannel:
         return await _one(cases, human, response, channel)
 
-    return await once(human, body, response, OneChannel, create)
+    check = partial(require, human, Action.manage_channels)
+    return await once(human, body, Creation(kind=OneChannel, check=check, make=make, view=view))
 
 
 @router.get("/{channel_id}")

@@ -28,9 +28,10 @@ from artcafe.server.domain.ids import UserId
 from artcafe.server.domain.login_refusal import LoginRefusal
 from artcafe.server.domain.principal import Human, User
 from artcafe.server.domain.sign_in import Client
+from artcafe.server.ports.answers import AnswerRecords
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.identity import Discovery, Issuer, Sealer, TokenVerifier
-from artcafe.server.ports.records import AnswerRecords, Directory
+from artcafe.server.ports.records import Directory
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 

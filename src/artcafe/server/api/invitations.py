@@ -1,5 +1,6 @@
 """Invitations over REST."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Response
@@ -10,11 +11,12 @@ from artcafe.server.api.deps import Cases, CurrentUser, NamedHuman
 from artcafe.server.api.etags import set_tag
 from artcafe.server.api.fields import Body, Email, Integral, RoleName
 from artcafe.server.api.members import MemberView
-from artcafe.server.api.once import CreateOnce
+from artcafe.server.api.once import CreateOnce, Creation
 from artcafe.server.api.pages import Limit, NextToken
 from artcafe.server.domain.ids import PATTERN
-from artcafe.server.domain.invitation import MAX_DAYS, Invitation
+from artcafe.server.domain.invitation import MAX_DAYS, Invitation, Token
 from artcafe.server.domain.tenant import Role
+from artcafe.server.ports.answers import Keep
 
 router = APIRouter(route_class=AdmittingRoute, prefix="/api/v1", tags=["invitations"])
 
@@ -84,17 +86,19 @@ class Joined(MemberView):
 
 @router.post("/tenants/{tenant_id}/invitations", status_code=201)
 async def create_invitation(
-    body: NewInvitation, cases: Cases, human: NamedHuman, response: Response, once: CreateOnce
+    body: NewInvitation, cases: Cases, human: NamedHuman, once: CreateOnce
 ) -> InvitationCreated:
     """Invite somebody into the tenant."""
 
-    async def create() -> InvitationCreated:
-        invitation, token = await cases.invitations.create(
-            human, body.role, body.email or "", body.expires_in_days
-        )
+    async def make(keep: Keep[tuple[Invitation, Token]]) -> tuple[Invitation, Token]:
+        return await cases.invitations.create(human, body.role, body.email or "", body.expires_in_days, keep)
+
+    async def view(made: tuple[Invitation, Token]) -> InvitationCreated:
+        invitation, token = made
         return InvitationCreated(invitation=InvitationView.of(invitation), token=f"{token}")
 
-    return await once(human, body, response, InvitationCreated, create)
+    check = partial(cases.invitations.require, human, body.role)
+    return await once(human, body, Creation(kind=InvitationCreated, check=check, make=make, view=view))
 
 
 @router.get("/tenants/{tenant_id}/invitations")

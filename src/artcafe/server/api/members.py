@@ -1,5 +1,6 @@
 """Members of a tenant over REST."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Response
@@ -9,9 +10,10 @@ from artcafe.server.api.admission import AdmittingRoute
 from artcafe.server.api.deps import Cases, NamedHuman
 from artcafe.server.api.etags import IfMatch, set_tag
 from artcafe.server.api.fields import Body, Email, RoleName
-from artcafe.server.api.once import CreateOnce
+from artcafe.server.api.once import CreateOnce, Creation
 from artcafe.server.domain.ids import USER_PATTERN, UserId
 from artcafe.server.domain.tenant import Member, Role
+from artcafe.server.ports.answers import Keep
 
 router = APIRouter(route_class=AdmittingRoute, prefix="/api/v1/tenants/{tenant_id}/members", tags=["members"])
 
@@ -67,12 +69,17 @@ async def add_member(
 ) -> MemberView:
     """Add a user to the tenant."""
 
-    async def create() -> MemberView:
-        member = await cases.tenants.put_member(human, UserId(body.user_id), body.role, body.email or "")
+    async def make(keep: Keep[Member]) -> Member:
+        return await cases.tenants.put_member(
+            human, UserId(body.user_id), body.role, body.email or "", keep=keep
+        )
+
+    async def view(member: Member) -> MemberView:
         set_tag(response, member)
         return MemberView.of(member)
 
-    return await once(human, body, response, MemberView, create)
+    check = partial(cases.tenants.require_managing, human, body.role)
+    return await once(human, body, Creation(kind=MemberView, check=check, make=make, view=view))
 
 
 @router.get("/{user_id}")

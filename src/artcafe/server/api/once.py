@@ -2,7 +2,8 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable
-from typing import Annotated, TypeVar
+from dataclasses import dataclass
+from typing import Annotated, Generic, TypeVar
 
 import msgspec
 from fastapi import Depends, Header, Request, Response
@@ -11,20 +12,33 @@ from pydantic import BaseModel
 from artcafe.server.api.deps import Cases, UseCases
 from artcafe.server.domain.ids import TenantId, UserId
 from artcafe.server.domain.principal import Human, User
-from artcafe.server.ports.records import Answer
+from artcafe.server.ports.answers import Answer, Keep, Kept
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
 KEPT_SECONDS = 24 * 60 * 60
 """How long an answer is given again."""
 
-CLAIM_SECONDS = 60
-"""How long a request that does not end keeps its key: its server may have died under it."""
-
 MOST_BYTES = 131_072
 """The largest body that comes with a key: its answer has to fit into one item of the store."""
 
 M = TypeVar("M", bound=BaseModel)
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Creation(Generic[R, M]):
+    """What a route makes, and what it answers then.
+
+    `check` raises forbidden for who may not make it. `make` calls the use case, which has the answer made
+    before it stores anything: a `view` that fails then fails a request that has changed nothing, and after
+    the change nothing is left that could. `view` sets the headers of the answer.
+    """
+
+    kind: type[M]
+    check: Callable[[], None]
+    make: Callable[[Keep[R]], Awaitable[R]]
+    view: Callable[[R], Awaitable[M]]
 
 
 class _Kept(msgspec.Struct):
@@ -35,79 +49,96 @@ class _Kept(msgspec.Struct):
 class Once:
     """One creation, done once per key. Without the header it is just done.
 
-    The answer is kept sealed under the key itself, since it may show a private key. A request that
-    failed keeps nothing: it may be made again.
+    The answer is stored in the creation's own transaction, sealed under the key itself, since it may show a
+    private key. So whenever somebody asks again, after a refusal, a lost answer or at the same moment, either
+    the thing was made and its answer is there, or neither.
     """
 
-    def __init__(self, cases: UseCases, place: str, key: str | None) -> None:
+    def __init__(self, cases: UseCases, place: str, key: str | None, response: Response) -> None:
         self._cases = cases
         self._place = place
         self._key = key
+        self._response = response
 
-    async def __call__(
-        self,
-        who: Human | User,
-        body: BaseModel,
-        response: Response,
-        kind: type[M],
-        create: Callable[[], Awaitable[M]],
-    ) -> M:
-        """The answer of `create`, or the one it gave before to the same user, key and body.
+    async def __call__(self, who: Human | User, body: BaseModel, creation: Creation[R, M]) -> M:
+        """The answer to the creation, or the one that was given before to the same user, key and body.
 
-        Raises idempotency_mismatch for another body, conflict while the first request is worked on.
+        Raises idempotency_mismatch for another body, conflict for an answer that is kept and cannot be read,
+        and whatever `check` and `make` raise.
         """
-        if self._key is None:
-            return await create()
+        key = self._key
+        if key is None:
+            return await self._first(creation, lambda _: None)
         tenant, user = (who.tenant, who.user) if isinstance(who, Human) else (TenantId(""), who.id)
+        digest = self._digest(body)
+        known = await self._cases.answers.get(tenant, user, key)
+        if known is not None:
+            return self._again(key, digest, known, creation)
+        try:
+            return await self._first(creation, lambda answer: self._kept(user, key, digest, answer))
+        except ArtcafeError as error:
+            known = await self._made_meanwhile(tenant, user, key)
+            if known is None:
+                raise error from None
+            return self._again(key, digest, known, creation)
+
+    def _digest(self, body: BaseModel) -> str:
         text = body.model_dump_json().encode()
         if len(text) > MOST_BYTES:
             raise ArtcafeError(
                 Code.too_large, f"With an Idempotency-Key a body has {MOST_BYTES} bytes at most."
             )
-        digest = hashlib.sha256(self._place.encode() + b"\n" + text).hexdigest()
-        now = int(self._cases.clock.now())
-        known = await self._cases.answers.claim(tenant, user, self._key, digest, now + CLAIM_SECONDS)
-        if known is not None:
-            return self._again(known, digest, response, kind)
-        return await self._first(tenant, user, digest, response, create)
+        return hashlib.sha256(self._place.encode() + b"\n" + text).hexdigest()
 
-    def _again(self, known: Answer, digest: str, response: Response, kind: type[M]) -> M:
-        assert self._key is not None
+    async def _first(self, creation: Creation[R, M], kept: Callable[[M], Kept | None]) -> M:
+        answers: list[M] = []
+
+        async def keep(made: R) -> Kept | None:
+            answers.append(await creation.view(made))
+            return kept(answers[-1])
+
+        await creation.make(keep)
+        return answers[-1]
+
+    def _kept(self, user: UserId, key: str, digest: str, answer: BaseModel) -> Kept:
+        kept = _Kept(self._response.headers.get("etag"), msgspec.Raw(answer.model_dump_json().encode()))
+        sealed = self._cases.sealer.seal(key, msgspec.json.encode(kept))
+        return Kept(user, key, digest, sealed, int(self._cases.clock.now()) + KEPT_SECONDS)
+
+    async def _made_meanwhile(self, tenant: TenantId, user: UserId, key: str) -> Answer | None:
+        """What is kept after a request failed: it was done all the same, or another one with the same key was
+        faster. None also while that cannot be known."""
+        try:
+            return await self._cases.answers.get(tenant, user, key)
+        except ArtcafeError:
+            return None
+
+    def _again(self, key: str, digest: str, known: Answer, creation: Creation[R, M]) -> M:
+        creation.check()
         if known.digest != digest:
             raise ArtcafeError(Code.idempotency_mismatch)
         if known.sealed is None:
             raise ArtcafeError(
                 Code.conflict, "The first request with this key is still worked on.", retry_after=1.0
             )
-        kept = msgspec.json.decode(self._cases.sealer.open(self._key, known.sealed), type=_Kept)
-        if kept.etag is not None:
-            response.headers["etag"] = kept.etag
-        response.headers["idempotency-replayed"] = "true"
-        return kind.model_validate_json(bytes(kept.body))
-
-    async def _first(
-        self,
-        tenant: TenantId,
-        user: UserId,
-        digest: str,
-        response: Response,
-        create: Callable[[], Awaitable[M]],
-    ) -> M:
-        assert self._key is not None
         try:
-            made = await create()
-        except BaseException:
-            await self._cases.answers.release(tenant, user, self._key)
-            raise
-        kept = _Kept(response.headers.get("etag"), msgspec.Raw(made.model_dump_json().encode()))
-        answer = Answer(digest, self._cases.sealer.seal(self._key, msgspec.json.encode(kept)))
-        expires = int(self._cases.clock.now()) + KEPT_SECONDS
-        await self._cases.answers.keep(tenant, user, self._key, answer, expires)
-        return made
+            kept = msgspec.json.decode(self._cases.sealer.open(key, known.sealed), type=_Kept)
+            answer = creation.kind.model_validate_json(bytes(kept.body))
+        except ValueError:
+            raise ArtcafeError(
+                Code.conflict,
+                "This was done, and its answer can no longer be read: the secret of the installation, or its "
+                "release, is another one since.",
+            ) from None
+        if kept.etag is not None:
+            self._response.headers["etag"] = kept.etag
+        self._response.headers["idempotency-replayed"] = "true"
+        return answer
 
 
 async def _once(
     request: Request,
+    response: Response,
     cases: Cases,
     idempotency_key: Annotated[
         str | None,
@@ -121,7 +152,7 @@ async def _once(
         ),
     ] = None,
 ) -> Once:
-    return Once(cases, request.url.path, idempotency_key)
+    return Once(cases, request.url.path, idempotency_key, response)
 
 
 CreateOnce = Annotated[Once, Depends(_once)]

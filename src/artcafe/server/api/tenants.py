@@ -1,5 +1,6 @@
 """Tenants over REST."""
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
@@ -11,11 +12,12 @@ from artcafe.server.api.deps import Cases, CurrentUser, NamedHuman, Reader
 from artcafe.server.api.etags import IfMatch, set_tag
 from artcafe.server.api.fields import Body, Email, JsonObject, StatusName, chosen
 from artcafe.server.api.legal import Versions
-from artcafe.server.api.once import CreateOnce
+from artcafe.server.api.once import CreateOnce, Creation
 from artcafe.server.api.plans import Limits
 from artcafe.server.domain.ids import PATTERN
 from artcafe.server.domain.plan import TIERS, plan_of
 from artcafe.server.domain.tenant import Tenant
+from artcafe.server.ports.answers import Keep
 
 router = APIRouter(route_class=AdmittingRoute, prefix="/api/v1/tenants", tags=["tenants"])
 
@@ -117,13 +119,16 @@ async def create_tenant(
 ) -> TenantCreated:
     """Make a tenant; the caller owns it. Who may, and how many, is the operator's to say."""
 
-    async def create() -> TenantCreated:
+    async def make(keep: Keep[Tenant]) -> Tenant:
         fields = chosen(body, TenantFields, CLEARABLE)
-        tenant = await cases.tenants.create(user, body.id, fields, body.versions())
+        return await cases.tenants.create(user, body.id, fields, body.versions(), keep)
+
+    async def view(tenant: Tenant) -> TenantCreated:
         set_tag(response, tenant)
         return TenantCreated(tenant_id=tenant.id, admin_token=credentials.credentials)
 
-    return await once(user, body, response, TenantCreated, create)
+    check = partial(cases.tenants.require_making, user)
+    return await once(user, body, Creation(kind=TenantCreated, check=check, make=make, view=view))
 
 
 @router.get("")

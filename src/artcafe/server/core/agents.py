@@ -15,6 +15,7 @@ from artcafe.server.domain.policy import checked
 from artcafe.server.domain.principal import Human
 from artcafe.server.domain.revocation import TOPIC, Revocation
 from artcafe.server.domain.version import require_match
+from artcafe.server.ports.answers import Keep, Kept, keep_nothing
 from artcafe.server.ports.bus import Control
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.identity import KeyKind, MakeKeyPair, ReadKey
@@ -56,8 +57,10 @@ class Agents:
         public_key: str | None,
         fields: Mapping[str, Any],
         kind: KeyKind = KeyKind.rsa,
+        keep: Keep[tuple[Agent, str | None]] = keep_nothing,
     ) -> tuple[Agent, str | None]:
-        """A new agent, and its private key of this kind when no public key was given: it is kept nowhere.
+        """A new agent, and its private key of this kind when no public key was given: it is kept nowhere but
+        in the answer that `keep` makes.
 
         Raises conflict when the id or the key is taken, quota_exceeded, validation_failed.
         """
@@ -83,7 +86,8 @@ class Agents:
             updated_at=done.at,
             **fields,
         )
-        await self._records.create(agent, plan.agents, done, plan.storage_bytes)
+        kept = await keep((agent, private_key))
+        await self._records.create(agent, plan.agents, done, plan.storage_bytes, kept)
         return agent, private_key
 
     def _checked(self, tenant: TenantId, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -169,7 +173,9 @@ class Agents:
         require(human, Action.read)
         return await self._uses.uses(human.tenant, agent)
 
-    async def add_key(self, human: Human, agent: AgentId, public_key: str) -> AgentKey:
+    async def add_key(
+        self, human: Human, agent: AgentId, public_key: str, keep: Keep[AgentKey] = keep_nothing
+    ) -> AgentKey:
         """One more key. Raises not_found, conflict, quota_exceeded, validation_failed."""
         require(human, Action.manage_agents)
         key = self._key(public_key)
@@ -181,7 +187,8 @@ class Agents:
                 raise ArtcafeError(Code.quota_exceeded, f"An agent has {MAX_KEYS} keys at most.")
             return msgspec.structs.replace(record, keys=[*record.keys, key])
 
-        await self._edit(human, agent, edit, "agent.add_key", [key.fingerprint], limited=True)
+        kept = await keep(key)
+        await self._edit(human, agent, edit, "agent.add_key", [key.fingerprint], limited=True, kept=kept)
         return key
 
     async def revoke_key(self, human: Human, agent: AgentId, fingerprint: str) -> AgentKey:
@@ -222,6 +229,7 @@ class Agents:
         fields: Iterable[str],
         *,
         limited: bool = False,
+        kept: Kept | None = None,
     ) -> Agent:
         done = self._scribe.entry(human, action, agent, fields)
 
@@ -229,7 +237,7 @@ class Agents:
             return msgspec.structs.replace(edit(record), version=record.version + 1, updated_at=done.at)
 
         space = (await self._plan(human.tenant)).storage_bytes if limited else None
-        return await self._records.change(human.tenant, agent, stamped, done, space)
+        return await self._records.change(human.tenant, agent, stamped, done, space, kept)
 
     async def _revoke(self, revocation: Revocation) -> None:
         await self._control.tell(TOPIC, msgspec.json.encode(revocation))

@@ -13,6 +13,7 @@ from artcafe.server.domain.listing import Page, Query, page_of
 from artcafe.server.domain.plan import Plan, plan_of
 from artcafe.server.domain.principal import Human
 from artcafe.server.domain.version import require_match
+from artcafe.server.ports.answers import Keep, keep_nothing
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.records import ChannelRecords, Directory, TenantRecords
 from artcafe.wire.codes import Code
@@ -38,7 +39,13 @@ class Channels:
         self._new_id = new_id
         self._scribe = Scribe(clock.now, new_id)
 
-    async def create(self, human: Human, wanted: str | None, fields: Mapping[str, Any]) -> Channel:
+    async def create(
+        self,
+        human: Human,
+        wanted: str | None,
+        fields: Mapping[str, Any],
+        keep: Keep[Channel] = keep_nothing,
+    ) -> Channel:
         """A new channel. `wanted` is its id and so its subject; else one is made from the name.
 
         Raises conflict when the id is taken, invalid_subject, quota_exceeded, too_many_channels.
@@ -55,7 +62,8 @@ class Channels:
             id=identifier, tenant=human.tenant, created_at=done.at, updated_at=done.at, **fields
         )
         (await self._directory.rules(human.tenant)).check_room(channel)
-        await self._records.create(channel, plan.channels, done, plan.storage_bytes)
+        kept = await keep(channel)
+        await self._records.create(channel, plan.channels, done, plan.storage_bytes, kept)
         return channel
 
     def _checked(self, tenant: TenantId, fields: Mapping[str, Any]) -> dict[str, Any]:

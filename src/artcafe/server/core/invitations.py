@@ -8,6 +8,7 @@ from artcafe.server.domain.invitation import SECRET_BYTES, Invitation, Token, ne
 from artcafe.server.domain.listing import Page
 from artcafe.server.domain.principal import Human, User
 from artcafe.server.domain.tenant import Member, Role, changed_member, require_served
+from artcafe.server.ports.answers import Keep, keep_nothing
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.records import Directory, InvitationRecords
 from artcafe.wire.codes import Code
@@ -36,11 +37,22 @@ class Invitations:
         self._scribe = Scribe(clock.now, new_id)
         self._random = random
 
-    async def create(self, human: Human, role: Role, email: str, days: int) -> tuple[Invitation, Token]:
-        """A new invitation, and its token. Raises not_found; only an owner invites owners."""
+    def require(self, human: Human, role: Role) -> None:
+        """Raises forbidden for who may not invite into this role; only an owner invites owners."""
         require(human, Action.manage_members)
         if role is Role.owner and human.role is not Role.owner:
             raise ArtcafeError(Code.forbidden, "Only an owner invites an owner.")
+
+    async def create(
+        self,
+        human: Human,
+        role: Role,
+        email: str,
+        days: int,
+        keep: Keep[tuple[Invitation, Token]] = keep_nothing,
+    ) -> tuple[Invitation, Token]:
+        """A new invitation, and its token. Raises not_found, and what `require` raises."""
+        self.require(human, role)
         now = int(self._clock.now())
         token = new_token(human.tenant, self._new_id(), self._random(SECRET_BYTES))
         invitation = Invitation(
@@ -56,7 +68,7 @@ class Invitations:
         done = self._scribe.entry(
             human, "invitation.create", token.id, ["role", "email"] if email else ["role"]
         )
-        await self._records.create(invitation, done)
+        await self._records.create(invitation, done, await keep((invitation, token)))
         return invitation, token
 
     async def list(self, human: Human, limit: int, cursor: str | None) -> Page[Invitation]:

@@ -16,6 +16,7 @@ from artcafe.server.domain.principal import Human, User
 from artcafe.server.domain.revocation import TOPIC, Revocation
 from artcafe.server.domain.tenant import Member, Role, Tenant, changed_member, require_served
 from artcafe.server.domain.version import require_match
+from artcafe.server.ports.answers import Keep, keep_nothing
 from artcafe.server.ports.bus import Accounts, Control
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.records import Directory, MemberRecords, TenantIndex, TenantRecords
@@ -119,6 +120,7 @@ class Tenants:
         wanted: str | None,
         fields: Mapping[str, Any],
         versions: Mapping[Document, str] | None = None,
+        keep: Keep[Tenant] = keep_nothing,
     ) -> Tenant:
         """A new tenant, owned by the user. `wanted` is its id; else one is made from the name.
 
@@ -158,9 +160,10 @@ class Tenants:
         owner = Member(tenant=identifier, user=user.id, role=Role.owner, email=user.email, joined_at=at)
         human = _inside(identifier, user, owner.role)
         done = self._scribe.entry(human, "tenant.create", identifier, fields)
+        kept = await keep(tenant)
         await self._accounts.push(tenant)
         try:
-            await self._records.create(tenant, owner, done, acceptances(versions, human, at=at), most)
+            await self._records.create(tenant, owner, done, acceptances(versions, human, at=at), most, kept)
         except ArtcafeError as error:
             # Where the outcome is unknown the account stays: a record without one could not connect,
             # and an account without a record is removed by the next reconciliation.
@@ -168,6 +171,12 @@ class Tenants:
                 await self._accounts.remove(tenant)
             raise
         return tenant
+
+    def require_making(self, user: User) -> None:
+        """Raises forbidden for who may make no tenant at all."""
+        granted = self._groups.granted(user.groups).values()
+        if not self._operators.include(user) and all(each.role is not Role.owner for each in granted):
+            self._require_anybody()
 
     async def get(self, human: Human) -> Tenant:
         """The tenant of a member. Raises not_found when it was deleted meanwhile."""
@@ -236,8 +245,21 @@ class Tenants:
             raise ArtcafeError(Code.not_found)
         return member
 
+    def require_managing(self, human: Human, *roles: Role) -> None:
+        """Raises forbidden for who may not make members of these roles, or change them: owners are made and
+        changed by owners alone."""
+        require(human, Action.manage_members)
+        if human.role is not Role.owner and Role.owner in roles:
+            raise ArtcafeError(Code.forbidden, "Only an owner makes or changes an owner.")
+
     async def put_member(
-        self, human: Human, user: UserId, role: Role, email: str, if_match: str | None = None
+        self,
+        human: Human,
+        user: UserId,
+        role: Role,
+        email: str,
+        if_match: str | None = None,
+        keep: Keep[Member] = keep_nothing,
     ) -> Member:
         """Add a member or change its role; without an email the one that is known stays.
 
@@ -248,8 +270,7 @@ class Tenants:
         done = self._scribe.entry(human, "member.put", user, ["role", "email"] if email else ["role"])
 
         def edit(known: Member | None) -> Member:
-            if human.role is not Role.owner and (role is Role.owner or (known and known.role is Role.owner)):
-                raise ArtcafeError(Code.forbidden, "Only an owner makes or changes an owner.")
+            self.require_managing(human, role, *([known.role] if known else []))
             if known is not None:
                 require_match(known, if_match)
                 return changed_member(known, role, email)
@@ -257,7 +278,7 @@ class Tenants:
                 raise ArtcafeError(Code.precondition_failed, "There is no such member.")
             return Member(tenant=human.tenant, user=user, role=role, email=email, joined_at=done.at)
 
-        return await self._members.put(human.tenant, user, edit, done)
+        return await self._members.put(human.tenant, user, edit, done, keep)
 
     async def remove_member(self, human: Human, user: UserId, if_match: str | None = None) -> None:
         """Remove a member; everybody may leave. Only an owner removes owners.
@@ -310,10 +331,13 @@ class Tenants:
         """Make the bus agree with the store, at start-up; how many accounts changed."""
         return await self._accounts.reconcile([tenant async for tenant in self._index.every()])
 
-    async def _most(self, user: User) -> int:
-        """How many tenants the user may have made, with one more. Raises forbidden, quota_exceeded."""
+    def _require_anybody(self) -> None:
         if not self._creation.anybody:
             raise ArtcafeError(Code.forbidden, "Only an operator of the platform makes tenants here.")
+
+    async def _most(self, user: User) -> int:
+        """How many tenants the user may have made, with one more. Raises forbidden, quota_exceeded."""
+        self._require_anybody()
         most = self._creation.most
         # Asked once more, exactly, when the tenant is stored; before that nothing is made on the bus.
         if await self._index.made_by(user.id) >= most:

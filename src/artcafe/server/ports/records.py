@@ -1,5 +1,6 @@
 """What is stored. Whoever changes something brings the entry of the audit that is written with it, or None
-for what nobody did.
+for what nobody did. A creation brings the answer that is kept with it, where one is (ports.answers), and
+raises conflict where an answer is kept under the same key already.
 
 Reads are strong: a write that returned is seen by the next read.
 """
@@ -18,6 +19,7 @@ from artcafe.server.domain.legal import Acceptance
 from artcafe.server.domain.listing import Page, Source
 from artcafe.server.domain.sign_in import Decision
 from artcafe.server.domain.tenant import Member, Tenant, TenantRules
+from artcafe.server.ports.answers import Keep, Kept, keep_nothing
 
 
 class TenantRecords(Protocol):
@@ -39,6 +41,7 @@ class TenantRecords(Protocol):
         entry: Entry,
         accepted: Sequence[Acceptance] = (),
         most: int | None = None,
+        kept: Kept | None = None,
     ) -> None:
         """All or nothing. Raises conflict when the id is taken.
 
@@ -83,7 +86,12 @@ class MemberRecords(Protocol):
         """All memberships of a user."""
 
     async def put(
-        self, tenant: TenantId, user: UserId, edit: Callable[[Member | None], Member], entry: Entry
+        self,
+        tenant: TenantId,
+        user: UserId,
+        edit: Callable[[Member | None], Member],
+        entry: Entry,
+        keep: Keep[Member] = keep_nothing,
     ) -> Member:
         """Write what `edit` makes of the membership, or of None, again when somebody else was faster.
 
@@ -99,7 +107,7 @@ class MemberRecords(Protocol):
 class InvitationRecords(Protocol):
     """Open invitations; one that expired is gone."""
 
-    async def create(self, invitation: Invitation, entry: Entry) -> None:
+    async def create(self, invitation: Invitation, entry: Entry, kept: Kept | None = None) -> None:
         """Raises not_found when the tenant does not exist, quota_exceeded when too many stand open."""
 
     async def list(self, tenant: TenantId, limit: int, cursor: str | None) -> Page[Invitation]:
@@ -143,7 +151,14 @@ class AgentRecords(Protocol):
     async def rules(self, tenant: TenantId, agent: AgentId) -> AgentRules | None:
         """What a login reads of the agent, or None."""
 
-    async def create(self, agent: Agent, limit: int | None, entry: Entry, space: int | None = None) -> None:
+    async def create(
+        self,
+        agent: Agent,
+        limit: int | None,
+        entry: Entry,
+        space: int | None = None,
+        kept: Kept | None = None,
+    ) -> None:
         """Raises conflict when the id or one of the keys is taken, not_found without the tenant, and
         quota_exceeded when the tenant has `limit` agents: exactly, whoever else creates meanwhile; or when
         its records would take more than `space` bytes."""
@@ -155,6 +170,7 @@ class AgentRecords(Protocol):
         edit: Callable[[Agent], Agent],
         entry: Entry,
         space: int | None = None,
+        kept: Kept | None = None,
     ) -> Agent:
         """Apply `edit` to the current record, again when somebody else was faster.
 
@@ -227,7 +243,12 @@ class ChannelRecords(Protocol):
         """The channel, or None."""
 
     async def create(
-        self, channel: Channel, limit: int | None, entry: Entry, space: int | None = None
+        self,
+        channel: Channel,
+        limit: int | None,
+        entry: Entry,
+        space: int | None = None,
+        kept: Kept | None = None,
     ) -> None:
         """Raises conflict when the id is taken, not_found without the tenant, and quota_exceeded when
         the tenant has `limit` channels: exactly, whoever else creates meanwhile; or when its records would
@@ -264,33 +285,6 @@ class AuditRecords(Protocol):
 
     async def list(self, tenant: TenantId, limit: int, cursor: str | None) -> Page[Entry]:
         """A page of entries, the newest first. Raises bad_request for a cursor that no page gave."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What was answered to a request of this digest, sealed; None while it is worked on."""
-
-    digest: str
-    sealed: str | None
-
-
-class AnswerRecords(Protocol):
-    """Answers kept for whoever asks again with the same Idempotency-Key. A key belongs to one user in one
-    tenant; the tenant is empty for what is done in none."""
-
-    async def claim(
-        self, tenant: TenantId, user: UserId, key: str, digest: str, expires: int
-    ) -> Answer | None:
-        """Take a key until it expires (Unix seconds); None when it was free, else what is kept there.
-
-        Exactly one of any number of callers gets None. Raises not_found when the tenant is gone.
-        """
-
-    async def keep(self, tenant: TenantId, user: UserId, key: str, answer: Answer, expires: int) -> None:
-        """Keep the answer of a key that was taken; nothing is kept of a tenant that was deleted."""
-
-    async def release(self, tenant: TenantId, user: UserId, key: str) -> None:
-        """Give a key back that nothing came of."""
 
 
 class Directory(Protocol):

@@ -45,6 +45,7 @@ OWNERS = "OWNERS"
 INVITATIONS = "INVITE#"
 ACCEPTANCES = "LEGAL#"
 ONLINE = "ONLINE#"
+ANSWERS = "ANSWER#"
 DETAILS = "DETAIL#"
 ALL_BYTES = "ALL"
 RULE_BYTES = "RULES"
@@ -138,7 +139,12 @@ def log_entry(milliseconds: int, entry: str) -> str:
 
 def answer(of: UserId, digest: str) -> str:
     """What a user's Idempotency-Key was answered with."""
-    return f"ANSWER#{of}#{digest}"
+    return f"{ANSWERS}{of}#{digest}"
+
+
+def is_answer(sort_key: str) -> bool:
+    """Whether it is such an answer's."""
+    return sort_key.startswith(ANSWERS)
 
 
 def uses(of: AgentId) -> str:

@@ -7,7 +7,9 @@ from artcafe.server.domain.audit import Entry
 from artcafe.server.domain.change import Change, Kind
 from artcafe.server.domain.ids import AgentId, TenantId
 from artcafe.server.domain.listing import Source
+from artcafe.server.ports.answers import Kept
 from artcafe.server.store import addresses as at
+from artcafe.server.store.answers import kept_in
 from artcafe.server.store.audit import logged
 from artcafe.server.store.item import ABSENT, ANY, Check, Conflict, Delete, Op, Put, Rev
 from artcafe.server.store.quota import Space, StorageQuota
@@ -39,7 +41,14 @@ class AgentTable:
         """What a login reads of the agent, or None."""
         return await self._rows.rules(at.tenant(tenant), at.agent(agent), AgentRules)
 
-    async def create(self, agent: Agent, limit: int | None, entry: Entry, space: int | None = None) -> None:
+    async def create(
+        self,
+        agent: Agent,
+        limit: int | None,
+        entry: Entry,
+        space: int | None = None,
+        kept: Kept | None = None,
+    ) -> None:
         """Raises conflict when the id or one of the keys is taken, not_found, quota_exceeded."""
         pk = at.tenant(agent.tenant)
 
@@ -55,6 +64,7 @@ class AgentTable:
                 second,
                 *grown,
                 *logged(entry),
+                *kept_in(pk, kept),
             ]
 
         try:
@@ -70,6 +80,7 @@ class AgentTable:
         edit: Callable[[Agent], Agent],
         entry: Entry,
         space: int | None = None,
+        kept: Kept | None = None,
     ) -> Agent:
         """Apply `edit` to the current record. Raises not_found, conflict, quota_exceeded."""
         pk = at.tenant(tenant)
@@ -89,6 +100,7 @@ class AgentTable:
                 second,
                 *await self._quota.move(tenant, growth, space),
                 *logged(entry),
+                *kept_in(pk, kept),
             ]
 
         try:

@@ -7,7 +7,9 @@ from artcafe.server.domain.change import Change, Kind
 from artcafe.server.domain.channel import Channel, ChannelRule
 from artcafe.server.domain.ids import ChannelId, TenantId
 from artcafe.server.domain.listing import Page, Source
+from artcafe.server.ports.answers import Kept
 from artcafe.server.store import addresses as at
+from artcafe.server.store.answers import kept_in
 from artcafe.server.store.audit import logged
 from artcafe.server.store.item import ABSENT, Check, Conflict, Delete, Op, Rev
 from artcafe.server.store.quota import Space, StorageQuota
@@ -33,7 +35,12 @@ class ChannelTable:
         return stored.record if stored else None
 
     async def create(
-        self, channel: Channel, limit: int | None, entry: Entry, space: int | None = None
+        self,
+        channel: Channel,
+        limit: int | None,
+        entry: Entry,
+        space: int | None = None,
+        kept: Kept | None = None,
     ) -> None:
         """Raises conflict when the id is taken, not_found without the tenant, quota_exceeded."""
         pk = at.tenant(channel.tenant)
@@ -42,7 +49,7 @@ class ChannelTable:
             counted = await self._table.count(pk, at.CHANNELS, 1, limit)
             grown = await self._quota.move(channel.tenant, self._rows.space(channel), space)
             rows = self._rows.put(pk, at.channel(channel.id), channel, ABSENT)
-            return None, [counted, Check(pk, at.META), *rows, *grown, *logged(entry)]
+            return None, [counted, Check(pk, at.META), *rows, *grown, *logged(entry), *kept_in(pk, kept)]
 
         try:
             await self._table.again(attempt)

@@ -9,7 +9,9 @@ from artcafe.server.domain.ids import TenantId, UserId
 from artcafe.server.domain.invitation import MAX_OPEN, Invitation
 from artcafe.server.domain.listing import Page
 from artcafe.server.domain.tenant import Member
+from artcafe.server.ports.answers import Kept
 from artcafe.server.store import addresses as at
+from artcafe.server.store.answers import kept_in
 from artcafe.server.store.audit import logged
 from artcafe.server.store.item import EXISTS, MAX_OPS, Conflict, Delete, Op, Put, Rev
 from artcafe.server.store.members import existing, joined, known
@@ -24,19 +26,20 @@ class InvitationTable:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    async def create(self, invitation: Invitation, entry: Entry) -> None:
+    async def create(self, invitation: Invitation, entry: Entry, kept: Kept | None = None) -> None:
         """Raises not_found when the tenant does not exist, quota_exceeded when MAX_OPEN stand open."""
         open_ones = await self.list(invitation.tenant, MAX_OPEN, None)
         if len(open_ones.items) == MAX_OPEN or open_ones.cursor is not None:
             raise ArtcafeError(Code.quota_exceeded, f"{MAX_OPEN} invitations stand open at most.")
         expires = int(datetime.fromisoformat(invitation.expires_at).timestamp())
-        row = at.invitation(invitation.id)
+        pk, row = at.tenant(invitation.tenant), at.invitation(invitation.id)
 
         async def attempt() -> tuple[None, list[Op]]:
             return None, [
                 await existing(self._table, invitation.tenant),
-                Put(at.tenant(invitation.tenant), row, data(invitation), expires=expires),
+                Put(pk, row, data(invitation), expires=expires),
                 *logged(entry),
+                *kept_in(pk, kept),
             ]
 
         await self._table.again(attempt)

@@ -8,7 +8,9 @@ from artcafe.server.domain.audit import Entry
 from artcafe.server.domain.change import Change, Kind
 from artcafe.server.domain.ids import TenantId, UserId
 from artcafe.server.domain.tenant import MAX_MEMBERS, Member, Role, TenantRules
+from artcafe.server.ports.answers import Keep, keep_nothing
 from artcafe.server.store import addresses as at
+from artcafe.server.store.answers import kept_in
 from artcafe.server.store.audit import logged
 from artcafe.server.store.item import ABSENT, ANY, MAX_OPS, Check, Cond, Delete, Op, Put, Rev
 from artcafe.server.store.table import Stored, Table, data
@@ -40,7 +42,12 @@ class MemberTable:
         return await self._table.all(at.user(user), at.MEMBERSHIPS, Member)
 
     async def put(
-        self, tenant: TenantId, user: UserId, edit: Callable[[Member | None], Member], entry: Entry
+        self,
+        tenant: TenantId,
+        user: UserId,
+        edit: Callable[[Member | None], Member],
+        entry: Entry,
+        keep: Keep[Member] = keep_nothing,
     ) -> Member:
         """Write what `edit` makes of the membership, or of None. Raises not_found, conflict."""
 
@@ -48,7 +55,8 @@ class MemberTable:
             tenant_there = await existing(self._table, tenant)
             before = await known(self._table, tenant, user)
             member = edit(before.record if before else None)
-            return member, [tenant_there, *await joined(self._table, before, member), *logged(entry)]
+            kept = kept_in(at.tenant(tenant), await keep(member))
+            return member, [tenant_there, *await joined(self._table, before, member), *logged(entry), *kept]
 
         member = await self._table.again(attempt, contested=MAX_OPS)
         await self._table.announce(Change(tenant, Kind.member, user))

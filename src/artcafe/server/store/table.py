@@ -123,13 +123,18 @@ class Table:
         """Write what `attempt` makes, made anew as long as somebody else is faster.
 
         The first `contested` of its operations are those that others compete for; a Conflict of a
-        later one is the caller's.
+        later one is the caller's. Where an answer is kept under the same Idempotency-Key already, which no
+        later attempt would change, it raises conflict.
         """
         for _ in range(TRIES):
             result, ops = await attempt()
             try:
                 await self.write(*ops)
             except Conflict as conflict:
+                if conflict.index >= 0 and at.is_answer(ops[conflict.index].sk):
+                    raise ArtcafeError(
+                        Code.conflict, "A request with the same Idempotency-Key was faster."
+                    ) from None
                 if conflict.index >= contested:
                     raise
             else:

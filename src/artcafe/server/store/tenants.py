@@ -11,7 +11,9 @@ from artcafe.server.domain.ids import TenantId, UserId
 from artcafe.server.domain.legal import Acceptance
 from artcafe.server.domain.listing import Page
 from artcafe.server.domain.tenant import Member, Role, Tenant, TenantRules
+from artcafe.server.ports.answers import Kept
 from artcafe.server.store import addresses as at
+from artcafe.server.store.answers import kept_in
 from artcafe.server.store.audit import logged
 from artcafe.server.store.item import (
     ABSENT,
@@ -73,6 +75,7 @@ class TenantTable:
         entry: Entry,
         accepted: Sequence[Acceptance] = (),
         most: int | None = None,
+        kept: Kept | None = None,
     ) -> None:
         """All or nothing. Raises conflict when the id is taken, and quota_exceeded when `most` tenants exist
         that count among those that the same user made."""
@@ -87,6 +90,7 @@ class TenantTable:
                 *both_ways(owner),
                 *recorded(accepted),
                 *logged(entry),
+                *(kept_in(at.user(kept.user), kept) if kept else ()),
             ]
 
         try:
