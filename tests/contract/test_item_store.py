@@ -40,6 +40,7 @@ from artcafe.server.store.item import (
     purge,
 )
 from artcafe.server.store.rules import encode_cursor
+from artcafe.server.store.sqlite import COUNTED_ROWS
 from tests.kit.stores import BACKENDS, SetClock
 
 
@@ -846,6 +847,58 @@ class TestCounters:
             with pytest.raises(InvalidWrite):
                 await store.incr([Delta("p", "a", by)])
 
+    async def test_counters_are_listed_from_one_prefix_to_another(self, store: ItemStore) -> None:
+        names = ["D#1", "D#10", "D#1#b", "D#2", "D#2#a", "D#2\U0010ffff", "D#3", "E", "a"]
+        await store.incr([Delta("p", sk, n) for n, sk in enumerate(names, 1)])
+        await store.incr([Delta("pp", "D#2", 1)])
+
+        listed = await store.counters("p", "D#1#", "D#2")
+        assert list(listed) == ["D#1#b", "D#10", "D#2", "D#2#a", "D#2\U0010ffff"]
+        assert await store.counters("p", "D#2", "D#1") == {}
+        assert list(await store.counters("p", "D#2", "D#2")) == ["D#2", "D#2#a", "D#2\U0010ffff"]
+        assert len(await store.counters("p", "", "a")) == len(names)
+
+    async def test_more_counters_than_are_read_at_a_time(self, store: ItemStore) -> None:
+        names = [f"a{n:04}" for n in range(2 * COUNTED_ROWS)]
+        await store.incr([Delta("p", sk, 1) for sk in [*names, "b"]])
+
+        assert list(await store.counters("p", "a")) == names
+        assert list(await store.counters("p", "a0001", "a0999")) == names[1:1000]
+        assert len(await store.counters("p")) == len(names) + 1
+
+    async def test_from_its_second_on_a_counter_is_not_there(self, store: Backend, clock: SetClock) -> None:
+        soon = int(clock.now) + 5
+        await store.incr([Delta("p", "soon", 2, expires=soon), Delta("p", "ever", 1)])
+        await store.incr([Delta("p", "soon", 3)])
+        await store.transact([Delta("p", "later", 1, expires=soon + 5), Put("p", "s", {})])
+        clock.now = soon - 0.5
+        assert await store.counters("p") == {"ever": 1, "later": 1, "soon": 5}
+
+        clock.now = soon
+        assert await store.counters("p") == {"ever": 1, "later": 1}
+        assert await store.sweep() in {0, 1}
+        await store.incr([Delta("p", "later", 1)])
+        assert await store.counters("p") == {"ever": 1, "later": 2}
+
+    async def test_an_end_can_be_set_and_moved_without_adding(self, store: Backend, clock: SetClock) -> None:
+        soon = int(clock.now) + 5
+        await store.incr([Delta("p", "old", 7), Delta("p", "both", 1), Delta("p", "both", -1, expires=soon)])
+        await store.incr([Delta("p", "old", 0, expires=soon), Delta("p", "none", 0, expires=soon)])
+        assert await store.counters("p") == {"both": 0, "none": 0, "old": 7}
+        await store.incr([Delta("p", "none", 0, expires=soon + 5)])
+        await store.incr([Delta("p", "old", 1)])
+
+        clock.now = soon
+        assert await store.counters("p") == {"none": 0}
+        clock.now = soon + 5
+        assert await store.counters("p") == {}
+
+    @pytest.mark.parametrize("expires", [-1, MAX_DELTA + 1])
+    async def test_an_end_that_is_none_is_refused(self, store: ItemStore, expires: int) -> None:
+        for call in (store.incr, store.transact):
+            with pytest.raises(InvalidWrite):
+                await call([Delta("p", "s", 1, expires=expires)])
+
     async def test_dropping_takes_one_partition(self, store: ItemStore) -> None:
         await store.incr([Delta("p", "a", 1), Delta("p", "b", 1), Delta("pp", "a", 1)])
         await store.drop_counters("p")
@@ -913,7 +966,7 @@ async def test_what_is_kept_is_told_as_it_is_and_kept_elsewhere_as_it_was(
     await store.put(Put("T#0", "short", {"n": [1, None]}, expires=int(clock.now) + 60))
     await store.put(Put("T#0", "gone", {}, expires=int(clock.now) + 1))
     await store.incr([Delta("USE#0", f"day#{number}", number) for number in range(1, 30)])
-    await store.incr([Delta("T#0", "A#0000", -7)])
+    await store.incr([Delta("T#0", "A#0000", -7), Delta("USE#0", "day#1", 0, expires=int(clock.now) + 99)])
     clock.now += 10
     rows = await everything(store)
     assert len(rows) in {1203 + 1 + 29 + 1, 1203 + 2 + 29 + 1}, "what expired may be there, or gone"

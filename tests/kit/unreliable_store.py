@@ -60,10 +60,10 @@ class UnreliableStore:
         async with self._write():
             await self.store.incr(deltas)
 
-    async def counters(self, pk: str, prefix: str = "") -> dict[str, int]:
+    async def counters(self, pk: str, first: str = "", last: str | None = None) -> dict[str, int]:
         """See ItemStore."""
         await self._read()
-        return await self.store.counters(pk, prefix)
+        return await self.store.counters(pk, first, last)
 
     async def drop_counters(self, pk: str) -> None:
         """See ItemStore."""

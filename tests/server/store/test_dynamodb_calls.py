@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from artcafe.server.store.dynamodb import DynamoStore
+from artcafe.server.store.dynamodb import TOGETHER, DynamoStore
 from artcafe.server.store.dynamodb_calls import ATTEMPTS, FIRST_WAIT, Calls, Place
 from artcafe.server.store.item import (
     ABSENT,
@@ -31,6 +31,9 @@ class Faults:
 
     def __init__(self) -> None:
         self.session = dynoxide.new_session()
+        self.updates = self.most = self._under_way = 0
+        self.session.register("before-call.dynamodb.UpdateItem", self._update)
+        self.session.register("after-call.dynamodb.UpdateItem", self._updated)
         self.refused: list[dict[str, Any]] = []
         self.lost = 0
         self.sent = 0
@@ -38,6 +41,18 @@ class Faults:
         self.session.register(f"after-call.dynamodb.{TRANSACT}", self._after)
         self._leaving = self._got = self.left = 0
         self.session.register("after-call.dynamodb.BatchGetItem", self._some)
+
+    def _update(self, **_: object) -> object:
+        self.updates += 1
+        self._under_way += 1
+        self.most = max(self.most, self._under_way)
+        if self.refused:
+            answer = self.refused.pop()
+            return SimpleNamespace(status_code=answer["ResponseMetadata"]["HTTPStatusCode"]), answer
+        return None
+
+    def _updated(self, **_: object) -> None:
+        self._under_way -= 1
 
     def refuse(self, times: int, code: str, status: int = 400, reasons: tuple[str, ...] = ()) -> None:
         answer: dict[str, Any] = {"Error": {"Code": code, "Message": ""}}
@@ -128,11 +143,40 @@ async def test_a_write_whose_answer_was_lost_is_done_once(store: DynamoStore, fa
     faults.lost = 2
     await store.delete(Delete("p", "t", EXISTS))
     faults.lost = 2
-    await store.incr([Delta("p", "a", 5), Delta("p", "b", 1)])
+    await store.transact([Delta("p", "a", 5), Delta("p", "b", 1)])
 
     assert faults.sent == 4 * 3
     assert (await store.query("p")).items == []
     assert await store.counters("p") == {"a": 5, "b": 1}
+
+
+async def test_increments_are_no_transactions_and_many_are_under_way_at_once(
+    store: DynamoStore, faults: Faults
+) -> None:
+    await store.incr([Delta("p", f"{n}", n + 1) for n in range(3 * TOGETHER)])
+
+    assert (faults.sent, faults.updates) == (0, 3 * TOGETHER)
+    assert TOGETHER / 2 < faults.most <= TOGETHER
+    assert sum((await store.counters("p")).values()) == sum(range(3 * TOGETHER + 1))
+
+
+async def test_an_increment_that_meets_a_transaction_is_tried_again(
+    store: DynamoStore, faults: Faults
+) -> None:
+    faults.refuse(2, "TransactionConflictException")
+    await store.incr([Delta("p", "a", 5)])
+
+    assert faults.updates == 3
+    assert await store.counters("p") == {"a": 5}
+
+
+async def test_when_one_increment_fails_no_more_are_begun(store: DynamoStore, faults: Faults) -> None:
+    faults.refuse(1, "AccessDeniedException")
+    with pytest.raises(StoreUnavailable, match="AccessDeniedException"):
+        await store.incr([Delta("p", f"{n}", 1) for n in range(20 * TOGETHER)])
+
+    assert faults.updates <= 2 * TOGETHER
+    assert faults._under_way == 0
 
 
 async def test_a_transaction_whose_outcome_stays_unknown_is_whole(store: DynamoStore, faults: Faults) -> None:

@@ -97,9 +97,12 @@ def test_deltas_are_summed_by_counter() -> None:
         Delta("p", "a", 3),
         Delta("q", "a", -1),
         Delta("q", "a", 1),
+        Delta("q", "b", 1, expires=7),
+        Delta("q", "b", -1, expires=8),
+        Delta("q", "b", 0),
     ]
 
-    assert merge(deltas) == {("p", "a"): 4, ("p", "b"): 2}
+    assert merge(deltas) == [Delta("p", "a", 4), Delta("p", "b", 2), Delta("q", "b", 0, expires=8)]
 
 
 @pytest.mark.parametrize(

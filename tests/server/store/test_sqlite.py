@@ -123,6 +123,16 @@ class TestSweep:
         assert rows(path, "SELECT sk FROM items ORDER BY sk") == [("0",), ("6",), ("7",), ("8",), ("9",)]
         assert await store.sweep() == 0
 
+    async def test_counters_that_ended_go_too(self, store: SqliteStore, path: Path, clock: SetClock) -> None:
+        now = int(clock.now)
+        many = SWEEP_ROWS + 3
+        await store.incr([Delta("p", f"{n}", 1, expires=now + 1) for n in range(many)])
+        await store.incr([Delta("p", "later", 1, expires=now + 2), Delta("p", "ever", 1)])
+        clock.now = now + 1
+
+        assert await store.sweep() == many
+        assert rows(path, "SELECT sk FROM counters ORDER BY sk") == [("ever",), ("later",)]
+
     async def test_it_works_through_any_number_in_bounded_steps(
         self, store: SqliteStore, path: Path, clock: SetClock
     ) -> None:

@@ -57,11 +57,23 @@ class TestDurability:
             assert db.execute("SELECT version FROM artcafe_schema").fetchall() == [(len(MIGRATIONS),)]
 
 
+class TestMigration:
+    def test_counters_of_the_second_version_stay_and_never_end(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with monkeypatch.context() as earlier:
+            earlier.setattr(sqlite_file, "MIGRATIONS", MIGRATIONS[:2])
+            with closing(connect(path, 1).db) as db:
+                db.execute("INSERT INTO counters VALUES ('p', 's', 7)")
+        with closing(connect(path, 1).db) as db:
+            assert db.execute("SELECT pk, sk, n, expires FROM counters").fetchall() == [("p", "s", 7, None)]
+
+
 class TestPrivacy:
     @pytest.mark.usefixtures("open_umask")
     def test_only_the_owner_may_read_any_of_the_files(self, path: Path) -> None:
         with closing(connect(path, 1).db) as db:
-            db.execute("INSERT INTO counters VALUES ('p', 's', 1)")
+            db.execute("INSERT INTO counters (pk, sk, n) VALUES ('p', 's', 1)")
             files = sorted(path.parent.iterdir())
             assert [file.name for file in files] == ["store.db", "store.db-shm", "store.db-wal"]
             assert [mode(file) for file in files] == [0o600] * 3
@@ -186,6 +198,8 @@ class TestTables:
             for select in (
                 "SELECT sk FROM items WHERE pk = 'p' AND sk > 'a' ORDER BY sk LIMIT 5",
                 "SELECT pk, sk FROM items WHERE expires <= 5 LIMIT 5",
+                "SELECT sk FROM counters WHERE pk = 'p' AND sk > 'a' ORDER BY sk LIMIT 5",
+                "SELECT pk, sk FROM counters WHERE expires <= 5 LIMIT 5",
             ):
                 [(*_, plan)] = db.execute(f"EXPLAIN QUERY PLAN {select}").fetchall()
-                assert plan.startswith("SEARCH items USING")
+                assert plan.startswith(("SEARCH items USING", "SEARCH counters USING"))

@@ -21,7 +21,7 @@ from artcafe.server.store.item import (
     StoreUnavailable,
     StoreUnwritable,
 )
-from artcafe.server.store.sqlite import SqliteStore
+from artcafe.server.store.sqlite import COUNTED_ROWS, SqliteStore
 from artcafe.server.store.sqlite_thread import MAX_BATCH, MAX_WAITING
 from tests.kit.stores import SetClock, new_rev
 
@@ -112,7 +112,7 @@ class TestSharing:
     async def test_a_counter_that_overflows_fails_alone_and_whole(
         self, store: SqliteStore, other: sqlite3.Connection
     ) -> None:
-        other.execute("INSERT INTO counters VALUES ('p', 'full', ?)", (2**63 - 1,))
+        other.execute("INSERT INTO counters (pk, sk, n) VALUES ('p', 'full', ?)", (2**63 - 1,))
         outcomes = await asyncio.gather(
             store.put(Put("p", "first", {})),
             store.put(Put("p", "a", {})),
@@ -128,13 +128,11 @@ class TestSharing:
     async def test_a_full_disk_fails_all_that_share_and_passes(
         self, store: SqliteStore, clock: SetClock
     ) -> None:
-        thread = store._thread._thread
-        file = store._thread._file
-        assert thread is not None and file is not None
-        loop = asyncio.get_running_loop()
+        writer = store._thread._writer
+        assert writer is not None
         await store.put(Put("p", "before", {}))
         # The limit on pages makes SQLite meet the very error that a full disk makes.
-        await loop.run_in_executor(thread, file.db.execute, "PRAGMA max_page_count = 20")
+        await writer.run(lambda: writer.file.db.execute("PRAGMA max_page_count = 20"))
         outcomes = await asyncio.gather(
             *(store.put(Put("p", f"{n}", {"v": "x" * 100_000 if n == 3 else ""})) for n in range(6)),
             return_exceptions=True,
@@ -144,17 +142,16 @@ class TestSharing:
         for outcome in outcomes[1:]:
             assert isinstance(outcome, StoreUnavailable) and "full" in str(outcome)
         assert [item.sk for item in (await store.query("p")).items] == ["0", "before"]
-        await loop.run_in_executor(thread, file.db.execute, "PRAGMA max_page_count = 1000000")
+        await writer.run(lambda: writer.file.db.execute("PRAGMA max_page_count = 1000000"))
         await store.put(Put("p", "3", {"v": "x" * 100_000}))
 
     async def test_a_store_that_cannot_be_written_says_so_when_it_is_asked_until_it_can(
         self, store: SqliteStore
     ) -> None:
-        thread, file = store._thread._thread, store._thread._file
-        assert thread is not None and file is not None
-        loop = asyncio.get_running_loop()
+        writer = store._thread._writer
+        assert writer is not None
         await store.ping()
-        await loop.run_in_executor(thread, file.db.execute, "PRAGMA max_page_count = 7")
+        await writer.run(lambda: writer.file.db.execute("PRAGMA max_page_count = 7"))
         await store.ping()  # There is room on the disk, and nobody has met the limit yet.
         with pytest.raises(StoreUnwritable, match="disk is full"):
             await store.put(Put("p", "a", {"v": "x" * 100_000}))
@@ -163,17 +160,16 @@ class TestSharing:
                 await store.ping()
         assert (await store.query("p")).items == [], "reads go on"
 
-        await loop.run_in_executor(thread, file.db.execute, "PRAGMA max_page_count = 1000000")
+        await writer.run(lambda: writer.file.db.execute("PRAGMA max_page_count = 1000000"))
         await store.ping()
         assert (await store.rows())[0] == [], "nothing stays of the try"
 
     async def test_a_disk_that_is_nearly_full_is_tried_before_anybody_meets_it(
         self, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        thread, file = store._thread._thread, store._thread._file
-        assert thread is not None and file is not None
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(thread, file.db.execute, "PRAGMA max_page_count = 7")
+        writer = store._thread._writer
+        assert writer is not None
+        await writer.run(lambda: writer.file.db.execute("PRAGMA max_page_count = 7"))
         await store.ping()
         monkeypatch.setattr(sqlite_file, "ROOM", 2**80)
 
@@ -197,6 +193,51 @@ class TestSharing:
         await store.put(Put("p", "s", {}))
         await faulty.put(Put("p", "s", {}, EXISTS))
         await faulty.close()
+
+
+class TestReading:
+    async def test_reads_do_not_wait_for_a_write(self, store: SqliteStore, other: sqlite3.Connection) -> None:
+        await store.put(Put("p", "s", {"n": 1}))
+        await store.incr([Delta("p", "c", 1)])
+        other.execute("BEGIN IMMEDIATE")
+        [writing] = start(store.put(Put("p", "s", {"n": 2})))
+        await asyncio.sleep(0)
+        item = await store.get("p", "s")
+        assert item is not None and item.data == {"n": 1}
+        assert len((await store.query("p")).items) == 1
+        assert await store.counters("p") == {"c": 1}
+        assert len((await store.rows())[0]) == 1
+        assert not writing.done()
+        other.execute("COMMIT")
+        await writing
+
+    async def test_a_read_sees_every_write_that_returned_before_it(self, store: SqliteStore) -> None:
+        async def work(name: str) -> None:
+            for n in range(50):
+                rev = await store.put(Put("p", name, {"n": n}))
+                await store.incr([Delta(name, "n", 1)])
+                item = await store.get("p", name)
+                assert item is not None and item.rev == rev
+                assert await store.counters(name) == {"n": n + 1}
+
+        await asyncio.gather(*(work(f"{n}") for n in range(8)))
+
+    async def test_others_read_between_the_parts_of_a_long_list_of_counters(self, store: SqliteStore) -> None:
+        await store.incr([Delta("p", f"{n:05}", 1) for n in range(20 * COUNTED_ROWS)])
+        [listing] = start(store.counters("p"))
+        between = 0
+        while not listing.done():
+            await store.get("p", "s")
+            between += 1
+        assert between >= 15
+        assert len(await store.counters("p")) == 20 * COUNTED_ROWS
+
+    async def test_nothing_can_be_written_where_reads_are_done(self, store: SqliteStore) -> None:
+        def write(db: sqlite3.Connection, _now: int) -> None:
+            db.execute("DELETE FROM items")
+
+        with pytest.raises(StoreUnavailable):
+            await store._thread.read(write)
 
 
 class TestWaiting:

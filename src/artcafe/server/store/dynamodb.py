@@ -1,11 +1,12 @@
 """The store in one DynamoDB table: for installations of several machines.
 
 The table has the key (pk, sk). The pk of an item begins with `I#`, that of a counter with `C#`. An
-item has `rev`, `data` (JSON as text) and perhaps `expires`, by which DynamoDB removes it some day; a
-counter has `n`.
+item has `rev` and `data` (JSON as text), a counter has `n`; both perhaps `expires`, by which DynamoDB removes
+them some day.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Final
 
 from aiobotocore.session import AioSession
@@ -33,6 +34,9 @@ from artcafe.server.store.item import (
 _ITEMS: Final = "I#"
 _COUNTERS: Final = "C#"
 
+TOGETHER: Final = 32
+"""Changes of counters under way at once."""
+
 _ABSENT: Final = "attribute_not_exists(pk) OR expires <= :now"
 _LAST: Final = "\U0010ffff" * (MAX_KEY_BYTES // 4)
 """After a prefix: no key under it comes later."""
@@ -46,9 +50,10 @@ class DynamoStore:
     `new_rev` gives a text of 36 characters at most that no process ever gives again;
     `jitter` gives numbers from 0 to 1.
 
-    Every write is a transaction with a token, also that of one item: then a retry after an answer
+    Every write of items is a transaction with a token, also that of one item: then a retry after an answer
     that was lost neither applies it twice nor takes its own first try for somebody else's, which a
-    plain conditional write would do. A query reads each item strongly, but while a transaction is
+    plain conditional write would do. An increment is none: it costs half and conflicts with no other one, and
+    where its answer was lost it may count twice. A query reads each item strongly, but while a transaction is
     being applied it may see some of its items before and some after.
     """
 
@@ -113,7 +118,7 @@ class DynamoStore:
 
     async def query(self, pk: str, prefix: str = "", limit: int = 100, cursor: str | None = None) -> Page:
         """See ItemStore."""
-        rules.check_list(pk, prefix, limit)
+        rules.check_list(pk, prefix, limit=limit)
         after = rules.decode_cursor(cursor, prefix)
         answer = await self._query(_ITEMS, pk, prefix, _key(_ITEMS, pk, after) if after else None, limit + 1)
         rows = answer["Items"][:limit]
@@ -124,23 +129,29 @@ class DynamoStore:
         return Page(items, rules.encode_cursor(rows[-1]["sk"]["S"]) if more else None)
 
     async def incr(self, deltas: Sequence[Delta]) -> None:
-        """See ItemStore. Here some deltas of a call may be in when it fails, but none counts twice."""
-        await self._in_steps(self._addition(pk, sk, by) for (pk, sk), by in rules.merge(deltas).items())
-
-    async def counters(self, pk: str, prefix: str = "") -> dict[str, int]:
         """See ItemStore."""
-        rules.check_list(pk, prefix)
-        return {row["sk"]["S"]: int(row["n"]["N"]) async for row in self._counters(pk, prefix)}
+        await self._each("update_item", [self._addition(delta) for delta in rules.merge(deltas)])
+
+    async def counters(self, pk: str, first: str = "", last: str | None = None) -> dict[str, int]:
+        """See ItemStore."""
+        rules.check_list(pk, first, last or "")
+        if last is not None and last + _LAST < first:
+            return {}  # The service refuses a span that ends before it begins.
+        now = int(self._clock())
+        return {
+            row["sk"]["S"]: int(row["n"]["N"])
+            async for row in self._counters(pk, first, last)
+            if rules.alive(_expiry(row), now)
+        }
 
     async def drop_counters(self, pk: str) -> None:
         """See ItemStore."""
         rules.check_keys(pk)
-        await self._in_steps(
-            [
-                {"Delete": {"TableName": self._calls.table, "Key": {"pk": row["pk"], "sk": row["sk"]}}}
-                async for row in self._counters(pk, "")
-            ]
-        )
+        gone = [
+            {"TableName": self._calls.table, "Key": {"pk": row["pk"], "sk": row["sk"]}}
+            async for row in self._counters(pk, "", None)
+        ]
+        await self._each("delete_item", gone)
 
     async def sweep(self) -> int:
         """Nothing to do, so 0: DynamoDB removes expired items by itself."""
@@ -168,7 +179,10 @@ class DynamoStore:
     async def _apply(self, steps: list[rules.Step]) -> None:
         # The same in every attempt, else the service would refuse the token.
         now = int(self._clock())
-        await self._write([self._operation(step, now) for step in steps])
+        operations = [self._operation(step, now) for step in steps]
+        await self._calls.call(
+            "transact_write_items", TransactItems=operations, ClientRequestToken=self._new_rev()
+        )
 
     def _operation(self, step: rules.Step, now: int) -> dict[str, Any]:
         common = {"TableName": self._calls.table, **_condition(step.cond, now)}
@@ -179,33 +193,42 @@ class DynamoStore:
                 return {"Delete": {**common, "Key": _key(_ITEMS, pk, sk)}}
             case Check(pk, sk):
                 return {"ConditionCheck": {**common, "Key": _key(_ITEMS, pk, sk)}}
-            case Delta(pk, sk, by):
-                return self._addition(pk, sk, by)
+            case Delta():
+                return {"Update": self._addition(step.op)}
 
-    def _addition(self, pk: str, sk: str, by: int) -> dict[str, Any]:
+    def _addition(self, delta: Delta) -> dict[str, Any]:
+        change, values = "ADD n :by", {":by": {"N": f"{delta.by}"}}
+        if delta.expires is not None:
+            change = f"SET expires = :expires {change}"
+            values[":expires"] = {"N": f"{delta.expires}"}
         return {
-            "Update": {
-                "TableName": self._calls.table,
-                "Key": _key(_COUNTERS, pk, sk),
-                "UpdateExpression": "ADD n :by",
-                "ExpressionAttributeValues": {":by": {"N": f"{by}"}},
-            }
+            "TableName": self._calls.table,
+            "Key": _key(_COUNTERS, delta.pk, delta.sk),
+            "UpdateExpression": change,
+            "ExpressionAttributeValues": values,
         }
 
-    async def _in_steps(self, operations: Iterable[dict[str, Any]]) -> None:
-        waiting = list(operations)
-        for start in range(0, len(waiting), MAX_OPS):
-            await self._write(waiting[start : start + MAX_OPS])
+    async def _each(self, name: str, requests: list[dict[str, Any]]) -> None:
+        """Make calls, some at a time; when one fails, those are finished that were begun."""
+        waiting = requests[::-1]
 
-    async def _write(self, operations: list[dict[str, Any]]) -> None:
-        await self._calls.call(
-            "transact_write_items", TransactItems=operations, ClientRequestToken=self._new_rev()
-        )
+        async def work() -> None:
+            while waiting:
+                try:
+                    await self._calls.call(name, **waiting.pop())
+                except BaseException:
+                    waiting.clear()
+                    raise
 
-    async def _counters(self, pk: str, prefix: str) -> AsyncIterator[dict[str, Any]]:
+        done = await asyncio.gather(*(work() for _ in range(TOGETHER)), return_exceptions=True)
+        for failure in done:
+            if failure is not None:
+                raise failure
+
+    async def _counters(self, pk: str, first: str, last: str | None) -> AsyncIterator[dict[str, Any]]:
         after = None
         while True:
-            answer = await self._query(_COUNTERS, pk, prefix, after)
+            answer = await self._query(_COUNTERS, pk, first, after, last=last)
             for row in answer["Items"]:
                 yield row
             after = answer.get("LastEvaluatedKey")
@@ -213,7 +236,13 @@ class DynamoStore:
                 return
 
     async def _query(
-        self, space: str, pk: str, prefix: str, after: dict[str, Any] | None, limit: int | None = None
+        self,
+        space: str,
+        pk: str,
+        prefix: str,
+        after: dict[str, Any] | None,
+        limit: int | None = None,
+        last: str | None = None,
     ) -> dict[str, Any]:
         request: dict[str, Any] = {
             "TableName": self._calls.table,
@@ -221,10 +250,11 @@ class DynamoStore:
             "KeyConditionExpression": "pk = :pk",
             "ExpressionAttributeValues": {":pk": {"S": space + pk}},
         }
-        if prefix:
+        if prefix or last:
             # Not begins_with, which some engines judge without regard to case.
             request["KeyConditionExpression"] += " AND sk BETWEEN :first AND :last"
-            request["ExpressionAttributeValues"] |= {":first": {"S": prefix}, ":last": {"S": prefix + _LAST}}
+            end = (prefix if last is None else last) + _LAST
+            request["ExpressionAttributeValues"] |= {":first": {"S": prefix or " "}, ":last": {"S": end}}
         if after is not None:
             request["ExclusiveStartKey"] = after
         if limit is not None:
@@ -239,26 +269,32 @@ def _key(space: str, pk: str, sk: str) -> dict[str, Any]:
 def _row(kept: dict[str, Any]) -> Row:
     space, pk, sk = kept["pk"]["S"][:2], kept["pk"]["S"][2:], kept["sk"]["S"]
     if space == _COUNTERS:
-        return Row(pk, sk, n=int(kept["n"]["N"]))
-    expires = int(kept["expires"]["N"]) if "expires" in kept else None
-    return Row(pk, sk, rev=kept["rev"]["S"], text=kept["data"]["S"], expires=expires)
+        return Row(pk, sk, n=int(kept["n"]["N"]), expires=_expiry(kept))
+    return Row(pk, sk, rev=kept["rev"]["S"], text=kept["data"]["S"], expires=_expiry(kept))
+
+
+def _expiry(kept: dict[str, Any]) -> int | None:
+    return int(kept["expires"]["N"]) if "expires" in kept else None
 
 
 def _kept(row: Row) -> dict[str, Any]:
     if row.n is not None:
-        return {**_key(_COUNTERS, row.pk, row.sk), "n": {"N": f"{row.n}"}}
+        return _ending({**_key(_COUNTERS, row.pk, row.sk), "n": {"N": f"{row.n}"}}, row.expires)
     return _item(row.pk, row.sk, row.rev, row.text, row.expires)
 
 
 def _item(pk: str, sk: str, rev: str, text: str, expires: int | None) -> dict[str, Any]:
-    kept = {**_key(_ITEMS, pk, sk), "rev": {"S": rev}, "data": {"S": text}}
+    return _ending({**_key(_ITEMS, pk, sk), "rev": {"S": rev}, "data": {"S": text}}, expires)
+
+
+def _ending(kept: dict[str, Any], expires: int | None) -> dict[str, Any]:
     if expires is not None:
         kept["expires"] = {"N": f"{expires}"}
     return kept
 
 
 def _live(pk: str, row: dict[str, Any], now: int) -> Item | None:
-    expires = int(row["expires"]["N"]) if "expires" in row else None
+    expires = _expiry(row)
     if not rules.alive(expires, now):
         return None
     return rules.item(pk, row["sk"]["S"], row["rev"]["S"], expires, row["data"]["S"])

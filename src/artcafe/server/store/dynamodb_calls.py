@@ -31,6 +31,7 @@ _PASSING: Final = frozenset(
         "ThrottlingError",
         "ThrottlingException",
         "TransactionConflict",
+        "TransactionConflictException",
         "TransactionInProgressException",
     }
 )
@@ -49,8 +50,9 @@ class Place:
 class Calls:
     """A client of the service, open between `open` and `close`.
 
-    `jitter` gives numbers from 0 to 1 that spread the attempts of many callers. Retrying is safe
-    because every write carries a ClientRequestToken: the service applies it once.
+    `jitter` gives numbers from 0 to 1 that spread the attempts of many callers. Retrying a transaction
+    is safe, because it carries a ClientRequestToken: the service applies it once. Retrying an increment may
+    count it twice.
     """
 
     def __init__(

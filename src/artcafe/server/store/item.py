@@ -143,11 +143,16 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """Add `by` (at most MAX_DELTA either way) to a counter, which starts at zero."""
+    """Add `by` (at most MAX_DELTA either way) to a counter, which starts at zero.
+
+    `expires` (as in Item) is when the counter ends; without one it ends when it was told to before, or never.
+    What is added to a counter after its end may be added to what it had.
+    """
 
     pk: str
     sk: str
     by: int
+    expires: int | None = None
 
 
 Op: TypeAlias = Put | Delete | Check | Delta
@@ -166,7 +171,7 @@ class Page:
 class Row:
     """An item or a counter as it is kept: for moving a store, and for nothing else.
 
-    An item has `rev`, `text` (its data, JSON as it was encoded) and perhaps `expires`; a counter has `n`.
+    An item has `rev` and `text` (its data, JSON as encoded), a counter has `n`; both may have `expires`.
     """
 
     pk: str
@@ -180,9 +185,9 @@ class Row:
 class ItemStore(Protocol):
     """What every backend promises; at most nine methods.
 
-    What returned is durable and seen by every later call, from any process. Each call but `query` is
-    linearizable; a query reads each item so, but of a transaction that is being applied at that moment
-    it may see some items before and some after (DynamoDB's documentation, "Isolation levels for
+    What returned is durable and seen by every later call, from any process. Each call but `query` and
+    `counters` is linearizable; these read each item so, but of a transaction that is being applied at that
+    moment they may see some items before and some after (DynamoDB's documentation, "Isolation levels for
     transactions"). Who needs several items as of one moment makes a write depend on them (Check, Rev).
     Every method raises InvalidKey for keys outside the rules and StoreUnavailable when the store is
     away; a caller that is cancelled does not know whether its write happened. Data comes back equal
@@ -227,15 +232,18 @@ class ItemStore(Protocol):
     async def incr(self, deltas: Sequence[Delta]) -> None:
         """Add to counters; never conflicts. Counters have their own key space beside the items.
 
-        A sum of zero changes nothing and makes no counter. Atomic per counter only: after
+        A sum of zero changes nothing and makes no counter, unless it comes with `expires`: that is set then,
+        on a counter of zero where there was none. Atomic per counter only: after
         StoreUnavailable some deltas may be in. On DynamoDB an increment that is retried below may
         count twice (at least once). Totals must stay within signed 64 bits; a backend may refuse
         with InvalidWrite, but none wraps or rounds.
         """
         ...
 
-    async def counters(self, pk: str, prefix: str = "") -> dict[str, int]:
-        """All counters of a partition whose sk begins with `prefix`, in byte order of sk."""
+    async def counters(self, pk: str, first: str = "", last: str | None = None) -> dict[str, int]:
+        """The counters of a partition whose sk begins with `first` and, where `last` is given, all from there
+        to those whose sk begins with `last`; in byte order of sk. However many there are, reading them
+        keeps no other call waiting for longer than a thousand of them take."""
         ...
 
     async def drop_counters(self, pk: str) -> None:

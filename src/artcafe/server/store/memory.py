@@ -29,6 +29,12 @@ class _Row:
 
 
 @dataclass(frozen=True, slots=True)
+class _Counter:
+    n: int
+    expires: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Partition:
     rows: dict[str, _Row] = field(default_factory=dict)
     order: list[str] = field(default_factory=list)  # the keys of `rows`, sorted
@@ -55,7 +61,7 @@ class MemoryStore:
         self._new_rev = new_rev
         self._open = False
         self._partitions: dict[str, _Partition] = {}
-        self._counters: dict[str, dict[str, int]] = {}
+        self._counters: dict[str, dict[str, _Counter]] = {}
 
     async def open(self) -> None:
         """Take calls."""
@@ -98,7 +104,7 @@ class MemoryStore:
 
     async def query(self, pk: str, prefix: str = "", limit: int = 100, cursor: str | None = None) -> Page:
         """See ItemStore. Python orders text by code point, which is the order of its UTF-8 bytes."""
-        rules.check_list(pk, prefix, limit)
+        rules.check_list(pk, prefix, limit=limit)
         after = rules.decode_cursor(cursor, prefix)
         now = self._now()
         partition = self._partitions.get(pk, _Partition())
@@ -112,18 +118,27 @@ class MemoryStore:
 
     async def incr(self, deltas: Sequence[Delta]) -> None:
         """See ItemStore. Here all deltas of a call are one step, and each counts once."""
-        sums = rules.merge(deltas)
+        merged = rules.merge(deltas)
         self._now()
-        for (pk, sk), by in sums.items():
-            counters = self._counters.setdefault(pk, {})
-            counters[sk] = counters.get(sk, 0) + by
+        for delta in merged:
+            self._add(delta)
 
-    async def counters(self, pk: str, prefix: str = "") -> dict[str, int]:
+    def _add(self, delta: Delta) -> None:
+        counters = self._counters.setdefault(delta.pk, {})
+        before = counters.get(delta.sk, _Counter(0, None))
+        expires = before.expires if delta.expires is None else delta.expires
+        counters[delta.sk] = _Counter(before.n + delta.by, expires)
+
+    async def counters(self, pk: str, first: str = "", last: str | None = None) -> dict[str, int]:
         """See ItemStore."""
-        rules.check_list(pk, prefix)
-        self._now()
+        rules.check_list(pk, first, last or "")
+        now = self._now()
         counters = self._counters.get(pk, {})
-        return {sk: counters[sk] for sk in sorted(counters) if sk.startswith(prefix)}
+        return {
+            sk: counters[sk].n
+            for sk in sorted(counters)
+            if rules.between(sk, first, last) and rules.alive(counters[sk].expires, now)
+        }
 
     async def drop_counters(self, pk: str) -> None:
         """See ItemStore."""
@@ -132,7 +147,7 @@ class MemoryStore:
         self._counters.pop(pk, None)
 
     async def sweep(self) -> int:
-        """Let go of expired items; how many."""
+        """Let go of expired items and counters; how many."""
         now = self._now()
         expired = [
             (pk, sk)
@@ -142,7 +157,15 @@ class MemoryStore:
         ]
         for pk, sk in expired:
             self._remove(pk, sk)
-        return len(expired)
+        ended = [
+            (pk, sk)
+            for pk, counters in self._counters.items()
+            for sk, counter in counters.items()
+            if not rules.alive(counter.expires, now)
+        ]
+        for pk, sk in ended:
+            del self._counters[pk][sk]
+        return len(expired) + len(ended)
 
     async def rows(self, cursor: str | None = None) -> tuple[list[Row], str | None]:
         """See Backend: a page for each partition."""
@@ -162,7 +185,8 @@ class MemoryStore:
             held = self._partitions[pk].rows
             rows = [Row(pk, sk, rev=row.rev, text=row.text, expires=row.expires) for sk, row in held.items()]
         else:
-            rows = [Row(pk, sk, n=n) for sk, n in self._counters[pk].items()]
+            counted = self._counters[pk].items()
+            rows = [Row(pk, sk, n=counter.n, expires=counter.expires) for sk, counter in counted]
         after = spaces[spaces.index(here) + 1 :]
         return rows, rules.encode_place(*after[0], "") if after else None
 
@@ -171,7 +195,7 @@ class MemoryStore:
         self._now()
         for row in rows:
             if row.n is not None:
-                self._counters.setdefault(row.pk, {})[row.sk] = row.n
+                self._counters.setdefault(row.pk, {})[row.sk] = _Counter(row.n, row.expires)
             else:
                 partition = self._partitions.setdefault(row.pk, _Partition())
                 partition.put(row.sk, _Row(row.rev, row.expires, row.text))
@@ -199,9 +223,8 @@ class MemoryStore:
                     self._partitions.setdefault(pk, _Partition()).put(sk, row)
                 case Delete(pk, sk):
                     self._remove(pk, sk)
-                case Delta(pk, sk, by):
-                    counters = self._counters.setdefault(pk, {})
-                    counters[sk] = counters.get(sk, 0) + by
+                case Delta():
+                    self._add(step.op)
                 case Check():
                     pass
 

@@ -68,12 +68,13 @@ def prepare(ops: Sequence[Op], new_rev: Callable[[], str]) -> list[Step]:
         if isinstance(op, Put):
             body = _encode(op.data)
             total += len(body)
-            if op.expires is not None and not 0 <= op.expires <= MAX_DELTA:
-                raise InvalidWrite("An item expires at a whole number of seconds since 1970.")
+            check_expiry(op.expires)
             steps.append(Step(op, body.decode(), new_rev()))
         else:
-            if isinstance(op, Delta) and not 0 < abs(op.by) <= MAX_DELTA:
-                raise InvalidWrite("A counter moves by 1 to 2^53 in a transaction.")
+            if isinstance(op, Delta):
+                check_expiry(op.expires)
+                if not 0 < abs(op.by) <= MAX_DELTA:
+                    raise InvalidWrite("A counter moves by 1 to 2^53 in a transaction.")
             steps.append(Step(op))
     if len({(isinstance(op, Delta), op.pk, op.sk) for op in ops}) < len(ops):
         raise InvalidWrite("A transaction names each key once.")
@@ -82,15 +83,36 @@ def prepare(ops: Sequence[Op], new_rev: Callable[[], str]) -> list[Step]:
     return steps
 
 
-def merge(deltas: Sequence[Delta]) -> dict[tuple[str, str], int]:
-    """One sum per counter, without the zeros. Raises InvalidKey, or InvalidWrite for a delta too far."""
-    sums: dict[tuple[str, str], int] = {}
+def merge(deltas: Sequence[Delta]) -> list[Delta]:
+    """One delta per counter, without those that change nothing; of several ends the last one that is given.
+
+    Raises InvalidKey, or InvalidWrite for a delta too far and an end that is none.
+    """
+    merged: dict[tuple[str, str], Delta] = {}
     for delta in deltas:
         check_keys(delta.pk, delta.sk)
+        check_expiry(delta.expires)
         if abs(delta.by) > MAX_DELTA:
             raise InvalidWrite("A counter moves by at most 2^53 at a time.")
-        sums[delta.pk, delta.sk] = sums.get((delta.pk, delta.sk), 0) + delta.by
-    return {key: by for key, by in sums.items() if by}
+        key = (delta.pk, delta.sk)
+        before = merged.get(key, Delta(*key, 0))
+        expires = before.expires if delta.expires is None else delta.expires
+        merged[key] = Delta(*key, before.by + delta.by, expires)
+    return [delta for delta in merged.values() if delta.by or delta.expires is not None]
+
+
+def check_expiry(expires: int | None) -> None:
+    """Raises InvalidWrite unless it is None or whole seconds since 1970 that a double holds."""
+    if expires is not None and not 0 <= expires <= MAX_DELTA:
+        raise InvalidWrite("An item expires at a whole number of seconds since 1970.")
+
+
+def between(sk: str, first: str, last: str | None) -> bool:
+    """Whether a counter is one of those that `ItemStore.counters` is asked for. Python orders text by code
+    point, which is the order of its UTF-8 bytes."""
+    if last is None:
+        return sk.startswith(first)
+    return first <= sk and (sk <= last or sk.startswith(last))
 
 
 def check_keys(*keys: str) -> None:
@@ -110,11 +132,9 @@ def check_gets(keys: Sequence[tuple[str, str]]) -> None:
         check_keys(pk, sk)
 
 
-def check_list(pk: str, prefix: str, limit: int = 1) -> None:
+def check_list(pk: str, *prefixes: str, limit: int = 1) -> None:
     """Check what a query or a listing of counters names; an empty prefix means everything."""
-    check_keys(pk)
-    if prefix:
-        check_keys(prefix)
+    check_keys(pk, *(prefix for prefix in prefixes if prefix))
     if not 1 <= limit <= MAX_PAGE_ITEMS:
         raise ValueError(f"a page holds 1 to {MAX_PAGE_ITEMS} items")
 

@@ -24,11 +24,13 @@ from artcafe.server.store.item import (
 from artcafe.server.store.sqlite_thread import SqliteThread
 
 SWEEP_ROWS: Final = 500
+COUNTED_ROWS: Final = 1000
+"""Counters that are read in one turn of the reading thread."""
 MOVED_ROWS: Final = 500
 
 _ROWS: Final = {
     "items": "SELECT pk, sk, rev, expires, data FROM items WHERE (pk, sk) > (?, ?) ORDER BY pk, sk LIMIT ?",
-    "counters": "SELECT pk, sk, n FROM counters WHERE (pk, sk) > (?, ?) ORDER BY pk, sk LIMIT ?",
+    "counters": "SELECT pk, sk, n, expires FROM counters WHERE (pk, sk) > (?, ?) ORDER BY pk, sk LIMIT ?",
 }
 
 _PAGES = "x" * 16_384
@@ -40,6 +42,14 @@ _MANY = (
 )
 _FROM = "SELECT sk, rev, expires, data FROM items WHERE pk = ? AND sk >= ? ORDER BY sk LIMIT ?"
 _AFTER = "SELECT sk, rev, expires, data FROM items WHERE pk = ? AND sk > ? ORDER BY sk LIMIT ?"
+
+_COUNTERS_FROM = "SELECT sk, n, expires FROM counters WHERE pk = ? AND sk >= ? ORDER BY sk LIMIT ?"
+_COUNTERS_AFTER = "SELECT sk, n, expires FROM counters WHERE pk = ? AND sk > ? ORDER BY sk LIMIT ?"
+
+_SWEEPS: Final = (
+    "DELETE FROM items WHERE (pk, sk) IN (SELECT pk, sk FROM items WHERE expires <= ? LIMIT ?)",
+    "DELETE FROM counters WHERE (pk, sk) IN (SELECT pk, sk FROM counters WHERE expires <= ? LIMIT ?)",
+)
 
 
 class SqliteStore:
@@ -115,7 +125,7 @@ class SqliteStore:
 
     async def query(self, pk: str, prefix: str = "", limit: int = 100, cursor: str | None = None) -> Page:
         """See ItemStore."""
-        rules.check_list(pk, prefix, limit)
+        rules.check_list(pk, prefix, limit=limit)
         after = rules.decode_cursor(cursor, prefix)
         return await self._thread.read(partial(_query, pk, prefix, limit, after))
 
@@ -123,10 +133,14 @@ class SqliteStore:
         """See ItemStore. Here all deltas of a call are one transaction, and each counts once."""
         await self._thread.write(partial(_incr, rules.merge(deltas)))
 
-    async def counters(self, pk: str, prefix: str = "") -> dict[str, int]:
-        """See ItemStore."""
-        rules.check_list(pk, prefix)
-        return await self._thread.read(partial(_counters, pk, prefix))
+    async def counters(self, pk: str, first: str = "", last: str | None = None) -> dict[str, int]:
+        """See ItemStore. Read some at a time, so that other reads get between."""
+        rules.check_list(pk, first, last or "")
+        found: dict[str, int] = {}
+        read = partial(_counters, pk, first, last, _COUNTERS_FROM, first)
+        while (after := await self._thread.read(partial(read, found))) is not None:
+            read = partial(_counters, pk, first, last, _COUNTERS_AFTER, after)
+        return found
 
     async def drop_counters(self, pk: str) -> None:
         """See ItemStore."""
@@ -134,13 +148,15 @@ class SqliteStore:
         await self._thread.write(partial(_drop_counters, pk))
 
     async def sweep(self) -> int:
-        """Remove expired items from the file; how many. Works in small steps, so that others get between."""
+        """Remove expired items and counters from the file; how many. Works in small steps, so that others get
+        between."""
         removed = 0
-        while True:
-            step = await self._thread.write(_sweep)
-            removed += step
-            if step < SWEEP_ROWS:
-                return removed
+        for sweep in _SWEEPS:
+            step = SWEEP_ROWS
+            while step == SWEEP_ROWS:
+                step = await self._thread.write(partial(_sweep, sweep))
+                removed += step
+        return removed
 
     async def rows(self, cursor: str | None = None) -> tuple[list[Row], str | None]:
         """See Backend: items by their keys, then counters."""
@@ -154,7 +170,7 @@ class SqliteStore:
         await self._thread.write(partial(_restore, list(rows)))
 
 
-# What runs in the store's thread, on its connection, at `now` in whole Unix seconds.
+# What runs in one of the store's threads, on its connection, at `now` in whole Unix seconds.
 
 
 def _ping(db: sqlite3.Connection, _now: int) -> None:
@@ -202,8 +218,8 @@ def _apply(steps: list[rules.Step], db: sqlite3.Connection, now: int) -> None:
                 )
             case Delete(pk, sk):
                 db.execute("DELETE FROM items WHERE pk = ? AND sk = ?", (pk, sk))
-            case Delta(pk, sk, by):
-                _incr({(pk, sk): by}, db, now)
+            case Delta():
+                _incr([step.op], db, now)
             case Check():
                 pass
 
@@ -213,24 +229,34 @@ def _rev(db: sqlite3.Connection, op: Op, now: int) -> str | None:
     return row[0] if row is not None and rules.alive(row[1], now) else None
 
 
-def _incr(sums: dict[tuple[str, str], int], db: sqlite3.Connection, _now: int) -> None:
+def _incr(deltas: list[Delta], db: sqlite3.Connection, _now: int) -> None:
     db.executemany(
-        "INSERT INTO counters (pk, sk, n) VALUES (?, ?, ?)"
-        " ON CONFLICT (pk, sk) DO UPDATE SET n = n + excluded.n",
-        [(pk, sk, by) for (pk, sk), by in sums.items()],
+        "INSERT INTO counters (pk, sk, n, expires) VALUES (?, ?, ?, ?) ON CONFLICT (pk, sk)"
+        " DO UPDATE SET n = n + excluded.n, expires = coalesce(excluded.expires, expires)",
+        [(delta.pk, delta.sk, delta.by, delta.expires) for delta in deltas],
     )
 
 
-def _counters(pk: str, prefix: str, db: sqlite3.Connection, _now: int) -> dict[str, int]:
-    counters: dict[str, int] = {}
-    with closing(
-        db.execute("SELECT sk, n FROM counters WHERE pk = ? AND sk >= ? ORDER BY sk", (pk, prefix))
-    ) as rows:
-        for sk, n in rows:
-            if not sk.startswith(prefix):
-                break
-            counters[sk] = n
-    return counters
+def _counters(
+    pk: str,
+    first: str,
+    last: str | None,
+    select: str,
+    start: str,
+    found: dict[str, int],
+    db: sqlite3.Connection,
+    now: int,
+) -> str | None:
+    """Add some counters to those that were found; the sk after which there may be more, None at the end."""
+    sk, seen = "", 0
+    with closing(db.execute(select, (pk, start, COUNTED_ROWS))) as rows:
+        for sk, n, expires in rows:
+            if not rules.between(sk, first, last):
+                return None
+            seen += 1
+            if rules.alive(expires, now):
+                found[sk] = n
+    return sk if seen == COUNTED_ROWS else None
 
 
 def _drop_counters(pk: str, db: sqlite3.Connection, _now: int) -> None:
@@ -242,7 +268,7 @@ def _rows(space: str, pk: str, sk: str, db: sqlite3.Connection, _now: int) -> tu
     if space == "items":
         rows = [Row(row[0], row[1], rev=row[2], expires=row[3], text=row[4]) for row in found]
     else:
-        rows = [Row(row[0], row[1], n=row[2]) for row in found]
+        rows = [Row(row[0], row[1], n=row[2], expires=row[3]) for row in found]
     if len(found) == MOVED_ROWS:
         return rows, rules.encode_place(space, rows[-1].pk, rows[-1].sk)
     return rows, rules.encode_place("counters", "", "") if space == "items" else None
@@ -254,13 +280,10 @@ def _restore(rows: list[Row], db: sqlite3.Connection, _now: int) -> None:
         [(row.pk, row.sk, row.rev, row.expires, row.text) for row in rows if row.n is None],
     )
     db.executemany(
-        "INSERT OR REPLACE INTO counters (pk, sk, n) VALUES (?, ?, ?)",
-        [(row.pk, row.sk, row.n) for row in rows if row.n is not None],
+        "INSERT OR REPLACE INTO counters (pk, sk, n, expires) VALUES (?, ?, ?, ?)",
+        [(row.pk, row.sk, row.n, row.expires) for row in rows if row.n is not None],
     )
 
 
-def _sweep(db: sqlite3.Connection, now: int) -> int:
-    return db.execute(
-        "DELETE FROM items WHERE (pk, sk) IN (SELECT pk, sk FROM items WHERE expires <= ? LIMIT ?)",
-        (now, SWEEP_ROWS),
-    ).rowcount
+def _sweep(delete: str, db: sqlite3.Connection, now: int) -> int:
+    return db.execute(delete, (now, SWEEP_ROWS)).rowcount

@@ -30,6 +30,10 @@ MIGRATIONS: Final = (
         """,
     ),
     (),  # Records in two rows (split.py): an older release would lose the second one, so it refuses the file.
+    (
+        "ALTER TABLE counters ADD COLUMN expires INTEGER",
+        "CREATE INDEX counters_by_expiry ON counters (expires) WHERE expires IS NOT NULL",
+    ),
 )
 """Entry n makes version n + 1 from version n. Entries are added, never changed."""
 
@@ -115,6 +119,25 @@ def connect(path: Path, busy_timeout: float) -> File:
             raise unavailable(error) from error
         reason = _REASONS.get(_code(error), "The database cannot be opened.")
         raise StoreUnusable(reason) from error
+
+
+def reader(file: File, busy_timeout: float) -> File:
+    """Another connection to an open database, which changes nothing and waits for nobody who writes.
+
+    A statement reads what was committed before it begins, by any connection (sqlite.org/isolation.html).
+    Raises StoreUnavailable.
+    """
+    try:
+        with ExitStack() as undo:
+            db = sqlite3.connect(
+                _address(file.path, "rw"), uri=True, timeout=busy_timeout, isolation_level=None
+            )
+            undo.callback(db.close)
+            db.execute("PRAGMA query_only = ON")
+            undo.pop_all()
+            return File(db, file.path, file.identity)
+    except sqlite3.Error as error:
+        raise unavailable(error) from error
 
 
 def copy(source: Path, target: Path) -> None:

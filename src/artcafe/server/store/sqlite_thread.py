@@ -1,15 +1,16 @@
-"""The one thread that owns the SQLite connection, and the sharing of commits.
+"""The two threads that own a SQLite connection each, and the sharing of commits.
 
-Reads go to the thread one by one. Writes that arrive while it is busy share the next transaction:
-each runs in a savepoint of its own and fails alone, and all are answered after the one commit, so
-that a flush of the disk is paid once for many.
+Reads go to one of them, one by one, and wait for each other only: each sees everything that was committed
+when its turn comes. Writes go to the other one. Those that arrive while it is busy share the next
+transaction: each runs in a savepoint of its own and fails alone, and all are answered after the one commit,
+so that a flush of the disk is paid once for many.
 """
 
 import asyncio
 import sqlite3
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +25,7 @@ Work: TypeAlias = Callable[[sqlite3.Connection, int], T]
 """Something to do on the connection at this time, in whole Unix seconds. May raise StoreError."""
 
 MAX_WAITING: Final = 4096
-"""Reads, and writes, that may wait for the thread; one more is refused with StoreUnavailable."""
+"""Reads, and writes, that may wait for their thread; one more is refused with StoreUnavailable."""
 MAX_BATCH: Final = 256
 """Writes that share one transaction: bounds how long other processes wait for the lock."""
 
@@ -35,6 +36,18 @@ class _Write:
     answer: asyncio.Future[Any]
 
 
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """A thread, and the connection that is used in it alone."""
+
+    thread: ThreadPoolExecutor
+    file: sqlite_file.File
+
+    def run(self, work: Callable[[], T]) -> "asyncio.Future[T]":
+        """Hand over work; it is done when its turn comes, whoever waits for it."""
+        return asyncio.get_running_loop().run_in_executor(self.thread, work)
+
+
 class SqliteThread:
     """Runs work on the database in `path`; every sqlite3 error comes out as StoreUnavailable."""
 
@@ -42,8 +55,8 @@ class SqliteThread:
         self._path = path
         self._clock = clock
         self._busy_timeout = busy_timeout
-        self._thread: ThreadPoolExecutor | None = None
-        self._file: sqlite_file.File | None = None  # its connection is used in the thread only
+        self._writer: _Desk | None = None
+        self._reader: _Desk | None = None
         self._closing = False
         self._failed = False  # the last transaction
         self._reads = 0
@@ -51,36 +64,48 @@ class SqliteThread:
         self._batch: asyncio.Future[list[object]] | None = None  # the transaction in the thread now
 
     async def open(self) -> None:
-        """Start the thread and open the file: see sqlite_file.connect."""
+        """Start the threads and open the file: see sqlite_file.connect."""
         with ExitStack() as undo:
-            thread = ThreadPoolExecutor(1, "artcafe-store")
-            undo.callback(thread.shutdown, wait=False)
-            connect = partial(sqlite_file.connect, self._path, self._busy_timeout)
-            self._file = await asyncio.get_running_loop().run_in_executor(thread, connect)
+            writer = await self._desk("artcafe-store", partial(sqlite_file.connect, self._path), undo)
+            self._reader = await self._desk(
+                "artcafe-store-reader", partial(sqlite_file.reader, writer.file), undo
+            )
             undo.pop_all()
-        self._thread = thread
+        self._writer = writer
         self._closing = False
 
+    async def _desk(self, name: str, connect: Callable[[float], sqlite_file.File], undo: ExitStack) -> _Desk:
+        thread = ThreadPoolExecutor(1, name)
+        undo.callback(thread.shutdown, wait=False)
+        file = await asyncio.get_running_loop().run_in_executor(thread, connect, self._busy_timeout)
+        undo.callback(thread.submit, file.db.close)
+        return _Desk(thread, file)
+
     async def close(self) -> None:
-        """Take no more work, finish what was taken, close the file and end the thread."""
+        """Take no more work, finish what was taken, close the file and end the threads."""
         self._closing = True
         while self._batch is not None:
             await asyncio.wait([self._batch])
-        thread, file = self._thread, self._file
-        if thread is None or file is None:
+        writer, reader = self._writer, self._reader
+        if writer is None or reader is None:
             return
-        self._thread = self._file = None
-        closed = asyncio.get_running_loop().run_in_executor(thread, file.db.close)
-        thread.shutdown(wait=False)
+        self._writer = self._reader = None
+        # The last connection tidies up the write-ahead log: that is the one that may write.
+        read = reader.thread.submit(reader.file.db.close)
+        closed = writer.run(partial(_close, read, writer.file))
+        reader.thread.shutdown(wait=False)
+        writer.thread.shutdown(wait=False)
         await asyncio.shield(closed)
 
     async def read(self, work: Work[T]) -> T:
-        """Run one statement that changes nothing, on what is committed when its turn comes."""
-        thread, file = self._admit(self._reads)
+        """Run one statement that changes nothing, on what is committed when its turn comes.
+
+        It waits for other reads, and for no write.
+        """
+        reader, _ = self._admit(self._reads)
         self._reads += 1
         try:
-            read = partial(_read, file, self._clock, work)
-            return await asyncio.get_running_loop().run_in_executor(thread, read)
+            return await reader.run(partial(_read, reader.file, self._clock, work))
         finally:
             self._reads -= 1
 
@@ -98,24 +123,24 @@ class SqliteThread:
     async def may_not_write(self) -> bool:
         """Whether writing has to be tried before somebody is told that it works: the last one failed, or the
         disk is nearly full."""
-        thread, file = self._admit(0)
-        return self._failed or not await asyncio.get_running_loop().run_in_executor(thread, file.has_room)
+        reader, _ = self._admit(0)
+        return self._failed or not await reader.run(reader.file.has_room)
 
     async def copy(self, target: Path) -> None:
         """Copy the database, on a connection of its own: see sqlite_file.copy."""
         self._admit(0)
         await asyncio.to_thread(sqlite_file.copy, self._path, target)
 
-    def _admit(self, waiting: int) -> tuple[ThreadPoolExecutor, sqlite_file.File]:
-        if self._thread is None or self._file is None or self._closing:
+    def _admit(self, waiting: int) -> tuple[_Desk, _Desk]:
+        if self._reader is None or self._writer is None or self._closing:
             raise StoreUnavailable("The store is not open.")
         if waiting >= MAX_WAITING:
             raise StoreUnavailable("Too many calls wait for the store.")
-        return self._thread, self._file
+        return self._reader, self._writer
 
     def _next_batch(self) -> None:
         """Hand what waits to the thread, unless it has a batch already: then `_answer` calls again."""
-        if self._batch is not None or self._thread is None or self._file is None:
+        if self._batch is not None or self._writer is None:
             return
         batch: list[_Write] = []
         while self._waiting and len(batch) < MAX_BATCH:
@@ -123,8 +148,8 @@ class SqliteThread:
             if not write.answer.cancelled():
                 batch.append(write)
         if batch:
-            commit = partial(_commit, self._file, self._clock, [write.work for write in batch])
-            self._batch = asyncio.get_running_loop().run_in_executor(self._thread, commit)
+            commit = partial(_commit, self._writer.file, self._clock, [write.work for write in batch])
+            self._batch = self._writer.run(commit)
             self._batch.add_done_callback(partial(self._answer, batch))
 
     def _answer(self, batch: list[_Write], done: "asyncio.Future[list[object]]") -> None:
@@ -142,7 +167,14 @@ class SqliteThread:
         self._next_batch()
 
 
-# From here on everything runs in the thread.
+# From here on everything runs in one of the threads.
+
+
+def _close(read: "Future[None]", file: sqlite_file.File) -> None:
+    try:
+        read.result()
+    finally:
+        file.db.close()
 
 
 def _read(file: sqlite_file.File, clock: Callable[[], float], work: Work[T]) -> T:
