@@ -32,6 +32,7 @@ from artcafe.server.domain.principal import Human, User
 from artcafe.server.domain.revocation import TOPIC, Revocation
 from artcafe.server.domain.tenant import Role, Status, Tenant
 from artcafe.server.identity.ssh_keys import parse_public_key
+from artcafe.server.store.addresses import Partition
 from artcafe.server.store.agents import AgentTable
 from artcafe.server.store.audit import AuditTable
 from artcafe.server.store.channels import ChannelTable
@@ -42,6 +43,7 @@ from artcafe.server.store.login import ChallengeTable
 from artcafe.server.store.members import MemberTable
 from artcafe.server.store.memory import MemoryStore
 from artcafe.server.store.near import NearCache
+from artcafe.server.store.partitions import Partitions
 from artcafe.server.store.presence import SightingTable
 from artcafe.server.store.table import Table
 from artcafe.server.store.tenants import TenantTable
@@ -213,6 +215,10 @@ class Installation:
         for directory in self._directories:
             directory.forget(change)
         await self.bus.tell(CHANGED, msgspec.json.encode(change))
+
+    async def partition(self, tenant: TenantId = ACME) -> Partition:
+        """Where a tenant's rows stand."""
+        return await Partitions(self.memory).of(tenant)
 
     async def make_tenant(self, tenant: TenantId = ACME, owner: str = "olivia", **fields: Any) -> Human:
         """A tenant, and its owner inside it. The tier is set by the operator."""

@@ -12,6 +12,7 @@ from artcafe.server.domain.ids import AgentId, ChannelId, TenantId, UserId
 from artcafe.server.domain.invitation import Invitation
 from artcafe.server.domain.legal import Acceptance, Document
 from artcafe.server.domain.tenant import Member, Role, Tenant, TenantRules
+from artcafe.server.store.addresses import Partition
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
@@ -27,6 +28,11 @@ def a_tenant(tenant: str = "acme", **fields: Any) -> Tenant:
     """A tenant."""
     given: dict[str, Any] = {"name": tenant, "account": f"account of {tenant}"}
     return Tenant(id=TenantId(tenant), created_at=AT, updated_at=AT, **{**given, **fields})
+
+
+def a_partition(tenant: str = "acme") -> Partition:
+    """Where the rows of `a_tenant` stand."""
+    return Partition(a_tenant(tenant).account)
 
 
 def rules_of(record: Agent | Channel | Tenant) -> AgentRules | ChannelRule | TenantRules:

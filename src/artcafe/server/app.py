@@ -39,7 +39,7 @@ from artcafe.server.core.throttle import Throttle
 from artcafe.server.core.usage import Meter
 from artcafe.server.domain.addresses import client_address
 from artcafe.server.domain.change import TOPIC as CHANGED
-from artcafe.server.domain.change import Change
+from artcafe.server.domain.change import Change, Kind
 from artcafe.server.domain.revocation import TOPIC
 from artcafe.server.gateway.gateway import Gateway, GatewayLimits
 from artcafe.server.gateway.mount import Limits, websocket_protocol
@@ -122,7 +122,7 @@ async def platform(
         )
 
         async def announce(change: Change) -> None:
-            near.forget(change)
+            forget(change)
             try:
                 await control.tell(CHANGED, msgspec.json.encode(change))
             except ArtcafeError as error:
@@ -133,6 +133,7 @@ async def platform(
         records, members, keyholders = TenantTable(table), MemberTable(table), AgentTable(table)
         rooms, sightings = ChannelTable(table), SightingTable(table)
         near = NearCache(records, keyholders, rooms, clock)
+        forget = partial(_forget, near, table)
         meter = Meter(UsageTable(table), sightings, clock)
         presence = Presence(sightings, control, clock, name)
         stack.push_async_callback(_finish, sightings, meter)
@@ -188,7 +189,7 @@ async def platform(
         )
         await stack.enter_async_context(gateway)
         await control.hear(TOPIC, gateway.revoked)
-        await control.hear(CHANGED, _changed(near, gateway))
+        await control.hear(CHANGED, _changed(forget, gateway))
         await control.answer(ASKED, gateway.asked)
         LOG.info("reconciled %d accounts on the bus", await households.reconcile())
         checks = {"bus": links.ping, "store": _store_check(store)}
@@ -269,7 +270,13 @@ async def platform(
         )
 
 
-def _changed(near: NearCache, gateway: Gateway) -> Deliver:
+def _forget(near: NearCache, table: Table, change: Change) -> None:
+    near.forget(change)
+    if change.kind is Kind.tenant:
+        table.partitions.forget(change.tenant)
+
+
+def _changed(forget: Callable[[Change], None], gateway: Gateway) -> Deliver:
     """Hear a change (the control topic): forget what was held, then let who is connected feel it."""
 
     def hear(_: str, payload: bytes) -> None:
@@ -278,7 +285,7 @@ def _changed(near: NearCache, gateway: Gateway) -> Deliver:
         except (ValueError, RecursionError) as error:
             LOG.error("a change cannot be read, so it is felt when the cache expires: %s", error)
             return
-        near.forget(change)
+        forget(change)
         gateway.changed(change)
 
     return hear

@@ -15,7 +15,6 @@ from fastapi.routing import iter_route_contexts
 from artcafe.server.domain.access import ALLOWED, Action
 from artcafe.server.domain.tenant import Role
 from tests.kit.api import Api, furnished, good
-from tests.kit.installation import ACME
 from tests.kit.signing import KeyPair
 
 PUBLIC, SIGNED_IN, OPERATOR = "public", "signed in", "operator"
@@ -253,5 +252,5 @@ async def test_what_another_tenant_has_is_not_even_there(application: FastAPI, d
 
 async def everything(api: Api) -> list[str]:
     """Every item of `acme`."""
-    page = await api.installation.memory.query(f"T#{ACME}", "", 1000, None)
+    page = await api.installation.memory.query(f"T#{await api.installation.partition()}", "", 1000, None)
     return [f"{item}" for item in page.items]

@@ -57,7 +57,7 @@ class TestCreate:
         assert agent.id == "x-y"
         assert private_key is not None
         assert private_key.startswith("-----BEGIN PRIVATE KEY-----")
-        item = await installation.memory.get("T#acme", "AGENT#x-y")
+        item = await installation.memory.get(f"T#{await installation.partition()}", "AGENT#x-y")
         assert item is not None
         assert "PRIVATE" not in f"{item.data}"
         assert len(agent.keys) == 1

@@ -49,7 +49,8 @@ class TestCreate:
         assert invitation.expires_at == "2025-11-26T16:00:00.000Z"
         assert (token.tenant, token.id) == (ACME, invitation.id)
         assert (await installation.process.invitations.list(olivia, 10, None)).items == [invitation]
-        stored = [await items(installation, pk) for pk in ("T#acme", "LOG#acme")]
+        of = await installation.partition()
+        stored = [await items(installation, pk) for pk in (f"T#{of}", f"LOG#{of}")]
         assert invitation.digest in f"{stored}"
         assert token.secret not in f"{stored}"
 

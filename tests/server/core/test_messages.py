@@ -114,7 +114,7 @@ async def test_what_the_bus_took_is_counted_once_and_nothing_else_is(
 
     await process.meter.flush()
 
-    assert await installation.memory.counters("USE#acme") == {
+    assert await installation.memory.counters(f"USE#{await installation.partition()}") == {
         "2025-11-24#bytes": 8,
         "2025-11-24#messages": 1,
         "2025-11-24#subject:tasks": 1,

@@ -20,6 +20,7 @@ from artcafe.server.core.usage import (
     Meter,
 )
 from artcafe.server.domain.ids import AgentId, TenantId
+from artcafe.server.domain.principal import Human
 from artcafe.server.ports.records import UsageRecords
 from artcafe.server.store.memory import MemoryStore
 from artcafe.server.store.presence import SightingTable
@@ -36,7 +37,9 @@ Counts = dict[tuple[TenantId, str, str], int]
 
 
 @pytest.fixture
-def meter(installation: Installation) -> Meter:
+async def meter(installation: Installation, olivia: Human) -> Meter:
+    """Of an installation in which two tenants exist."""
+    await installation.make_tenant(OTHER, "zoe")
     return installation.process.meter
 
 
@@ -54,7 +57,7 @@ async def sightings(clock: StoppedClock) -> SightingTable:
 
 async def written(installation: Installation, tenant: TenantId = ACME) -> dict[str, int]:
     """What the store has, as `{day#metric: n}`."""
-    return await installation.memory.counters(f"USE#{tenant}")
+    return await installation.memory.counters(f"USE#{await installation.partition(tenant)}")
 
 
 class SlowRecords:

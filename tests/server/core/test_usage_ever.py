@@ -8,6 +8,7 @@ from artcafe.server.core.usage import CHANNEL, RECEIVED, SENT, Meter
 from artcafe.server.domain.ids import AgentId, ChannelId
 from artcafe.server.domain.principal import Human
 from artcafe.wire.codes import Code
+from tests.kit.contents import contents
 from tests.kit.installation import ACME, OTHER, Installation
 from tests.kit.outcomes import refused
 
@@ -17,7 +18,9 @@ NOON, A_MINUTE_LATER = "2025-11-24T16:00:00.000Z", "2025-11-24T16:01:00.000Z"
 
 
 @pytest.fixture
-def meter(installation: Installation) -> Meter:
+async def meter(installation: Installation, olivia: Human) -> Meter:
+    """Of an installation in which two tenants exist."""
+    await installation.make_tenant(OTHER, "zoe")
     return installation.process.meter
 
 
@@ -86,8 +89,9 @@ class TestEver:
         assert await meter.last_spoken(ACME, [TASKS]) == {}
         await meter.flush()
 
-        assert await installation.memory.counters("USE#acme") == {}
-        assert await installation.memory.get("T#acme", "SPOKEN#tasks") is None
+        assert not {row for row in contents(installation.memory) if row[2] == "SPOKEN#tasks"}
+        left = {row[1] for row in contents(installation.memory) if row[0] == "counter"}
+        assert left == {f"USE#{await installation.partition(OTHER)}"}
         assert await meter.ever(OTHER, SENT) == {"a1": 1}
 
 
@@ -158,4 +162,4 @@ class TestLastSpoken:
         await meter.flush()
 
         assert await meter.last_spoken(ACME, [TASKS, JOBS]) == {JOBS: NOON}
-        assert await installation.memory.get("T#acme", "SPOKEN#tasks") is None
+        assert not {row for row in contents(installation.memory) if row[2] == "SPOKEN#tasks"}

@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 
 from artcafe.server.domain.ids import AgentId, ChannelId, TenantId, UserId
 from artcafe.server.store import addresses as at
+from artcafe.server.store.addresses import Partition
 
-TENANTS = [
-    TenantId(text) for text in ("acme", "acme-2", "acm", "ACME", "T", "U", "CH", "USE", "LOG", "META", "a")
-]
+NAMES = ("acme", "acme-2", "acm", "ACME", "T", "U", "CH", "USE", "LOG", "META", "a")
+TENANTS = [TenantId(text) for text in NAMES]
+PARTITIONS = [Partition(text) for text in NAMES]
+PARTITIONED = (at.tenant, at.challenges, at.usage, at.sizes, at.log)
 USERS = [UserId(text) for text in ("acme", "a", "a#b", "#", "auth0|7", "é", "T#acme", "META")]
 AGENTS = [AgentId(text) for text in ("a", "ab", "a-b", "META", "AGENT", "0")]
 CHANNELS = [ChannelId(text) for text in ("a", "a.b", "META", "AGENT", "0")]
@@ -46,18 +48,18 @@ def keys_of_one_tenant() -> dict[str, str]:
 class TestPartitions:
     def test_no_two_things_share_a_partition(self) -> None:
         partitions = [at.TENANTS, *map(at.user, USERS)]
-        for kind in (at.tenant, at.challenges, at.usage, at.log):
-            partitions += [kind(tenant) for tenant in TENANTS]
+        for kind in PARTITIONED:
+            partitions += [kind(partition) for partition in PARTITIONS]
 
         assert len(set(partitions)) == len(partitions)
 
-    def test_a_partition_of_a_tenant_ends_in_exactly_its_id(self) -> None:
-        for kind, tenant in itertools.product((at.tenant, at.challenges, at.usage, at.log), TENANTS):
-            assert kind(tenant).partition("#")[2] == tenant
+    def test_a_partition_of_a_tenant_ends_in_exactly_its_name(self) -> None:
+        for kind, partition in itertools.product(PARTITIONED, PARTITIONS):
+            assert kind(partition).partition("#")[2] == partition
 
     @given(tenant=IDS, user=ANY_TEXT)
     def test_no_user_can_be_called_so_that_its_partition_is_a_tenants(self, tenant: str, user: str) -> None:
-        of_tenant = {kind(TenantId(tenant)) for kind in (at.tenant, at.challenges, at.usage, at.log)}
+        of_tenant = {kind(Partition(tenant)) for kind in PARTITIONED}
 
         assert at.user(UserId(user)) not in {*of_tenant, at.TENANTS}
 

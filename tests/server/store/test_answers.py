@@ -5,16 +5,23 @@ import pytest
 from artcafe.server.domain.ids import TenantId, UserId
 from artcafe.server.ports.answers import Answer, Kept
 from artcafe.server.store import addresses as at
+from artcafe.server.store.addresses import Partition
 from artcafe.server.store.answers import AnswerTable, kept_in
-from artcafe.server.store.item import ABSENT, Op, Put
+from artcafe.server.store.item import ABSENT, ItemStore, Op, Put
 from artcafe.server.store.table import Table
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.stores import SetClock
+from tests.kit.tenants import take_ids
 
 ACME, OTHER, NONE = TenantId("acme"), TenantId("other"), TenantId("")
 ADA, BOB = UserId("ada"), UserId("bob")
-PK = at.tenant(ACME)
+PK = at.tenant(Partition(ACME))
+
+
+@pytest.fixture(autouse=True)
+async def taken(backend: ItemStore) -> None:
+    await take_ids(backend)
 
 
 def answer(sealed: str, key: str = "k") -> Kept:

@@ -29,6 +29,7 @@ from tests.kit.records import (
     ENTRY,
     LATER,
     a_member,
+    a_partition,
     a_tenant,
     an_entry,
     an_invitation,
@@ -177,14 +178,18 @@ async def test_no_member_comes_into_a_tenant_that_goes(
 
     await race(TenantTable(table).delete(ACME), invitations.accept(ACME, "i1", PAUL, join_as("paul"), ENTRY))
 
-    assert not {row for row in contents(backend) if row[1] in {"T#acme", "LOG#acme", "U#paul"}}
+    assert not {
+        row
+        for row in contents(backend)
+        if row[1] in {at.tenant(a_partition()), at.log(a_partition()), "U#paul"}
+    }
 
 
 async def test_one_that_outlived_its_tenant_for_a_moment_lets_nobody_in(
     table: Table, backend: ItemStore
 ) -> None:
     """Written while the tenant was deleted, and not yet removed."""
-    left = Put(at.tenant(ACME), at.invitation("i1"), data(an_invitation()))
+    left = Put(at.tenant(a_partition()), at.invitation("i1"), data(an_invitation()))
     await table.write(left)
 
     with refused(Code.not_found):

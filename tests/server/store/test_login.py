@@ -3,6 +3,7 @@
 import pytest
 
 from artcafe.server.domain.ids import AgentId, TenantId
+from artcafe.server.store import addresses as at
 from artcafe.server.store.item import ItemStore
 from artcafe.server.store.login import ChallengeTable
 from artcafe.server.store.table import Table
@@ -11,13 +12,15 @@ from tests.kit.contents import contents
 from tests.kit.outcomes import race, refused
 from tests.kit.records import ACME, ALIKE
 from tests.kit.stores import SetClock
+from tests.kit.tenants import take_ids
 from tests.kit.unreliable_store import UnreliableStore
 
 A1 = AgentId("a1")
 
 
 @pytest.fixture
-def challenges(table: Table) -> ChallengeTable:
+async def challenges(table: Table, backend: ItemStore) -> ChallengeTable:
+    await take_ids(backend)
     return ChallengeTable(table)
 
 
@@ -29,6 +32,7 @@ async def test_a_challenge_is_taken_once(challenges: ChallengeTable) -> None:
 
 async def test_of_twenty_who_take_it_at_once_exactly_one_gets_it(table: Table, backend: ItemStore) -> None:
     """Two tables over one store are two server processes."""
+    await take_ids(backend)
     processes = [ChallengeTable(table), ChallengeTable(Table(backend))]
 
     outcomes = await race(*(processes[n % 2].spend(ACME, A1, "c", None) for n in range(20)))
@@ -66,7 +70,15 @@ async def test_one_without_an_end_is_taken_for_ever(challenges: ChallengeTable, 
 async def test_it_is_kept_in_its_tenants_partition(challenges: ChallengeTable, backend: ItemStore) -> None:
     await challenges.spend(TenantId("acme"), A1, "c", None)
 
-    assert contents(backend) == {("item", "CH#acme", "a1#c")}
+    assert {row for row in contents(backend) if row[1] != at.TENANTS} == {("item", "CH#acme", "a1#c")}
+
+
+async def test_of_a_tenant_that_is_gone_none_is_taken(challenges: ChallengeTable, backend: ItemStore) -> None:
+    before = contents(backend)
+
+    assert await challenges.spend(TenantId("gone"), A1, "c", None) is False
+
+    assert contents(backend) == before
 
 
 @pytest.mark.parametrize("lies", [False, True])

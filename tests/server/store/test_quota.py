@@ -18,9 +18,9 @@ from artcafe.server.store.table import Table, data
 from artcafe.server.store.tenants import TenantTable
 from artcafe.wire.codes import Code
 from tests.kit.outcomes import refused
-from tests.kit.records import ACME, ENTRY, a_channel, a_member, a_tenant, an_agent, anyway
+from tests.kit.records import ACME, ENTRY, a_channel, a_member, a_partition, a_tenant, an_agent, anyway
 
-PK = at.tenant(ACME)
+PK = at.tenant(a_partition())
 
 
 @pytest.fixture
@@ -113,6 +113,7 @@ async def test_what_was_there_before_is_counted_once(furnished: Table) -> None:
     store = furnished.store
     await store.transact([Put(PK, at.agent(AgentId("a1")), data(noted(an_agent("a1"), 700)))])
     await TenantTable(furnished).delete(ACME)
+    await store.put(Put(at.TENANTS, ACME, {"partition": a_partition()}))
     await store.put(Put(PK, at.META, data(a_tenant())))
     await store.put(Put(PK, at.agent(AgentId("a1")), data(noted(an_agent("a1"), 700))))
     quota, agents = StorageQuota(furnished), AgentTable(furnished)

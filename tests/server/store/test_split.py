@@ -19,10 +19,20 @@ from artcafe.server.store.item import ItemStore, Put
 from artcafe.server.store.item import Page as ItemPage
 from artcafe.server.store.table import Table, data
 from artcafe.server.store.tenants import TenantTable
-from tests.kit.records import ACME, ENTRY, a_channel, a_member, a_tenant, an_agent, anyway, rules_of
+from tests.kit.records import (
+    ACME,
+    ENTRY,
+    a_channel,
+    a_member,
+    a_partition,
+    a_tenant,
+    an_agent,
+    anyway,
+    rules_of,
+)
 from tests.kit.unreliable_store import UnreliableStore
 
-PK = at.tenant(ACME)
+PK = at.tenant(a_partition())
 A1, TASKS = AgentId("a1"), ChannelId("tasks")
 LARGE = {"note": "x" * 16_000}
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from artcafe.server.domain.ids import AgentId, TenantId, UserId
 from artcafe.server.domain.tenant import Member, Role, Tenant
+from artcafe.server.store import addresses as at
 from artcafe.server.store.agents import AgentTable
 from artcafe.server.store.audit import AuditTable
 from artcafe.server.store.channels import ChannelTable
@@ -33,6 +34,7 @@ from tests.kit.records import (
     LATER,
     a_channel,
     a_member,
+    a_partition,
     a_tenant,
     an_acceptance,
     an_agent,
@@ -82,7 +84,10 @@ async def furnish(table: Table, tenant: str, extra_members: int = 0) -> None:
 
 def rows_of(tenant: str, rows: set[Row]) -> set[Row]:
     """The rows that tell of a tenant: its partitions, and its name elsewhere."""
-    return {row for row in rows if tenant in {row[1].partition("#")[2], row[2].rpartition("#")[2]}}
+    names = {tenant, a_partition(tenant)}
+    return {
+        row for row in rows if not names.isdisjoint({row[1].partition("#")[2], row[2].rpartition("#")[2]})
+    }
 
 
 class TestTenants:
@@ -251,10 +256,10 @@ class TestDeletion:
         await furnish(table, "acme")
         before = contents(backend)
         assert {row[1] for row in before} == {
-            "TENANTS", "T#acme", "U#olivia", "U#paul", "U#auth0|paul", "CH#acme", "USE#acme", "SIZE#acme",
-            "LOG#acme",
+            "TENANTS", "U#olivia", "U#paul", "U#auth0|paul",
+            *(kind(a_partition()) for kind in (at.tenant, at.challenges, at.usage, at.sizes, at.log)),
         }  # fmt: skip
-        assert {row[2].partition("#")[0] for row in before if row[1] == "T#acme"} >= {
+        assert {row[2].partition("#")[0] for row in before if row[1] == at.tenant(a_partition())} >= {
             "OWNERS", "INVITE", "LEGAL", "MEMBER", "AGENT", "CHAN", "COUNT"
         }  # fmt: skip
 
@@ -301,7 +306,7 @@ class TestDeletion:
                 assert await self.owners_seen_from_themselves(members)
             else:
                 # The transaction that ends the tenant takes its last members with it.
-                assert not {row for row in left if row[1] != "CH#acme"}
+                assert not {row for row in left if row[1] != at.challenges(a_partition())}
             await tenants.delete(ACME)
             assert contents(backend) == set()
             if done is None:

@@ -1,9 +1,9 @@
-"""Every key under which something is stored; tenant first.
+"""Every key under which something is stored; tenant first. What a tenant's partition is called: partitions.
 
 | partition        | sort key            | what                                                  |
 |------------------|---------------------|-------------------------------------------------------|
-| TENANTS          | {tenant}            | that it exists                                        |
-| T#{tenant}       | META                | the tenant                                            |
+| TENANTS          | {tenant}            | that the id is taken, and the tenant's partition      |
+| T#{partition}    | META                | the tenant                                            |
 |                  | MEMBER#{user}       | a member                                              |
 |                  | OWNERS              | changes whenever an owner goes                        |
 |                  | INVITE#{id}         | an open invitation; expires                           |
@@ -22,16 +22,21 @@
 | U#{user}         | TENANT#{tenant}     | the same membership, seen from the user               |
 |                  | MADE                | tenants that the user made, where those are counted   |
 |                  | ANSWER#{user}#{key} | the same, for what is done in no tenant               |
-| CH#{tenant}      | {agent}#{digest}    | a challenge that was answered                         |
-| USE#{tenant}     | {day}#{metric}      | a counter                                             |
-| SIZE#{tenant}    | ALL, RULES          | counters: bytes of all records, of channels' rules    |
-| LOG#{tenant}     | {9…9 - ms}#{id}     | an entry of the audit, the newest first; expires      |
+| CH#{partition}   | {agent}#{digest}    | a challenge that was answered                         |
+| USE#{partition}  | {day}#{metric}      | a counter                                             |
+| SIZE#{partition} | ALL, RULES          | counters: bytes of all records, of channels' rules    |
+| LOG#{partition}  | {9…9 - ms}#{id}     | an entry of the audit, the newest first; expires      |
 | SIGN-IN          | SPENT#{code}        | a code of the embedded issuer that was used; expires  |
 |                  | PROOF#{digest}      | a sign-in code, and whom it stands for; expires       |
 |                  | DEVICE#{user code}  | a device that waits to be signed in; expires          |
 """
 
+from typing import NewType
+
 from artcafe.server.domain.ids import AgentId, ChannelId, TenantId, UserId
+
+Partition = NewType("Partition", str)
+"""The name of a tenant's partition."""
 
 TENANTS = "TENANTS"
 SIGN_IN = "SIGN-IN"
@@ -52,7 +57,7 @@ RULE_BYTES = "RULES"
 COUNTED_BYTES = "COUNTED-BYTES"
 
 
-def tenant(of: TenantId) -> str:
+def tenant(of: Partition) -> str:
     """The partition of a tenant."""
     return f"T#{of}"
 
@@ -62,17 +67,17 @@ def user(of: UserId) -> str:
     return f"U#{of}"
 
 
-def challenges(of: TenantId) -> str:
+def challenges(of: Partition) -> str:
     """The partition of a tenant's answered challenges."""
     return f"CH#{of}"
 
 
-def usage(of: TenantId) -> str:
+def usage(of: Partition) -> str:
     """The partition of a tenant's counters."""
     return f"USE#{of}"
 
 
-def sizes(of: TenantId) -> str:
+def sizes(of: Partition) -> str:
     """The partition of the counters of a tenant's bytes."""
     return f"SIZE#{of}"
 
@@ -127,7 +132,7 @@ def count(prefix: str) -> str:
     return f"COUNT#{prefix}"
 
 
-def log(of: TenantId) -> str:
+def log(of: Partition) -> str:
     """The partition of a tenant's audit."""
     return f"LOG#{of}"
 

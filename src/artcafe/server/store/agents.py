@@ -11,7 +11,8 @@ from artcafe.server.ports.answers import Kept
 from artcafe.server.store import addresses as at
 from artcafe.server.store.answers import kept_in
 from artcafe.server.store.audit import logged
-from artcafe.server.store.item import ABSENT, ANY, Check, Conflict, Delete, Op, Put, Rev
+from artcafe.server.store.item import ABSENT, ANY, Conflict, Delete, Op, Put, Rev
+from artcafe.server.store.partitions import live
 from artcafe.server.store.quota import Space, StorageQuota
 from artcafe.server.store.split import SplitTable
 from artcafe.server.store.table import Table
@@ -34,12 +35,14 @@ class AgentTable:
 
     async def get(self, tenant: TenantId, agent: AgentId) -> Agent | None:
         """The agent, or None."""
-        stored = await self._rows.read(at.tenant(tenant), at.agent(agent))
+        pk = at.tenant(await self._table.partition(tenant))
+        stored = await self._rows.read(pk, at.agent(agent))
         return stored.record if stored else None
 
     async def rules(self, tenant: TenantId, agent: AgentId) -> AgentRules | None:
         """What a login reads of the agent, or None."""
-        return await self._rows.rules(at.tenant(tenant), at.agent(agent), AgentRules)
+        pk = at.tenant(await self._table.partition(tenant))
+        return await self._rows.rules(pk, at.agent(agent), AgentRules)
 
     async def create(
         self,
@@ -50,7 +53,8 @@ class AgentTable:
         kept: Kept | None = None,
     ) -> None:
         """Raises conflict when the id or one of the keys is taken, not_found, quota_exceeded."""
-        pk = at.tenant(agent.tenant)
+        partition = await self._table.partition(agent.tenant)
+        pk = at.tenant(partition)
 
         async def attempt() -> tuple[None, list[Op]]:
             counted = await self._table.count(pk, at.AGENTS, 1, limit)
@@ -58,12 +62,12 @@ class AgentTable:
             first, second = self._rows.put(pk, at.agent(agent.id), agent, ABSENT)
             return None, [
                 counted,
-                Check(pk, at.META),
+                live(partition),
                 first,
-                *(_claim(agent, fingerprint) for fingerprint in _fingerprints(agent)),
+                *(_claim(pk, agent, fingerprint) for fingerprint in _fingerprints(agent)),
                 second,
                 *grown,
-                *logged(entry),
+                *logged(entry, partition),
                 *kept_in(pk, kept),
             ]
 
@@ -83,7 +87,8 @@ class AgentTable:
         kept: Kept | None = None,
     ) -> Agent:
         """Apply `edit` to the current record. Raises not_found, conflict, quota_exceeded."""
-        pk = at.tenant(tenant)
+        partition = await self._table.partition(tenant)
+        pk = at.tenant(partition)
 
         async def attempt() -> tuple[Agent, list[Op]]:
             stored = await self._rows.read(pk, at.agent(agent))
@@ -95,11 +100,11 @@ class AgentTable:
             first, second = self._rows.put(pk, at.agent(agent), changed, Rev(stored.rev))
             return changed, [
                 first,
-                *(_claim(changed, fingerprint) for fingerprint in sorted(after - before)),
+                *(_claim(pk, changed, fingerprint) for fingerprint in sorted(after - before)),
                 *(Delete(pk, at.key(fingerprint), ANY) for fingerprint in sorted(before - after)),
                 second,
                 *await self._quota.move(tenant, growth, space),
-                *logged(entry),
+                *logged(entry, partition),
                 *kept_in(pk, kept),
             ]
 
@@ -114,7 +119,8 @@ class AgentTable:
         self, tenant: TenantId, agent: AgentId, check: Callable[[Agent], None], entry: Entry
     ) -> None:
         """Remove the agent, its claims and what was seen of it, unless `check` raises. Raises not_found."""
-        pk = at.tenant(tenant)
+        partition = await self._table.partition(tenant)
+        pk = at.tenant(partition)
 
         async def attempt() -> tuple[None, list[Op]]:
             stored = await self._rows.read(pk, at.agent(agent))
@@ -128,7 +134,7 @@ class AgentTable:
                 second,
                 *await self._quota.move(tenant, Space() - self._rows.space(stored.record), None),
                 *(Delete(pk, at.key(fingerprint)) for fingerprint in _fingerprints(stored.record)),
-                *logged(entry),
+                *logged(entry, partition),
             ]
 
         await self._table.again(attempt, contested=2)
@@ -144,19 +150,19 @@ class AgentTable:
 
     def listed(self, tenant: TenantId) -> Source[Agent]:
         """The tenant's agents, by id."""
-        return self._rows.source(at.tenant(tenant), at.AGENTS)
+        return self._rows.source(tenant, at.AGENTS)
 
     async def count(self, tenant: TenantId) -> int:
         """How many agents the tenant has."""
-        return await self._table.counted(at.tenant(tenant), at.AGENTS)
+        return await self._table.counted(at.tenant(await self._table.partition(tenant)), at.AGENTS)
 
 
 def _fingerprints(agent: Agent) -> set[str]:
     return {key.fingerprint for key in agent.keys}
 
 
-def _claim(agent: Agent, fingerprint: str) -> Op:
-    return Put(at.tenant(agent.tenant), at.key(fingerprint), {"agent": agent.id}, ABSENT)
+def _claim(pk: str, agent: Agent, fingerprint: str) -> Op:
+    return Put(pk, at.key(fingerprint), {"agent": agent.id}, ABSENT)
 
 
 def _refused(index: int) -> ArtcafeError:

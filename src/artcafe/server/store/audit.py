@@ -6,19 +6,21 @@ from artcafe.server.domain.audit import RETENTION_DAYS, Entry
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.listing import Page
 from artcafe.server.store import addresses as at
+from artcafe.server.store.addresses import Partition
 from artcafe.server.store.item import Op, Put
 from artcafe.server.store.table import Table, data
 
 _DAY = 86_400
 
 
-def logged(entry: Entry | None) -> tuple[Op, ...]:
-    """The operation that writes an entry, for the transaction of the change; none for no entry."""
+def logged(entry: Entry | None, partition: Partition) -> tuple[Op, ...]:
+    """The operation that writes an entry, for the transaction of the change; none for no entry.
+    `partition` is that of the entry's tenant."""
     if entry is None:
         return ()
     when = datetime.fromisoformat(entry.at).timestamp()
     row = at.log_entry(round(when * 1000), entry.id)
-    return (Put(at.log(entry.tenant), row, data(entry), expires=int(when) + RETENTION_DAYS * _DAY),)
+    return (Put(at.log(partition), row, data(entry), expires=int(when) + RETENTION_DAYS * _DAY),)
 
 
 class AuditTable:
@@ -29,4 +31,5 @@ class AuditTable:
 
     async def list(self, tenant: TenantId, limit: int, cursor: str | None) -> Page[Entry]:
         """A page of entries, the newest first. Raises bad_request for a cursor that no page gave."""
-        return await self._table.page(at.log(tenant), "", Entry, limit, cursor)
+        partition = await self._table.partition(tenant)
+        return await self._table.page(at.log(partition), "", Entry, limit, cursor)

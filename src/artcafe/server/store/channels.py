@@ -11,7 +11,8 @@ from artcafe.server.ports.answers import Kept
 from artcafe.server.store import addresses as at
 from artcafe.server.store.answers import kept_in
 from artcafe.server.store.audit import logged
-from artcafe.server.store.item import ABSENT, Check, Conflict, Delete, Op, Rev
+from artcafe.server.store.item import ABSENT, Conflict, Delete, Op, Rev
+from artcafe.server.store.partitions import live
 from artcafe.server.store.quota import Space, StorageQuota
 from artcafe.server.store.split import SplitTable
 from artcafe.server.store.table import Table
@@ -31,7 +32,8 @@ class ChannelTable:
 
     async def get(self, tenant: TenantId, channel: ChannelId) -> Channel | None:
         """The channel, or None."""
-        stored = await self._rows.read(at.tenant(tenant), at.channel(channel))
+        pk = at.tenant(await self._table.partition(tenant))
+        stored = await self._rows.read(pk, at.channel(channel))
         return stored.record if stored else None
 
     async def create(
@@ -43,13 +45,15 @@ class ChannelTable:
         kept: Kept | None = None,
     ) -> None:
         """Raises conflict when the id is taken, not_found without the tenant, quota_exceeded."""
-        pk = at.tenant(channel.tenant)
+        partition = await self._table.partition(channel.tenant)
+        pk = at.tenant(partition)
 
         async def attempt() -> tuple[None, list[Op]]:
             counted = await self._table.count(pk, at.CHANNELS, 1, limit)
             grown = await self._quota.move(channel.tenant, self._rows.space(channel), space)
             rows = self._rows.put(pk, at.channel(channel.id), channel, ABSENT)
-            return None, [counted, Check(pk, at.META), *rows, *grown, *logged(entry), *kept_in(pk, kept)]
+            answers = kept_in(pk, kept)
+            return None, [counted, live(partition), *rows, *grown, *logged(entry, partition), *answers]
 
         try:
             await self._table.again(attempt)
@@ -68,7 +72,8 @@ class ChannelTable:
         space: int | None = None,
     ) -> Channel:
         """Apply `edit` to the current record. Raises not_found, quota_exceeded."""
-        pk, sk = at.tenant(tenant), at.channel(channel)
+        partition = await self._table.partition(tenant)
+        pk, sk = at.tenant(partition), at.channel(channel)
 
         async def attempt() -> tuple[Channel, list[Op]]:
             stored = await self._rows.read(pk, sk)
@@ -77,7 +82,11 @@ class ChannelTable:
             changed = edit(stored.record)
             growth = self._rows.space(changed) - self._rows.space(stored.record)
             moved = await self._quota.move(tenant, growth, space)
-            return changed, [*self._rows.put(pk, sk, changed, Rev(stored.rev)), *moved, *logged(entry)]
+            return changed, [
+                *self._rows.put(pk, sk, changed, Rev(stored.rev)),
+                *moved,
+                *logged(entry, partition),
+            ]
 
         changed = await self._table.again(attempt)
         await self._changed(tenant, channel)
@@ -87,7 +96,8 @@ class ChannelTable:
         self, tenant: TenantId, channel: ChannelId, check: Callable[[Channel], None], entry: Entry
     ) -> None:
         """Remove the channel, unless `check` raises. Raises not_found."""
-        pk, sk = at.tenant(tenant), at.channel(channel)
+        partition = await self._table.partition(tenant)
+        pk, sk = at.tenant(partition), at.channel(channel)
 
         async def attempt() -> tuple[None, list[Op]]:
             stored = await self._rows.read(pk, sk)
@@ -98,7 +108,7 @@ class ChannelTable:
                 await self._table.count(pk, at.CHANNELS, -1),
                 *self._rows.delete(pk, sk, Rev(stored.rev)),
                 *await self._quota.move(tenant, Space() - self._rows.space(stored.record), None),
-                *logged(entry),
+                *logged(entry, partition),
             ]
 
         await self._table.again(attempt, contested=2)
@@ -112,12 +122,13 @@ class ChannelTable:
 
     def listed(self, tenant: TenantId) -> Source[Channel]:
         """The tenant's channels, by id."""
-        return self._rows.source(at.tenant(tenant), at.CHANNELS)
+        return self._rows.source(tenant, at.CHANNELS)
 
     async def rules(self, tenant: TenantId, limit: int, cursor: str | None) -> Page[ChannelRule]:
         """What a login reads of them. Raises bad_request."""
-        return await self._rows.page_of_rules(at.tenant(tenant), at.CHANNELS, ChannelRule, limit, cursor)
+        pk = at.tenant(await self._table.partition(tenant))
+        return await self._rows.page_of_rules(pk, at.CHANNELS, ChannelRule, limit, cursor)
 
     async def count(self, tenant: TenantId) -> int:
         """How many channels the tenant has."""
-        return await self._table.counted(at.tenant(tenant), at.CHANNELS)
+        return await self._table.counted(at.tenant(await self._table.partition(tenant)), at.CHANNELS)

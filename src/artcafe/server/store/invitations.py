@@ -15,6 +15,7 @@ from artcafe.server.store.answers import kept_in
 from artcafe.server.store.audit import logged
 from artcafe.server.store.item import EXISTS, MAX_OPS, Conflict, Delete, Op, Put, Rev
 from artcafe.server.store.members import existing, joined, known
+from artcafe.server.store.partitions import live
 from artcafe.server.store.table import Table, data
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -32,13 +33,15 @@ class InvitationTable:
         if len(open_ones.items) == MAX_OPEN or open_ones.cursor is not None:
             raise ArtcafeError(Code.quota_exceeded, f"{MAX_OPEN} invitations stand open at most.")
         expires = int(datetime.fromisoformat(invitation.expires_at).timestamp())
-        pk, row = at.tenant(invitation.tenant), at.invitation(invitation.id)
+        row = at.invitation(invitation.id)
 
         async def attempt() -> tuple[None, list[Op]]:
+            partition = await existing(self._table, invitation.tenant)
+            pk = at.tenant(partition)
             return None, [
-                await existing(self._table, invitation.tenant),
+                live(partition),
                 Put(pk, row, data(invitation), expires=expires),
-                *logged(entry),
+                *logged(entry, partition),
                 *kept_in(pk, kept),
             ]
 
@@ -46,14 +49,15 @@ class InvitationTable:
 
     async def list(self, tenant: TenantId, limit: int, cursor: str | None) -> Page[Invitation]:
         """A page of invitations. Raises bad_request for a cursor that no earlier page gave."""
-        return await self._table.page(at.tenant(tenant), at.INVITATIONS, Invitation, limit, cursor)
+        pk = at.tenant(await self._table.partition(tenant))
+        return await self._table.page(pk, at.INVITATIONS, Invitation, limit, cursor)
 
     async def delete(self, tenant: TenantId, invitation: str, entry: Entry) -> None:
         """Withdraw an invitation. Raises not_found."""
+        partition = await self._table.partition(tenant)
+        row = Delete(at.tenant(partition), at.invitation(invitation), EXISTS)
         try:
-            await self._table.write(
-                Delete(at.tenant(tenant), at.invitation(invitation), EXISTS), *logged(entry)
-            )
+            await self._table.write(row, *logged(entry, partition))
         except Conflict:
             raise ArtcafeError(Code.not_found) from None
 
@@ -66,19 +70,22 @@ class InvitationTable:
         entry: Entry,
     ) -> Member:
         """The invitation goes and the member comes. Raises not_found, and what `join` raises."""
-        pk, sk = at.tenant(tenant), at.invitation(invitation)
+        sk = at.invitation(invitation)
 
         async def attempt() -> tuple[Member, list[Op]]:
-            stored = await self._table.read(pk, sk, Invitation)
+            stored = await self._table.find(
+                tenant, lambda of: self._table.read(at.tenant(of), sk, Invitation)
+            )
             if stored is None:
                 raise ArtcafeError(Code.not_found)
+            partition = await existing(self._table, tenant)
             before = await known(self._table, tenant, user)
             member = join(stored.record, before.record if before else None)
             return member, [
-                Delete(pk, sk, Rev(stored.rev)),
-                await existing(self._table, tenant),
-                *await joined(self._table, before, member),
-                *logged(entry),
+                Delete(at.tenant(partition), sk, Rev(stored.rev)),
+                live(partition),
+                *await joined(self._table, partition, before, member),
+                *logged(entry, partition),
             ]
 
         member = await self._table.again(attempt, contested=MAX_OPS)

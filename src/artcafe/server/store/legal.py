@@ -7,16 +7,18 @@ from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.legal import Acceptance
 from artcafe.server.domain.listing import Page
 from artcafe.server.store import addresses as at
+from artcafe.server.store.addresses import Partition
 from artcafe.server.store.audit import logged
 from artcafe.server.store.item import ABSENT, MAX_OPS, Op, Put
 from artcafe.server.store.members import existing
+from artcafe.server.store.partitions import live
 from artcafe.server.store.table import Table, data
 
 
-def recorded(accepted: Sequence[Acceptance]) -> list[Op]:
+def recorded(accepted: Sequence[Acceptance], partition: Partition) -> list[Op]:
     """The operations that write acceptances which are new."""
     return [
-        Put(at.tenant(one.tenant), at.acceptance(one.document, one.version), data(one), ABSENT)
+        Put(at.tenant(partition), at.acceptance(one.document, one.version), data(one), ABSENT)
         for one in accepted
     ]
 
@@ -33,19 +35,21 @@ class LegalTable:
         """Add those that are new, and the entry if there are any; what counts now. Raises not_found."""
 
         async def attempt() -> tuple[list[Acceptance], list[Op]]:
-            tenant_there = await existing(self._table, tenant)
-            known = [await self._known(one) for one in accepted]
+            partition = await existing(self._table, tenant)
+            known = [await self._known(partition, one) for one in accepted]
             new = [one for one, first in zip(accepted, known, strict=True) if first is None]
             counting = [first or one for one, first in zip(accepted, known, strict=True)]
-            return counting, [tenant_there, *recorded(new), *(logged(entry) if new else ())]
+            entries = logged(entry, partition) if new else ()
+            return counting, [live(partition), *recorded(new, partition), *entries]
 
         return await self._table.again(attempt, contested=MAX_OPS)
 
-    async def _known(self, one: Acceptance) -> Acceptance | None:
+    async def _known(self, partition: Partition, one: Acceptance) -> Acceptance | None:
         row = at.acceptance(one.document, one.version)
-        stored = await self._table.read(at.tenant(one.tenant), row, Acceptance)
+        stored = await self._table.read(at.tenant(partition), row, Acceptance)
         return stored.record if stored else None
 
     async def list(self, tenant: TenantId, limit: int, cursor: str | None) -> Page[Acceptance]:
         """A page of acceptances. Raises bad_request for a cursor that no earlier page gave."""
-        return await self._table.page(at.tenant(tenant), at.ACCEPTANCES, Acceptance, limit, cursor)
+        pk = at.tenant(await self._table.partition(tenant))
+        return await self._table.page(pk, at.ACCEPTANCES, Acceptance, limit, cursor)

@@ -3,6 +3,7 @@
 from artcafe.server.domain.ids import AgentId, TenantId
 from artcafe.server.store import addresses as at
 from artcafe.server.store.item import ABSENT, Conflict, Put
+from artcafe.server.store.partitions import NOWHERE
 from artcafe.server.store.table import Table
 
 
@@ -13,9 +14,15 @@ class ChallengeTable:
         self._table = table
 
     async def spend(self, tenant: TenantId, agent: AgentId, challenge: str, expires: int | None) -> bool:
-        """Take a challenge for ever, or until `expires`; False when it was taken before."""
+        """Take a challenge for ever, or until `expires`; False when it was taken before, and where there is
+        no such tenant."""
+        partition = await self._table.partition(tenant)
+        if partition == NOWHERE:
+            return False
         try:
-            await self._table.write(Put(at.challenges(tenant), f"{agent}#{challenge}", {}, ABSENT, expires))
+            await self._table.write(
+                Put(at.challenges(partition), f"{agent}#{challenge}", {}, ABSENT, expires)
+            )
         except Conflict:
             return False
         return True

@@ -11,6 +11,7 @@ from msgspec import Struct, convert
 from artcafe.server.domain.ids import AgentId, ChannelId, TenantId
 from artcafe.server.store import addresses as at
 from artcafe.server.store.item import ABSENT, MAX_OPS, Check, Conflict, Delete, Op, Put, Rev
+from artcafe.server.store.partitions import live
 from artcafe.server.store.table import Table, data
 
 N = TypeVar("N", AgentId, ChannelId)
@@ -46,7 +47,8 @@ class SightingTable:
         """Fingerprint to the time of its last login."""
         prefix = at.uses(agent)
         found = {}
-        async for item in self._table.items(at.tenant(tenant), prefix):
+        partition = await self._table.partition(tenant)
+        async for item in self._table.items(at.tenant(partition), prefix):
             found[item.sk.removeprefix(prefix)] = str(item.data["at"])
         here = {use[2]: when for use, when in self._used.items() if use[:2] == (tenant, agent)}
         return {**found, **here}
@@ -67,9 +69,10 @@ class SightingTable:
 
     async def _note_used(self, uses: list[tuple[_Use, str]]) -> bool:
         agents = {(tenant, agent) for (tenant, agent, _), _ in uses}
-        steps: list[Op] = [Check(at.tenant(tenant), at.agent(agent)) for tenant, agent in agents]
+        pks = {tenant: at.tenant(await self._table.partition(tenant)) for tenant, _ in agents}
+        steps: list[Op] = [Check(pks[tenant], at.agent(agent)) for tenant, agent in agents]
         steps += [
-            Put(at.tenant(tenant), at.uses(agent) + fingerprint, data(_At(when)))
+            Put(pks[tenant], at.uses(agent) + fingerprint, data(_At(when)))
             for (tenant, agent, fingerprint), when in uses
         ]
         return await self._write_unless_gone(*steps)
@@ -83,7 +86,8 @@ class SightingTable:
         expires: int,
     ) -> None:
         """Replace what this server process holds, and note who left when."""
-        pk, prefix = at.tenant(tenant), at.online(instance)
+        partition = await self._table.partition(tenant)
+        pk, prefix = at.tenant(partition), at.online(instance)
         names = sorted(online)
         chunks = [names[start : start + ROW_AGENTS] for start in range(0, len(names), ROW_AGENTS)]
         rows = {
@@ -97,7 +101,7 @@ class SightingTable:
         steps += [Delete(pk, sk) for sk in sorted(before - rows.keys())]
         size = MAX_OPS - 1
         for start in range(0, len(steps), size):
-            await self._write_unless_gone(Check(pk, at.META), *steps[start : start + size])
+            await self._write_unless_gone(live(partition), *steps[start : start + size])
 
     async def _note_left(self, pk: str, left: list[tuple[AgentId, str]]) -> None:
         size = MAX_OPS // 2
@@ -118,8 +122,9 @@ class SightingTable:
 
     async def online(self, tenant: TenantId, besides: str) -> Mapping[str, Mapping[AgentId, int]]:
         """Connections per agent, for each process but the one called `besides`."""
+        partition = await self._table.partition(tenant)
         processes: dict[str, dict[AgentId, int]] = {}
-        async for item in self._table.items(at.tenant(tenant), at.ONLINE):
+        async for item in self._table.items(at.tenant(partition), at.ONLINE):
             process = at.process(item.sk)
             if process != besides:
                 processes.setdefault(process, {}).update(convert(item.data, _Online).agents)
@@ -131,7 +136,7 @@ class SightingTable:
 
     async def spoken(self, tenant: TenantId, channels: Mapping[ChannelId, str]) -> None:
         """When channels had their last message; an earlier time changes nothing."""
-        pk, size = at.tenant(tenant), MAX_OPS // 2
+        pk, size = at.tenant(await self._table.partition(tenant)), MAX_OPS // 2
         names = list(channels)
         for start in range(0, len(names), size):
             some = names[start : start + size]
@@ -164,6 +169,6 @@ class SightingTable:
     async def _times(
         self, tenant: TenantId, names: Sequence[N], row_of: Callable[[N], str]
     ) -> Mapping[N, str]:
-        pk = at.tenant(tenant)
+        pk = at.tenant(await self._table.partition(tenant))
         found = await asyncio.gather(*(self._table.read(pk, row_of(name), _At) for name in names))
         return {name: row.record.at for name, row in zip(names, found, strict=True) if row}

@@ -11,7 +11,9 @@ from msgspec import Struct, json
 
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.store import addresses as at
-from artcafe.server.store.item import ABSENT, Check, Conflict, Delta, Put
+from artcafe.server.store.addresses import Partition
+from artcafe.server.store.item import ABSENT, Conflict, Delta, Put
+from artcafe.server.store.partitions import live
 from artcafe.server.store.table import Table, data, translated
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -57,30 +59,28 @@ class StorageQuota:
                     f"The subjects and audiences of all channels take {MAX_RULES_BYTES} bytes at most.",
                 )
         moves = ((at.ALL_BYTES, by.total), (at.RULE_BYTES, by.rules))
-        return [Delta(at.sizes(tenant), counter, amount) for counter, amount in moves if amount]
+        partition = await self._table.partition(tenant)
+        return [Delta(at.sizes(partition), counter, amount) for counter, amount in moves if amount]
 
     async def used(self, tenant: TenantId) -> Space:
         """How much is used."""
-        counted = await self.counted(tenant)
-        before = await self._table.read(at.tenant(tenant), at.COUNTED_BYTES, Space)
-        return await self._count_once(tenant, counted) if before is None else before.record + counted
-
-    async def counted(self, tenant: TenantId) -> Space:
-        """What the counters say; of a tenant that is not there, what a deletion that was cut off left."""
+        partition = await self._table.partition(tenant)
         with translated():
-            counters = await self._table.store.counters(at.sizes(tenant))
-        return Space(counters.get(at.ALL_BYTES, 0), counters.get(at.RULE_BYTES, 0))
+            counters = await self._table.store.counters(at.sizes(partition))
+        counted = Space(counters.get(at.ALL_BYTES, 0), counters.get(at.RULE_BYTES, 0))
+        before = await self._table.read(at.tenant(partition), at.COUNTED_BYTES, Space)
+        if before is not None:
+            return before.record + counted
+        return await self._count_once(tenant, partition, counted)
 
-    async def _count_once(self, tenant: TenantId, counted: Space) -> Space:
-        pk, there = at.tenant(tenant), Space()
+    async def _count_once(self, tenant: TenantId, partition: Partition, counted: Space) -> Space:
+        pk, there = at.tenant(partition), Space()
         for prefix in (at.AGENTS, at.CHANNELS, at.detail(at.AGENTS), at.detail(at.CHANNELS)):
             async for item in self._table.items(pk, prefix):
                 size = len(json.encode(item.data))
                 there += Space(size, size if prefix == at.CHANNELS else 0)
         try:
-            await self._table.write(
-                Put(pk, at.COUNTED_BYTES, data(there - counted), ABSENT), Check(pk, at.META)
-            )
+            await self._table.write(Put(pk, at.COUNTED_BYTES, data(there - counted), ABSENT), live(partition))
         except Conflict as conflict:
             if conflict.index == 0:  # Somebody counted at the same moment.
                 return await self.used(tenant)

@@ -14,6 +14,7 @@ import msgspec
 
 from artcafe.server.domain.agent import Agent
 from artcafe.server.domain.channel import Channel
+from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.listing import Page, Source
 from artcafe.server.domain.tenant import Tenant
 from artcafe.server.store import addresses as at
@@ -123,21 +124,26 @@ class SplitTable(Generic[R]):
             items, ends = [item for item in items if item.sk <= last], encode_cursor(last)
         return Page([self._joined(item, known.get(at.detail(item.sk))) for item in items], ends)
 
-    def source(self, pk: str, prefix: str) -> Source[R]:
-        """The records whose sort keys begin with the prefix, which their ids follow."""
+    def source(self, tenant: TenantId, prefix: str) -> Source[R]:
+        """A tenant's records whose sort keys begin with the prefix, which their ids follow."""
+
+        async def place() -> str:
+            return at.tenant(await self.table.partition(tenant))
+
+        async def page(limit: int, cursor: str | None) -> Page[R]:
+            return await self.page(await place(), prefix, limit, cursor)
+
+        async def heads(limit: int, cursor: str | None) -> Page[R]:
+            return await self.page_of_rules(await place(), prefix, self.kind, limit, cursor)
 
         async def some(ids: Sequence[str]) -> list[R]:
-            found: list[R] = []
+            pk, found = await place(), list[R]()
             for start in range(0, len(ids), TOGETHER):
                 reading = (self.read(pk, prefix + which) for which in ids[start : start + TOGETHER])
                 found += [stored.record for stored in await asyncio.gather(*reading) if stored is not None]
             return found
 
-        return Source(
-            page=lambda limit, cursor: self.page(pk, prefix, limit, cursor),
-            heads=lambda limit, cursor: self.page_of_rules(pk, prefix, self.kind, limit, cursor),
-            some=some,
-        )
+        return Source(page=page, heads=heads, some=some)
 
     def _whole(self, first: Item) -> bool:
         return not first.data.keys().isdisjoint(self.details)

@@ -8,8 +8,10 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from artcafe.server.domain.change import Change
+from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.listing import Page
 from artcafe.server.store import addresses as at
+from artcafe.server.store.addresses import Partition
 from artcafe.server.store.item import (
     ABSENT,
     Cond,
@@ -26,6 +28,7 @@ from artcafe.server.store.item import (
     StoreUnwritable,
     TooLarge,
 )
+from artcafe.server.store.partitions import Partitions
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
@@ -90,6 +93,18 @@ class Table:
     def __init__(self, store: ItemStore, announce: Announce = _to_nobody) -> None:
         self.store = store
         self.announce = announce
+        self.partitions = Partitions(store)
+
+    async def partition(self, tenant: TenantId) -> Partition:
+        """The tenant's partition, as far as this process knows; of one that does not exist, NOWHERE."""
+        with translated():
+            return await self.partitions.of(tenant)
+
+    async def find(self, tenant: TenantId, read: Callable[[Partition], Awaitable[T | None]]) -> T | None:
+        """What `read` finds in the tenant's partition, or None: so the first thing that is asked about a
+        tenant is read, since here it shows whether this process still knows the right partition."""
+        with translated():
+            return await self.partitions.find(tenant, read)
 
     async def read(self, pk: str, sk: str, kind: type[R]) -> Stored[R] | None:
         """One record, or None."""

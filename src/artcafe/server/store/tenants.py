@@ -13,6 +13,7 @@ from artcafe.server.domain.listing import Page
 from artcafe.server.domain.tenant import Member, Role, Tenant, TenantRules
 from artcafe.server.ports.answers import Kept
 from artcafe.server.store import addresses as at
+from artcafe.server.store.addresses import Partition
 from artcafe.server.store.answers import kept_in
 from artcafe.server.store.audit import logged
 from artcafe.server.store.item import (
@@ -29,6 +30,7 @@ from artcafe.server.store.item import (
 )
 from artcafe.server.store.legal import recorded
 from artcafe.server.store.members import both_ways, neither_way
+from artcafe.server.store.partitions import NOWHERE, named
 from artcafe.server.store.quota import Space, StorageQuota
 from artcafe.server.store.split import SplitTable
 from artcafe.server.store.table import Stored, Table, data, translated
@@ -57,12 +59,18 @@ class TenantTable:
 
     async def get(self, tenant: TenantId) -> Tenant | None:
         """The tenant, or None."""
-        stored = await self._rows.read(at.tenant(tenant), at.META)
-        return stored.record if stored else None
+        found = await self._table.find(tenant, self._stored)
+        return found[1].record if found else None
+
+    async def _stored(self, partition: Partition) -> tuple[Partition, Stored[Tenant]] | None:
+        stored = await self._rows.read(at.tenant(partition), at.META)
+        return (partition, stored) if stored else None
 
     async def rules(self, tenant: TenantId) -> TenantRules | None:
         """What a login reads of the tenant, or None."""
-        return await self._rows.rules(at.tenant(tenant), at.META, TenantRules)
+        return await self._table.find(
+            tenant, lambda of: self._rows.rules(at.tenant(of), at.META, TenantRules)
+        )
 
     async def space(self, tenant: TenantId) -> int:
         """How many bytes the tenant's agents and channels take."""
@@ -79,17 +87,17 @@ class TenantTable:
     ) -> None:
         """All or nothing. Raises conflict when the id is taken, and quota_exceeded when `most` tenants exist
         that count among those that the same user made."""
-        left = await self._quota.counted(tenant.id)
+        partition = Partition(tenant.account)
 
         async def attempt() -> tuple[None, list[Op]]:
             return None, [
                 *await self._counted(tenant, most),
-                *self._rows.put(at.tenant(tenant.id), at.META, tenant, ABSENT),
-                Put(at.tenant(tenant.id), at.COUNTED_BYTES, data(Space() - left)),
-                Put(at.TENANTS, tenant.id, {}),
-                *both_ways(owner),
-                *recorded(accepted),
-                *logged(entry),
+                named(tenant),
+                *self._rows.put(at.tenant(partition), at.META, tenant, ABSENT),
+                Put(at.tenant(partition), at.COUNTED_BYTES, data(Space())),
+                *both_ways(partition, owner),
+                *recorded(accepted, partition),
+                *logged(entry, partition),
                 *(kept_in(at.user(kept.user), kept) if kept else ()),
             ]
 
@@ -101,14 +109,15 @@ class TenantTable:
 
     async def change(self, tenant: TenantId, edit: Callable[[Tenant], Tenant], entry: Entry) -> Tenant:
         """Apply `edit` to the current record. Raises not_found."""
-        pk = at.tenant(tenant)
 
         async def attempt() -> tuple[Tenant, list[Op]]:
-            stored = await self._rows.read(pk, at.META)
-            if stored is None:
+            found = await self._table.find(tenant, self._stored)
+            if found is None:
                 raise ArtcafeError(Code.not_found)
+            partition, stored = found
             changed = edit(stored.record)
-            return changed, [*self._rows.put(pk, at.META, changed, Rev(stored.rev)), *logged(entry)]
+            rows = self._rows.put(at.tenant(partition), at.META, changed, Rev(stored.rev))
+            return changed, [*rows, *logged(entry, partition)]
 
         changed = await self._table.again(attempt)
         await self._changed(tenant)
@@ -122,9 +131,12 @@ class TenantTable:
     async def delete(self, tenant: TenantId) -> None:
         """Remove everything of the tenant; the tenant itself and its last owners in one step at the end,
         so that a deletion that was cut off can be done again, and by somebody."""
-        pk = at.tenant(tenant)
+        of = await self._table.partition(tenant)
+        if of == NOWHERE:
+            return
+        pk = at.tenant(of)
         with translated():
-            for partition in _beside(tenant):
+            for partition in _beside(of):
                 await purge(self._table.store, partition)
         async for item in self._table.items(pk):
             if item.sk not in {at.META, at.OWNERS} and not item.sk.startswith(at.MEMBERS):
@@ -132,8 +144,8 @@ class TenantTable:
         members = await self._table.all(pk, at.MEMBERS, Member)
         members.sort(key=lambda member: member.role is Role.owner)
         for member in members[:-LAST_OWNERS]:
-            await self._table.write(*neither_way(tenant, member.user))
-        last = [op for member in members[-LAST_OWNERS:] for op in neither_way(tenant, member.user)]
+            await self._table.write(*neither_way(of, member))
+        last = [op for member in members[-LAST_OWNERS:] for op in neither_way(of, member)]
         ends = [Delete(at.TENANTS, tenant), Delete(pk, at.META), Delete(pk, at.OWNERS)]
 
         async def attempt() -> tuple[None, list[Op]]:
@@ -141,11 +153,12 @@ class TenantTable:
 
         await self._table.again(attempt)
         # What was written while this ran, before the tenant was gone.
-        async for item in self._table.items(pk, at.MEMBERS):
-            await self._table.write(*neither_way(tenant, UserId(item.sk.removeprefix(at.MEMBERS))))
+        for member in await self._table.all(pk, at.MEMBERS, Member):
+            await self._table.write(*neither_way(of, member))
         with translated():
-            for partition in (pk, *_beside(tenant)):
+            for partition in (pk, *_beside(of)):
                 await purge(self._table.store, partition)
+        self._table.partitions.forget(tenant)
         await self._changed(tenant)
 
     async def _made(self, user: UserId) -> Stored[_Made] | None:
@@ -205,7 +218,7 @@ class TenantTable:
 
 async def _heads(table: Table, listed: Sequence[Item]) -> list[Item]:
     """The first rows of the tenants that the index lists; of one that went meanwhile there is none."""
-    keys = [(at.tenant(TenantId(item.sk)), at.META) for item in listed]
+    keys = [(at.tenant(table.partitions.learn(item)), at.META) for item in listed]
     found: list[Item | None] = []
     with translated():
         for start in range(0, len(keys), MAX_GETS):
@@ -213,6 +226,6 @@ async def _heads(table: Table, listed: Sequence[Item]) -> list[Item]:
     return [item for item in found if item is not None]
 
 
-def _beside(tenant: TenantId) -> tuple[str, ...]:
-    """The partitions of a tenant besides the one of its records."""
-    return at.challenges(tenant), at.usage(tenant), at.sizes(tenant), at.log(tenant)
+def _beside(of: Partition) -> tuple[str, ...]:
+    """What a tenant has besides its records."""
+    return at.challenges(of), at.usage(of), at.sizes(of), at.log(of)
