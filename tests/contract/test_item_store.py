@@ -989,6 +989,23 @@ async def test_what_is_kept_is_told_as_it_is_and_kept_elsewhere_as_it_was(
             assert await other.get("T#0", "gone") is None
 
 
+async def test_rows_are_discarded_by_their_keys(store: Backend) -> None:
+    await store.transact([Put("p", f"{n}", {}) for n in range(25)])
+    await store.put(Put("q", "1", {}))
+    await store.incr([Delta("p", f"{n}", 1) for n in range(40)])
+    await store.incr([Delta("q", "1", 1)])
+    gone = [Row("p", f"{n}") for n in range(1, 25)] + [Row("p", f"{n}", n=7) for n in range(2, 40)]
+    for _ in range(2):
+        await store.discard([*gone, Row("never", "was"), Row("never", "was", n=1)])
+        assert await keys(store, "p") == ["0"]
+        assert await store.counters("p") == {"0": 1, "1": 1}
+        assert await keys(store, "q") == ["1"]
+        assert await store.counters("q") == {"1": 1}
+    await store.discard([Row("p", "0"), Row("q", "1"), *(Row("p", sk, n=1) for sk in "01")])
+    await store.discard([])
+    assert [(row.pk, row.sk) for row in await everything(store)] == [("q", "1")]
+
+
 async def test_an_empty_store_has_no_rows(store: Backend) -> None:
     assert await everything(store) == []
 

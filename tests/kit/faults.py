@@ -13,8 +13,9 @@
 
     writes = await every_cut(delete_the_tenant, nothing_is_left_over, prepared_store)
 
-Writes are put, delete, transact, incr, drop_counters and restore. Where the process died (Fault.cut) every
-later call raises, reads too: what comes after it goes on with another FaultyStore over the same backend.
+Writes are put, delete, transact, incr, drop_counters, restore and discard. Where the process died (Fault.cut)
+every later call raises, reads too: what comes after it goes on with another FaultyStore over the same
+backend.
 """
 
 import asyncio
@@ -91,6 +92,11 @@ class FaultyStore(UnreliableStore):
         """See Backend."""
         async with self._write():
             await self.store.restore(rows)
+
+    async def discard(self, rows: Sequence[Row]) -> None:
+        """See Backend."""
+        async with self._write():
+            await self.store.discard(rows)
 
     async def _read(self) -> None:
         await super()._read()

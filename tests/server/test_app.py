@@ -1,11 +1,9 @@
 """What the composition root decides itself; that it composes is told by every end-to-end test."""
 
-import sys
-
 import pytest
 
-from artcafe.server.app import server_name, store_at
-from artcafe.server.process import Place, SystemClock
+from artcafe.server.app import server_name
+from artcafe.server.process import Place
 from artcafe.server.settings import load
 
 
@@ -35,10 +33,3 @@ def test_a_name_that_a_client_made_up_is_never_signed(host: str) -> None:
 def test_the_public_url_is_the_name_whatever_the_host_says() -> None:
     name = server_name(load(public_url="wss://pubsub.example.com"), Place("127.0.0.1", 8000))
     assert name("localhost:8000") == "wss://pubsub.example.com"
-
-
-def test_dynamodb_without_its_extra_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "artcafe.server.store.dynamodb_calls", None)
-
-    with pytest.raises(ValueError, match="needs the extra `aws`"):
-        store_at(load(), "dynamodb:artcafe", SystemClock())

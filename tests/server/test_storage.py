@@ -55,7 +55,7 @@ def fill(path: Path, rows: int = ROWS) -> None:
 
 
 def copy(settings: Settings, source: str, target: str, *, over: bool = False) -> storage.Sum:
-    return storage.copy(settings, source, target, over=over, tell=lambda _: None)
+    return storage.copy(settings, source, target, over=over, ignore_servers=False, tell=lambda _: None)
 
 
 def test_there_and_back_it_is_the_same(settings: Settings, table: str, tmp_path: Path) -> None:
@@ -93,13 +93,15 @@ def test_a_copy_that_was_killed_goes_on(settings: Settings, table: str, tmp_path
     with pytest.raises(StoreError, match="half a copy"):
         copy(settings, f"sqlite:{tmp_path / 'store.sqlite'}", table)
     seen: list[storage.Progress] = []
-    done = storage.copy(settings, "sqlite", table, over=False, tell=seen.append)
+    done = storage.copy(settings, "sqlite", table, over=False, ignore_servers=False, tell=seen.append)
     assert (done.items, done.counters) == (20_001, 39)
     assert seen[0].rows > 1000, "it went on where it was"
     assert ("I#COPY", "STATE") not in dynoxide.keys(table.partition(":")[2])
 
 
-def test_a_source_that_changes_meanwhile_is_noticed(settings: Settings, table: str, tmp_path: Path) -> None:
+def test_a_source_that_changes_meanwhile_is_copied_again(
+    settings: Settings, table: str, tmp_path: Path
+) -> None:
     fill(tmp_path / "store.sqlite", rows=100)
 
     def tell(progress: storage.Progress) -> None:
@@ -107,8 +109,10 @@ def test_a_source_that_changes_meanwhile_is_noticed(settings: Settings, table: s
             (tmp_path / "done").touch()
             subprocess.run([sys.executable, "-c", _CHANGE, str(tmp_path / "store.sqlite")], check=True)
 
-    with pytest.raises(storage.CopyError, match="differ"):
-        storage.copy(settings, "sqlite", table, over=False, tell=tell)
+    done = storage.copy(settings, "sqlite", table, over=False, ignore_servers=False, tell=tell)
+    assert (tmp_path / "done").exists()
+    assert copy(settings, table, f"sqlite:{tmp_path / 'back.sqlite'}") == done
+    assert copy(settings, "sqlite", f"sqlite:{tmp_path / 'back.sqlite'}") == done
 
 
 _CHANGE = """
@@ -141,7 +145,7 @@ def test_a_target_that_holds_something_is_not_touched_unless_told(settings: Sett
     other = f"sqlite:{tmp_path / 'other.sqlite'}"
     with pytest.raises(storage.CopyError, match="--over"):
         copy(settings, "sqlite", other)
-    copy(settings, "sqlite", other, over=True)
+    assert copy(settings, "sqlite", other, over=True) == copy(settings, "sqlite", other)
 
 
 # The table.

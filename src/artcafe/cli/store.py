@@ -52,12 +52,18 @@ def create(cloudformation: bool, **given: Any) -> None:
     "--from", "source", required=True, metavar="PLACE", help="sqlite, sqlite:FILE or dynamodb:TABLE."
 )
 @click.option("--to", "target", required=True, metavar="PLACE", help="The same; it has to be empty.")
-@click.option("--over", is_flag=True, help="Replace rows of a target that is not empty; asks before.")
+@click.option(
+    "--over", is_flag=True, help="Make a target that holds something equal to the source; asks before."
+)
+@click.option(
+    "--ignore-servers", is_flag=True, help="Do not look whether servers run, or were killed just now."
+)
 @yes_option
-def copy(source: str, target: str, over: bool, yes: bool, **given: Any) -> None:
-    """Copy everything from one store to another, and compare the two. Stop all servers before.
+def copy(source: str, target: str, over: bool, ignore_servers: bool, yes: bool, **given: Any) -> None:
+    """Copy everything from one store to another, until both hold the same. Stop all servers before.
 
-    Begun again after an interruption, it goes on where it was.
+    It compares both at the end, and copies again what differs. Begun again after an interruption, it goes on
+    where it was; servers do not open the target until it is done.
 
     \b
     Examples:
@@ -65,7 +71,7 @@ def copy(source: str, target: str, over: bool, yes: bool, **given: Any) -> None:
       artcafe store copy --from dynamodb:artcafe --to sqlite:/var/backups/store.sqlite
     """
     if over:
-        confirm(f"Replace what {plain(target)} holds under the same keys, for ever?", yes=yes)
+        confirm(f"Replace and remove, for ever, what {plain(target)} holds and the source does not?", yes=yes)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -79,7 +85,9 @@ def copy(source: str, target: str, over: bool, yes: bool, **given: Any) -> None:
             progress.update(task, description=told.doing, completed=told.rows)
 
         try:
-            copied = storage.copy(settings_from(given), source, target, over=over, tell=tell)
+            copied = storage.copy(
+                settings_from(given), source, target, over=over, ignore_servers=ignore_servers, tell=tell
+            )
         except storage.FAILURES as error:
             raise click.ClickException(f"{error}") from error
     click.echo(f"{copied.items} items and {copied.counters} counters are the same on both sides.")

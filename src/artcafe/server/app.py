@@ -48,6 +48,7 @@ from artcafe.server.identity.sealing import AesSealer
 from artcafe.server.identity.ssh import SshVerifier
 from artcafe.server.identity.ssh_keys import generate_key_pair, parse_public_key
 from artcafe.server.identity.verification import Verification
+from artcafe.server.installed import logged, open_store
 from artcafe.server.issuers import (
     discovery,
     http_client,
@@ -60,7 +61,6 @@ from artcafe.server.issuers import (
 from artcafe.server.ports.bus import Deliver
 from artcafe.server.process import MessageIds, Place, SystemClock, new_id
 from artcafe.server.settings import LOOPBACK, Settings
-from artcafe.server.store import places
 from artcafe.server.store.agents import AgentTable
 from artcafe.server.store.answers import AnswerTable
 from artcafe.server.store.audit import AuditTable
@@ -72,6 +72,7 @@ from artcafe.server.store.login import ChallengeTable
 from artcafe.server.store.members import MemberTable
 from artcafe.server.store.near import NearCache
 from artcafe.server.store.presence import SightingTable
+from artcafe.server.store.servers import RENEW_SECONDS
 from artcafe.server.store.sign_in import SignInTable
 from artcafe.server.store.table import Table, translated
 from artcafe.server.store.tenants import TenantTable
@@ -91,12 +92,17 @@ SWEEP_SECONDS = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """A running platform without a socket. `flush` writes what was counted, or raises unavailable."""
+    """A running platform without a socket. `flush` writes what was counted, or raises unavailable.
+
+    `hold` says that this process uses the store; for one that stands still between its requests, so that
+    nothing is done at its time.
+    """
 
     app: FastAPI
     websocket: type[asyncio.Protocol]
     gateway: Gateway
     flush: Callable[[], Awaitable[None]]
+    hold: Callable[[], Awaitable[None]]
 
 
 @asynccontextmanager
@@ -111,9 +117,7 @@ async def platform(
     async with AsyncExitStack() as stack:
         clock = SystemClock()
         operator = Operator(seed, clock)
-        store = store_at(settings, settings.store, clock)
-        await store.open()
-        stack.push_async_callback(store.close)
+        store, lease = await open_store(stack, settings, clock, name)
         tls = None if settings.nats_ca is None else ssl.create_default_context(cafile=settings.nats_ca)
         authority = await stack.enter_async_context(Authority(nats_url, operator, tls=tls))
         control = await stack.enter_async_context(ControlLink(nats_url, operator, tls=tls))
@@ -259,6 +263,7 @@ async def platform(
         for chore in (
             _every(settings.flush_seconds, flush),
             _every(SWEEP_SECONDS, _sweep(store)),
+            _every(RENEW_SECONDS, lease.renew),
             _every(PROBE_SECONDS, readiness.probe),
         ):
             stack.callback(chores.create_task(chore).cancel)
@@ -267,6 +272,7 @@ async def platform(
             websocket=websocket_protocol(gateway.endpoint, outboxes, _socket_limits(settings), proxies),
             gateway=gateway,
             flush=flush,
+            hold=partial(logged, lease.hold),
         )
 
 
@@ -339,18 +345,6 @@ def trusted_proxies(settings: Settings) -> list[IPv4Network | IPv6Network]:
     return [ip_network(network.strip()) for network in networks if network.strip()]
 
 
-def store_at(settings: Settings, name: str, clock: SystemClock) -> Backend:
-    """The store of that name, not opened yet (store.places). Raises ValueError."""
-    return places.store_at(
-        name,
-        folder=settings.data_dir,
-        region=settings.aws_region,
-        clock=clock.now,
-        new_rev=new_id,
-        jitter=random.random,
-    )
-
-
 def _store_check(store: Backend) -> Callable[[], Awaitable[None]]:
     async def check() -> None:
         with translated():
@@ -372,10 +366,7 @@ async def _every(seconds: float, *works: Callable[[], Awaitable[None]]) -> None:
     while True:
         await asyncio.sleep(seconds)
         for work in works:
-            try:
-                await work()
-            except ArtcafeError as error:
-                LOG.warning("%s", error)
+            await logged(work)
 
 
 def _flush(gateway: Gateway, sightings: SightingTable, meter: Meter) -> Callable[[], Awaitable[None]]:

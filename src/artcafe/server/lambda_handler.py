@@ -46,6 +46,7 @@ class Function:
         asyncio.set_event_loop(self._loop)  # Where Mangum looks for it.
         if self._platform is None:
             self._platform = self._loop.run_until_complete(self._open())
+        self._loop.run_until_complete(self._platform.hold())
         answer: dict[str, Any] = Mangum(self._platform.app, lifespan="off")(event, context)
         self._loop.run_until_complete(self._platform.flush())
         return answer

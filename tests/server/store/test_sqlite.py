@@ -1,11 +1,10 @@
-"""What the SQLite store promises beyond ItemStore: durability, several processes, sweeping, backups."""
+"""What the SQLite store promises beyond ItemStore: durability, several processes, sweeping."""
 
 import asyncio
 import os
 import random
 import signal
 import sqlite3
-import stat
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -90,7 +89,6 @@ class TestLife:
             for call in (
                 store.ping(),
                 store.put(Put("p", "s", {})),
-                store.backup(path.with_name("b")),
                 store.sweep(),
             ):
                 with pytest.raises(StoreUnavailable):
@@ -141,67 +139,6 @@ class TestSweep:
 
         assert await store.sweep() == many
         assert rows(path, "SELECT count(*) FROM items") == [(0,)]
-
-
-class TestBackup:
-    async def test_a_copy_of_a_busy_store_is_whole(
-        self, store: SqliteStore, path: Path, clock: SetClock
-    ) -> None:
-        target = path.with_name("backup.db")
-        for n in range(50):
-            await store.transact([Put("a", f"before{n}", {}), Put("b", f"before{n}", {})])
-        before = await every(store, "a")
-        done = asyncio.Event()
-
-        async def write() -> None:
-            n = 0
-            while not done.is_set():
-                await store.transact([Put("a", f"{n}", {"pad": "x" * 300}), Put("b", f"{n}", {})])
-                n += 1
-
-        async with asyncio.TaskGroup() as group:
-            for _ in range(3):
-                group.create_task(write())
-            await store.backup(target)
-            done.set()
-
-        assert stat.S_IMODE(target.stat().st_mode) == 0o600
-        assert rows(target, "PRAGMA integrity_check") == [("ok",)]
-        restored = SqliteStore(target, clock=clock, new_rev=new_rev)
-        await restored.open()
-        copied = await every(restored, "a")
-        assert before <= copied
-        assert await every(restored, "b") == copied
-        await restored.close()
-        assert not list(path.parent.glob("*.partial")) and not list(path.parent.glob(".artcafe-*"))
-
-    async def test_it_never_replaces_a_file(self, store: SqliteStore, path: Path) -> None:
-        other = path.with_name("precious")
-        other.write_bytes(b"precious")
-        for target in (other, path):
-            with pytest.raises(StoreUnavailable, match="exists"):
-                await store.backup(target)
-
-        assert other.read_bytes() == b"precious"
-        await store.put(Put("p", "s", {}))
-
-    async def test_a_place_that_cannot_be_written_is_named_as_such(
-        self, store: SqliteStore, path: Path
-    ) -> None:
-        with pytest.raises(StoreUnavailable, match="cannot be written"):
-            await store.backup(path.parent / "missing" / "backup.db")
-
-    async def test_a_backup_that_fails_leaves_nothing_behind(self, store: SqliteStore, path: Path) -> None:
-        moved = path.with_name("moved.db")
-        path.rename(moved)
-        with pytest.raises(StoreUnavailable):
-            await store.backup(path.with_name("backup.db"))
-
-        assert {file.name for file in path.parent.iterdir()} == {
-            moved.name,
-            f"{path.name}-wal",
-            f"{path.name}-shm",
-        }
 
 
 class TestSeveralProcesses:

@@ -26,6 +26,7 @@
 | USE#{partition}  | {day}#{metric}      | a counter                                             |
 | SIZE#{partition} | ALL, RULES          | counters: bytes of all records, of channels' rules    |
 | LOG#{partition}  | {9…9 - ms}#{id}     | an entry of the audit, the newest first; expires      |
+| SERVERS          | {process}           | a server process that runs; expires, is never copied  |
 | SIGN-IN          | SPENT#{code}        | a code of the embedded issuer that was used; expires  |
 |                  | PROOF#{digest}      | a sign-in code, and whom it stands for; expires       |
 |                  | DEVICE#{user code}  | a device that waits to be signed in; expires          |
@@ -40,6 +41,7 @@ Partition = NewType("Partition", str)
 
 TENANTS = "TENANTS"
 SIGN_IN = "SIGN-IN"
+SERVERS = "SERVERS"
 META = "META"
 AGENTS = "AGENT#"
 CHANNELS = "CHAN#"

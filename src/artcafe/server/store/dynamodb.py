@@ -174,7 +174,16 @@ class DynamoStore:
         """See Backend."""
         for start in range(0, len(rows), MAX_OPS):
             wanted = [{"PutRequest": {"Item": _kept(row)}} for row in rows[start : start + MAX_OPS]]
-            await self._calls.put_all(wanted)
+            await self._calls.write_all(wanted)
+
+    async def discard(self, rows: Sequence[Row]) -> None:
+        """See Backend."""
+        for start in range(0, len(rows), MAX_OPS):
+            keys = [
+                _key(_ITEMS if row.n is None else _COUNTERS, row.pk, row.sk)
+                for row in rows[start : start + MAX_OPS]
+            ]
+            await self._calls.write_all([{"DeleteRequest": {"Key": key}} for key in keys])
 
     async def _apply(self, steps: list[rules.Step]) -> None:
         # The same in every attempt, else the service would refuse the token.

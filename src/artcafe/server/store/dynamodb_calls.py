@@ -148,8 +148,9 @@ class Calls:
             keys = left
         return rows
 
-    async def put_all(self, wanted: list[dict[str, Any]]) -> None:
-        """Write up to 25 rows, as many at a time as the service takes. Raises as `call`; some may be in."""
+    async def write_all(self, wanted: list[dict[str, Any]]) -> None:
+        """Write or remove up to 25 rows, as many at a time as the service takes. Raises as `call`; some may
+        be in."""
         for attempt in range(ATTEMPTS):
             if attempt:
                 await self._wait(FIRST_WAIT * 2 ** (attempt - 1) * self._jitter())

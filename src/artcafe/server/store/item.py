@@ -281,6 +281,11 @@ class Backend(ItemStore, Protocol):
         again changes nothing; after StoreUnavailable some may be in."""
         ...
 
+    async def discard(self, rows: Sequence[Row]) -> None:
+        """Remove the items and counters with the keys of these rows, whatever they hold by now. Doing it
+        again changes nothing; after StoreUnavailable some may be gone."""
+        ...
+
 
 async def purge(store: ItemStore, pk: str) -> int:
     """Remove a partition, items and counters; how many items there were.

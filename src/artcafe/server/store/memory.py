@@ -200,6 +200,17 @@ class MemoryStore:
                 partition = self._partitions.setdefault(row.pk, _Partition())
                 partition.put(row.sk, _Row(row.rev, row.expires, row.text))
 
+    async def discard(self, rows: Sequence[Row]) -> None:
+        """See Backend. Here all or none."""
+        self._now()
+        for row in rows:
+            if row.n is None:
+                self._remove(row.pk, row.sk)
+            elif row.pk in self._counters:
+                self._counters[row.pk].pop(row.sk, None)
+                if not self._counters[row.pk]:
+                    del self._counters[row.pk]
+
     def _now(self) -> int:
         if not self._open:
             raise StoreUnavailable("The store is not open.")

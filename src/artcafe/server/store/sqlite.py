@@ -90,13 +90,6 @@ class SqliteStore:
         if await self._thread.may_not_write():
             await self._thread.write(_try_to_write)
 
-    async def backup(self, target: Path) -> None:
-        """Copy the live store to a new file, which appears complete and on disk, or not at all.
-
-        Reads and writes go on meanwhile. Raises StoreUnavailable, also when `target` exists.
-        """
-        await self._thread.copy(target)
-
     async def get(self, pk: str, sk: str) -> Item | None:
         """See ItemStore."""
         rules.check_keys(pk, sk)
@@ -168,6 +161,10 @@ class SqliteStore:
     async def restore(self, rows: Sequence[Row]) -> None:
         """See Backend. Here all or none."""
         await self._thread.write(partial(_restore, list(rows)))
+
+    async def discard(self, rows: Sequence[Row]) -> None:
+        """See Backend. Here all or none."""
+        await self._thread.write(partial(_discard, list(rows)))
 
 
 # What runs in one of the store's threads, on its connection, at `now` in whole Unix seconds.
@@ -283,6 +280,13 @@ def _restore(rows: list[Row], db: sqlite3.Connection, _now: int) -> None:
         "INSERT OR REPLACE INTO counters (pk, sk, n, expires) VALUES (?, ?, ?, ?)",
         [(row.pk, row.sk, row.n, row.expires) for row in rows if row.n is not None],
     )
+
+
+def _discard(rows: list[Row], db: sqlite3.Connection, _now: int) -> None:
+    items = [(row.pk, row.sk) for row in rows if row.n is None]
+    counters = [(row.pk, row.sk) for row in rows if row.n is not None]
+    db.executemany("DELETE FROM items WHERE pk = ? AND sk = ?", items)
+    db.executemany("DELETE FROM counters WHERE pk = ? AND sk = ?", counters)
 
 
 def _sweep(delete: str, db: sqlite3.Connection, now: int) -> int:

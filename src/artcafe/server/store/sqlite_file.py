@@ -1,4 +1,4 @@
-"""The file of the SQLite store: private, durable, of the right version, copied, and its errors named."""
+"""The file of the SQLite store: private, durable, of the right version, and its errors named."""
 
 import os
 import sqlite3
@@ -136,32 +136,6 @@ def reader(file: File, busy_timeout: float) -> File:
             db.execute("PRAGMA query_only = ON")
             undo.pop_all()
             return File(db, file.path, file.identity)
-    except sqlite3.Error as error:
-        raise unavailable(error) from error
-
-
-def copy(source: Path, target: Path) -> None:
-    """Write a consistent, compact copy of a live database; writers go on meanwhile.
-
-    `target` appears complete and on disk, readable by its owner alone, or not at all. Raises
-    StoreUnavailable, also when `target` exists: a backup never replaces a file.
-    """
-    partial = target.with_name(target.name + ".partial")
-    try:
-        if target.exists():
-            raise StoreUnavailable("The backup's file exists already.")
-        partial.unlink(missing_ok=True)
-        with ExitStack() as undo:
-            _create(partial)
-            undo.callback(partial.unlink, missing_ok=True)
-            db = sqlite3.connect(_address(source, "ro"), uri=True, isolation_level=None)
-            undo.callback(db.close)
-            db.execute("VACUUM INTO ?", (str(partial.absolute()),))
-            _sync(partial)
-            partial.rename(target)
-        _sync(target.parent)
-    except OSError as error:
-        raise StoreUnavailable(f"The backup cannot be written: {error.strerror}.") from error
     except sqlite3.Error as error:
         raise unavailable(error) from error
 

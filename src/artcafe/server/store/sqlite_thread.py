@@ -126,11 +126,6 @@ class SqliteThread:
         reader, _ = self._admit(0)
         return self._failed or not await reader.run(reader.file.has_room)
 
-    async def copy(self, target: Path) -> None:
-        """Copy the database, on a connection of its own: see sqlite_file.copy."""
-        self._admit(0)
-        await asyncio.to_thread(sqlite_file.copy, self._path, target)
-
     def _admit(self, waiting: int) -> tuple[_Desk, _Desk]:
         if self._reader is None or self._writer is None or self._closing:
             raise StoreUnavailable("The store is not open.")

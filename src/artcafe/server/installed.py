@@ -1,0 +1,53 @@
+"""What a server process stands on, opened: the store, and this process's lease of it."""
+
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+
+from artcafe.server.process import SystemClock, new_id
+from artcafe.server.settings import Settings
+from artcafe.server.store import places
+from artcafe.server.store.copying import require_whole
+from artcafe.server.store.item import Backend
+from artcafe.server.store.servers import ServerLease
+from artcafe.wire.errors import ArtcafeError
+
+LOG = logging.getLogger("artcafe")
+
+
+def store_at(settings: Settings, name: str, clock: SystemClock) -> Backend:
+    """The store of that name, not opened yet (store.places). Raises ValueError."""
+    return places.store_at(
+        name,
+        folder=settings.data_dir,
+        region=settings.aws_region,
+        clock=clock.now,
+        new_rev=new_id,
+        jitter=random.random,
+    )
+
+
+async def open_store(
+    stack: AsyncExitStack, settings: Settings, clock: SystemClock, server: str
+) -> tuple[Backend, ServerLease]:
+    """The store that the settings name, whole and leased by this process, until the stack is left.
+
+    Raises StoreUnusable, StoreUnavailable, ValueError, ArtcafeError(unavailable).
+    """
+    store = store_at(settings, settings.store, clock)
+    await store.open()
+    stack.push_async_callback(store.close)
+    await require_whole(store)
+    lease = ServerLease(store, server, clock.now)
+    await lease.renew()
+    stack.push_async_callback(logged, lease.leave)
+    return store, lease
+
+
+async def logged(work: Callable[[], Awaitable[None]]) -> None:
+    """Do it; what fails for a moment is logged."""
+    try:
+        await work()
+    except ArtcafeError as error:
+        LOG.warning("%s", error)
