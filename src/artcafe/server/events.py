@@ -209,6 +209,16 @@ class ConnectionRefused(Event, frozen=True, kw_only=True):
     address: str
 
 
+class NotWritten(Event, frozen=True, kw_only=True):
+    """On AWS Lambda: what was counted and noted could not be written before the answer. It is kept, and
+    written with the next request; it is lost when no other one comes to this container."""
+
+    level = logging.WARNING
+    alike = ("reason",)
+
+    reason: str
+
+
 class Started(Event, frozen=True, kw_only=True):
     """Everything answers. Written with `ARTCAFE_LOG_FORMAT=json`, in place of the lines for people."""
 
