@@ -1,5 +1,8 @@
 """JSON that two readers could read as two things is read as none."""
 
+import json
+from typing import Any
+
 import httpx
 import pytest
 
@@ -43,3 +46,66 @@ async def test_the_text_is_utf_8_with_or_without_a_byte_order_mark(olivia: httpx
         assert answer.status_code in {400, 422}, encoding
     for encoding in ("utf-8", "utf-8-sig"):
         good(await olivia.post("/api/v1/agents", content=text.encode(encoding), headers=JSON), 201)
+
+
+HALVES = [r"\ud800", r"\uDBFF", r"\udc00", r"\uDFFF", r"\ud800\ud800\udc00", r"\udc00\ud800", r"\\\ud800x"]
+
+
+@pytest.mark.parametrize("half", HALVES)
+@pytest.mark.parametrize("key", [{}, {"idempotency-key": "k"}], ids=["without-key", "with-key"])
+async def test_half_of_a_character_is_refused_wherever_it_stands(
+    olivia: httpx.AsyncClient, half: str, key: dict[str, str]
+) -> None:
+    for body in (
+        f'{{"name": "a{half}"}}',
+        f'{{"name": "a", "id": "{half}"}}',
+        f'{{"name": "a", "metadata": {{"x": ["{half}"]}}}}',
+        f'{{"name": "a", "metadata": {{"{half}": 1}}}}',
+        f'{{"name": "a", "{half}": 1}}',
+    ):
+        answer = await olivia.post("/api/v1/agents", content=body.encode(), headers={**JSON, **key})
+        assert "lone surrogate" in problem(answer, Code.validation_failed)["detail"], body
+    assert good(await olivia.get("/api/v1/agents"))["agents"] == []
+    good(await olivia.post("/api/v1/agents", json={"name": "a"}, headers=key), 201)
+
+
+@pytest.mark.parametrize("key", [{}, {"idempotency-key": "k"}], ids=["without-key", "with-key"])
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/v1/agents/x/keys", {"public_key": "\ud800"}),
+        ("/api/v1/channels", {"name": "x", "description": "\ud800"}),
+        ("/api/v1/channels/x/messages", {"x": "\ud800"}),
+        ("/api/v1/tenants", {"name": "\ud800"}),
+        ("/api/v1/tenants/acme/members", {"user_id": "otto", "email": "\ud800@example.com"}),
+        ("/api/v1/tenants/acme/invitations", {"email": "\ud800@example.com"}),
+    ],
+    ids=lambda given: given.rpartition("/")[2] if isinstance(given, str) else "",
+)
+async def test_half_of_a_character_is_refused_by_every_route(
+    olivia: httpx.AsyncClient, path: str, body: dict[str, Any], key: dict[str, str]
+) -> None:
+    await olivia.post("/api/v1/agents", json={"id": "x", "name": "x"})
+    await olivia.post("/api/v1/channels", json={"id": "x", "name": "x"})
+
+    answer = await olivia.post(path, content=json.dumps(body).encode(), headers={**JSON, **key})
+
+    problem(answer, Code.validation_failed)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        (r"\ud83d\ude00", "\U0001f600"),
+        (r"\uD83D\uDE00\ud83d\ude00", "\U0001f600\U0001f600"),
+        (r"\\ud800", r"\ud800"),
+        (r"\\\\udc00", r"\\udc00"),
+        (r"\n\\n\u0020ud800", "\n\\n ud800"),
+    ],
+)
+async def test_whole_characters_are_read(olivia: httpx.AsyncClient, text: str, meant: str) -> None:
+    body = f'{{"name": "a", "metadata": {{"x": "{text}"}}}}'.encode()
+
+    made = good(await olivia.post("/api/v1/agents", content=body, headers=JSON), 201)
+
+    assert made["agent"]["metadata"] == {"x": meant}

@@ -1,6 +1,7 @@
 """JSON bodies: which media types they come as (RFC 8259), and what in them is ambiguous."""
 
 import json
+import re
 from typing import Any, NoReturn
 
 from starlette.datastructures import Headers
@@ -10,6 +11,12 @@ from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
 _CHARSETS = {"utf-8", "utf8", "us-ascii"}
+
+_ESCAPES = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u(?P<lone>[dD][89a-fA-F][0-9a-fA-F]{2})|\\.",
+    re.DOTALL,
+)
+"""Escapes in JSON, a pair of surrogates as one; `lone` is half of a character (RFC 8259 section 8.2)."""
 
 
 def require_json(headers: Headers) -> None:
@@ -35,11 +42,14 @@ def _is_json(content_type: str) -> bool:
 
 class JsonRequest(Request):
     """A request whose JSON is read as every receiver reads it: in UTF-8, no name twice in one object, no
-    numbers that are none."""
+    numbers that are none, and no half of a character, which no UTF-8 has."""
 
     async def json(self) -> Any:
         """Raises json.JSONDecodeError, and UnicodeDecodeError for what is not UTF-8."""
         text = (await self.body()).decode("utf-8-sig")
+
+        if any(escape["lone"] for escape in _ESCAPES.finditer(text)):
+            raise json.JSONDecodeError("a lone surrogate is no character", text, 0)
 
         def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             found = dict(pairs)
