@@ -302,6 +302,23 @@ async def test_an_answer_is_given_though_the_counts_cannot_be_written_and_they_a
 
 
 @pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("make", [api_gateway, load_balancer])
+async def test_where_the_store_is_away_before_a_request_that_is_answered(
+    call: Container, make: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away() -> None:
+        raise ArtcafeError(Code.unavailable, "The store is away.")
+
+    await call(api_gateway, "GET", "/readyz")
+    monkeypatch.setattr(call.function, "_platform", replace(call.opened, hold=away))
+
+    status, problem, answer = await call(make, "GET", "/api/v1/tenants")
+
+    assert (status, problem["code"]) == (503, "unavailable")
+    assert "retry-after" in (answer.get("headers") or answer["multiValueHeaders"])
+
+
+@pytest.mark.asyncio(loop_scope="module")
 async def test_counts_that_take_long_do_not_keep_an_answer_back(
     call: Container, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,8 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from mangum import Mangum
-from mangum.types import ASGI
-from starlette.types import Receive, Scope, Send
+from mangum.types import ASGI, Receive, Scope, Send
 
 from artcafe.server.app import Platform, platform
 from artcafe.server.domain.addresses import client_address
@@ -24,7 +23,8 @@ from artcafe.server.process import Place, new_id
 from artcafe.server.settings import Settings, load
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
-from artcafe.wire.problem import MEDIA_TYPE, document, headers
+from artcafe.wire.problem import MEDIA_TYPE, document
+from artcafe.wire.problem import headers as headers_of
 
 LOG = logging.getLogger("artcafe")
 
@@ -59,14 +59,14 @@ class Function:
     def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Answer a request of API Gateway, payload format 1.0 or 2.0, or of an ALB."""
         if _is_websocket(event):
-            return _refusal(ArtcafeError(Code.no_websockets))
+            return _refusal(event, ArtcafeError(Code.no_websockets))
         asyncio.set_event_loop(self._loop)  # Where Mangum looks for it.
         if self._platform is None:
             self._platform = self._loop.run_until_complete(self._open())
         try:
             self._loop.run_until_complete(self._platform.hold())
         except ArtcafeError as error:
-            return _refusal(error)
+            return _refusal(event, error)
         answer: dict[str, Any] = Mangum(_as_sent(self._platform.app, event), lifespan="off")(event, context)
         self._loop.run_until_complete(self._write(self._platform, _seconds_left(context)))
         return answer
@@ -163,11 +163,14 @@ def _is_websocket(event: dict[str, Any]) -> bool:
     return "connectionId" in event.get("requestContext", {}) or "websocket" in str(upgrade).lower()
 
 
-def _refusal(error: ArtcafeError) -> dict[str, Any]:
+def _refusal(event: Mapping[str, Any], error: ArtcafeError) -> dict[str, Any]:
     status = error.code.http
+    named = {"content-type": MEDIA_TYPE, **headers_of(error, status)}
+    many = {name: [value] for name, value in named.items()}
     return {
         "statusCode": status,
-        "headers": {"content-type": MEDIA_TYPE, **headers(error, status)},
+        # An ALB that sends several values of a header reads no single ones.
+        **({"multiValueHeaders": many} if "multiValueHeaders" in event else {"headers": named}),
         "body": json.dumps(document(error, status, new_id())),
         "isBase64Encoded": False,
     }
