@@ -219,6 +219,18 @@ class NotWritten(Event, frozen=True, kw_only=True):
     reason: str
 
 
+class RecordUnreadable(Event, frozen=True, kw_only=True):
+    """A stored record lacks a field, has a value that this release does not know, or a newer format: a newer
+    release wrote it, or it is damaged. `record` is its partition and sort key (store/addresses.py). Requests
+    for it are answered with `unreadable_record`; lists go without it and name it in `X-Unreadable`."""
+
+    level = logging.ERROR
+    alike = ("record", "reason")
+
+    record: str
+    reason: str
+
+
 class Started(Event, frozen=True, kw_only=True):
     """Everything answers. Written with `ARTCAFE_LOG_FORMAT=json`, in place of the lines for people."""
 

@@ -7,7 +7,7 @@ import pytest
 from artcafe.server.api.refusals import refusals
 from artcafe.wire.codes import Code
 
-ANY = {Code.internal, Code.unavailable}
+ANY = {Code.internal, Code.unavailable, Code.unreadable_record}
 READ = {Code.bad_request, Code.validation_failed}
 SIGNED_IN = {Code.unauthorized, Code.token_expired}
 INSIDE = {Code.forbidden, Code.rate_limited, Code.suspended}

@@ -203,11 +203,9 @@ class TestOfUser:
         await installation.make_tenant(OTHER, "nina")
         third = await installation.make_tenant(TenantId("third"))
 
-        assert [tenant.id for tenant in await installation.process.tenants.of_user(OLIVIA)] == [
-            ACME,
-            third.tenant,
-        ]
-        assert await installation.process.tenants.of_user(PAUL) == []
+        listed = await installation.process.tenants.of_user(OLIVIA)
+        assert [tenant.id for tenant in listed.items] == [ACME, third.tenant]
+        assert (await installation.process.tenants.of_user(PAUL)).items == []
 
 
 class TestDocuments:

@@ -102,7 +102,7 @@ class TestEnter:
         for wanted in (ACME, None):
             with refused(Code.forbidden):
                 await tenants.enter(ada("ops"), wanted)
-        assert await tenants.of_user(ada("ops")) == []
+        assert (await tenants.of_user(ada("ops"))).items == []
 
 
 class TestOfUser:
@@ -113,7 +113,7 @@ class TestOfUser:
 
         listed = await tenants.of_user(ada("ops", "founders"))
 
-        assert [tenant.id for tenant in listed] == [ACME, OTHER]
+        assert [tenant.id for tenant in listed.items] == [ACME, OTHER]
 
 
 class TestCreate:

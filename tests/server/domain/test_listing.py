@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from artcafe.server.domain import listing
-from artcafe.server.domain.listing import Page, Query, Source, page_of
+from artcafe.server.domain.listing import MOST_UNREADABLE, Page, Query, Source, page_of
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
@@ -41,10 +41,10 @@ class Shelf:
         self.heads += 1
         return page
 
-    async def some(self, ids: Sequence[str]) -> list[Thing]:
+    async def some(self, ids: Sequence[str]) -> Page[Thing]:
         self.singles += len(ids)
         known = {thing.id: thing for thing in self.things}
-        return [known[which] for which in ids if which in known]
+        return Page([known[which] for which in ids if which in known], None)
 
     @property
     def source(self) -> Source[Thing]:
@@ -141,8 +141,8 @@ async def test_a_filter_that_looks_at_the_whole_record_is_given_it() -> None:
 async def test_a_record_that_goes_while_its_page_is_made_is_left_out() -> None:
     shelf = Shelf([Thing(f"{n}", "x") for n in range(3)])
 
-    async def gone(_: Sequence[str]) -> list[Thing]:
-        return []
+    async def gone(_: Sequence[str]) -> Page[Thing]:
+        return Page([], None)
 
     page = await page_of(Query(limit=2, order="name"), Source(shelf.fetch, shelf.fetch_heads, gone))
 
@@ -161,3 +161,26 @@ async def test_a_page_that_the_store_cuts_short_is_given_as_it_is() -> None:
 
     assert [thing.id for thing in page.items] == ["0", "1"]
     assert page.cursor == "1"
+
+
+async def test_what_cannot_be_read_is_named_once_and_in_bounds() -> None:
+    """By id each page names its own; in another order each names those of the whole list, so many at most."""
+    shelf = Shelf([Thing(f"{n:03}", "x") for n in range(9)])
+
+    async def partly(limit: int, cursor: str | None) -> Page[Thing]:
+        page = await shelf.fetch(limit, cursor)
+        broken = [thing.id for thing in page.items if int(thing.id) % 2]
+        return Page([thing for thing in page.items if thing.id not in broken], page.cursor, tuple(broken))
+
+    source = Source(partly, partly, shelf.some)
+    first = await page_of(Query(limit=2), source)
+    assert (first.items, first.unreadable) == ([Thing("000", "x")], ("001",))
+    page = await page_of(Query(limit=2, order="-name"), source)
+    assert [thing.id for thing in page.items] == ["008", "006"]
+    assert page.unreadable == ("001", "003", "005", "007")
+
+    async def none(_limit: int, _cursor: str | None) -> Page[Thing]:
+        return Page([], None, tuple(f"{n}" for n in range(MOST_UNREADABLE + 1)))
+
+    page = await page_of(Query(limit=2, order="name"), Source(none, none, shelf.some))
+    assert len(page.unreadable) == MOST_UNREADABLE

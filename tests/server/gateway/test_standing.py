@@ -10,7 +10,9 @@ from artcafe.server.domain.ids import AgentId, ChannelId, UserId
 from artcafe.server.domain.policy import Grant, Policy
 from artcafe.server.domain.tenant import Role
 from artcafe.server.gateway.gateway import RECHECK_SECONDS
-from artcafe.wire.codes import Code
+from artcafe.server.store import addresses as at
+from artcafe.server.store.item import Put
+from artcafe.wire.codes import Code, may_reconnect
 from tests.kit.deadlines import eventually
 from tests.kit.gateways import House, a_house, gone
 from tests.kit.installation import ACME
@@ -264,6 +266,20 @@ async def test_a_word_that_was_missed_is_made_up_for_within_a_minute(
     assert a1.unread == []
     house.installation.clock.advance(RECHECK_SECONDS)
     await a1.expect("error", code="forbidden", details={"subject": "secrets"})
+
+
+async def test_who_is_of_a_newer_release_is_sent_to_another_server_and_no_other_one_is(
+    house: House, a1: ScriptedPeer, a2: ScriptedPeer
+) -> None:
+    store = house.installation.memory
+    item = await store.get(at.tenant(await house.installation.partition()), at.agent(A1))
+    assert item is not None
+    await store.put(Put(item.pk, item.sk, {**item.data, "v": 2}))
+    house.installation.clock.advance(RECHECK_SECONDS)
+    await a1.expect("error", code="unreadable_record")
+    await a1.ended(Code.unreadable_record.close)
+    assert may_reconnect(Code.unreadable_record.close)
+    assert await may_publish(a2, "x")
 
 
 async def test_rights_that_cannot_be_read_are_read_again(

@@ -15,6 +15,7 @@ from artcafe.server.api.etags import IfMatch, set_tag
 from artcafe.server.api.fields import Body, JsonObject, SmallJson, SubjectPattern, chosen
 from artcafe.server.api.once import CreateOnce, Creation
 from artcafe.server.api.pages import Limit, NextToken, Order
+from artcafe.server.api.unreadable import tell_unreadable
 from artcafe.server.core.usage import RECEIVED, SENT
 from artcafe.server.domain.access import Action, require
 from artcafe.server.domain.agent import Agent, AgentKey
@@ -278,6 +279,7 @@ async def list_agents(
     cases: Cases,
     human: CurrentHuman,
     asked: Annotated[AgentQuery, Depends()],
+    response: Response,
     limit: Limit = 50,
     next_token: NextToken = None,
 ) -> AgentList:
@@ -292,6 +294,7 @@ async def list_agents(
         whole=asked.capability is not None or asked.tag is not None,
     )
     page = await cases.agents.list(human, query)
+    tell_unreadable(response, page)
     views = await _views(cases, human.tenant, page.items, online)
     return AgentList(agents=views, next_token=cases.pages.seal(human.tenant, of, page.cursor))
 

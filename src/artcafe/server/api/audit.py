@@ -3,12 +3,13 @@
 from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
 from artcafe.server.api.admission import AdmittingRoute
 from artcafe.server.api.deps import Cases, CurrentHuman
 from artcafe.server.api.pages import Limit, NextToken
+from artcafe.server.api.unreadable import tell_unreadable
 from artcafe.server.domain.audit import Entry
 
 router = APIRouter(route_class=AdmittingRoute, prefix="/api/v1/audit", tags=["audit"])
@@ -70,6 +71,7 @@ class EntryList(BaseModel):
 async def list_audit(
     cases: Cases,
     human: CurrentHuman,
+    response: Response,
     limit: Limit = 50,
     next_token: NextToken = None,
     actor: Actor = None,
@@ -86,6 +88,7 @@ async def list_audit(
         action=action,
         target=target,
     )
+    tell_unreadable(response, page)
     return EntryList(
         entries=[EntryView.of(entry) for entry in page.items],
         next_token=cases.pages.seal(human.tenant, asked, page.cursor),

@@ -13,6 +13,7 @@ from artcafe.server.api.etags import IfMatch, set_tag
 from artcafe.server.api.fields import Body, Integral, JsonObject, SubjectPattern, chosen
 from artcafe.server.api.once import CreateOnce, Creation
 from artcafe.server.api.pages import Limit, NextToken, Order
+from artcafe.server.api.unreadable import tell_unreadable
 from artcafe.server.core.usage import CHANNEL
 from artcafe.server.domain import listing
 from artcafe.server.domain.access import WHO, Action, require
@@ -172,6 +173,7 @@ async def list_channels(
     cases: Cases,
     human: CurrentHuman,
     asked: Annotated[ChannelQuery, Depends()],
+    response: Response,
     limit: Limit = 50,
     next_token: NextToken = None,
 ) -> ChannelList:
@@ -184,6 +186,7 @@ async def list_channels(
         keep=asked.keep,
     )
     page = await cases.channels.list(human, query)
+    tell_unreadable(response, page)
     views = await _views(cases, human, page.items)
     return ChannelList(channels=views, next_token=cases.pages.seal(human.tenant, of, page.cursor))
 

@@ -13,6 +13,7 @@ from artcafe.server.api.fields import Body, Email, Integral, RoleName
 from artcafe.server.api.members import MemberView
 from artcafe.server.api.once import CreateOnce, Creation
 from artcafe.server.api.pages import Limit, NextToken
+from artcafe.server.api.unreadable import tell_unreadable
 from artcafe.server.domain.ids import PATTERN
 from artcafe.server.domain.invitation import MAX_DAYS, Invitation, Token
 from artcafe.server.domain.tenant import Role
@@ -103,11 +104,12 @@ async def create_invitation(
 
 @router.get("/tenants/{tenant_id}/invitations")
 async def list_invitations(
-    cases: Cases, human: NamedHuman, limit: Limit = 50, next_token: NextToken = None
+    cases: Cases, human: NamedHuman, response: Response, limit: Limit = 50, next_token: NextToken = None
 ) -> InvitationList:
     """List the open invitations, by id."""
     cursor = cases.pages.open(human.tenant, "invitations", next_token)
     page = await cases.invitations.list(human, limit, cursor)
+    tell_unreadable(response, page)
     return InvitationList(
         invitations=[InvitationView.of(invitation) for invitation in page.items],
         next_token=cases.pages.seal(human.tenant, "invitations", page.cursor),

@@ -2,13 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from artcafe.server.api.admission import AdmittingRoute
 from artcafe.server.api.deps import Cases, NamedHuman
 from artcafe.server.api.fields import Body
 from artcafe.server.api.pages import Limit, NextToken
+from artcafe.server.api.unreadable import tell_unreadable
 from artcafe.server.domain.legal import VERSION_PATTERN, Acceptance, Document, Edition
 
 router = APIRouter(route_class=AdmittingRoute, prefix="/api/v1", tags=["legal"])
@@ -90,10 +91,11 @@ async def legal_versions(cases: Cases) -> Published:
 
 @router.get("/tenants/{tenant_id}/legal")
 async def list_acceptances(
-    cases: Cases, human: NamedHuman, limit: Limit = 50, next_token: NextToken = None
+    cases: Cases, human: NamedHuman, response: Response, limit: Limit = 50, next_token: NextToken = None
 ) -> AcceptanceList:
     """List what was accepted for the tenant, by document and version."""
     page = await cases.legal.list(human, limit, cases.pages.open(human.tenant, "legal", next_token))
+    tell_unreadable(response, page)
     return AcceptanceList(
         acceptances=[AcceptanceView.of(acceptance) for acceptance in page.items],
         next_token=cases.pages.seal(human.tenant, "legal", page.cursor),

@@ -51,6 +51,11 @@ _HEADERS: dict[str, dict[str, Any]] = {
         "schema": {"const": "true"},
         "example": "true",
     },
+    "X-Unreadable": {
+        "description": "Ids of records that belong here and cannot be read, percent-encoded; `+N`: N more.",
+        "schema": {"type": "string"},
+        "example": "planner, +3",
+    },
     "Retry-After": {
         "description": "Seconds to wait.",
         "required": True,
@@ -172,6 +177,7 @@ def _name_headers(operation: dict[str, Any], path: str, method: str, versioned: 
         "X-Request-Id",
         *(["ETag"] if tagged else []),
         *(["Idempotency-Replayed"] if _takes(operation, "idempotency-key") else []),
+        *(["X-Unreadable"] if _takes(operation, "next_token") or path == "/api/v1/tenants" else []),
     ]
     for answer in operation["responses"].values():
         answer.setdefault("headers", {}).update(_headers(names))

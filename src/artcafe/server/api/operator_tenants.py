@@ -12,6 +12,7 @@ from artcafe.server.api.etags import IfMatch, set_tag
 from artcafe.server.api.fields import Body, Integral, StatusName
 from artcafe.server.api.pages import Limit, NextToken
 from artcafe.server.api.tenants import Tier
+from artcafe.server.api.unreadable import tell_unreadable
 from artcafe.server.api.usage import used_this_month
 from artcafe.server.core.operations import TenantChange
 from artcafe.server.domain.ids import PATTERN, TenantId
@@ -122,6 +123,7 @@ class Operation(Body):
 async def list_all_tenants(
     cases: Cases,
     user: CurrentOperator,
+    response: Response,
     limit: Limit = 50,
     next_token: NextToken = None,
     status: Annotated[Status | None, Query(description="Only tenants of this status.")] = None,
@@ -146,6 +148,7 @@ async def list_all_tenants(
     nowhere = TenantId("")  # The list is of no tenant.
     cursor = cases.pages.open(nowhere, asked, next_token)
     page = await cases.operations.list(user, Asked(limit=limit, cursor=cursor, keep=keep))
+    tell_unreadable(response, page)
     return TenantList(
         tenants=[OperatorsTenant.of(tenant) for tenant in page.items],
         next_token=cases.pages.seal(nowhere, asked, page.cursor),

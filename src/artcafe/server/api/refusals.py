@@ -38,7 +38,7 @@ def refusals(operation: dict[str, Any], path: str, method: str) -> set[Code]:
     codes = {Code.internal, *_OWN.get(operation["operationId"], ())}
     parameters = {parameter["name"].lower() for parameter in operation.get("parameters", ())}
     if path.startswith("/api/"):
-        codes.add(Code.unavailable)
+        codes |= {Code.unavailable, Code.unreadable_record}
     if "requestBody" in operation:
         codes |= {
             Code.bad_request,

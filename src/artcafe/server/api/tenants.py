@@ -14,6 +14,7 @@ from artcafe.server.api.fields import Body, Email, JsonObject, StatusName, chose
 from artcafe.server.api.legal import Versions
 from artcafe.server.api.once import CreateOnce, Creation
 from artcafe.server.api.plans import Limits
+from artcafe.server.api.unreadable import tell_unreadable
 from artcafe.server.domain.ids import PATTERN
 from artcafe.server.domain.plan import TIERS, plan_of
 from artcafe.server.domain.tenant import Tenant
@@ -132,9 +133,11 @@ async def create_tenant(
 
 
 @router.get("")
-async def list_tenants(cases: Cases, user: CurrentUser) -> list[TenantView]:
+async def list_tenants(cases: Cases, user: CurrentUser, response: Response) -> list[TenantView]:
     """List the tenants you belong to."""
-    return [TenantView.of(tenant) for tenant in await cases.tenants.of_user(user)]
+    page = await cases.tenants.of_user(user)
+    tell_unreadable(response, page)
+    return [TenantView.of(tenant) for tenant in page.items]
 
 
 @router.get("/{tenant_id}")

@@ -10,8 +10,9 @@ from artcafe.server.domain.audit import OPERATOR, Scribe
 from artcafe.server.domain.groups import Granted, Groups
 from artcafe.server.domain.ids import TenantId, UserId, slug, tenant_id
 from artcafe.server.domain.legal import Document, Documents, acceptances, check_whole
+from artcafe.server.domain.listing import Page
 from artcafe.server.domain.operators import Operators, TenantCreation
-from artcafe.server.domain.plan import check_tier, plan_named
+from artcafe.server.domain.plan import TIERS, check_tier, plan_named
 from artcafe.server.domain.principal import Human, User
 from artcafe.server.domain.revocation import TOPIC, Revocation
 from artcafe.server.domain.tenant import Member, Role, Tenant, changed_member, require_served
@@ -191,10 +192,19 @@ class Tenants:
         require(human, Action.read)
         return await self._records.space(human.tenant)
 
-    async def of_user(self, user: User) -> list[Tenant]:
+    async def of_user(self, user: User) -> Page[Tenant]:
         """The tenants the user belongs to, those that groups of the token make it a member of among them."""
-        found = [await self._records.get(human.tenant) for human in await self._everywhere(user)]
-        return [tenant for tenant in found if tenant is not None]
+        found, unreadable = [], []
+        for human in await self._everywhere(user):
+            try:
+                tenant = await self._records.get(human.tenant)
+            except ArtcafeError as error:
+                if error.code is not Code.unreadable_record:
+                    raise
+                unreadable.append(human.tenant)
+            else:
+                found += [tenant] if tenant is not None else []
+        return Page(found, None, tuple(unreadable))
 
     async def change(self, human: Human, fields: Mapping[str, Any], if_match: str | None = None) -> Tenant:
         """Set some fields. Raises not_found, precondition_failed, validation_failed for an unknown tier.
@@ -202,13 +212,14 @@ class Tenants:
         Tier and status may be named as they are; another one raises forbidden, unless an operator sets it.
         """
         require(human, Action.change_tenant)
-        if "subscription_tier" in fields:
-            check_tier(fields["subscription_tier"])
         wanted = fields if self._operators.include(human) else _of_tenants(fields)
         done = self._scribe.entry(human, "tenant.update", human.tenant, wanted)
 
         def edit(tenant: Tenant) -> Tenant:
             require_match(tenant, if_match)
+            tier = fields.get("subscription_tier", tenant.subscription_tier)
+            if tier != tenant.subscription_tier:
+                check_tier(tier)
             if wanted is not fields:
                 _check_kept(tenant, fields)
             return msgspec.structs.replace(tenant, **wanted, version=tenant.version + 1, updated_at=done.at)
@@ -360,9 +371,8 @@ def _of_tenants(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_kept(tenant: Tenant, fields: Mapping[str, Any]) -> None:
     """Raises forbidden where a field of the operator's is named with another value than the tenant has."""
-    if plan_named(fields.get("subscription_tier", tenant.subscription_tier)) != plan_named(
-        tenant.subscription_tier
-    ):
+    before, tier = tenant.subscription_tier, fields.get("subscription_tier", tenant.subscription_tier)
+    if tier != before and (before not in TIERS or plan_named(tier) != plan_named(before)):
         raise ArtcafeError(Code.forbidden, "The subscription tier is set by the operator of the platform.")
     if fields.get("status", tenant.status) != tenant.status:
         raise ArtcafeError(Code.forbidden, "The status is set by the operator of the platform.")

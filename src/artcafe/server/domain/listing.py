@@ -17,6 +17,9 @@ page."""
 MOST_FETCHED = 20
 """Pages of the store that are read to fill one page of what a filter lets through."""
 
+MOST_UNREADABLE = 200
+"""Records that a page names because they cannot be read, where it does not end with them."""
+
 _PART = 1000
 
 
@@ -36,10 +39,12 @@ N = TypeVar("N", bound=Named)
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
     """Part of a list, in byte order of the ids unless another order was asked for. The end is reached
-    when `cursor` is None, not before."""
+    when `cursor` is None, not before. `unreadable` are the ids of records that belong here and cannot be
+    read; a page in another order names those of the whole list, MOST_UNREADABLE at most."""
 
     items: list[T]
     cursor: str | None
+    unreadable: tuple[str, ...] = ()
 
 
 Fetch = Callable[[int, str | None], Awaitable[Page[N]]]
@@ -55,7 +60,7 @@ class Source(Generic[N]):
 
     page: Fetch[N]
     heads: Fetch[N]
-    some: Callable[[Sequence[str]], Awaitable[list[N]]]
+    some: Callable[[Sequence[str]], Awaitable[Page[N]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,16 +90,18 @@ async def page_of(query: Query[N], source: Source[N]) -> Page[N]:
 async def by_id(query: Query[N], fetch: Fetch[N]) -> Page[N]:
     """The page that is asked for, by id."""
     found: list[N] = []
+    unreadable: list[str] = []
     cursor = query.cursor
     for _ in range(MOST_FETCHED):
         asked = query.limit - len(found)
         page = await fetch(asked, cursor)
         found += [record for record in page.items if query.keep(record)]
+        unreadable += page.unreadable
         cursor = page.cursor
         # A page that the store cut short held much: another one is not put on top of it.
         if cursor is None or len(found) == query.limit or (found and len(page.items) < asked):
             break
-    return Page(found, cursor)
+    return Page(found, cursor, tuple(unreadable))
 
 
 async def _sorted(query: Query[N], source: Source[N]) -> Page[N]:
@@ -107,6 +114,7 @@ async def _sorted(query: Query[N], source: Source[N]) -> Page[N]:
     first = heapq.nlargest if backwards else heapq.nsmallest
     fetch = source.page if query.whole else source.heads
     best: list[tuple[str, str]] = []  # One more than is shown, to see whether there is more.
+    unreadable: list[str] = []
     seen, cursor = 0, None
     while True:
         page = await fetch(_PART, cursor)
@@ -119,12 +127,14 @@ async def _sorted(query: Query[N], source: Source[N]) -> Page[N]:
         if after is not None:
             places = (it for it in places if (it < after if backwards else it > after))
         best = first(query.limit + 1, (*best, *places))
+        unreadable += page.unreadable[: MOST_UNREADABLE - len(unreadable)]
         cursor = page.cursor
         if cursor is None:
             break
     shown = best[: query.limit]
     records = await source.some([which for _, which in shown])
-    return Page(records, msgspec.json.encode(shown[-1]).decode() if len(best) > len(shown) else None)
+    ends = msgspec.json.encode(shown[-1]).decode() if len(best) > len(shown) else None
+    return Page(records.items, ends, (*unreadable, *records.unreadable))
 
 
 def _place(cursor: str) -> tuple[str, str]:

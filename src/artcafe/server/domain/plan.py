@@ -55,6 +55,8 @@ PLANS = {
     )
 }
 
+SMALLEST = "starter"
+
 _ALIASES = {"free": "starter", "basic": "growth", "pro": "scale"}
 
 TIERS = (*PLANS, *_ALIASES)
@@ -76,9 +78,11 @@ def plan_named(tier: str) -> Plan:
 def plan_of(tenant: TenantRules) -> Plan:
     """The limits in force for a tenant: those of its plan, with its overrides in their place.
 
-    An override whose name no limit has (any more) changes nothing.
+    A tier that this release does not know has the limits of the smallest plan. An override whose name no
+    limit has (any more) changes nothing.
     """
-    plan = plan_named(tenant.subscription_tier)
+    known = tenant.subscription_tier in TIERS
+    plan = plan_named(tenant.subscription_tier) if known else PLANS[SMALLEST]
     if not tenant.limits:
         return plan
     overrides: dict[str, int | None] = {name: tenant.limits[name] for name in LIMITS if name in tenant.limits}

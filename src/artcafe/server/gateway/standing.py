@@ -111,16 +111,26 @@ class Standing:
         for connection in self._inside:
             principal = connection.admitted
             if isinstance(principal, AgentPrincipal):
-                keys = await self._login.keys(principal.tenant, principal.agent)
-                if await self._is_suspended(principal.tenant):
-                    connection.end(Code.suspended)
-                elif keys is None:
-                    connection.end(Code.removed)
-                elif principal.fingerprint not in keys:
-                    connection.end(Code.key_revoked)
+                ended = await self._ended(principal)
+                if ended is not None:
+                    connection.end(ended)
             if connection.session is not None and not connection.refreshing:
                 connection.refreshing = True
                 await self._refresh(connection, connection.session)
+
+    async def _ended(self, principal: AgentPrincipal) -> Code | None:
+        """Why an agent may not be connected any more; None when it may. Raises unavailable."""
+        try:
+            keys = await self._login.keys(principal.tenant, principal.agent)
+            if await self._is_suspended(principal.tenant):
+                return Code.suspended
+        except ArtcafeError as error:
+            if error.code is not Code.unreadable_record:
+                raise
+            return error.code  # It comes back, to a server that can read it perhaps.
+        if keys is None:
+            return Code.removed
+        return None if principal.fingerprint in keys else Code.key_revoked
 
     async def _is_suspended(self, tenant: TenantId) -> bool:
         record = await self._directory.tenant(tenant)
@@ -161,7 +171,8 @@ class Standing:
                 principal, rights, plan = await self.now(connection, session.principal)
             except ArtcafeError as error:
                 if error.code is not Code.unavailable:
-                    connection.end(Code.suspended if error.code is Code.suspended else Code.removed)
+                    known = error.code in {Code.suspended, Code.unreadable_record}
+                    connection.end(error.code if known else Code.removed)
                     return None
                 LOG.warning("the rights of connection %s cannot be read now: %s", connection.id, error)
                 await asyncio.sleep(RETRY_SECONDS)

@@ -58,8 +58,8 @@ class AgentTable:
 
         async def attempt() -> tuple[None, list[Op]]:
             counted = await self._table.count(pk, at.AGENTS, 1, limit)
-            grown = await self._quota.move(agent.tenant, self._rows.space(agent), space)
-            first, second = self._rows.put(pk, at.agent(agent.id), agent, ABSENT)
+            grown = await self._quota.move(agent.tenant, self._rows.space(agent, None), space)
+            first, second = self._rows.put(pk, at.agent(agent.id), agent, None)
             return None, [
                 counted,
                 live(partition),
@@ -96,8 +96,8 @@ class AgentTable:
                 raise ArtcafeError(Code.not_found)
             changed = edit(stored.record)
             before, after = _fingerprints(stored.record), _fingerprints(changed)
-            growth = self._rows.space(changed) - self._rows.space(stored.record)
-            first, second = self._rows.put(pk, at.agent(agent), changed, Rev(stored.rev))
+            growth = self._rows.space(changed, stored) - self._rows.taken(stored)
+            first, second = self._rows.put(pk, at.agent(agent), changed, stored)
             return changed, [
                 first,
                 *(_claim(pk, changed, fingerprint) for fingerprint in sorted(after - before)),
@@ -132,7 +132,7 @@ class AgentTable:
                 await self._table.count(pk, at.AGENTS, -1),
                 first,
                 second,
-                *await self._quota.move(tenant, Space() - self._rows.space(stored.record), None),
+                *await self._quota.move(tenant, Space() - self._rows.taken(stored), None),
                 *(Delete(pk, at.key(fingerprint)) for fingerprint in _fingerprints(stored.record)),
                 *logged(entry, partition),
             ]

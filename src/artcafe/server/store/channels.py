@@ -1,6 +1,7 @@
 """Channels in the store."""
 
 from collections.abc import Callable
+from functools import partial
 
 from artcafe.server.domain.audit import Entry
 from artcafe.server.domain.change import Change, Kind
@@ -11,13 +12,14 @@ from artcafe.server.ports.answers import Kept
 from artcafe.server.store import addresses as at
 from artcafe.server.store.answers import kept_in
 from artcafe.server.store.audit import logged
-from artcafe.server.store.item import ABSENT, Conflict, Delete, Op, Rev
+from artcafe.server.store.item import Conflict, Delete, Item, Op, Rev
 from artcafe.server.store.partitions import live
 from artcafe.server.store.quota import Space, StorageQuota
 from artcafe.server.store.split import SplitTable
 from artcafe.server.store.table import Table
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.subjects import parse_pattern
 
 DETAILS = ("description", "metadata")
 
@@ -50,8 +52,8 @@ class ChannelTable:
 
         async def attempt() -> tuple[None, list[Op]]:
             counted = await self._table.count(pk, at.CHANNELS, 1, limit)
-            grown = await self._quota.move(channel.tenant, self._rows.space(channel), space)
-            rows = self._rows.put(pk, at.channel(channel.id), channel, ABSENT)
+            grown = await self._quota.move(channel.tenant, self._rows.space(channel, None), space)
+            rows = self._rows.put(pk, at.channel(channel.id), channel, None)
             answers = kept_in(pk, kept)
             return None, [counted, live(partition), *rows, *grown, *logged(entry, partition), *answers]
 
@@ -80,13 +82,10 @@ class ChannelTable:
             if stored is None:
                 raise ArtcafeError(Code.not_found)
             changed = edit(stored.record)
-            growth = self._rows.space(changed) - self._rows.space(stored.record)
+            growth = self._rows.space(changed, stored) - self._rows.taken(stored)
             moved = await self._quota.move(tenant, growth, space)
-            return changed, [
-                *self._rows.put(pk, sk, changed, Rev(stored.rev)),
-                *moved,
-                *logged(entry, partition),
-            ]
+            rows = self._rows.put(pk, sk, changed, stored)
+            return changed, [*rows, *moved, *logged(entry, partition)]
 
         changed = await self._table.again(attempt)
         await self._changed(tenant, channel)
@@ -107,7 +106,7 @@ class ChannelTable:
             return None, [
                 await self._table.count(pk, at.CHANNELS, -1),
                 *self._rows.delete(pk, sk, Rev(stored.rev)),
-                *await self._quota.move(tenant, Space() - self._rows.space(stored.record), None),
+                *await self._quota.move(tenant, Space() - self._rows.taken(stored), None),
                 *logged(entry, partition),
             ]
 
@@ -125,10 +124,22 @@ class ChannelTable:
         return self._rows.source(tenant, at.CHANNELS)
 
     async def rules(self, tenant: TenantId, limit: int, cursor: str | None) -> Page[ChannelRule]:
-        """What a login reads of them. Raises bad_request."""
-        pk = at.tenant(await self._table.partition(tenant))
-        return await self._rows.page_of_rules(pk, at.CHANNELS, ChannelRule, limit, cursor)
+        """What a login reads of them; into one that cannot be read nobody is let. Raises bad_request."""
+        pk, closed = at.tenant(await self._table.partition(tenant)), partial(_closed, tenant)
+        return await self._rows.page_of_rules(pk, at.CHANNELS, ChannelRule, limit, cursor, closed)
 
     async def count(self, tenant: TenantId) -> int:
         """How many channels the tenant has."""
         return await self._table.counted(at.tenant(await self._table.partition(tenant)), at.CHANNELS)
+
+
+def _closed(tenant: TenantId, item: Item) -> ChannelRule:
+    """What counts in place of a channel that cannot be read: what it says of who may is not known. Where its
+    subjects are not known either, it is every subject."""
+    channel = ChannelId(item.sk.removeprefix(at.CHANNELS))
+    subject = item.data.get("subject") or channel
+    try:
+        pattern = parse_pattern(subject, tenant).subject if isinstance(subject, str) else ">"
+    except ArtcafeError:
+        pattern = ">"
+    return ChannelRule(id=channel, tenant=tenant, subject=pattern, publishers=[], subscribers=[])

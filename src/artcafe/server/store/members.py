@@ -121,11 +121,10 @@ async def joined(
 
 def both_ways(partition: Partition, member: Member, before: Stored[Member] | None = None) -> tuple[Op, Op]:
     """The operations that write a membership in both directions, where nothing changed since `before`."""
-    cond = Rev(before.rev) if before else ABSENT
-    return (
-        Put(at.tenant(partition), at.member(member.user), data(member), cond),
-        Put(at.user(member.user), at.membership(member.tenant), data(member)),
-    )
+    stored = Put(at.tenant(partition), at.member(member.user), data(member), ABSENT)
+    if before is not None:
+        stored = before.put(member)
+    return stored, Put(at.user(member.user), at.membership(member.tenant), stored.data)
 
 
 def neither_way(partition: Partition, member: Member, cond: Cond = ANY) -> tuple[Op, Op]:
@@ -148,4 +147,4 @@ async def _leaving(
     others = await table.all(pk, at.MEMBERS, Member)
     if not any(other.role is Role.owner and other.user != member.user for other in others):
         raise ArtcafeError(Code.conflict, "A tenant keeps at least one owner.")
-    return (Put(pk, at.OWNERS, data(_Owners()), Rev(seen.rev) if seen else ABSENT),)
+    return (seen.put(_Owners()) if seen else Put(pk, at.OWNERS, data(_Owners()), ABSENT),)

@@ -6,12 +6,13 @@ from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
-from msgspec import Struct, convert
+from msgspec import Struct
 
 from artcafe.server.domain.ids import AgentId, ChannelId, TenantId
 from artcafe.server.store import addresses as at
-from artcafe.server.store.item import ABSENT, MAX_OPS, Check, Conflict, Delete, Op, Put, Rev
+from artcafe.server.store.item import ABSENT, MAX_OPS, Check, Conflict, Delete, Op, Put
 from artcafe.server.store.partitions import live
+from artcafe.server.store.records import readable
 from artcafe.server.store.table import Table, data
 
 N = TypeVar("N", AgentId, ChannelId)
@@ -127,7 +128,8 @@ class SightingTable:
         async for item in self._table.items(at.tenant(partition), at.ONLINE):
             process = at.process(item.sk)
             if process != besides:
-                processes.setdefault(process, {}).update(convert(item.data, _Online).agents)
+                for row in readable([item], _Online)[0]:
+                    processes.setdefault(process, {}).update(row.agents)
         return processes
 
     async def last_seen(self, tenant: TenantId, agents: Sequence[AgentId]) -> Mapping[AgentId, str]:
@@ -158,8 +160,8 @@ class SightingTable:
         before = await self._table.read(pk, at.spoken(channel), _At)
         if before and before.record.at >= times[channel]:
             return []
-        cond = Rev(before.rev) if before else ABSENT
-        row = Put(pk, at.spoken(channel), data(_At(times[channel])), cond)
+        now = _At(times[channel])
+        row = before.put(now) if before else Put(pk, at.spoken(channel), data(now), ABSENT)
         return [row, Check(pk, at.channel(channel))]
 
     async def last_spoken(self, tenant: TenantId, channels: Sequence[ChannelId]) -> Mapping[ChannelId, str]:

@@ -74,7 +74,7 @@ class SignInTable:
             return False
         row = _Device(answer.decision, answer.by, stored.record.expires)
         try:
-            await self._table.write(Put(*place, data(row), Rev(stored.rev), stored.record.expires))
+            await self._table.write(stored.put(row))
         except Conflict:
             return False
         return True

@@ -14,7 +14,6 @@ from artcafe.server.store import addresses as at
 from artcafe.server.store.addresses import Partition
 from artcafe.server.store.item import (
     ABSENT,
-    Cond,
     Conflict,
     InvalidCursor,
     InvalidKey,
@@ -29,6 +28,8 @@ from artcafe.server.store.item import (
     TooLarge,
 )
 from artcafe.server.store.partitions import Partitions
+from artcafe.server.store.records import readable, record_in
+from artcafe.server.store.unknown import with_unknown
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
@@ -47,10 +48,25 @@ class Counted(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Stored(Generic[R]):
-    """A record as it was read."""
+    """A record as it was read: from `item`, and from `second` where it has a second row (split.py)."""
 
     record: R
-    rev: str
+    item: Item
+    second: Item | None = None
+
+    @property
+    def rev(self) -> str:
+        """The revision that a write of the record depends on."""
+        return self.item.rev
+
+    def changed(self, record: R) -> dict[str, Any]:
+        """What the row holds with this record in it: what this release does not know of the row stays."""
+        return with_unknown(type(self.record), self.item.data, data(record))
+
+    def put(self, record: R) -> Put:
+        """The operation that writes this record in place of the one that was read, when nobody was faster; it
+        expires when that one does."""
+        return Put(self.item.pk, self.item.sk, self.changed(record), Rev(self.rev), self.item.expires)
 
 
 def data(record: msgspec.Struct) -> dict[str, Any]:
@@ -107,10 +123,10 @@ class Table:
             return await self.partitions.find(tenant, read)
 
     async def read(self, pk: str, sk: str, kind: type[R]) -> Stored[R] | None:
-        """One record, or None."""
+        """One record, or None. Raises unreadable_record."""
         with translated():
             item = await self.store.get(pk, sk)
-        return None if item is None else Stored(msgspec.convert(item.data, kind), item.rev)
+        return None if item is None else Stored(record_in(item, kind), item)
 
     async def write(self, *ops: Op) -> None:
         """All or nothing. Raises Conflict."""
@@ -162,28 +178,29 @@ class Table:
         Raises quota_exceeded when there are `limit` of them. It conflicts with every other one of its
         kind: whoever writes it makes it anew then.
         """
-        before, cond = await self._counted(pk, prefix)
+        stored, before = await self._counted(pk, prefix)
         if limit is not None and before + step > limit:
             raise ArtcafeError(Code.quota_exceeded, f"There may be {limit} of them.")
-        return Put(pk, at.count(prefix), data(Counted(before + step)), cond)
+        after = Counted(before + step)
+        return stored.put(after) if stored else Put(pk, at.count(prefix), data(after), ABSENT)
 
     async def counted(self, pk: str, prefix: str) -> int:
         """How many records there are with this prefix."""
-        return (await self._counted(pk, prefix))[0]
+        return (await self._counted(pk, prefix))[1]
 
-    async def _counted(self, pk: str, prefix: str) -> tuple[int, Cond]:
-        """How many there are, and what nobody may have changed meanwhile. What was never counted is
-        counted once."""
+    async def _counted(self, pk: str, prefix: str) -> tuple[Stored[Counted] | None, int]:
+        """The row that says how many there are, and how many. What was never counted is counted once."""
         stored = await self.read(pk, at.count(prefix), Counted)
         if stored is not None:
-            return stored.record.n, Rev(stored.rev)
-        return sum([1 async for _ in self.items(pk, prefix)]), ABSENT
+            return stored, stored.record.n
+        return None, sum([1 async for _ in self.items(pk, prefix)])
 
     async def page(self, pk: str, prefix: str, kind: type[R], limit: int, cursor: str | None) -> Page[R]:
-        """A page of records."""
+        """A page of records; of those that cannot be read, what follows the prefix in their sort keys."""
         with translated():
             page = await self.store.query(pk, prefix, limit, cursor)
-        return Page([msgspec.convert(item.data, kind) for item in page.items], page.cursor)
+        records, unreadable = readable(page.items, kind)
+        return Page(records, page.cursor, tuple(item.sk.removeprefix(prefix) for item in unreadable))
 
     async def items(self, pk: str, prefix: str = "") -> AsyncIterator[Item]:
         """Every item of a partition whose sort key begins with the prefix."""
@@ -198,5 +215,5 @@ class Table:
                 return
 
     async def all(self, pk: str, prefix: str, kind: type[R]) -> list[R]:
-        """Every record whose sort key begins with the prefix."""
-        return [msgspec.convert(item.data, kind) async for item in self.items(pk, prefix)]
+        """Every record that can be read whose sort key begins with the prefix."""
+        return readable([item async for item in self.items(pk, prefix)], kind)[0]

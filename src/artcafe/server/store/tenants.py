@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 
-import msgspec
 from msgspec import Struct
 
 from artcafe.server.domain.audit import Entry
@@ -32,6 +31,7 @@ from artcafe.server.store.legal import recorded
 from artcafe.server.store.members import both_ways, neither_way
 from artcafe.server.store.partitions import NOWHERE, named
 from artcafe.server.store.quota import Space, StorageQuota
+from artcafe.server.store.records import readable, record_in
 from artcafe.server.store.split import SplitTable
 from artcafe.server.store.table import Stored, Table, data, translated
 from artcafe.wire.codes import Code
@@ -93,7 +93,7 @@ class TenantTable:
             return None, [
                 *await self._counted(tenant, most),
                 named(tenant),
-                *self._rows.put(at.tenant(partition), at.META, tenant, ABSENT),
+                *self._rows.put(at.tenant(partition), at.META, tenant, None),
                 Put(at.tenant(partition), at.COUNTED_BYTES, data(Space())),
                 *both_ways(partition, owner),
                 *recorded(accepted, partition),
@@ -116,7 +116,7 @@ class TenantTable:
                 raise ArtcafeError(Code.not_found)
             partition, stored = found
             changed = edit(stored.record)
-            rows = self._rows.put(at.tenant(partition), at.META, changed, Rev(stored.rev))
+            rows = self._rows.put(at.tenant(partition), at.META, changed, stored)
             return changed, [*rows, *logged(entry, partition)]
 
         changed = await self._table.again(attempt)
@@ -176,7 +176,7 @@ class TenantTable:
         if len(before) >= most:
             raise ArtcafeError(Code.quota_exceeded, f"One user may make {most} tenants; you did.")
         made = _Made([*before, tenant.id])
-        return [Put(at.user(user), at.MADE, data(made), Rev(stored.rev) if stored else ABSENT)]
+        return [stored.put(made) if stored else Put(at.user(user), at.MADE, data(made), ABSENT)]
 
     async def _uncounted(self, tenant: TenantId) -> list[Op]:
         """The operation after which a tenant is not counted among those that its creator made; none where it
@@ -191,26 +191,26 @@ class TenantTable:
         )
         if not left:
             return [Delete(pk, at.MADE, Rev(stored.rev))]
-        return [Put(pk, at.MADE, data(_Made(left)), Rev(stored.rev))]
+        return [stored.put(_Made(left))]
 
     async def list(self, limit: int, cursor: str | None) -> Page[Tenant]:
         """A page of all tenants, by id, without what only describes them."""
         with translated():
             page = await self._table.store.query(at.TENANTS, "", limit, cursor)
-        heads = await _heads(self._table, page.items)
-        return Page([msgspec.convert(head.data, Tenant) for head in heads], page.cursor)
+        records, unreadable = readable(await _heads(self._table, page.items), Tenant)
+        return Page(records, page.cursor, tuple(f"{head.data.get('id')}" for head in unreadable))
 
     async def _changed(self, tenant: TenantId) -> None:
         await self._table.announce(Change(tenant, Kind.tenant, tenant))
 
     async def every(self) -> AsyncIterator[TenantRules]:
-        """All tenants of the installation."""
+        """All tenants of the installation. Raises unreadable_record: what is left out here counts as gone."""
         cursor = None
         while True:
             with translated():
                 page = await self._table.store.query(at.TENANTS, "", MAX_PAGE_ITEMS, cursor)
             for head in await _heads(self._table, page.items):
-                yield msgspec.convert(head.data, TenantRules)
+                yield record_in(head, TenantRules)
             cursor = page.cursor
             if cursor is None:
                 return
