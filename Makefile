@@ -68,6 +68,9 @@ test-plain: .venv/.ready  ## what is compiled, once more on its sources
 fuzz: .venv/.ready  ## generated frames and raw HTTP against a running server, for five minutes; SECONDS= FUZZ_SEED=
 	FUZZ_SECONDS=$(or $(SECONDS),300) $(BIN)/pytest -q tests/e2e/test_wire_fuzz.py
 
+hammer: .venv/.ready tools  ## random requests and faults at once over every store, for a minute; SECONDS= SEED=
+	HAMMER_SECONDS=$(or $(SECONDS),60) HAMMER_SEED=$(SEED) $(BIN)/pytest -q tests/hammer/test_hammer.py
+
 test-dynamodb-local: .venv/.ready tools tests/kit/dynamodb-local/node_modules/.package-lock.json  ## the store on DynamoDB Local, with Java
 	@command -v java >/dev/null || { echo "DynamoDB Local needs Java, 17 or newer" >&2; exit 1; }
 	DYNAMODB_LOCAL=1 $(BIN)/pytest -q tests/contract/test_item_store.py tests/server/store tests/server/test_storage.py tests/e2e/test_dynamodb.py
@@ -144,4 +147,4 @@ lock: | $(UV)  ## pin every dependency with hashes
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml --extra server --extra aws --extra lambda -o requirements/lambda.txt
 	@for each in plain crossbar profile; do $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-annotate requirements/bench-$$each.in -o requirements/bench-$$each.txt; done
 
-.PHONY: help setup check tools programs test test-plain fuzz up demo bench bench-programs attack growth soak profile profile-programs compression docs lock
+.PHONY: help setup check tools programs test test-plain fuzz hammer up demo bench bench-programs attack growth soak profile profile-programs compression docs lock

@@ -105,6 +105,7 @@ class Installation:
     groups: Groups = field(default_factory=Groups)
     login_limits: LoginLimits = field(default_factory=lambda: MANY_LOGINS)
     creation: TenantCreation = field(default_factory=lambda: TenantCreation(anybody=True, most=3))
+    default_tier: str = "enterprise"
     store: UnreliableStore = field(init=False)
     _directories: list[NearCache] = field(default_factory=list)
     process: Process = field(init=False)
@@ -145,7 +146,7 @@ class Installation:
                 control=self.bus,
                 clock=self.clock,
                 new_id=self.new_id,
-                default_tier="enterprise",
+                default_tier=self.default_tier,
                 documents=self.documents,
                 groups=self.groups,
                 operators=OPERATORS,
