@@ -220,7 +220,8 @@ class TestDelete:
     async def test_nothing_is_left_either_when_the_word_of_it_goes_nowhere(
         self, table: Table, agents: AgentTable, backend: ItemStore, unreliable: UnreliableStore
     ) -> None:
-        await agents.create(an_agent("a2"), None, ENTRY)
+        for other in ("a2", "a3"):
+            await agents.create(an_agent(other), None, ENTRY)
         before = contents(backend)
         await agents.create(an_agent("a1", "SHA256:x"), None, ENTRY)
         sightings = SightingTable(table)
@@ -229,7 +230,7 @@ class TestDelete:
         await sightings.announce(ACME, "p1", {}, {A1: AT}, 0)
 
         with refused(Code.unavailable):
-            await AgentTable(Table(unreliable, to_nobody)).delete(ACME, A1, anyway, ENTRY)
+            await AgentTable(Table(unreliable, to_nobody, chance=lambda: 0.0)).delete(ACME, A1, anyway, ENTRY)
 
         assert contents(backend) == before
 

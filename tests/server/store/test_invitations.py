@@ -148,16 +148,19 @@ async def test_what_joining_refuses_leaves_all_as_it_was(table: Table, invitatio
 async def test_of_all_who_have_read_it_one_gets_it(
     table: Table, invitations: InvitationTable, backend: ItemStore
 ) -> None:
-    """All have seen the invitation before anybody writes."""
+    """All have seen the invitation before anybody writes, each through a server process of its own."""
     await invitations.create(an_invitation(), ENTRY)
     slow = WaitingStore(backend)
     slow.writing.shut()
     users = ["ann", "bob", "cid"]
-    waiting = InvitationTable(Table(slow))
     async with asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(
-                outcome(waiting.accept(ACME, "i1", UserId(user), join_as(user), an_entry(user, at=LATER)))
+                outcome(
+                    InvitationTable(Table(slow)).accept(
+                        ACME, "i1", UserId(user), join_as(user), an_entry(user, at=LATER)
+                    )
+                )
             )
             for user in users
         ]

@@ -137,15 +137,14 @@ class TestOwners:
     async def test_of_two_who_go_at_the_same_moment_one_stays(
         self, table: Table, members: MemberTable, backend: ItemStore, first: Going, second: Going
     ) -> None:
-        """Both have seen the other as an owner before either writes."""
+        """Both, on two server processes, have seen the other as an owner before either writes."""
         await seat(table, a_member("paul"))
         slow = WaitingStore(backend)
-        waiting = MemberTable(Table(slow))
         slow.writing.shut()
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(outcome(first(waiting, OLIVIA))),
-                group.create_task(outcome(second(waiting, PAUL))),
+                group.create_task(outcome(first(MemberTable(Table(slow)), OLIVIA))),
+                group.create_task(outcome(second(MemberTable(Table(slow)), PAUL))),
             ]
             await eventually(lambda: slow.writing.calls == 2)
             slow.writing.open()

@@ -5,12 +5,15 @@ import asyncio
 import pytest
 from msgspec import Struct
 
+from artcafe.server.store import addresses as at
+from artcafe.server.store.contention import TRIES, pause
 from artcafe.server.store.item import (
     ABSENT,
     EXISTS,
     Check,
     Conflict,
     Delete,
+    ItemStore,
     Op,
     Put,
     Rev,
@@ -18,7 +21,7 @@ from artcafe.server.store.item import (
     StoreUnwritable,
 )
 from artcafe.server.store.rules import encode_cursor
-from artcafe.server.store.table import TRIES, Stored, Table, data, translated
+from artcafe.server.store.table import Stored, Table, data, translated
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.outcomes import refused
@@ -96,10 +99,18 @@ class TestChange:
             tries += 1
             return stored.record, [Put("p", "s", data(stored.record), Rev("of somebody else"))]
 
-        with refused(Code.unavailable):
-            await table.change("p", "s", Note, too_late)
+        waited: list[float] = []
+
+        async def wait(seconds: float) -> None:
+            waited.append(seconds)
+
+        with refused(Code.unavailable) as refusal:
+            await Table(unreliable, chance=lambda: 0.5, wait=wait).change("p", "s", Note, too_late)
 
         assert tries == TRIES
+        assert waited == [pause(tried, 0.5) for tried in range(1, TRIES)]
+        assert refusal.error is not None
+        assert refusal.error.retry_after == 1.0
 
     async def test_a_conflict_beside_the_record_is_not_tried_again(self, table: Table) -> None:
         await table.write(Put("p", "s", data(Note("", 0))), Put("p", "claimed", {}))
@@ -196,16 +207,52 @@ class TestCount:
         assert await table.counted("p", "N#") == 3
 
     @pytest.mark.parametrize("there", [0, 1])
-    async def test_of_two_made_from_one_reading_only_one_is_written(self, table: Table, there: int) -> None:
+    async def test_with_a_limit_only_one_of_two_made_from_one_reading_is_written(
+        self, table: Table, there: int
+    ) -> None:
         for _ in range(there):
             await table.write(await table.count("p", "N#", 1))
-        one, other = await table.count("p", "N#", 1), await table.count("p", "N#", 1)
+        one, other = await table.count("p", "N#", 1, 9), await table.count("p", "N#", 1, 9)
         await table.write(one)
 
         with pytest.raises(Conflict):
             await table.write(other)
 
         assert await table.counted("p", "N#") == there + 1
+
+    async def test_without_one_only_the_first_ever_is_exclusive(self, table: Table) -> None:
+        await table.write(Put("p", "N#1", {}))
+        one, other = [await table.count("p", "N#", 1) for _ in range(2)]
+        await table.write(one, Put("p", "N#2", {}))
+        with pytest.raises(Conflict):
+            await table.write(other, Put("p", "N#3", {}))
+        assert await table.counted("p", "N#") == 2
+
+        more = [await table.count("p", "N#", step) for step in (1, 1, -1)]
+        limited = await table.count("p", "N#", 1, 3)
+        for op in (*more, limited):
+            await table.write(op)
+        assert await table.counted("p", "N#") == 4
+
+    async def test_a_limit_sees_what_was_counted_without_one(self, table: Table, backend: ItemStore) -> None:
+        spread = Table(backend, chance=iter([n / 16 for n in range(16)] * 2).__next__)
+        for _ in range(20):
+            await spread.write(await spread.count("p", "N#", 1))
+        assert len(await backend.counters("p", "COUNT#N##")) == 16
+
+        with refused(Code.quota_exceeded):
+            await table.count("p", "N#", 1, 20)
+        await table.write(await table.count("p", "N#", 1, 21))
+        assert await table.counted("p", "N#") == 21
+
+    async def test_a_number_that_an_older_release_kept_goes_on(self, table: Table) -> None:
+        """There all of it stands in one row, which each of its creations and deletions writes anew."""
+        await table.write(Put("p", at.count("N#"), {"n": 7}))
+        await table.write(await table.count("p", "N#", 1))
+        assert await table.counted("p", "N#") == 8
+
+        await table.write(Put("p", at.count("N#"), {"n": 6}))
+        assert await table.counted("p", "N#") == 7
 
     async def test_each_prefix_and_each_partition_is_counted_by_itself(self, table: Table) -> None:
         await table.write(await table.count("p", "N#", 1))

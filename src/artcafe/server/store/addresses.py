@@ -15,7 +15,8 @@
 |                  | SEEN#{agent}        | when an agent was last seen going                     |
 |                  | DETAIL#{sort key}   | what only describes the tenant, agent or channel      |
 |                  | SPOKEN#{channel}    | when a channel had its last message                   |
-|                  | COUNT#{noun}        | how many agents, or channels, there are               |
+|                  | COUNT#{noun}        | how many agents, channels or members there are,       |
+|                  | COUNT#{noun}#{n}    | together with these counters                          |
 |                  | COUNTED-BYTES       | what there was before its bytes were counted          |
 |                  | ONLINE#{process}#n  | who is connected to a server process; expires         |
 |                  | ANSWER#{user}#{key} | what an Idempotency-Key was answered with; expires    |
@@ -24,7 +25,7 @@
 |                  | ANSWER#{user}#{key} | the same, for what is done in no tenant               |
 | CH#{partition}   | {agent}#{digest}    | a challenge that was answered                         |
 | USE#{partition}  | {day}#{metric}      | a counter                                             |
-| SIZE#{partition} | ALL, RULES          | counters: bytes of all records, of channels' rules    |
+| SIZE#{partition} | ALL#{n}, RULES#{n}  | counters: bytes of all records, of channels' rules    |
 | LOG#{partition}  | {9…9 - ms}#{id}     | an entry of the audit, the newest first; expires      |
 | SERVERS          | {process}           | a server process that runs; expires, is never copied  |
 | SIGN-IN          | SPENT#{code}        | a code of the embedded issuer that was used; expires  |

@@ -72,7 +72,7 @@ class AgentTable:
             ]
 
         try:
-            await self._table.again(attempt)
+            await self._table.again(attempt, line=(agent.tenant, at.AGENTS))
         except Conflict as conflict:
             raise _refused(conflict.index) from None
         await self._changed(agent.tenant, agent.id)

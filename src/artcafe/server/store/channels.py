@@ -58,7 +58,7 @@ class ChannelTable:
             return None, [counted, live(partition), *rows, *grown, *logged(entry, partition), *answers]
 
         try:
-            await self._table.again(attempt)
+            await self._table.again(attempt, line=(channel.tenant, at.CHANNELS))
         except Conflict as conflict:
             if conflict.index == 1:
                 raise ArtcafeError(Code.not_found, "There is no such tenant.") from None

@@ -12,7 +12,13 @@ from aiobotocore.session import AioSession
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NotConnected
 
-from artcafe.server.store.item import Conflict, InvalidWrite, StoreUnavailable, StoreUnusable
+from artcafe.server.store.item import (
+    Conflict,
+    InvalidWrite,
+    StoreContended,
+    StoreUnavailable,
+    StoreUnusable,
+)
 
 ATTEMPTS: Final = 6
 """How often a call is sent, the first time included."""
@@ -22,7 +28,9 @@ FIRST_WAIT: Final = 0.05
 LARGE_BODY: Final = 512 * 1024
 """Bytes from which on a request is sent in pieces."""
 
-_PASSING: Final = frozenset(
+_CONTENDED: Final = frozenset({"TransactionConflict", "TransactionConflictException"})
+
+_PASSING: Final = _CONTENDED | frozenset(
     {
         "InternalServerError",
         "ProvisionedThroughputExceeded",
@@ -30,8 +38,6 @@ _PASSING: Final = frozenset(
         "RequestLimitExceeded",
         "ThrottlingError",
         "ThrottlingException",
-        "TransactionConflict",
-        "TransactionConflictException",
         "TransactionInProgressException",
     }
 )
@@ -106,7 +112,12 @@ class Calls:
         await self._stack.aclose()
 
     async def call(self, name: str, **request: Any) -> dict[str, Any]:
-        """The answer to a call, by its name in Python. Raises Conflict, InvalidWrite, StoreUnavailable."""
+        """The answer to a call, by its name in Python.
+
+        Raises Conflict, InvalidWrite, StoreUnavailable; StoreContended where other transactions were in the
+        way to the end and no attempt can have been applied.
+        """
+        known = True
         for attempt in range(ATTEMPTS):
             if self._client is None:
                 raise StoreUnavailable("The store is not open.")
@@ -118,15 +129,18 @@ class Calls:
                 last: Exception = error
                 if not _passing(error):
                     raise _translated(error) from error
+                known = known and not _CONTENDED.isdisjoint(_codes(error))
             except (
                 HTTPClientError,
                 NotConnected,
             ) as error:  # time is up, or the connection broke: the outcome is unknown
-                last = error
+                last, known = error, False
             except BotoCoreError as error:
                 raise StoreUnavailable(f"DynamoDB cannot be asked: {type(error).__name__}.") from error
             else:
                 return answer
+        if known:
+            raise StoreContended("Other transactions are in the way.") from last
         raise StoreUnavailable("DynamoDB does not answer, or has too much to do.") from last
 
     async def get_all(self, keys: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -11,12 +11,13 @@ from artcafe.server.domain.listing import Page
 from artcafe.server.domain.tenant import Member
 from artcafe.server.ports.answers import Kept
 from artcafe.server.store import addresses as at
+from artcafe.server.store.addresses import Partition
 from artcafe.server.store.answers import kept_in
 from artcafe.server.store.audit import logged
 from artcafe.server.store.item import EXISTS, MAX_OPS, Conflict, Delete, Op, Put, Rev
 from artcafe.server.store.members import existing, joined, known
 from artcafe.server.store.partitions import live
-from artcafe.server.store.table import Table, data
+from artcafe.server.store.table import Stored, Table, data
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
@@ -72,7 +73,7 @@ class InvitationTable:
         """The invitation goes and the member comes. Raises not_found, and what `join` raises."""
         sk = at.invitation(invitation)
 
-        async def attempt() -> tuple[Member, list[Op]]:
+        async def joining() -> tuple[Stored[Invitation], Partition, Stored[Member] | None, Member]:
             stored = await self._table.find(
                 tenant, lambda of: self._table.read(at.tenant(of), sk, Invitation)
             )
@@ -80,7 +81,10 @@ class InvitationTable:
                 raise ArtcafeError(Code.not_found)
             partition = await existing(self._table, tenant)
             before = await known(self._table, tenant, user)
-            member = join(stored.record, before.record if before else None)
+            return stored, partition, before, join(stored.record, before.record if before else None)
+
+        async def attempt() -> tuple[Member, list[Op]]:
+            stored, partition, before, member = await joining()
             return member, [
                 Delete(at.tenant(partition), sk, Rev(stored.rev)),
                 live(partition),
@@ -88,6 +92,7 @@ class InvitationTable:
                 *logged(entry, partition),
             ]
 
-        member = await self._table.again(attempt, contested=MAX_OPS)
+        await joining()  # Only who may join waits in the tenant's line.
+        member = await self._table.again(attempt, contested=MAX_OPS, line=(tenant, at.MEMBERS))
         await self._table.announce(Change(tenant, Kind.member, user))
         return member

@@ -66,6 +66,10 @@ class StoreUnavailable(StoreError):
     """The store cannot answer now; trying again may help. The outcome of a write is unknown."""
 
 
+class StoreContended(StoreUnavailable):
+    """Others wrote the same items at the same moment, every time: nothing was written."""
+
+
 class StoreUnwritable(StoreUnavailable):
     """Reads go on and no write works, for want of room most of all. The message says why."""
 

@@ -62,7 +62,7 @@ class MemberTable:
             kept = kept_in(at.tenant(partition), await keep(member))
             return member, [live(partition), *steps, *logged(entry, partition), *kept]
 
-        member = await self._table.again(attempt, contested=MAX_OPS)
+        member = await self._table.again(attempt, contested=MAX_OPS, line=(tenant, at.MEMBERS))
         await self._table.announce(Change(tenant, Kind.member, user))
         return member
 

@@ -1,8 +1,9 @@
 """How many bytes a tenant's agents and channels take in the store, and that they stay within a limit.
 
-Two counters move in the transactions that change its records: all bytes, and those
-of the channels' rules, which every login reads together. What was there before there were counters is counted
-once, when it is first asked, and kept in an item beside them.
+Two numbers move in the transactions that change its records: all bytes, and those of the channels' rules,
+which every login reads together. Each is the sum of several counters, so that those transactions seldom meet
+in one (store.contention). What was there before there were counters is counted once, before anybody adds to
+them, and kept in an item beside them.
 """
 
 from typing import Final
@@ -12,6 +13,7 @@ from msgspec import Struct, json
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.store import addresses as at
 from artcafe.server.store.addresses import Partition
+from artcafe.server.store.contention import shard, total
 from artcafe.server.store.item import ABSENT, Conflict, Delta, Put
 from artcafe.server.store.partitions import live
 from artcafe.server.store.table import Table, data, translated
@@ -58,16 +60,19 @@ class StorageQuota:
                     Code.quota_exceeded,
                     f"The subjects and audiences of all channels take {MAX_RULES_BYTES} bytes at most.",
                 )
+        elif by.total or by.rules:
+            await self.used(tenant)  # What was there is counted before what goes.
+        chance = self._table.chance()
         moves = ((at.ALL_BYTES, by.total), (at.RULE_BYTES, by.rules))
-        partition = await self._table.partition(tenant)
-        return [Delta(at.sizes(partition), counter, amount) for counter, amount in moves if amount]
+        sizes = at.sizes(await self._table.partition(tenant))
+        return [Delta(sizes, shard(name, chance), amount) for name, amount in moves if amount]
 
     async def used(self, tenant: TenantId) -> Space:
         """How much is used."""
         partition = await self._table.partition(tenant)
         with translated():
             counters = await self._table.store.counters(at.sizes(partition))
-        counted = Space(counters.get(at.ALL_BYTES, 0), counters.get(at.RULE_BYTES, 0))
+        counted = Space(total(counters, at.ALL_BYTES), total(counters, at.RULE_BYTES))
         before = await self._table.read(at.tenant(partition), at.COUNTED_BYTES, Space)
         if before is not None:
             return before.record + counted

@@ -1,7 +1,9 @@
 """Records in an ItemStore: typed, and with the errors that the ports promise."""
 
+import asyncio
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -12,9 +14,11 @@ from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.listing import Page
 from artcafe.server.store import addresses as at
 from artcafe.server.store.addresses import Partition
+from artcafe.server.store.contention import TRIES, Line, Turns, busy, pause, shard, total
 from artcafe.server.store.item import (
     ABSENT,
     Conflict,
+    Delta,
     InvalidCursor,
     InvalidKey,
     InvalidWrite,
@@ -23,6 +27,7 @@ from artcafe.server.store.item import (
     Op,
     Put,
     Rev,
+    StoreContended,
     StoreUnavailable,
     StoreUnwritable,
     TooLarge,
@@ -35,9 +40,6 @@ from artcafe.wire.errors import ArtcafeError
 
 R = TypeVar("R", bound=msgspec.Struct)
 T = TypeVar("T")
-
-TRIES = 50
-"""How often a change is tried again because somebody else was faster."""
 
 
 class Counted(msgspec.Struct):
@@ -104,12 +106,26 @@ async def _to_nobody(_: Change) -> None:
 
 
 class Table:
-    """Typed reads and writes over an ItemStore. `announce` is told what was changed, after the commit."""
+    """Typed reads and writes over an ItemStore, one of these in a process.
 
-    def __init__(self, store: ItemStore, announce: Announce = _to_nobody) -> None:
+    `announce` is told what was changed, after the commit. `chance` gives numbers from 0 to 1, without 1, that
+    spread those who compete; `wait` lets so many seconds pass.
+    """
+
+    def __init__(
+        self,
+        store: ItemStore,
+        announce: Announce = _to_nobody,
+        *,
+        chance: Callable[[], float] = random.random,
+        wait: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
         self.store = store
         self.announce = announce
         self.partitions = Partitions(store)
+        self.chance = chance
+        self._wait = wait
+        self._turns = Turns()
 
     async def partition(self, tenant: TenantId) -> Partition:
         """The tenant's partition, as far as this process knows; of one that does not exist, NOWHERE."""
@@ -150,50 +166,76 @@ class Table:
 
         return await self.again(attempt)
 
-    async def again(self, attempt: Callable[[], Awaitable[tuple[T, Sequence[Op]]]], contested: int = 1) -> T:
+    async def again(
+        self,
+        attempt: Callable[[], Awaitable[tuple[T, Sequence[Op]]]],
+        contested: int = 1,
+        *,
+        line: Line | None = None,
+    ) -> T:
         """Write what `attempt` makes, made anew as long as somebody else is faster.
 
-        The first `contested` of its operations are those that others compete for; a Conflict of a
-        later one is the caller's. Where an answer is kept under the same Idempotency-Key already, which no
-        later attempt would change, it raises conflict.
+        The first `contested` of its operations are those that others compete for; a Conflict of a later one
+        is the caller's. Where many of this process compete, `line` names what for, by tenant and prefix:
+        they come one after the other. Where an answer is kept under the same Idempotency-Key already, which
+        no later attempt would change, it raises conflict; unavailable when the line is too long, or others
+        were faster every time.
         """
-        for _ in range(TRIES):
-            result, ops = await attempt()
-            try:
-                await self.write(*ops)
-            except Conflict as conflict:
-                if conflict.index >= 0 and at.is_answer(ops[conflict.index].sk):
-                    raise ArtcafeError(
-                        Code.conflict, "A request with the same Idempotency-Key was faster."
-                    ) from None
-                if conflict.index >= contested:
-                    raise
-            else:
-                return result
-        raise ArtcafeError(Code.unavailable, "Too many changes at once; try again.")
+        async with nullcontext() if line is None else self._turns.turn(line):
+            for tried in range(TRIES):
+                if tried:
+                    await self._wait(pause(tried, self.chance()))
+                result, ops = await attempt()
+                try:
+                    await self.write(*ops)
+                except Conflict as conflict:
+                    if conflict.index >= 0 and at.is_answer(ops[conflict.index].sk):
+                        raise ArtcafeError(
+                            Code.conflict, "A request with the same Idempotency-Key was faster."
+                        ) from None
+                    if conflict.index >= contested:
+                        raise
+                except ArtcafeError as error:
+                    if not isinstance(error.__cause__, StoreContended):
+                        raise
+                else:
+                    return result
+        raise busy()
 
     async def count(self, pk: str, prefix: str, step: int, limit: int | None = None) -> Op:
-        """The operation that counts one record more, or less, of those with this prefix.
+        """The operation that counts `step` records more, or less, of those with this prefix.
 
-        Raises quota_exceeded when there are `limit` of them. It conflicts with every other one of its
-        kind: whoever writes it makes it anew then.
+        Without a limit it goes to one of several counters, and conflicts with nothing. With one it raises
+        quota_exceeded when there are `limit` of them, exactly: it conflicts with every other one that has a
+        limit, and whoever writes it makes it anew then. The first one ever conflicts with all others.
         """
-        stored, before = await self._counted(pk, prefix)
-        if limit is not None and before + step > limit:
+        stored, before = await self._first_count(pk, prefix)
+        if limit is None and stored is not None:
+            return Delta(pk, shard(at.count(prefix), self.chance()), step)
+        # Read after the row: what others with a limit add meanwhile changes the row, the rest only lowers it.
+        if limit is not None and before + await self._added(pk, prefix) + step > limit:
             raise ArtcafeError(Code.quota_exceeded, f"There may be {limit} of them.")
         after = Counted(before + step)
         return stored.put(after) if stored else Put(pk, at.count(prefix), data(after), ABSENT)
 
     async def counted(self, pk: str, prefix: str) -> int:
         """How many records there are with this prefix."""
-        return (await self._counted(pk, prefix))[1]
+        return (await self._first_count(pk, prefix))[1] + await self._added(pk, prefix)
 
-    async def _counted(self, pk: str, prefix: str) -> tuple[Stored[Counted] | None, int]:
-        """The row that says how many there are, and how many. What was never counted is counted once."""
+    async def _first_count(self, pk: str, prefix: str) -> tuple[Stored[Counted] | None, int]:
+        """The row that says how many there are without what the counters say, and that number.
+
+        Older releases kept all of it here. What was never counted is counted once: nobody adds to the
+        counters before that is written.
+        """
         stored = await self.read(pk, at.count(prefix), Counted)
         if stored is not None:
             return stored, stored.record.n
         return None, sum([1 async for _ in self.items(pk, prefix)])
+
+    async def _added(self, pk: str, prefix: str) -> int:
+        with translated():
+            return total(await self.store.counters(pk, at.count(prefix)), at.count(prefix))
 
     async def page(self, pk: str, prefix: str, kind: type[R], limit: int, cursor: str | None) -> Page[R]:
         """A page of records; of those that cannot be read, what follows the prefix in their sort keys."""

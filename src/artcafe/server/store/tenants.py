@@ -138,6 +138,7 @@ class TenantTable:
         with translated():
             for partition in _beside(of):
                 await purge(self._table.store, partition)
+            await self._table.store.drop_counters(pk)
         async for item in self._table.items(pk):
             if item.sk not in {at.META, at.OWNERS} and not item.sk.startswith(at.MEMBERS):
                 await self._table.write(Delete(pk, item.sk))
