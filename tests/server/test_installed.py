@@ -9,7 +9,9 @@ import pytest
 from artcafe.server.installed import open_store, store_at
 from artcafe.server.process import SystemClock
 from artcafe.server.settings import load
+from artcafe.server.store import addresses as at
 from artcafe.server.store.item import Put, StoreUnusable
+from artcafe.server.store.schema import VERSION
 from artcafe.server.store.servers import leases
 
 
@@ -39,3 +41,13 @@ async def test_half_a_copy_is_not_opened(tmp_path: Path) -> None:
         with pytest.raises(StoreUnusable, match="half a copy of sqlite:/other"):
             await open_store(stack, settings, SystemClock(), "two")
         assert await leases(store) == []
+
+
+async def test_a_store_of_a_newer_release_is_not_opened(tmp_path: Path) -> None:
+    settings = load(data_dir=tmp_path)
+    async with AsyncExitStack() as stack:
+        store, _ = await open_store(stack, settings, SystemClock(), "one")
+        await store.put(Put(*at.SCHEMA, {"version": VERSION + 1, "least": VERSION + 1}))
+        with pytest.raises(StoreUnusable, match="written by a newer release"):
+            await open_store(stack, settings, SystemClock(), "two")
+        assert [lease.server for lease in await leases(store)] == ["one"]

@@ -14,7 +14,9 @@ import pytest
 from artcafe.server import storage
 from artcafe.server.process import SystemClock, new_id
 from artcafe.server.settings import Settings, load
+from artcafe.server.store import addresses as at
 from artcafe.server.store.item import Delta, Put, StoreError
+from artcafe.server.store.schema import VERSION
 from artcafe.server.store.sqlite import SqliteStore
 from tests.kit import dynoxide
 from tests.kit.platform import environment
@@ -234,3 +236,19 @@ def called(*modules: str) -> set[str]:
     source = Path(storage.__file__).parent
     text = "".join((source / module).read_text() for module in modules)
     return {operation for method, operation in operations.items() if re.search(rf"\b{method}\b", text)}
+
+
+def test_a_store_of_a_newer_release_is_not_copied(settings: Settings, tmp_path: Path) -> None:
+    async def work() -> None:
+        store = SqliteStore(tmp_path / "store.sqlite", clock=SystemClock().now, new_rev=new_id)
+        await store.open()
+        await store.put(Put(*at.SCHEMA, {"version": VERSION + 1, "least": VERSION + 1}))
+        await store.close()
+
+    asyncio.run(work())
+    other = f"sqlite:{tmp_path / 'other.sqlite'}"
+    fill(tmp_path / "other.sqlite", 25)
+
+    for source, target in (("sqlite", other), (other, "sqlite")):
+        with pytest.raises(StoreError, match="written by a newer release"):
+            copy(settings, source, target, over=True)

@@ -10,6 +10,7 @@ from artcafe.server.settings import Settings
 from artcafe.server.store import places
 from artcafe.server.store.copying import require_whole
 from artcafe.server.store.item import Backend
+from artcafe.server.store.schema import enter
 from artcafe.server.store.servers import ServerLease
 from artcafe.wire.errors import ArtcafeError
 
@@ -39,6 +40,7 @@ async def open_store(
     await store.open()
     stack.push_async_callback(store.close)
     await require_whole(store)
+    await enter(store)
     lease = ServerLease(store, server, clock.now)
     await lease.renew()
     stack.push_async_callback(logged, lease.leave)

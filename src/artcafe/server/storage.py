@@ -10,6 +10,7 @@ from artcafe.server.settings import Settings
 from artcafe.server.store.copying import Copy, CopyError, Progress, Sum, Tell
 from artcafe.server.store.item import StoreError
 from artcafe.server.store.places import dynamodb_at, sqlite_file
+from artcafe.server.store.schema import require_known
 
 __all__ = ["CopyError", "Progress", "Sum", "copy", "create", "template"]
 
@@ -54,6 +55,7 @@ async def _copy(
         for store in (one, other):
             await store.open()
             stack.push_async_callback(store.close)
+            await require_known(store)
         return await Copy(
             source=one,
             target=other,

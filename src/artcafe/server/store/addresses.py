@@ -28,6 +28,7 @@
 | SIZE#{partition} | ALL#{n}, RULES#{n}  | counters: bytes of all records, of channels' rules    |
 | LOG#{partition}  | {9…9 - ms}#{id}     | an entry of the audit, the newest first; expires      |
 | SERVERS          | {process}           | a server process that runs; expires, is never copied  |
+| SCHEMA           | RECORDS             | which releases may open the store                     |
 | SIGN-IN          | SPENT#{code}        | a code of the embedded issuer that was used; expires  |
 |                  | PROOF#{digest}      | a sign-in code, and whom it stands for; expires       |
 |                  | DEVICE#{user code}  | a device that waits to be signed in; expires          |
@@ -43,6 +44,9 @@ Partition = NewType("Partition", str)
 TENANTS = "TENANTS"
 SIGN_IN = "SIGN-IN"
 SERVERS = "SERVERS"
+SCHEMA = ("SCHEMA", "RECORDS")
+"""Both keys of the row that says which releases may open the store."""
+
 META = "META"
 AGENTS = "AGENT#"
 CHANNELS = "CHAN#"
