@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from artcafe.server.bus.memory import MemoryBus
+from artcafe.server.bus.telling import BusTelling
 from artcafe.server.core.agents import Agents
 from artcafe.server.core.audit import Audit
 from artcafe.server.core.channels import Channels
@@ -74,6 +75,7 @@ def counting(prefix: str) -> Callable[[], str]:
 class Process:
     """The use cases of one server process."""
 
+    telling: BusTelling
     tenants: Tenants
     operations: TenantOperations
     invitations: Invitations
@@ -94,7 +96,7 @@ class Installation:
     """One store, one bus, one clock. `process` is the first server process; `start` makes more.
 
     `memory` is the store itself, of whichever backend, and `store` what is put before it. What is put into
-    `documents` is published by the operator.
+    `documents` is published by the operator. `here` is what processes told themselves: the bus was away.
     """
 
     memory: Backend
@@ -107,6 +109,7 @@ class Installation:
     creation: TenantCreation = field(default_factory=lambda: TenantCreation(anybody=True, most=3))
     default_tier: str = "enterprise"
     store: UnreliableStore = field(init=False)
+    here: list[tuple[str, bytes]] = field(default_factory=list)
     _directories: list[NearCache] = field(default_factory=list)
     process: Process = field(init=False)
 
@@ -129,14 +132,24 @@ class Installation:
 
     def start(self, name: str, secret: bytes = SECRET, store: ItemStore | None = None) -> Process:
         """One more server process."""
-        table = Table(store or self.store, self._announce)
+
+        async def announce(change: Change) -> None:
+            for directory in self._directories:  # Every process hears of it at once.
+                directory.forget(change)
+            await telling.tell(CHANGED, msgspec.json.encode(change))
+
+        table = Table(store or self.store, announce)
         tenants, members, agents = TenantTable(table), MemberTable(table), AgentTable(table)
         channels, sightings = ChannelTable(table), SightingTable(table)
         meter = Meter(UsageTable(table), sightings, self.clock)
         directory = NearCache(tenants, agents, channels, self.clock)
         self._directories.append(directory)
         verifier = CountingVerifier()
+        telling = BusTelling(
+            self.bus, self.bus, tenants.rules, lambda topic, told: self.here.append((topic, told))
+        )
         return Process(
+            telling=telling,
             tenants=Tenants(
                 records=tenants,
                 index=tenants,
@@ -144,6 +157,7 @@ class Installation:
                 directory=directory,
                 accounts=self.bus,
                 control=self.bus,
+                telling=telling,
                 clock=self.clock,
                 new_id=self.new_id,
                 default_tier=self.default_tier,
@@ -155,7 +169,7 @@ class Installation:
             operations=TenantOperations(
                 records=tenants,
                 index=tenants,
-                accounts=self.bus,
+                telling=telling,
                 operators=OPERATORS,
                 clock=self.clock,
                 new_id=self.new_id,
@@ -175,7 +189,7 @@ class Installation:
                 records=agents,
                 tenants=tenants,
                 uses=sightings,
-                control=self.bus,
+                telling=telling,
                 read_key=parse_public_key,
                 make_key_pair=quick_key_pair,
                 clock=self.clock,
@@ -210,12 +224,6 @@ class Installation:
             verifier=verifier,
             directory=directory,
         )
-
-    async def _announce(self, change: Change) -> None:
-        """Every process hears of it at once."""
-        for directory in self._directories:
-            directory.forget(change)
-        await self.bus.tell(CHANGED, msgspec.json.encode(change))
 
     async def partition(self, tenant: TenantId = ACME) -> Partition:
         """Where a tenant's rows stand."""

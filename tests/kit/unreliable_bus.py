@@ -130,6 +130,40 @@ class UnreliableLink:
         await self.inner.settle()
 
 
+class DeafBus(MemoryBus):
+    """A MemoryBus whose control account and accounts can go away: `telling`, `pushing` and `removing` are the
+    taps of these calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.telling, self.pushing, self.removing = Tap(), Tap(), Tap()
+
+    def leave(self) -> None:
+        """Be away."""
+        for tap in (self.telling, self.pushing, self.removing):
+            tap.failure = AWAY
+
+    def come_back(self) -> None:
+        """Answer again."""
+        for tap in (self.telling, self.pushing, self.removing):
+            tap.failure = None
+
+    async def tell(self, topic: str, payload: bytes) -> None:
+        """See ports.Control."""
+        await self.telling.through()
+        await super().tell(topic, payload)
+
+    async def push(self, tenant: TenantRules) -> None:
+        """See ports.Accounts."""
+        await self.pushing.through()
+        await super().push(tenant)
+
+    async def remove(self, tenant: TenantRules) -> None:
+        """See ports.Accounts."""
+        await self.removing.through()
+        await super().remove(tenant)
+
+
 class UnreliableBus:
     """ports.Bus over a MemoryBus. `held` counts the links that were taken and not released."""
 

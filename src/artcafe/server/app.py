@@ -23,6 +23,7 @@ from artcafe.server.api.readiness import PROBE_SECONDS, Readiness, RecentAnswers
 from artcafe.server.bus.authority import Authority
 from artcafe.server.bus.control import ControlLink
 from artcafe.server.bus.operator import Operator
+from artcafe.server.bus.telling import RETRY_SECONDS, BusTelling
 from artcafe.server.bus.tenants import TenantLinks
 from artcafe.server.core.agents import Agents
 from artcafe.server.core.audit import Audit
@@ -127,11 +128,7 @@ async def platform(
 
         async def announce(change: Change) -> None:
             forget(change)
-            try:
-                await control.tell(CHANGED, msgspec.json.encode(change))
-            except ArtcafeError as error:
-                # It is stored: others believe what they hold for some seconds more, and that is all.
-                LOG.warning("a change was not told: %s", error)
+            await telling.tell(CHANGED, msgspec.json.encode(change))
 
         table = Table(store, announce)
         records, members, keyholders = TenantTable(table), MemberTable(table), AgentTable(table)
@@ -140,6 +137,8 @@ async def platform(
         forget = partial(_forget, near, table)
         meter = Meter(UsageTable(table), sightings, clock)
         presence = Presence(sightings, control, clock, name)
+        telling = BusTelling(control, authority, records.rules, lambda topic, told: hears[topic](topic, told))
+        stack.push_async_callback(telling.finish)
         stack.push_async_callback(_finish, sightings, meter)
         issuer = local_issuer(settings, clock, embedded=embedded)
         operating = operators(settings, issuer)
@@ -161,6 +160,7 @@ async def platform(
             directory=near,
             accounts=authority,
             control=control,
+            telling=telling,
             clock=clock,
             new_id=new_id,
             default_tier=settings.tier_of_new_tenants,
@@ -192,8 +192,9 @@ async def platform(
             jitter=random.random,
         )
         await stack.enter_async_context(gateway)
-        await control.hear(TOPIC, gateway.revoked)
-        await control.hear(CHANGED, _changed(forget, gateway))
+        hears: dict[str, Deliver] = {TOPIC: gateway.revoked, CHANGED: _changed(forget, gateway)}
+        for topic, hear in hears.items():
+            await control.hear(topic, hear)
         await control.answer(ASKED, gateway.asked)
         LOG.info("reconciled %d accounts on the bus", await households.reconcile())
         checks = {"bus": links.ping, "store": _store_check(store)}
@@ -206,7 +207,7 @@ async def platform(
             operations=TenantOperations(
                 records=records,
                 index=records,
-                accounts=authority,
+                telling=telling,
                 operators=operating,
                 clock=clock,
                 new_id=new_id,
@@ -224,7 +225,7 @@ async def platform(
                 records=keyholders,
                 tenants=records,
                 uses=sightings,
-                control=control,
+                telling=telling,
                 read_key=parse_public_key,
                 make_key_pair=lambda kind: asyncio.to_thread(generate_key_pair, kind),
                 clock=clock,
@@ -265,6 +266,7 @@ async def platform(
             _every(SWEEP_SECONDS, _sweep(store)),
             _every(RENEW_SECONDS, lease.renew),
             _every(PROBE_SECONDS, readiness.probe),
+            _every(RETRY_SECONDS, telling.again),
         ):
             stack.callback(chores.create_task(chore).cancel)
         yield Platform(

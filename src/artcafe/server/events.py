@@ -209,6 +209,26 @@ class ConnectionRefused(Event, frozen=True, kw_only=True):
     address: str
 
 
+class NotTold(Event, frozen=True, kw_only=True):
+    """A change that is stored could not be told to the bus. `what` is `changed` (what others hold of it in
+    memory), `revoked` (connections that have to end) or `account` (a tenant's account on the bus). With
+    `lost` false it is tried again every second. With `lost` true it is not: others believe what they hold for
+    five seconds at most, connections end when they are looked at again, within a minute, and accounts are
+    made right by the next reconciliation."""
+
+    level = logging.WARNING
+    alike = ("what", "lost", "reason")
+
+    what: str
+    lost: bool
+    reason: str
+
+    @property
+    def severity(self) -> int:
+        """By whether it is lost."""
+        return logging.ERROR if self.lost else logging.WARNING
+
+
 class NotWritten(Event, frozen=True, kw_only=True):
     """On AWS Lambda: what was counted and noted could not be written before the answer. It is kept, and
     written with the next request; it is lost when no other one comes to this container."""

@@ -16,10 +16,10 @@ from artcafe.server.domain.principal import Human
 from artcafe.server.domain.revocation import TOPIC, Revocation
 from artcafe.server.domain.version import require_match
 from artcafe.server.ports.answers import Keep, Kept, keep_nothing
-from artcafe.server.ports.bus import Control
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.identity import KeyKind, MakeKeyPair, ReadKey
 from artcafe.server.ports.records import AgentRecords, KeyUses, TenantRecords
+from artcafe.server.ports.telling import Telling
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.times import rfc3339
@@ -34,7 +34,7 @@ class Agents:
         records: AgentRecords,
         tenants: TenantRecords,
         uses: KeyUses,
-        control: Control,
+        telling: Telling,
         read_key: ReadKey,
         make_key_pair: MakeKeyPair,
         clock: Clock,
@@ -43,7 +43,7 @@ class Agents:
         self._records = records
         self._tenants = tenants
         self._uses = uses
-        self._control = control
+        self._telling = telling
         self._read_key = read_key
         self._make_key_pair = make_key_pair
         self._clock = clock
@@ -240,7 +240,7 @@ class Agents:
         return await self._records.change(human.tenant, agent, stamped, done, space, kept)
 
     async def _revoke(self, revocation: Revocation) -> None:
-        await self._control.tell(TOPIC, msgspec.json.encode(revocation))
+        await self._telling.tell(TOPIC, msgspec.json.encode(revocation))
 
 
 def _key_of(record: Agent, fingerprint: str) -> AgentKey:

@@ -14,9 +14,9 @@ from artcafe.server.domain.plan import check_overrides, check_tier
 from artcafe.server.domain.principal import User
 from artcafe.server.domain.tenant import Status, Tenant
 from artcafe.server.domain.version import require_match
-from artcafe.server.ports.bus import Accounts
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.records import TenantIndex, TenantRecords
+from artcafe.server.ports.telling import Telling
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
@@ -51,14 +51,14 @@ class TenantOperations:
         *,
         records: TenantRecords,
         index: TenantIndex,
-        accounts: Accounts,
+        telling: Telling,
         operators: Operators,
         clock: Clock,
         new_id: Callable[[], str],
     ) -> None:
         self._records = records
         self._index = index
-        self._accounts = accounts
+        self._telling = telling
         self._operators = operators
         self._scribe = Scribe(clock.now, new_id)
 
@@ -109,5 +109,5 @@ class TenantOperations:
             return replace(record, **fields, version=record.version + 1, updated_at=done.at)
 
         record = await self._records.change(tenant, edit, done)
-        await self._accounts.push(record)
+        await self._telling.push(record)
         return record

@@ -21,6 +21,7 @@ from artcafe.server.ports.answers import Keep, keep_nothing
 from artcafe.server.ports.bus import Accounts, Control
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.records import Directory, MemberRecords, TenantIndex, TenantRecords
+from artcafe.server.ports.telling import Telling
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.times import rfc3339
@@ -41,6 +42,7 @@ class Tenants:
         directory: Directory,
         accounts: Accounts,
         control: Control,
+        telling: Telling,
         clock: Clock,
         new_id: Callable[[], str],
         default_tier: str,
@@ -55,6 +57,7 @@ class Tenants:
         self._directory = directory
         self._accounts = accounts
         self._control = control
+        self._telling = telling
         self._clock = clock
         self._new_id = new_id
         self._scribe = Scribe(clock.now, new_id)
@@ -169,7 +172,7 @@ class Tenants:
             # Where the outcome is unknown the account stays: a record without one could not connect,
             # and an account without a record is removed by the next reconciliation.
             if error.code is not Code.unavailable:
-                await self._accounts.remove(tenant)
+                await self._telling.remove(tenant)
             raise
         return tenant
 
@@ -225,7 +228,8 @@ class Tenants:
             return msgspec.structs.replace(tenant, **wanted, version=tenant.version + 1, updated_at=done.at)
 
         tenant = await self._records.change(human.tenant, edit, done)
-        await self._accounts.push(tenant)
+        if not OPERATORS_FIELDS.isdisjoint(wanted):  # Of all others the account says nothing.
+            await self._telling.push(tenant)
         return tenant
 
     async def delete(self, human: Human, if_match: str | None = None) -> None:
