@@ -3,23 +3,20 @@
 from collections.abc import Callable, Sequence
 
 from artcafe.server.core.usage import Tally
-from artcafe.server.domain.ids import ChannelId
 
-Count = tuple[str, str, tuple[ChannelId, ...], int]
-"""One message: its sender, its subject, its channels, its size."""
+Count = tuple[str, tuple[str, ...], int]
+"""One message: the agent that it is counted for, its channels, its size."""
 
 
 class _Told(Tally):
-    def __init__(
-        self, counted: list[Count], sender: str, subject: str, channels: tuple[ChannelId, ...]
-    ) -> None:
+    def __init__(self, counted: list[Count], agent: str, channels: tuple[str, ...]) -> None:
         self._counted = counted
-        self._about = (sender, subject, channels)
+        self._about = (agent, channels)
 
     def count(self, size: int, now: float) -> None:
         self._counted.append((*self._about, size))
 
 
-def telling(counted: list[Count]) -> Callable[[str, str, Sequence[ChannelId]], Tally]:
+def telling(counted: list[Count]) -> Callable[[str, Sequence[str]], Tally]:
     """What makes them, for Session: everything they count is added to the list."""
-    return lambda sender, subject, channels: _Told(counted, sender, subject, tuple(channels))
+    return lambda agent, channels: _Told(counted, agent, tuple(channels))

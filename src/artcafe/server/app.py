@@ -364,11 +364,20 @@ def _sweep(store: Backend) -> Callable[[], Awaitable[None]]:
 
 
 async def _every(seconds: float, *works: Callable[[], Awaitable[None]]) -> None:
-    """Do this again and again; what fails for a moment is logged and done again next time."""
-    while True:
-        await asyncio.sleep(seconds)
-        for work in works:
-            await logged(work)
+    """Do this again and again; what fails for a moment is logged and done again next time.
+
+    Cancelled, it ends what it has begun: of a write that is cut off nobody knows whether it happened.
+    """
+    async with asyncio.TaskGroup() as tasks:
+        while True:
+            await asyncio.sleep(seconds)
+            for work in works:
+                begun = tasks.create_task(logged(work))
+                try:
+                    await asyncio.shield(begun)
+                except asyncio.CancelledError:
+                    await asyncio.wait([begun])
+                    raise
 
 
 def _flush(gateway: Gateway, sightings: SightingTable, meter: Meter) -> Callable[[], Awaitable[None]]:

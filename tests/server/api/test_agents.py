@@ -7,6 +7,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
+from artcafe.server.core.usage import ENDING_SECONDS
 from artcafe.server.domain.ids import AgentId, TenantId
 from artcafe.server.identity.ssh_keys import openssh_line
 from artcafe.wire.codes import Code
@@ -212,11 +213,13 @@ class TestOne:
     ) -> None:
         await make(olivia)
         meter = api.installation.process.meter
+        known = await api.installation.process.directory.agent(ACME, A1)
+        assert known is not None
         for _ in range(3):
-            meter.message(ACME, "a1", "tasks", [], 1)
+            meter.message(ACME, known.counted_as, [], 1)
         await meter.flush()
-        meter.message(ACME, "a1", "tasks", [], 1)
-        meter.received(ACME, A1, 7)
+        meter.message(ACME, known.counted_as, [], 1)
+        meter.received(ACME, known.counted_as, 7)
 
         agent = good(await olivia.get("/api/v1/agents/a1"))["agent"]
         assert (agent["total_messages_sent"], agent["total_messages_received"]) == (4, 7)
@@ -224,6 +227,19 @@ class TestOne:
         await olivia.delete("/api/v1/agents/a1")
         again = await make(olivia)
         assert (again["total_messages_sent"], again["total_messages_received"]) == (0, 0)
+
+        # Another process, that had not heard of it yet, writes what it counted of the former one.
+        late = api.installation.start("p2").meter
+        late.received(ACME, known.counted_as, 50)
+        for each in (meter, late):
+            await each.flush()
+        again = good(await olivia.get("/api/v1/agents/a1"))["agent"]
+        assert (again["total_messages_sent"], again["total_messages_received"]) == (0, 0)
+        # What is left of the former one goes after some days, the late write with it.
+        place = f"USE#{await api.installation.partition()}"
+        assert len(await api.installation.memory.counters(place, "ever#")) == 2
+        api.installation.clock.advance(ENDING_SECONDS)
+        assert await api.installation.memory.counters(place, "ever#") == {}
 
     async def test_its_public_key_is_the_first_that_is_active(self, olivia: httpx.AsyncClient) -> None:
         first, second = KeyPair(), KeyPair()

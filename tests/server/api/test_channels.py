@@ -300,7 +300,7 @@ class TestPublish:
         await api.installation.process.meter.flush()
 
         counters = await api.installation.memory.counters(f"USE#{await api.installation.partition()}")
-        assert counters["2025-11-24#messages"] == counters["2025-11-24#subject:tasks"] == 1
+        assert counters["2025-11-24#messages"] == counters["2025-11-24#active_channels"] == 1
         assert counters["2025-11-24#bytes"] == 7
 
     async def test_a_channel_of_many_subjects_wants_one_named(

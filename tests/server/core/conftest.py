@@ -3,7 +3,24 @@
 import pytest
 
 from artcafe.server.domain.principal import Human
+from artcafe.server.store.memory import MemoryStore
+from artcafe.server.store.presence import SightingTable
+from artcafe.server.store.table import Table
 from tests.kit.installation import Installation, Process
+from tests.kit.issuers import StoppedClock
+from tests.kit.stores import new_rev
+
+
+@pytest.fixture
+def clock() -> StoppedClock:
+    return StoppedClock()
+
+
+@pytest.fixture
+async def sightings(clock: StoppedClock) -> SightingTable:
+    memory = MemoryStore(clock=clock.now, new_rev=new_rev)
+    await memory.open()
+    return SightingTable(Table(memory))
 
 
 @pytest.fixture

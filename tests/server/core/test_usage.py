@@ -1,39 +1,27 @@
 """The meter: exact whatever fails, bounded whoever counts."""
 
 import asyncio
-from collections.abc import Mapping
 from datetime import date, timedelta
 
 import pytest
 
 from artcafe.server.core.usage import (
     API_CALLS,
-    BYTES,
-    DAY_SECONDS,
-    MAX_DAYS,
-    MAX_SUBJECTS,
-    MAX_TALLIES,
     MESSAGES,
     RECEIVED,
-    SENT,
-    SUBJECT,
     Meter,
 )
-from artcafe.server.domain.ids import AgentId, TenantId
+from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.principal import Human
-from artcafe.server.ports.records import UsageRecords
-from artcafe.server.store.memory import MemoryStore
+from artcafe.server.domain.usage import MAX_DAYS
 from artcafe.server.store.presence import SightingTable
-from artcafe.server.store.table import Table
 from artcafe.wire.codes import Code
-from artcafe.wire.errors import ArtcafeError
 from tests.kit.installation import ACME, OTHER, Installation
 from tests.kit.issuers import StoppedClock
 from tests.kit.outcomes import refused
-from tests.kit.stores import new_rev
+from tests.kit.usage import KeptRecords, SlowRecords
 
 TODAY = date(2025, 11, 24)
-Counts = dict[tuple[TenantId, str, str], int]
 
 
 @pytest.fixture
@@ -43,81 +31,19 @@ async def meter(installation: Installation, olivia: Human) -> Meter:
     return installation.process.meter
 
 
-@pytest.fixture
-def clock() -> StoppedClock:
-    return StoppedClock()
-
-
-@pytest.fixture
-async def sightings(clock: StoppedClock) -> SightingTable:
-    memory = MemoryStore(clock=clock.now, new_rev=new_rev)
-    await memory.open()
-    return SightingTable(Table(memory))
-
-
 async def written(installation: Installation, tenant: TenantId = ACME) -> dict[str, int]:
     """What the store has, as `{day#metric: n}`."""
     return await installation.memory.counters(f"USE#{await installation.partition(tenant)}")
 
 
-class SlowRecords:
-    """ports.UsageRecords that write when told, and not before."""
-
-    def __init__(self, records: UsageRecords) -> None:
-        self._records = records
-        self.asked = asyncio.Event()
-        self.go_on = asyncio.Event()
-
-    async def add(self, counts: Mapping[tuple[TenantId, str, str], int]) -> None:
-        """Wait, then write what there was at the time of the call."""
-        taken = dict(counts)
-        self.asked.set()
-        await self.go_on.wait()
-        await self._records.add(taken)
-
-    async def days(self, tenant: TenantId, first: str, last: str) -> Mapping[str, Mapping[str, int]]:
-        """As there are."""
-        return await self._records.days(tenant, first, last)
-
-    async def metrics(self, tenant: TenantId, day: str, prefix: str) -> Mapping[str, int]:
-        """As there are."""
-        return await self._records.metrics(tenant, day, prefix)
-
-
-class KeptRecords:
-    """ports.UsageRecords in a dictionary; they fail as often as told."""
-
-    def __init__(self, failures: int = 0) -> None:
-        self.failures = failures
-        self.writes = 0
-        self.counts: Counts = {}
-
-    async def add(self, counts: Mapping[tuple[TenantId, str, str], int]) -> None:
-        """Add, or fail."""
-        if self.failures:
-            self.failures -= 1
-            raise ArtcafeError(Code.unavailable)
-        self.writes += 1
-        for key, amount in counts.items():
-            self.counts[key] = self.counts.get(key, 0) + amount
-
-    async def days(self, tenant: TenantId, first: str, last: str) -> Mapping[str, Mapping[str, int]]:
-        """Nothing: these tests read `counts`."""
-        return {}
-
-    async def metrics(self, tenant: TenantId, day: str, prefix: str) -> Mapping[str, int]:
-        """Nothing: these tests read `counts`."""
-        return {}
-
-
 class TestCounting:
-    async def test_a_message_counts_itself_its_bytes_and_its_subject(
+    async def test_a_message_counts_itself_and_its_bytes(
         self, installation: Installation, meter: Meter
     ) -> None:
-        meter.message(ACME, "a1", "tasks.new", (), 10)
-        meter.message(ACME, "a1", "tasks.new", (), 5)
-        meter.message(ACME, "a1", "tasks.old", (), 0)
-        meter.message(OTHER, "a1", "tasks.new", (), 1)
+        meter.message(ACME, "a1", (), 10)
+        meter.message(ACME, "a1", (), 5)
+        meter.message(ACME, "a1", (), 0)
+        meter.message(OTHER, "a1", (), 1)
         meter.count(ACME, API_CALLS)
         meter.count(ACME, API_CALLS, 4)
         assert await written(installation) == {}
@@ -128,8 +54,6 @@ class TestCounting:
             "2025-11-24#api_calls": 5,
             "2025-11-24#bytes": 15,
             "2025-11-24#messages": 3,
-            "2025-11-24#subject:tasks.new": 2,
-            "2025-11-24#subject:tasks.old": 1,
             "ever#sent:a1": 3,
         }
         assert (await written(installation, OTHER))["2025-11-24#messages"] == 1
@@ -173,20 +97,19 @@ class TestFlush:
         assert await written(installation) == {"2025-11-24#messages": 1}
 
     async def test_one_that_fails_loses_nothing(self, installation: Installation, meter: Meter) -> None:
-        meter.message(ACME, "a1", "a", (), 1)
+        meter.message(ACME, "a1", (), 1)
         for _ in range(3):
             installation.store.away = True
             with refused(Code.unavailable):
                 await meter.flush()
             installation.store.heal()
-            meter.message(ACME, "a1", "a", (), 1)
+            meter.message(ACME, "a1", (), 1)
 
         await meter.flush()
 
         assert await written(installation) == {
             "2025-11-24#bytes": 4,
             "2025-11-24#messages": 4,
-            "2025-11-24#subject:a": 4,
             "ever#sent:a1": 4,
         }
 
@@ -261,83 +184,6 @@ class TestFlush:
         assert kept.counts == {(OTHER, "2025-11-24", MESSAGES): 1}
 
 
-class TestSubjects:
-    async def test_so_many_are_counted_by_name_and_the_rest_together(
-        self, clock: StoppedClock, sightings: SightingTable
-    ) -> None:
-        kept = KeptRecords()
-        meter = Meter(kept, sightings, clock)
-        for number in range(MAX_SUBJECTS + 50):
-            meter.message(ACME, "a1", f"s.{number}", (), 1)
-        meter.message(ACME, "a1", "s.0", (), 1)
-
-        await meter.flush()
-
-        metrics = {metric: amount for (_, _, metric), amount in kept.counts.items()}
-        assert metrics.pop(SUBJECT + "*") == 50
-        assert metrics.pop(SUBJECT + "s.0") == 2
-        assert metrics.pop(MESSAGES) == metrics.pop(BYTES) == metrics.pop(SENT + "a1") == MAX_SUBJECTS + 51
-        assert set(metrics) == {f"{SUBJECT}s.{number}" for number in range(1, MAX_SUBJECTS)}
-
-    async def test_many_senders_on_one_subject_are_one_name_and_all_are_counted(
-        self, clock: StoppedClock, sightings: SightingTable
-    ) -> None:
-        kept = KeptRecords()
-        meter = Meter(kept, sightings, clock)
-        for number in range(MAX_TALLIES + 10):
-            meter.message(ACME, f"a{number}", "tasks", (), 2)
-            assert len(meter._tallies) <= MAX_TALLIES
-        await meter.flush()
-        assert kept.counts[ACME, "2025-11-24", MESSAGES] == MAX_TALLIES + 10
-        assert kept.counts[ACME, "2025-11-24", BYTES] == 2 * (MAX_TALLIES + 10)
-        assert kept.counts[ACME, "2025-11-24", SUBJECT + "tasks"] == MAX_TALLIES + 10
-        assert sum(metric.startswith(SENT) for _, _, metric in kept.counts) == MAX_TALLIES + 10
-
-    async def test_the_next_day_names_are_counted_again(
-        self, clock: StoppedClock, sightings: SightingTable
-    ) -> None:
-        kept = KeptRecords()
-        meter = Meter(kept, sightings, clock)
-        for number in range(MAX_SUBJECTS):
-            meter.message(ACME, "a1", f"s.{number}", (), 1)
-        await meter.flush()
-        for day, name in (("2025-11-24", "*"), ("2025-11-25", "new")):
-            kept.counts.clear()
-            meter.message(ACME, "a1", "new", (), 1)
-            await meter.flush()
-            assert kept.counts[ACME, day, SUBJECT + name] == 1
-            clock.advance(DAY_SECONDS)
-
-    async def test_a_tenant_with_many_subjects_takes_no_names_from_another(
-        self, clock: StoppedClock, sightings: SightingTable
-    ) -> None:
-        kept = KeptRecords()
-        meter = Meter(kept, sightings, clock)
-        for number in range(20 * MAX_SUBJECTS):
-            meter.message(ACME, "a1", f"s.{number}", (), 1)
-        meter.message(OTHER, "a1", "orders", (), 1)
-        await meter.flush()
-        assert kept.counts[OTHER, "2025-11-24", SUBJECT + "orders"] == 1
-
-    async def test_a_store_that_stays_away_does_not_let_them_pile_up(
-        self, clock: StoppedClock, sightings: SightingTable
-    ) -> None:
-        kept = KeptRecords(failures=5)
-        meter = Meter(kept, sightings, clock)
-        for flush in range(5):
-            for number in range(MAX_SUBJECTS):
-                meter.message(ACME, "a1", f"s.{flush}.{number}", (), 1)
-            with refused(Code.unavailable):
-                await meter.flush()
-
-        await meter.flush()
-
-        names = [metric for _, _, metric in kept.counts if metric.startswith(SUBJECT)]
-        assert len(names) == MAX_SUBJECTS + 1
-        assert kept.counts[ACME, "2025-11-24", SUBJECT + "*"] == 4 * MAX_SUBJECTS
-        assert kept.counts[ACME, "2025-11-24", MESSAGES] == 5 * MAX_SUBJECTS
-
-
 class TestDays:
     async def test_every_day_is_there_with_what_is_not_written_yet(
         self, installation: Installation, meter: Meter
@@ -362,11 +208,11 @@ class TestDays:
         slow = SlowRecords(KeptRecords())
         meter = Meter(slow, sightings, clock)
         meter.count(ACME, MESSAGES)
-        meter.received(ACME, AgentId("a1"), 2)
+        meter.received(ACME, "a1", 2)
         flush = asyncio.create_task(meter.flush())
         await slow.asked.wait()
         meter.count(ACME, MESSAGES, 10)
-        meter.received(ACME, AgentId("a1"), 3)
+        meter.received(ACME, "a1", 3)
 
         assert await meter.days(ACME, TODAY, TODAY) == {"2025-11-24": {MESSAGES: 11}}
         assert await meter.ever(ACME, RECEIVED) == {"a1": 5}
@@ -398,12 +244,12 @@ async def test_counters_are_written_once_in_a_while_and_not_once_per_message(
     records = KeptRecords()
     meter = Meter(records, sightings, clock)
 
-    for number in range(10_000):
-        meter.message(ACME, "a1", f"tasks.{number % 3}", (), 10)
+    for _ in range(10_000):
+        meter.message(ACME, "a1", (), 10)
 
     assert records.writes == 0
     await meter.flush()
-    assert (records.writes, len(records.counts)) == (1, 6)
+    assert (records.writes, len(records.counts)) == (1, 3)
     await meter.flush()
     assert records.writes == 1, "nothing was counted since"
     assert records.counts[ACME, f"{TODAY}", MESSAGES] == 10_000

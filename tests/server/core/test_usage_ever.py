@@ -45,8 +45,8 @@ class TestEver:
     ) -> None:
         other = installation.start("p2").meter
         for day in range(3):
-            meter.message(ACME, "a1", "tasks", [TASKS, JOBS], 5)
-            other.message(ACME, "a2", "tasks", [TASKS], 5)
+            meter.message(ACME, "a1", [TASKS, JOBS], 5)
+            other.message(ACME, "a2", [TASKS], 5)
             other.received(ACME, A1, 7)
             installation.clock.advance(86_400)
             if day == 1:
@@ -62,7 +62,7 @@ class TestEver:
     async def test_a_flush_that_fails_gives_everything_back(
         self, installation: Installation, meter: Meter, channels: None
     ) -> None:
-        meter.message(ACME, "a1", "tasks", [TASKS], 5)
+        meter.message(ACME, "a1", [TASKS], 5)
         meter.received(ACME, A2, 2)
         # The first write is the time of the last message, the second one the counts.
         for writes_left in (0, 1):
@@ -81,7 +81,7 @@ class TestEver:
         self, installation: Installation, olivia: Human, meter: Meter, channels: None
     ) -> None:
         for tenant in (ACME, OTHER):
-            meter.message(tenant, "a1", "tasks", [TASKS], 5)
+            meter.message(tenant, "a1", [TASKS], 5)
             meter.received(tenant, A1, 1)
         await installation.process.tenants.delete(olivia)
         meter.forget(ACME)
@@ -99,14 +99,14 @@ class TestLastSpoken:
     async def test_it_is_told_before_and_after_it_is_written(
         self, installation: Installation, meter: Meter, channels: None
     ) -> None:
-        meter.message(ACME, "a1", "tasks", [TASKS], 5)
+        meter.message(ACME, "a1", [TASKS], 5)
         assert await meter.last_spoken(ACME, [TASKS, JOBS]) == {TASKS: NOON}
         await meter.flush()
         other = installation.start("p2").meter
         assert await other.last_spoken(ACME, [TASKS, JOBS]) == {TASKS: NOON}
 
         installation.clock.advance(60)
-        meter.message(ACME, "a1", "both", [TASKS, JOBS], 5)
+        meter.message(ACME, "a1", [TASKS, JOBS], 5)
         assert await meter.last_spoken(ACME, [TASKS]) == {TASKS: A_MINUTE_LATER}
         assert await meter.last_spoken(ACME, [JOBS]) == {JOBS: A_MINUTE_LATER}
         assert await other.last_spoken(ACME, [JOBS]) == {}
@@ -116,9 +116,9 @@ class TestLastSpoken:
         self, installation: Installation, meter: Meter, channels: None
     ) -> None:
         other = installation.start("p2").meter
-        meter.message(ACME, "a1", "tasks", [TASKS], 5)
+        meter.message(ACME, "a1", [TASKS], 5)
         installation.clock.advance(60)
-        other.message(ACME, "a1", "tasks", [TASKS], 5)
+        other.message(ACME, "a1", [TASKS], 5)
 
         await other.flush()
         await meter.flush()
@@ -129,9 +129,9 @@ class TestLastSpoken:
         self, installation: Installation, meter: Meter, channels: None
     ) -> None:
         other = installation.start("p2").meter
-        meter.message(ACME, "a1", "tasks", [TASKS], 5)
+        meter.message(ACME, "a1", [TASKS], 5)
         installation.clock.advance(60)
-        other.message(ACME, "a1", "tasks", [TASKS], 5)
+        other.message(ACME, "a1", [TASKS], 5)
         await other.flush()
 
         assert await meter.last_spoken(ACME, [TASKS]) == {TASKS: A_MINUTE_LATER}
@@ -139,12 +139,12 @@ class TestLastSpoken:
     async def test_a_message_during_a_flush_that_fails_is_not_turned_back(
         self, installation: Installation, meter: Meter, channels: None
     ) -> None:
-        meter.message(ACME, "a1", "tasks", [TASKS], 5)
+        meter.message(ACME, "a1", [TASKS], 5)
         installation.store.writes_left = 0
         flush = asyncio.create_task(meter.flush())
         await asyncio.sleep(0)
         installation.clock.advance(60)
-        meter.message(ACME, "a1", "tasks", [TASKS], 5)
+        meter.message(ACME, "a1", [TASKS], 5)
         with refused(Code.unavailable):
             await flush
         installation.store.heal()
@@ -156,7 +156,7 @@ class TestLastSpoken:
     async def test_a_channel_that_was_deleted_meanwhile_leaves_nothing(
         self, installation: Installation, olivia: Human, meter: Meter, channels: None
     ) -> None:
-        meter.message(ACME, "a1", "both", [TASKS, JOBS], 5)
+        meter.message(ACME, "a1", [TASKS, JOBS], 5)
         await installation.process.channels.delete(olivia, TASKS)
 
         await meter.flush()

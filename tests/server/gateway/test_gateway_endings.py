@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from datetime import date
 
 import pytest
 
@@ -13,8 +14,10 @@ from artcafe.server.gateway.gateway import RECHECK_SECONDS
 from artcafe.server.gateway.session import Work
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
+from tests.kit.contents import contents
 from tests.kit.deadlines import eventually
 from tests.kit.gateways import NOBODY, House, a_house, gone, revoke
+from tests.kit.installation import ACME
 from tests.kit.outcomes import refused
 from tests.kit.scripted_peer import ScriptedPeer
 from tests.kit.signing import KeyPair
@@ -128,10 +131,17 @@ async def test_a_deleted_tenant_and_the_next_of_its_name_share_nothing(house: Ho
 async def test_usage_of_a_deleted_tenant_is_not_written(house: House) -> None:
     peer = await house.enter()
     peer.say(type="publish", subject="x", data=1)
-    assert house.process.meter._pending
+    meter, today = house.process.meter, date(2025, 11, 24)
+    assert (await meter.days(ACME, today, today))[f"{today}"] == {
+        "messages": 1,
+        "bytes": 1,
+        "active_agents": 1,
+    }
     await house.installation.process.tenants.delete(house.olivia)
     await peer.ended(4503)
-    assert not house.process.meter._pending
+    assert (await meter.days(ACME, today, today))[f"{today}"] == {}
+    await meter.flush()
+    assert [row for row in contents(house.installation.memory) if row[1].startswith("USE#")] == []
 
 
 # Asked again.

@@ -27,7 +27,7 @@ async def test_a_message_on_the_bus_has_the_proven_sender_and_our_time(table: Ta
     assert table.bus == [
         ("m.planner.tasks.new", {"id": "m000001", "timestamp": NOW, "data": {"from": "liar", "n": 1}})
     ]
-    assert table.counted == [("planner", "tasks.new", (), len(b'{"from":"liar","n":1}'))]
+    assert table.counted == [("planner", (), len(b'{"from":"liar","n":1}'))]
 
 
 async def test_a_field_that_stands_twice_is_an_error_without_effect(table: Table) -> None:
@@ -191,7 +191,7 @@ async def test_the_limit_is_of_the_bytes_as_they_were_written(table: Table) -> N
     largest = b'{"x": "' + b"a" * (LARGEST - 9) + b'"}'
     assert len(largest) == LARGEST
     assert await table.send(b'{"type":"publish","subject":"a","data":   %b   }' % largest) == []
-    assert table.counted == [("planner", "a", (), LARGEST)]
+    assert table.counted == [("planner", (), LARGEST)]
     for data in (b'{"x":  "' + b"a" * (LARGEST - 9) + b'"}', '"{}"'.format("ü" * (LARGEST // 2)).encode()):
         got = await table.send(b'{"type":"publish","subject":"a","data":%b,"id":"p"}' % data)
         assert errors(Code.too_large, id="p")(got)

@@ -19,6 +19,7 @@ from tests.kit.installation import ACME
 from tests.kit.scripted_peer import ScriptedPeer
 from tests.kit.signing import KeyPair
 from tests.kit.turns import turns
+from tests.kit.usage import counted_ever
 
 A1, A2 = AgentId("a1"), AgentId("a2")
 TASKS = ChannelId("tasks")
@@ -205,8 +206,8 @@ class TestAChannel:
         await channels.create(house.olivia, "tasks", {"name": "t", "subject": "tasks.>"})
         await turns()
         assert await may_publish(a1, "tasks.new")
-        assert await house.process.meter.ever(ACME, "channel:") == {"tasks": 1}
-        assert await house.process.meter.ever(ACME, "sent:") == {"a1": 1}
+        assert await counted_ever(house.process.meter, ACME, "channel:") == {"tasks": 1}
+        assert await counted_ever(house.process.meter, ACME, "sent:") == {"a1": 1}
 
 
 async def test_a_queue_group_refuses_a_pattern_of_which_a_part_is_denied(

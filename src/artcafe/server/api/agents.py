@@ -207,7 +207,8 @@ async def _views(
     ids = [agent.id for agent in agents]
     seen = await cases.presence.last_seen(tenant, [agent for agent in ids if agent not in online])
     subscriptions = await cases.presence.subscriptions(tenant, [agent for agent in ids if agent in online])
-    sent, received = await cases.meter.ever(tenant, SENT), await cases.meter.ever(tenant, RECEIVED)
+    only = agents[0].counted_as if len(agents) == 1 else ""
+    sent, received = [await cases.meter.ever(tenant, kind, only) for kind in (SENT, RECEIVED)]
     views = []
     for agent in agents:
         key = next(iter(agent.active_keys()), None)
@@ -228,8 +229,8 @@ async def _views(
                 key_fingerprint=key.fingerprint if key else None,
                 active_connections=connections,
                 channel_subscriptions=list(subscriptions.get(agent.id, [])),
-                total_messages_sent=sent.get(agent.id, 0),
-                total_messages_received=received.get(agent.id, 0),
+                total_messages_sent=sent.get(agent.counted_as, 0),
+                total_messages_received=received.get(agent.counted_as, 0),
                 last_seen=seen.get(agent.id),
                 created_at=agent.created_at,
                 updated_at=agent.updated_at,
@@ -338,8 +339,8 @@ async def update_agent(
 @router.delete("/{agent_id}", status_code=204)
 async def delete_agent(agent_id: str, cases: Cases, human: CurrentHuman, if_match: IfMatch = None) -> None:
     """Delete an agent; its connections end at once."""
-    await cases.agents.delete(human, AgentId(agent_id), if_match)
-    await cases.meter.start_over(human.tenant, SENT + agent_id, RECEIVED + agent_id)
+    name = (await cases.agents.delete(human, AgentId(agent_id), if_match)).counted_as
+    cases.meter.end(human.tenant, SENT + name, RECEIVED + name)
 
 
 @router.get("/{agent_id}/keys")

@@ -122,7 +122,8 @@ class MessagePublished(BaseModel):
 async def _views(cases: UseCases, human: Human, channels: list[Channel]) -> list[ChannelView]:
     tenant, ids = human.tenant, [channel.id for channel in channels]
     audience = await cases.presence.audience(tenant, {channel.id: channel.pattern for channel in channels})
-    messages = await cases.meter.ever(tenant, CHANNEL)
+    only = channels[0].counted_as if len(channels) == 1 else ""
+    messages = await cases.meter.ever(tenant, CHANNEL, only)
     last = await cases.meter.last_spoken(tenant, ids)
     views = []
     for channel in channels:
@@ -141,13 +142,18 @@ async def _views(cases: UseCases, human: Human, channels: list[Channel]) -> list
                 subscribers=channel.subscribers,
                 subscriber_count=subscriptions,
                 active_subscribers=agents,
-                total_messages=messages.get(channel.id, 0),
-                last_message_at=last.get(channel.id),
+                total_messages=messages.get(channel.counted_as, 0),
+                last_message_at=_since(channel, last.get(channel.id)),
                 created_at=channel.created_at,
                 updated_at=channel.updated_at,
             )
         )
     return views
+
+
+def _since(channel: Channel, spoken: str | None) -> str | None:
+    """A time at which a channel spoke; None before it was made: that was another one of its id."""
+    return spoken if spoken is not None and spoken >= channel.created_at else None
 
 
 async def _one(cases: UseCases, human: Human, response: Response, channel: Channel) -> OneChannel:
@@ -232,8 +238,8 @@ async def delete_channel(
     channel_id: str, cases: Cases, human: CurrentHuman, if_match: IfMatch = None
 ) -> None:
     """Delete a channel and the rules on it; its subject can be used as before it was made."""
-    await cases.channels.delete(human, ChannelId(channel_id), if_match)
-    await cases.meter.start_over(human.tenant, CHANNEL + channel_id)
+    deleted = await cases.channels.delete(human, ChannelId(channel_id), if_match)
+    cases.meter.end(human.tenant, CHANNEL + deleted.counted_as)
 
 
 @router.post(

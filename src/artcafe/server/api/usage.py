@@ -1,6 +1,6 @@
 """Usage over REST: the numbers of the one counter."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
 
@@ -11,11 +11,16 @@ from artcafe.server.api.admission import AdmittingRoute
 from artcafe.server.api.deps import Cases, CurrentHuman, UseCases
 from artcafe.server.api.fields import Date
 from artcafe.server.api.plans import Limits
-from artcafe.server.core.usage import AGENT, API_CALLS, BYTES, MESSAGES, SUBJECT
-from artcafe.server.domain.channel import ChannelRule
+from artcafe.server.core.usage import (
+    ACTIVE_AGENTS,
+    ACTIVE_CHANNELS,
+    API_CALLS,
+    BYTES,
+    LOGINS,
+    MESSAGES,
+)
 from artcafe.server.domain.plan import plan_of
 from artcafe.server.domain.principal import Human
-from artcafe.wire.subjects import matches
 from artcafe.wire.times import rfc3339
 
 router = APIRouter(route_class=AdmittingRoute, prefix="/api/v1/usage-metrics", tags=["usage"])
@@ -24,8 +29,8 @@ DAYS = 7
 
 
 class Day(BaseModel):
-    """One UTC day. Nothing of a message is kept once it was delivered: storage is what agents and channels
-    take, those that there are now."""
+    """One UTC day. Active are agents that logged in, and channels that had a message. Nothing of a message is
+    kept once it was delivered: storage is what agents and channels take, those that there are now."""
 
     tenant_id: str
     date: str
@@ -74,15 +79,9 @@ def _today(cases: UseCases) -> date:
     return datetime.fromtimestamp(cases.clock.now(), UTC).date()
 
 
-def _active(channels: Sequence[ChannelRule], counts: Mapping[str, int]) -> int:
-    """How many channels had a message on one of their subjects."""
-    subjects = {name.removeprefix(SUBJECT) for name in counts if name.startswith(SUBJECT)}
-    return sum(
-        any(matches(channel.pattern, subject) for subject in subjects)
-        if channel.has_many
-        else channel.pattern in subjects
-        for channel in channels
-    )
+def _active_agents(counts: Mapping[str, int]) -> int:
+    """How many agents logged in on a day. Older releases left the logins of each one."""
+    return max(counts.get(ACTIVE_AGENTS, 0), sum(name.startswith(LOGINS) for name in counts))
 
 
 @router.get("")
@@ -98,7 +97,7 @@ async def usage_metrics(
     tenant = await cases.tenants.get(human)
     days = await cases.meter.days(human.tenant, first, last)
     agents = await cases.agents.count(human)
-    channels = (await cases.directory.rules(human.tenant)).channels
+    channels = await cases.channels.count(human)
     stored = await cases.tenants.space(human)
     at = rfc3339(cases.clock.now())
     metrics = [
@@ -106,9 +105,9 @@ async def usage_metrics(
             tenant_id=human.tenant,
             date=day,
             agents_count=agents,
-            active_agents_count=sum(name.startswith(AGENT) for name in counts),
-            channels_count=len(channels),
-            active_channels_count=_active(channels, counts),
+            active_agents_count=_active_agents(counts),
+            channels_count=channels,
+            active_channels_count=counts.get(ACTIVE_CHANNELS, 0),
             messages_count=counts.get(MESSAGES, 0),
             bytes_count=counts.get(BYTES, 0),
             api_calls_count=counts.get(API_CALLS, 0),

@@ -14,6 +14,7 @@ from artcafe.server.domain.plan import Plan, plan_of
 from artcafe.server.domain.policy import checked
 from artcafe.server.domain.principal import Human
 from artcafe.server.domain.revocation import TOPIC, Revocation
+from artcafe.server.domain.usage import incarnation
 from artcafe.server.domain.version import require_match
 from artcafe.server.ports.answers import Keep, Kept, keep_nothing
 from artcafe.server.ports.clock import Clock
@@ -81,6 +82,7 @@ class Agents:
         agent = Agent(
             id=identifier,
             tenant=human.tenant,
+            incarnation=incarnation(done.id),
             keys=[key],
             created_at=done.at,
             updated_at=done.at,
@@ -161,12 +163,19 @@ class Agents:
             await self._revoke(Revocation(human.tenant, agent))
         return changed
 
-    async def delete(self, human: Human, agent: AgentId, if_match: str | None = None) -> None:
-        """Delete the agent; its connections end. Raises not_found, precondition_failed."""
+    async def delete(self, human: Human, agent: AgentId, if_match: str | None = None) -> Agent:
+        """Delete the agent; its connections end. What it was. Raises not_found, precondition_failed."""
         require(human, Action.manage_agents)
+        known: list[Agent] = []
+
+        def check(record: Agent) -> None:
+            require_match(record, if_match)
+            known.append(record)
+
         done = self._scribe.entry(human, "agent.delete", agent)
-        await self._records.delete(human.tenant, agent, lambda record: require_match(record, if_match), done)
+        await self._records.delete(human.tenant, agent, check, done)
         await self._revoke(Revocation(human.tenant, agent))
+        return known[-1]
 
     async def key_uses(self, human: Human, agent: AgentId) -> Mapping[str, str]:
         """Fingerprint to the time of its last login."""

@@ -12,6 +12,7 @@ from artcafe.server.domain.ids import ChannelId, TenantId, slug
 from artcafe.server.domain.listing import Page, Query, page_of
 from artcafe.server.domain.plan import Plan, plan_of
 from artcafe.server.domain.principal import Human
+from artcafe.server.domain.usage import incarnation
 from artcafe.server.domain.version import require_match
 from artcafe.server.ports.answers import Keep, keep_nothing
 from artcafe.server.ports.clock import Clock
@@ -59,7 +60,12 @@ class Channels:
         fields = self._checked(human.tenant, fields)
         done = self._scribe.entry(human, "channel.create", identifier, fields)
         channel = Channel(
-            id=identifier, tenant=human.tenant, created_at=done.at, updated_at=done.at, **fields
+            id=identifier,
+            tenant=human.tenant,
+            incarnation=incarnation(done.id),
+            created_at=done.at,
+            updated_at=done.at,
+            **fields,
         )
         (await self._directory.rules(human.tenant)).check_room(channel)
         kept = await keep(channel)
@@ -126,13 +132,18 @@ class Channels:
         plan = await self._plan(human.tenant)
         return await self._records.change(human.tenant, channel, edit, done, plan.storage_bytes)
 
-    async def delete(self, human: Human, channel: ChannelId, if_match: str | None = None) -> None:
-        """Delete the channel and the rules on it. Raises not_found, precondition_failed."""
+    async def delete(self, human: Human, channel: ChannelId, if_match: str | None = None) -> Channel:
+        """Delete the channel and the rules on it. What it was. Raises not_found, precondition_failed."""
         require(human, Action.manage_channels)
+        known: list[Channel] = []
+
+        def check(record: Channel) -> None:
+            require_match(record, if_match)
+            known.append(record)
+
         done = self._scribe.entry(human, "channel.delete", channel)
-        await self._records.delete(
-            human.tenant, channel, lambda record: require_match(record, if_match), done
-        )
+        await self._records.delete(human.tenant, channel, check, done)
+        return known[-1]
 
 
 def _shared(address: Address) -> Address:

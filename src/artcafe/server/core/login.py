@@ -172,10 +172,10 @@ class Login:
             lane = "" if isinstance(record, LoginRefusal) else tenant
             message = text.encode("utf-8", "surrogatepass")
             line = await self._verifier.prove(lane, list(fitting), message, shown)
-        if line is not None:
-            return attempt, AgentPrincipal(tenant, agent, fitting[line].fingerprint)
         if isinstance(record, LoginRefusal):
             raise ArtcafeError(Code.unauthorized, reason=record)
+        if line is not None:
+            return attempt, AgentPrincipal(tenant, agent, fitting[line].fingerprint, record.incarnation)
         reason = LoginRefusal.bad_signature if fitting else _without_key(record, key)
         raise ArtcafeError(Code.unauthorized, reason=reason)
 

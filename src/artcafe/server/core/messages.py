@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from msgspec import Raw
 
 from artcafe.server.domain.access import Rights, platform_lane
-from artcafe.server.domain.ids import PLATFORM_SENDER, ChannelId, TenantId
+from artcafe.server.domain.ids import PLATFORM_SENDER, TenantId
 from artcafe.server.domain.policy import Policy
 from artcafe.server.domain.principal import Human
 from artcafe.server.ports.bus import Bus
@@ -37,7 +37,7 @@ class Messages:
         directory: Directory,
         clock: Clock,
         new_message_id: Callable[[], str],
-        count: Callable[[TenantId, str, str, Sequence[ChannelId], int], None],
+        count: Callable[[TenantId, str, Sequence[str], int], None],
     ) -> None:
         self._bus = bus
         self._directory = directory
@@ -68,7 +68,7 @@ class Messages:
         link = await self._bus.link(tenant)
         try:
             link.publish(to_bus(sender, address.subject), encode(envelope))
-            self._count(tenant.id, sender, address.subject, lane.channels, len(data))
+            self._count(tenant.id, human.counted_as, lane.channels, len(data))
             try:
                 await link.flush()
             except ArtcafeError:

@@ -5,8 +5,9 @@ cdef class Meter:
     cdef object _sightings
     cdef readonly object _pending
     cdef object _flushing
-    cdef object _named
-    cdef str _named_day
+    cdef readonly object _seen
+    cdef object _active
+    cdef object _ended
     cdef readonly list _tallies
     cdef object _spoken
 
@@ -15,8 +16,7 @@ cdef class Meter:
 
 cdef class Tally:
     cdef readonly object tenant
-    cdef readonly str sender
-    cdef readonly str subject
+    cdef readonly str agent
     cdef readonly object channels
     cdef public Py_ssize_t messages
     cdef public Py_ssize_t bytes

@@ -4,7 +4,8 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 
-from artcafe.server.domain.ids import AgentId, ChannelId, TenantId
+from artcafe.server.domain.ids import ChannelId, TenantId
+from artcafe.server.domain.usage import EVER, MAX_DAYS
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.records import SightingRecords, UsageRecords
 from artcafe.wire.codes import Code
@@ -14,38 +15,42 @@ from artcafe.wire.times import rfc3339, utc_day
 MESSAGES = "messages"
 BYTES = "bytes"
 API_CALLS = "api_calls"
-SUBJECT = "subject:"
-AGENT = "agent:"
+ACTIVE_AGENTS = "active_agents"
+ACTIVE_CHANNELS = "active_channels"
+"""Agents that logged in on a day, and channels that had a message: each counts once."""
+
+LOGINS = "agent:"
+"""How often each agent logged in on a day: what older releases counted, and is still told of those days."""
+
 SENT = "sent:"
 RECEIVED = "received:"
 CHANNEL = "channel:"
-
-EVER = "ever"
-"""Where counts stand that are of no single day: messages sent and received by agents, and in channels."""
+"""What is counted of an agent, or a channel, by the name that its `counted_as` says."""
 
 MAX_TALLIES = 10_000
 """Tallies that wait to be added up."""
 
-MAX_SUBJECTS = 1_000
-"""Subjects of one tenant that a process counts by name a day; the rest is counted as `subject:*`."""
+WRITTEN_AT_ONCE = 500
+"""Counters in one write of a flush; what was written stays written when a later one fails."""
+
+MAX_SEEN = 100_000
+"""Agents and channels of which a process remembers that it counted them as active."""
 
 DAY_SECONDS = 86_400
 
-MAX_DAYS = 400
-"""The longest span of days one report covers."""
+ENDING_SECONDS = 2 * DAY_SECONDS
+"""So long the counters of something that was deleted wait for processes that flush late."""
 
 
 class Tally:
-    """Messages of one sender on one subject, all of one day, that the meter has not added up yet."""
+    """Messages of one agent, or of humans, in the same channels and all of one day, that the meter has not
+    added up yet."""
 
-    __slots__ = ("_meter", "bytes", "channels", "last", "messages", "sender", "subject", "tenant")
+    __slots__ = ("_meter", "agent", "bytes", "channels", "last", "messages", "tenant")
 
-    def __init__(
-        self, meter: "Meter", tenant: TenantId, sender: str, subject: str, channels: Sequence[ChannelId]
-    ) -> None:
+    def __init__(self, meter: "Meter", tenant: TenantId, agent: str, channels: Sequence[str]) -> None:
         self.tenant = tenant
-        self.sender = sender
-        self.subject = subject
+        self.agent = agent
         self.channels = channels
         self.messages = self.bytes = 0
         self.last = 0.0
@@ -63,8 +68,10 @@ class Tally:
 class Meter:
     """Counts in memory, flushed by whoever owns it as increments that never conflict.
 
-    What is counted between two flushes is lost when the process is killed, and nothing else: a
-    flush that fails keeps its counts for the next one.
+    A tenant has a handful of counters a day, and one for each agent and channel that there is. Agents and
+    channels are named by what `counted_as` says of them, which nobody has after them. What is counted between
+    two flushes is lost when the process is killed, and nothing else: a
+    flush that fails, or is cancelled, keeps what it had not written for the next one.
     """
 
     def __init__(self, records: UsageRecords, sightings: SightingRecords, clock: Clock) -> None:
@@ -73,24 +80,27 @@ class Meter:
         self.clock = clock
         self._pending: Counter[tuple[TenantId, str, str]] = Counter()
         self._flushing: Counter[tuple[TenantId, str, str]] = Counter()
-        # The subjects that are counted by name today.
-        self._named: defaultdict[TenantId, set[str]] = defaultdict(set)
-        self._named_day = ""
+        # Who was active on the day of the key, and is not written yet; whom this process told of lately.
+        self._active: dict[tuple[TenantId, str, str], set[str]] = {}
+        self._seen: set[tuple[TenantId, str, str, str]] = set()
+        # Counters of what was deleted, which are to end.
+        self._ended: set[tuple[TenantId, str, str]] = set()
         # Messages that are not in `_pending` yet, all of the day that ends then.
         self._tallies: list[Tally] = []
         self.day_ends = 0.0
         # When channels had their last message, as far as that is not written yet: Unix seconds.
         self._spoken: defaultdict[TenantId, dict[ChannelId, float]] = defaultdict(dict)
 
-    def message(
-        self, tenant: TenantId, sender: str, subject: str, channels: Sequence[ChannelId], size: int
-    ) -> None:
-        """Count one published message of `size` payload bytes, in the channels its subject belongs to."""
-        self.tally(tenant, sender, subject, channels).count(size, self.clock.now())
+    def message(self, tenant: TenantId, agent: str, channels: Sequence[str], size: int) -> None:
+        """Count one published message of `size` payload bytes, in the channels its subject belongs to.
 
-    def tally(self, tenant: TenantId, sender: str, subject: str, channels: Sequence[ChannelId]) -> Tally:
+        `agent` is who published it, empty for humans and the platform.
+        """
+        self.tally(tenant, agent, channels).count(size, self.clock.now())
+
+    def tally(self, tenant: TenantId, agent: str, channels: Sequence[str]) -> Tally:
         """`message` for many messages that are alike: to count each."""
-        return Tally(self, tenant, sender, subject, channels)
+        return Tally(self, tenant, agent, channels)
 
     def begin(self, tally: Tally, now: float) -> None:
         """Add up a tally later that counts from now on; at the latest when the day is over."""
@@ -103,28 +113,32 @@ class Meter:
         """Put the tallies into `_pending`; whoever reads that does this first."""
         tallies, self._tallies = self._tallies, []
         pending, day = self._pending, utc_day(self.day_ends - DAY_SECONDS)
-        if day != self._named_day:
-            self._named.clear()
-            self._named_day = day
         for tally in tallies:
-            tenant, sender, subject, channels = tally.tenant, tally.sender, tally.subject, tally.channels
+            tenant, agent = tally.tenant, tally.agent
             pending[tenant, day, MESSAGES] += tally.messages
             pending[tenant, day, BYTES] += tally.bytes
-            named = self._named[tenant]
-            if subject not in named:
-                if len(named) < MAX_SUBJECTS:
-                    named.add(subject)
-                else:
-                    subject = "*"
-            pending[tenant, day, SUBJECT + subject] += tally.messages
-            pending[tenant, EVER, SENT + sender] += tally.messages
-            for channel in channels:
+            if agent:
+                pending[tenant, EVER, SENT + agent] += tally.messages
+            for channel in tally.channels:
                 pending[tenant, EVER, CHANNEL + channel] += tally.messages
-                spoken = self._spoken[tenant]
-                spoken[channel] = max(spoken.get(channel, 0.0), tally.last)
+                self._note(tenant, day, ACTIVE_CHANNELS, channel)
+                spoken, name = self._spoken[tenant], ChannelId(channel.partition("#")[0])
+                spoken[name] = max(spoken.get(name, 0.0), tally.last)
             tally.messages = tally.bytes = 0
 
-    def received(self, tenant: TenantId, agent: AgentId, amount: int) -> None:
+    def _note(self, tenant: TenantId, day: str, metric: str, name: str) -> None:
+        if (tenant, day, metric, name) in self._seen:
+            return
+        if len(self._seen) >= MAX_SEEN:
+            self._seen.clear()  # Who is told of again counts once all the same.
+        self._seen.add((tenant, day, metric, name))
+        self._active.setdefault((tenant, day, metric), set()).add(name)
+
+    def active(self, tenant: TenantId, agent: str) -> None:
+        """Count an agent among those that were active today."""
+        self._note(tenant, utc_day(self.clock.now()), ACTIVE_AGENTS, agent)
+
+    def received(self, tenant: TenantId, agent: str, amount: int) -> None:
         """Count messages that were delivered to an agent."""
         self._pending[tenant, EVER, RECEIVED + agent] += amount
 
@@ -132,33 +146,61 @@ class Meter:
         """Count anything else."""
         self._pending[tenant, utc_day(self.clock.now()), metric] += amount
 
+    def end(self, tenant: TenantId, *metrics: str) -> None:
+        """Let counters of something that was deleted end: they go ENDING_SECONDS after the next flush, with
+        whatever other processes still add to them."""
+        self._ended.update((tenant, EVER, metric) for metric in metrics)
+
     def forget(self, tenant: TenantId) -> None:
         """Drop what is not written yet of a tenant that was deleted."""
         self._add_up()
         for counts in (self._pending, self._flushing):
             for key in [key for key in counts if key[0] == tenant]:
                 del counts[key]
+        self._active = {key: names for key, names in self._active.items() if key[0] != tenant}
+        self._seen = {key for key in self._seen if key[0] != tenant}
+        self._ended = {key for key in self._ended if key[0] != tenant}
         self._spoken.pop(tenant, None)
-        self._named.pop(tenant, None)
 
     async def flush(self) -> None:
         """Write what was counted. Raises unavailable; nothing is forgotten then.
 
-        A write whose outcome is unknown is written again: usage may be over-counted by one flush
-        after a failure of the store, never under-counted.
+        A write whose outcome is unknown is written again: of counters usage may be over-counted by
+        WRITTEN_AT_ONCE of them after a failure of the store, never under-counted.
         """
         self._add_up()
         await self._flush_spoken()
-        if self._flushing or not self._pending:
+        await self._flush_active()
+        if self._flushing:
             return
         self._flushing, self._pending = self._pending, Counter()
         try:
-            await self._records.add(self._flushing)
-        except BaseException:
-            self._pending.update(self._flushing)
-            raise
+            waiting = list(self._flushing)
+            for start in range(0, len(waiting), WRITTEN_AT_ONCE):
+                some = waiting[start : start + WRITTEN_AT_ONCE]
+                await self._records.add({key: self._flushing[key] for key in some if key in self._flushing})
+                for key in some:
+                    self._flushing.pop(key, None)
         finally:
+            self._pending.update(self._flushing)
             self._flushing = Counter()
+        await self._flush_ended()
+
+    async def _flush_active(self) -> None:
+        active = {key: frozenset(names) for key, names in self._active.items()}
+        if active:
+            await self._records.active(active)
+        for key, names in active.items():
+            left = self._active.get(key, set())
+            left -= names
+            if not left:
+                self._active.pop(key, None)
+
+    async def _flush_ended(self) -> None:
+        ended = frozenset(self._ended)
+        if ended:
+            await self._records.end(ended, int(self.clock.now()) + ENDING_SECONDS)
+            self._ended -= ended
 
     async def _flush_spoken(self) -> None:
         for tenant in tuple(self._spoken):
@@ -169,23 +211,16 @@ class Meter:
                 self._spoken[tenant] = {**spoken, **self._spoken.get(tenant, {})}
                 raise
 
-    async def ever(self, tenant: TenantId, kind: str) -> dict[str, int]:
-        """What was counted ever of one kind (SENT, RECEIVED, CHANNEL), by name."""
-        counts = Counter(await self._records.metrics(tenant, EVER, kind))
+    async def ever(self, tenant: TenantId, kind: str, only: str = "") -> dict[str, int]:
+        """What was counted ever of one kind (SENT, RECEIVED, CHANNEL), by what is counted so; with `only`, of
+        those whose names begin so."""
+        counts = Counter(await self._records.metrics(tenant, EVER, kind + only))
         self._add_up()
         for waiting in (self._pending, self._flushing):
             for (whose, day, metric), amount in waiting.items():
-                if whose == tenant and day == EVER and metric.startswith(kind):
+                if whose == tenant and day == EVER and metric.startswith(kind + only):
                     counts[metric] += amount
         return {metric.removeprefix(kind): amount for metric, amount in counts.items()}
-
-    async def start_over(self, tenant: TenantId, *metrics: str) -> None:
-        """Count from nothing what belongs to no single day: what it is of is gone, and may come again."""
-        for metric in metrics:
-            stored = await self._records.metrics(tenant, EVER, metric)
-            self._add_up()
-            waiting = self._pending[tenant, EVER, metric] + self._flushing[tenant, EVER, metric]
-            self._pending[tenant, EVER, metric] -= stored.get(metric, 0) + waiting
 
     async def last_spoken(self, tenant: TenantId, channels: Sequence[ChannelId]) -> Mapping[ChannelId, str]:
         """When these channels had their last message; a channel that had none is missing."""
@@ -198,7 +233,8 @@ class Meter:
         return told
 
     async def days(self, tenant: TenantId, first: date, last: date) -> dict[str, dict[str, int]]:
-        """Every day from first to last with its counts, what is not flushed yet included.
+        """Every day from first to last with its counts, what is not flushed yet included. Who was active on
+        two processes since their last flush may be counted twice until the next.
 
         Raises validation_failed for a span that is negative or longer than MAX_DAYS.
         """
@@ -217,4 +253,7 @@ class Meter:
             for (whose, day, metric), amount in counts.items():
                 if whose == tenant and day in report:
                     report[day][metric] = report[day].get(metric, 0) + amount
+        for (whose, day, metric), names in self._active.items():
+            if whose == tenant and day in report:
+                report[day][metric] = report[day].get(metric, 0) + len(names)
         return report

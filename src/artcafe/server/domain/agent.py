@@ -6,6 +6,7 @@ from msgspec import Struct, field
 
 from artcafe.server.domain.ids import AgentId, TenantId
 from artcafe.server.domain.policy import Policy
+from artcafe.server.domain.usage import counted_as
 
 MAX_KEYS = 8
 """Keys per agent, revoked ones included until they are removed."""
@@ -29,9 +30,16 @@ class AgentRules(Struct, frozen=True, kw_only=True):
 
     id: AgentId
     tenant: TenantId
+    incarnation: str = ""
+    """Tells it from those that had the id before and were deleted; empty where it is older than the field."""
     enabled: bool = True
     policy: Policy = field(default_factory=Policy)
     keys: list[AgentKey] = []
+
+    @property
+    def counted_as(self) -> str:
+        """The name of its counters, which no agent has after it."""
+        return counted_as(self.id, self.incarnation)
 
     def active_keys(self) -> list[AgentKey]:
         """The keys that may log in now."""

@@ -5,6 +5,7 @@ from typing import Any
 from msgspec import Struct
 
 from artcafe.server.domain.ids import ChannelId, TenantId
+from artcafe.server.domain.usage import counted_as
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.subjects import matches, parse_subject
@@ -23,10 +24,17 @@ class ChannelRule(Struct, frozen=True, kw_only=True):
 
     id: ChannelId
     tenant: TenantId
+    incarnation: str = ""
+    """Tells it from those that had the id before and were deleted; empty where it is older than the field."""
     subject: str = ""
     max_message_bytes: int | None = None
     publishers: list[str] | None = None
     subscribers: list[str] | None = None
+
+    @property
+    def counted_as(self) -> str:
+        """The name of its counter, which no channel has after it; its id, up to the first `#`."""
+        return counted_as(self.id, self.incarnation)
 
     @property
     def pattern(self) -> str:

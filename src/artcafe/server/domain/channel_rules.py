@@ -20,9 +20,10 @@ MAX_REMEMBERED = 2048
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """Where a principal may publish: the channels that the subject belongs to, and what they take."""
+    """Where a principal may publish: the channels that the subject belongs to, as they are counted, and what
+    they take."""
 
-    channels: tuple[ChannelId, ...]
+    channels: tuple[str, ...]
     max_bytes: int | None
 
 
@@ -51,7 +52,7 @@ class Found:
 @dataclass(frozen=True, slots=True)
 class _Rule:
     position: int
-    id: ChannelId
+    counted_as: str
     max_bytes: int | None
     publishers: Audience | None
     subscribers: Audience | None
@@ -121,7 +122,7 @@ def _rule(position: int, channel: ChannelRule) -> _Rule:
         None if members is None else Audience(channel.id, frozenset(members))
         for members in (channel.publishers, channel.subscribers)
     )
-    return _Rule(position, channel.id, channel.max_message_bytes, publishers, subscribers)
+    return _Rule(position, channel.counted_as, channel.max_message_bytes, publishers, subscribers)
 
 
 def _found(rules: list[_Rule]) -> Found:
@@ -132,7 +133,7 @@ def _found(rules: list[_Rule]) -> Found:
     rules.sort(key=lambda rule: rule.position)
     sizes = [rule.max_bytes for rule in rules if rule.max_bytes is not None]
     return Found(
-        Lane(tuple(rule.id for rule in rules), min(sizes, default=None)),
+        Lane(tuple(rule.counted_as for rule in rules), min(sizes, default=None)),
         tuple(rule.publishers for rule in rules if rule.publishers is not None),
         tuple(rule.subscribers for rule in rules if rule.subscribers is not None),
         too_many=False,

@@ -1,9 +1,10 @@
 """Who is asking, after the proof."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from artcafe.server.domain.ids import AgentId, TenantId, UserId, human_sender
 from artcafe.server.domain.tenant import Role
+from artcafe.server.domain.usage import counted_as
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,11 @@ class Human:
     group: str = ""
 
     @property
+    def counted_as(self) -> str:
+        """Nothing: what a human says is counted for the tenant and in channels."""
+        return ""
+
+    @property
     def sender(self) -> str:
         """The human's name on the bus."""
         return human_sender(self.user)
@@ -49,6 +55,12 @@ class AgentPrincipal:
     tenant: TenantId
     agent: AgentId
     fingerprint: str
+    incarnation: str = field(default="", compare=False)
+
+    @property
+    def counted_as(self) -> str:
+        """The name of the agent's counters."""
+        return counted_as(self.agent, self.incarnation)
 
     @property
     def sender(self) -> str:

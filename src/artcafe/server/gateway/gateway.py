@@ -12,7 +12,7 @@ import msgspec
 
 from artcafe.server.core.login import Login
 from artcafe.server.core.presence import Presence, Question
-from artcafe.server.core.usage import AGENT, Meter
+from artcafe.server.core.usage import Meter
 from artcafe.server.domain.change import Change
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.login_refusal import LoginRefusal
@@ -185,7 +185,7 @@ class Gateway:
         if isinstance(principal, AgentPrincipal):
             self._presence.arrived(tenant, principal.agent, connection)
             self._announcer.wake()
-            self._meter.count(tenant, AGENT + principal.agent)
+            self._meter.active(tenant, principal.counted_as)
         link = await self._bus.link(record)
         try:
             principal, rights, plan = await self._standing.now(connection, principal)
@@ -285,7 +285,7 @@ class Gateway:
             delivered = sum(member.delivered() for member in session.members)
             connection.frames_out += delivered
             if delivered and isinstance(principal, AgentPrincipal):
-                self._meter.received(principal.tenant, principal.agent, delivered)
+                self._meter.received(principal.tenant, principal.counted_as, delivered)
 
     def asked(self, payload: bytes) -> bytes | None:
         """Answer what another process asks about the connections here (presence.TOPIC)."""

@@ -8,7 +8,6 @@ import msgspec
 
 from artcafe.server.core.usage import Tally
 from artcafe.server.domain.access import Rights
-from artcafe.server.domain.ids import ChannelId
 from artcafe.server.domain.principal import Principal
 from artcafe.server.domain.rate import message_buckets
 from artcafe.server.gateway.dialects import Asked, Dialect
@@ -87,7 +86,7 @@ class Session:
         limits: frames.Limits,
         moment: Moment,
         new_message_id: Callable[[], str],
-        tally: Callable[[str, str, Sequence[ChannelId]], Tally],
+        tally: Callable[[str, Sequence[str]], Tally],
         start: Callable[[Work], None],
     ) -> None:
         self.principal = principal
@@ -318,7 +317,7 @@ class Session:
         most = self.limits.max_payload_bytes
         route = self._routes[text] = _Route(
             to_bus(self.principal.sender, address.subject),
-            self._tally(self.principal.sender, address.subject, lane.channels),
+            self._tally(self.principal.counted_as, lane.channels),
             most if lane.max_bytes is None else min(most, lane.max_bytes),
         )
         return route

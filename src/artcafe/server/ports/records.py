@@ -5,7 +5,7 @@ raises conflict where an answer is kept under the same key already.
 Reads are strong: a write that returned is seen by the next read.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -351,7 +351,14 @@ class UsageRecords(Protocol):
     """Counts per tenant and UTC day (`2026-11-23`), or under another word in the day's place."""
 
     async def add(self, counts: Mapping[tuple[TenantId, str, str], int]) -> None:
-        """Add `{(tenant, day, metric): n}`. Increments never conflict."""
+        """Add `{(tenant, day, metric): n}`. Increments never conflict; a day's are kept for MAX_DAYS."""
+
+    async def active(self, names: Mapping[tuple[TenantId, str, str], Collection[str]]) -> None:
+        """Count in each (tenant, day, metric) the names that nobody, in any process, told of it before."""
+
+    async def end(self, metrics: Collection[tuple[TenantId, str, str]], expires: int) -> None:
+        """Let these counts (tenant, day, metric) go at that time, in Unix seconds, with what is added to them
+        until then."""
 
     async def days(self, tenant: TenantId, first: str, last: str) -> Mapping[str, Mapping[str, int]]:
         """Metrics of each day from first to last, both included; a day without counts is missing."""

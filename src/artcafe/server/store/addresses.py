@@ -24,7 +24,9 @@
 |                  | MADE                | tenants that the user made, where those are counted   |
 |                  | ANSWER#{user}#{key} | the same, for what is done in no tenant               |
 | CH#{partition}   | {agent}#{digest}    | a challenge that was answered                         |
-| USE#{partition}  | {day}#{metric}      | a counter                                             |
+| USE#{partition}  | {day}#{metric}      | a counter; expires                                    |
+|                  | ever#{kind}:{name}  | a counter of an agent or a channel, by incarnation    |
+|                  | {day}#{metric}#{n}  | that n was counted among the active; expires          |
 | SIZE#{partition} | ALL#{n}, RULES#{n}  | counters: bytes of all records, of channels' rules    |
 | LOG#{partition}  | {9…9 - ms}#{id}     | an entry of the audit, the newest first; expires      |
 | SERVERS          | {process}           | a server process that runs; expires, is never copied  |

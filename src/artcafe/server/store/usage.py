@@ -1,13 +1,34 @@
-"""Counters of usage in the store."""
+"""Counters of usage in the store, and who was active on which day.
 
-from collections.abc import Mapping
-from datetime import date, timedelta
+A day has a handful of counters for each tenant, so that a report of many days is one short list. Who was
+active leaves an item that says so, made in the transaction that counts; it goes when nobody tells of that day
+any more.
+"""
+
+from asyncio import gather
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 
 from artcafe.server.domain.ids import TenantId
+from artcafe.server.domain.usage import ends
 from artcafe.server.store import addresses as at
-from artcafe.server.store.item import Delta
+from artcafe.server.store.item import ABSENT, MAX_OPS, Conflict, Delta, Put
 from artcafe.server.store.partitions import NOWHERE
 from artcafe.server.store.table import Table, translated
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+
+TOGETHER: Final = 16
+"""Transactions under way at once that count who was active."""
+
+TRIES: Final = 10
+"""How often what is new is looked for again because another process told of it in the same moment."""
+
+TOLD_DAYS: Final = 2
+"""So long after a day a flush may still tell who was active on it, and no name counts twice."""
+
+SUBJECT: Final = "subject:"
+"""What older releases counted by subject and day, of which nothing is told any more."""
 
 
 class UsageTable:
@@ -18,11 +39,67 @@ class UsageTable:
 
     async def add(self, counts: Mapping[tuple[TenantId, str, str], int]) -> None:
         """Add `{(tenant, day, metric): n}`; nothing of a tenant that does not exist."""
-        partitions = {tenant: await self._table.partition(tenant) for tenant, _, _ in counts}
+        until = {day: ends(day) for day in {day for _, day, _ in counts}}
+        places = await self._places({tenant for tenant, _, _ in counts})
         deltas = [
-            Delta(at.usage(partitions[tenant]), f"{day}#{metric}", amount)
+            Delta(places[tenant], f"{day}#{metric}", amount, until[day])
             for (tenant, day, metric), amount in counts.items()
-            if partitions[tenant] != NOWHERE
+            if tenant in places
+        ]
+        with translated():
+            await self._table.store.incr(deltas)
+
+    async def _places(self, tenants: Collection[TenantId]) -> dict[TenantId, str]:
+        """The partitions of the counters of those tenants that exist."""
+        partitions = {tenant: await self._table.partition(tenant) for tenant in tenants}
+        return {tenant: at.usage(place) for tenant, place in partitions.items() if place != NOWHERE}
+
+    async def active(self, names: Mapping[tuple[TenantId, str, str], Collection[str]]) -> None:
+        """Count in each (tenant, day, metric) the names that nobody, in any process, told of it before."""
+        places = await self._places({tenant for tenant, _, _ in names})
+        waiting = [
+            (places[tenant], f"{day}#{metric}", day, some[start : start + MAX_OPS - 1])
+            for (tenant, day, metric), told in names.items()
+            if tenant in places
+            for some in [sorted(told)]
+            for start in range(0, len(some), MAX_OPS - 1)
+        ][::-1]
+
+        async def work() -> None:
+            while waiting:
+                try:
+                    await self._count_new(*waiting.pop())
+                except BaseException:
+                    waiting.clear()  # What is under way is finished, and nothing else begun.
+                    raise
+
+        for failure in await gather(*(work() for _ in range(TOGETHER)), return_exceptions=True):
+            if failure is not None:
+                raise failure
+
+    async def _count_new(self, pk: str, counter: str, day: str, names: Sequence[str]) -> None:
+        keys = [(pk, f"{counter}#{name}") for name in names]
+        for _ in range(TRIES):
+            with translated():
+                known = await self._table.store.get_many(keys)
+            new = [key for key, item in zip(keys, known, strict=True) if item is None]
+            if not new:
+                return
+            marks = [Put(*key, {}, ABSENT, ends(day, TOLD_DAYS)) for key in new]
+            try:
+                await self._table.write(*marks, Delta(pk, counter, len(new), ends(day)))
+            except Conflict:
+                continue  # Another process told of one of them in this moment.
+            return
+        raise ArtcafeError(Code.unavailable, "Too many changes at once; try again.")
+
+    async def end(self, metrics: Collection[tuple[TenantId, str, str]], expires: int) -> None:
+        """Let counters go at that time, in Unix seconds, with what is added to them until then."""
+        places = await self._places({tenant for tenant, _, _ in metrics})
+        deltas = [
+            Delta(places[tenant], f"{day}#{metric}", 0, expires)
+            for tenant, day, metric in metrics
+            if tenant in places
         ]
         with translated():
             await self._table.store.incr(deltas)
@@ -30,12 +107,13 @@ class UsageTable:
     async def days(self, tenant: TenantId, first: str, last: str) -> Mapping[str, Mapping[str, int]]:
         """Metrics of each day from first to last, both included."""
         partition = await self._table.partition(tenant)
+        with translated():
+            counters = await self._table.store.counters(at.usage(partition), f"{first}#", f"{last}#")
         found: dict[str, dict[str, int]] = {}
-        for day in _days(date.fromisoformat(first), date.fromisoformat(last)):
-            with translated():
-                counters = await self._table.store.counters(at.usage(partition), f"{day}#")
-            if counters:
-                found[day] = {name.removeprefix(f"{day}#"): amount for name, amount in counters.items()}
+        for name, amount in counters.items():
+            day, _, metric = name.partition("#")
+            if not metric.startswith(SUBJECT):
+                found.setdefault(day, {})[metric] = amount
         return found
 
     async def metrics(self, tenant: TenantId, day: str, prefix: str) -> Mapping[str, int]:
@@ -44,7 +122,3 @@ class UsageTable:
         with translated():
             counters = await self._table.store.counters(at.usage(partition), f"{day}#{prefix}")
         return {name.removeprefix(f"{day}#"): amount for name, amount in counters.items()}
-
-
-def _days(first: date, last: date) -> list[str]:
-    return [f"{first + timedelta(days=offset)}" for offset in range((last - first).days + 1)]
