@@ -11,11 +11,10 @@ import pytest
 from fastapi import FastAPI
 
 from artcafe.server.domain.operators import TenantCreation
-from artcafe.server.store.item import Backend
 from artcafe.wire.codes import Code
 from tests.kit.api import Api, furnished, good, problem
 from tests.kit.faults import Fault, FaultyStore
-from tests.kit.installation import Installation
+from tests.kit.installation import Installation, counting
 from tests.kit.issuers import StoppedClock
 from tests.kit.signing import KeyPair
 from tests.kit.stores import BACKENDS
@@ -58,6 +57,12 @@ ROUTES = {
 }
 
 
+@pytest.fixture(scope="session")
+def other_application() -> FastAPI:
+    """The one of another process."""
+    return asyncio.run(furnished()).app
+
+
 @pytest.fixture(params=BACKENDS)
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[FaultyStore]:
     async with BACKENDS[request.param](tmp_path, StoppedClock().now) as backend:
@@ -65,14 +70,27 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 
 @pytest.fixture
-async def olivia(store: FaultyStore, application: FastAPI) -> httpx.AsyncClient:
-    """The owner of `acme`, where there is an agent `planner`."""
-    memory: Backend = store
-    installation = Installation(memory, StoppedClock(), creation=TenantCreation(anybody=True, most=100))
-    api: Api = await furnished(application, installation=installation)
-    client = api.signed_in("olivia")
-    good(await client.post("/api/v1/agents", json={"id": "planner", "name": "x"}), 201)
-    return client
+async def api(store: FaultyStore, application: FastAPI) -> Api:
+    """One where there is an agent `planner` in `acme`."""
+    installation = Installation(store, StoppedClock(), creation=TenantCreation(anybody=True, most=100))
+    api = await furnished(application, installation=installation)
+    good(await api.signed_in("olivia").post("/api/v1/agents", json={"id": "planner", "name": "x"}), 201)
+    return api
+
+
+@pytest.fixture
+def olivia(api: Api) -> httpx.AsyncClient:
+    """The owner of `acme`."""
+    return api.signed_in("olivia")
+
+
+@pytest.fixture
+def elsewhere(api: Api, other_application: FastAPI) -> httpx.AsyncClient:
+    """The same user at another process of the same installation."""
+    first = api.installation
+    ids = counting("elsewhere")
+    second = Installation(first.memory, first.clock, first.bus, new_id=ids, creation=first.creation)
+    return Api(second, other_application).signed_in("olivia")
 
 
 @pytest.mark.parametrize("route", ROUTES.values(), ids=ROUTES)
@@ -126,7 +144,7 @@ async def test_a_lost_answer_is_found_at_once(
 
 @pytest.mark.parametrize("route", ROUTES.values(), ids=ROUTES)
 async def test_of_two_at_once_the_slower_one_gets_the_answer_of_the_faster(
-    store: FaultyStore, olivia: httpx.AsyncClient, route: Route
+    store: FaultyStore, olivia: httpx.AsyncClient, elsewhere: httpx.AsyncClient, route: Route
 ) -> None:
     body, key = route.body(1), {"idempotency-key": "k"}
     before = await route.count(olivia)
@@ -135,7 +153,7 @@ async def test_of_two_at_once_the_slower_one_gets_the_answer_of_the_faster(
     async with asyncio.TaskGroup() as both:
         slow = both.create_task(olivia.post(route.path, json=body, headers=key))
         await store.reached.wait()
-        faster = await olivia.post(route.path, json=body, headers=key)
+        faster = await elsewhere.post(route.path, json=body, headers=key)
         store.let_go()
 
     slower = slow.result()
@@ -148,7 +166,7 @@ async def test_of_two_at_once_the_slower_one_gets_the_answer_of_the_faster(
 
 
 async def test_of_two_at_once_with_other_bodies_the_slower_one_is_a_mismatch(
-    store: FaultyStore, olivia: httpx.AsyncClient
+    store: FaultyStore, olivia: httpx.AsyncClient, elsewhere: httpx.AsyncClient
 ) -> None:
     route, key = ROUTES["agents"], {"idempotency-key": "k"}
     store.arm(Fault.held)
@@ -156,7 +174,7 @@ async def test_of_two_at_once_with_other_bodies_the_slower_one_is_a_mismatch(
     async with asyncio.TaskGroup() as both:
         slow = both.create_task(olivia.post(route.path, json=route.body(1), headers=key))
         await store.reached.wait()
-        good(await olivia.post(route.path, json=route.body(2), headers=key), 201)
+        good(await elsewhere.post(route.path, json=route.body(2), headers=key), 201)
         store.let_go()
 
     problem(slow.result(), Code.idempotency_mismatch)
