@@ -22,7 +22,7 @@ from tests.kit.ssh_keys import make_key
 
 SERVERS = 2
 SECONDS = 30.0
-SHIELDS = ["--address-rate", "5000", "--address-connections", "5000", "--tenant-rate", "5000"]
+SHIELDS = ["--address-rate", "5000", "--address-connections", "5000"]
 LIMITS = {
     "ARTCAFE_MAX_AGENT_CONNECTIONS": "5000",
     "ARTCAFE_MAX_PENDING_LOGINS_PER_ADDRESS": "5000",

@@ -1,13 +1,16 @@
 """artcafe nginx-config: what nginx needs to stand in front of an installation."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from ipaddress import ip_network
 from string import Template
 from typing import Any
 
 import click
+
+MOST_TRIED = 7
+"""Servers that are tried in turn with a change; nginx ends a request that is passed on ten times."""
 
 
 class _Text(click.ParamType[str]):
@@ -108,13 +111,14 @@ class _Page(Template):
     "--address-rate", type=_COUNT, default=50, show_default=True, help="Requests per second of one address."
 )
 @click.option(
-    "--tenant-rate", type=_COUNT, default=500, show_default=True, help="Requests per second of one tenant."
-)
-@click.option(
     "--address-connections", type=_COUNT, default=1000, show_default=True, help="Connections of one address."
 )
 @click.option(
-    "--tenant-connections", type=_COUNT, default=20_000, show_default=True, help="Connections of one tenant."
+    "--answer-seconds",
+    type=click.IntRange(1, 3600),
+    default=60,
+    show_default=True,
+    help="How long a server may take to answer a request.",
 )
 @click.option(
     "--acme-root", type=_PATH, default="/var/www/acme", show_default=True, help="Where ACME puts its answers."
@@ -132,7 +136,6 @@ def nginx_config(
     http_port: int,
     balancers: tuple[str, ...],
     address_rate: int,
-    tenant_rate: int,
     **as_given: Any,
 ) -> None:
     """Write a whole nginx.conf to standard output: TLS, WebSockets, CORS, limits, logs without secrets.
@@ -155,8 +158,9 @@ def nginx_config(
     text = page.substitute(
         as_given,
         server_names=" ".join(names),
-        rest_servers=_lines(8, (f"server {upstream} max_fails=2 fail_timeout=5s;" for upstream in upstreams)),
+        rest_servers=_lines(8, (f"server {upstream} max_fails=0;" for upstream in upstreams)),
         websocket_servers=_lines(8, (f"server {upstream} max_fails=0;" for upstream in upstreams)),
+        not_sent=_not_sent(upstreams[:MOST_TRIED]),
         origins=_lines(8, (f'"{origin}" 1;' for origin in origins)),
         certificate=certificate or f"{certificates}/fullchain.pem",
         certificate_key=certificate_key or f"{certificates}/privkey.pem",
@@ -168,10 +172,28 @@ def nginx_config(
         balancers=_lines(4, trusted),
         address_rate=address_rate,
         address_burst=2 * address_rate,
-        tenant_rate=tenant_rate,
-        tenant_burst=2 * tenant_rate,
     )
     click.echo(text, nl=False)
+
+
+def _not_sent(upstreams: Sequence[str]) -> str:
+    """Locations that try a server each with a change that no server before was sent."""
+    lines: list[str] = []
+    for number, upstream in enumerate(upstreams, 1):
+        after = f"= @not_sent_{number + 1}" if number < len(upstreams) else "@problem"
+        lines += [
+            f"location @not_sent_{number} {{",
+            "    if ($upstream_bytes_sent ~ [1-9]) {",
+            "        return 419;",
+            "    }",
+            "    proxy_next_upstream off;",
+            "    error_page 403 404 405 408 413 429 500 503 @problem;",
+            "    error_page 419 =504 @problem;",
+            f"    error_page 502 504 {after};",
+            f"    proxy_pass http://{upstream};",
+            "}",
+        ]
+    return _lines(8, lines)
 
 
 def _lines(indent: int, directives: Iterable[str]) -> str:

@@ -44,7 +44,7 @@ async def edge(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Edge]:
     # Long enough that no deadline answers in the place of what is tested.
     patient = HttpLimits(head_seconds=60, body_seconds=60)
     async with serving(echo.app, Doorman(), http=patient) as server:
-        generous = ("--address-rate", "100000", "--tenant-rate", "100000")
+        generous = ("--address-rate", "100000")
         upstreams = [f"127.0.0.1:{server.port}"]
         with running_nginx(tmp_path_factory.mktemp("nginx"), *generous, upstreams=upstreams) as nginx:
             yield Edge(server, echo, nginx, ssl.create_default_context(cafile=nginx.certificate))
