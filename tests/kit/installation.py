@@ -148,6 +148,14 @@ class Installation:
         telling = BusTelling(
             self.bus, self.bus, tenants.rules, lambda topic, told: self.here.append((topic, told))
         )
+        invitations = Invitations(
+            records=InvitationTable(table),
+            directory=directory,
+            clock=self.clock,
+            new_id=self.new_id,
+            random=os.urandom,
+            groups=self.groups,
+        )
         return Process(
             telling=telling,
             tenants=Tenants(
@@ -165,6 +173,7 @@ class Installation:
                 groups=self.groups,
                 operators=OPERATORS,
                 creation=self.creation,
+                withdraw=invitations.withdraw,
             ),
             operations=TenantOperations(
                 records=tenants,
@@ -174,13 +183,7 @@ class Installation:
                 clock=self.clock,
                 new_id=self.new_id,
             ),
-            invitations=Invitations(
-                records=InvitationTable(table),
-                directory=directory,
-                clock=self.clock,
-                new_id=self.new_id,
-                random=os.urandom,
-            ),
+            invitations=invitations,
             legal=Legal(
                 records=LegalTable(table), published=self.documents, clock=self.clock, new_id=self.new_id
             ),

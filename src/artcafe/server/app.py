@@ -49,7 +49,7 @@ from artcafe.server.identity.sealing import AesSealer
 from artcafe.server.identity.ssh import SshVerifier
 from artcafe.server.identity.ssh_keys import generate_key_pair, parse_public_key
 from artcafe.server.identity.verification import Verification
-from artcafe.server.installed import logged, open_store
+from artcafe.server.installed import logged, open_store, store_check, sweep_of
 from artcafe.server.issuers import (
     discovery,
     http_client,
@@ -67,7 +67,6 @@ from artcafe.server.store.answers import AnswerTable
 from artcafe.server.store.audit import AuditTable
 from artcafe.server.store.channels import ChannelTable
 from artcafe.server.store.invitations import InvitationTable
-from artcafe.server.store.item import Backend
 from artcafe.server.store.legal import LegalTable
 from artcafe.server.store.login import ChallengeTable
 from artcafe.server.store.members import MemberTable
@@ -75,7 +74,7 @@ from artcafe.server.store.near import NearCache
 from artcafe.server.store.presence import SightingTable
 from artcafe.server.store.servers import RENEW_SECONDS
 from artcafe.server.store.sign_in import SignInTable
-from artcafe.server.store.table import Table, translated
+from artcafe.server.store.table import Table
 from artcafe.server.store.tenants import TenantTable
 from artcafe.server.store.usage import UsageTable
 from artcafe.wire.errors import ArtcafeError
@@ -153,6 +152,14 @@ async def platform(
             random=secrets.token_bytes,
             limits=settings.login_limits,
         )
+        invitations = Invitations(
+            records=InvitationTable(table),
+            directory=near,
+            clock=clock,
+            new_id=new_id,
+            random=secrets.token_bytes,
+            groups=settings.groups,
+        )
         households = Tenants(
             records=records,
             index=records,
@@ -168,6 +175,7 @@ async def platform(
             groups=settings.groups,
             operators=operating,
             creation=settings.creation,
+            withdraw=invitations.withdraw,
         )
         next_message_id = MessageIds()
         outboxes = Outboxes()
@@ -197,7 +205,7 @@ async def platform(
             await control.hear(topic, hear)
         await control.answer(ASKED, gateway.asked)
         LOG.info("reconciled %d accounts on the bus", await households.reconcile())
-        checks = {"bus": links.ping, "store": _store_check(store)}
+        checks = {"bus": links.ping, "store": store_check(store)}
         # The embedded issuer is this process itself.
         keys = {} if issuer is not None else {"identity": tokens.ready}
         readiness = Readiness({**checks, **keys}, at_once={"server": gateway.ready})
@@ -212,13 +220,7 @@ async def platform(
                 clock=clock,
                 new_id=new_id,
             ),
-            invitations=Invitations(
-                records=InvitationTable(table),
-                directory=near,
-                clock=clock,
-                new_id=new_id,
-                random=secrets.token_bytes,
-            ),
+            invitations=invitations,
             legal=Legal(records=LegalTable(table), published=settings.documents, clock=clock, new_id=new_id),
             audit=Audit(AuditTable(table)),
             agents=Agents(
@@ -263,7 +265,7 @@ async def platform(
         chores = await stack.enter_async_context(asyncio.TaskGroup())
         for chore in (
             _every(settings.flush_seconds, flush),
-            _every(SWEEP_SECONDS, _sweep(store)),
+            _every(SWEEP_SECONDS, sweep_of(store)),
             _every(RENEW_SECONDS, lease.renew),
             _every(PROBE_SECONDS, readiness.probe),
             _every(RETRY_SECONDS, telling.again),
@@ -345,22 +347,6 @@ def trusted_proxies(settings: Settings) -> list[IPv4Network | IPv6Network]:
     """The networks whose X-Forwarded-For is believed."""
     networks = settings.trusted_proxies.split(",")
     return [ip_network(network.strip()) for network in networks if network.strip()]
-
-
-def _store_check(store: Backend) -> Callable[[], Awaitable[None]]:
-    async def check() -> None:
-        with translated():
-            await store.ping()
-
-    return check
-
-
-def _sweep(store: Backend) -> Callable[[], Awaitable[None]]:
-    async def sweep() -> None:
-        with translated():
-            await store.sweep()
-
-    return sweep
 
 
 async def _every(seconds: float, *works: Callable[[], Awaitable[None]]) -> None:

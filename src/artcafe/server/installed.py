@@ -12,6 +12,7 @@ from artcafe.server.store.copying import require_whole
 from artcafe.server.store.item import Backend
 from artcafe.server.store.schema import enter
 from artcafe.server.store.servers import ServerLease
+from artcafe.server.store.table import translated
 from artcafe.wire.errors import ArtcafeError
 
 LOG = logging.getLogger("artcafe")
@@ -45,6 +46,26 @@ async def open_store(
     await lease.renew()
     stack.push_async_callback(logged, lease.leave)
     return store, lease
+
+
+def store_check(store: Backend) -> Callable[[], Awaitable[None]]:
+    """What asks the store whether it answers; it raises unavailable."""
+
+    async def check() -> None:
+        with translated():
+            await store.ping()
+
+    return check
+
+
+def sweep_of(store: Backend) -> Callable[[], Awaitable[None]]:
+    """What removes from the store what expired; it raises unavailable."""
+
+    async def sweep() -> None:
+        with translated():
+            await store.sweep()
+
+    return sweep
 
 
 async def logged(work: Callable[[], Awaitable[None]]) -> None:

@@ -7,13 +7,15 @@ import pytest
 from artcafe.server.domain.access import LADDER
 from artcafe.server.domain.ids import UserId
 from artcafe.server.domain.invitation import read_token
+from artcafe.server.domain.operators import local_user
 from artcafe.server.domain.principal import Human, User
 from artcafe.server.domain.tenant import Member, Role
 from artcafe.server.store.item import Json
 from artcafe.wire.codes import Code
 from tests.kit.installation import ACME, OTHER, Installation, acting
-from tests.kit.outcomes import race, refused
+from tests.kit.outcomes import outcome, race, refused
 
+ADAM = UserId("adam")
 PAUL = User(UserId("paul"), "paul@example.com", remote="192.0.2.7", request="r-1")
 NOON = "2025-11-24T16:00:00.000Z"
 
@@ -179,6 +181,136 @@ class TestAccept:
 
         with refused(Code.not_found):
             await installation.process.invitations.accept(PAUL, f"{tenant}.{name}.{'A' * len(secret)}")
+
+
+async def lower(installation: Installation, olivia: Human, user: UserId, role: Role | None) -> None:
+    """Give a member another role, or remove it."""
+    tenants = installation.process.tenants
+    if role is None:
+        await tenants.remove_member(olivia, user)
+    else:
+        await tenants.put_member(olivia, user, role, "")
+
+
+class TestTheMakersRight:
+    @pytest.fixture
+    async def adam(self, installation: Installation, olivia: Human) -> Human:
+        """Another owner."""
+        await installation.process.tenants.put_member(olivia, ADAM, Role.owner, "")
+        return Human(ACME, ADAM, Role.owner)
+
+    @pytest.mark.parametrize(
+        ("becomes", "left"),
+        [
+            (Role.owner, [Role.owner, Role.admin, Role.viewer]),
+            (Role.admin, [Role.admin, Role.viewer]),
+            (Role.member, []),
+            (Role.viewer, []),
+            (None, []),
+        ],
+    )
+    async def test_what_the_maker_may_make_no_more_is_withdrawn(
+        self, installation: Installation, olivia: Human, adam: Human, becomes: Role | None, left: list[Role]
+    ) -> None:
+        offered = [Role.owner, Role.admin, Role.viewer]
+        tokens = [await invite(installation, adam, role) for role in offered]
+        other = await invite(installation, olivia)
+        installation.clock.advance(1)
+
+        await lower(installation, replace(olivia, request="r-9"), ADAM, becomes)
+
+        gone = [token for token, role in zip(tokens, offered, strict=True) if role not in left]
+        open_now = await open_ones(installation, olivia)
+        assert sorted(open_now) == sorted(
+            token.split(".")[1] for token in (*tokens, other) if token not in gone
+        )
+        entries = (await installation.process.audit.list(olivia, 50, None)).items
+        assert sorted(
+            (entry.target, entry.actor, entry.request)
+            for entry in entries
+            if entry.action == "invitation.withdraw"
+        ) == sorted((token.split(".")[1], "olivia", "r-9") for token in gone)
+        for token in tokens:
+            accepting = installation.process.invitations.accept(User(UserId(f"for {token}")), token)
+            assert (await outcome(accepting) is Code.not_found) == (token in gone)
+
+    @pytest.mark.parametrize("becomes", [Role.member, None])
+    async def test_a_token_that_could_not_be_withdrawn_is_refused_in_the_same_words(
+        self,
+        installation: Installation,
+        olivia: Human,
+        adam: Human,
+        becomes: Role | None,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        token = await invite(installation, adam)
+        installation.store.writes_left = 1  # The membership, and nothing after it.
+
+        await lower(installation, olivia, ADAM, becomes)
+        installation.store.heal()
+
+        assert "stay listed" in caplog.text
+        assert len(await open_ones(installation, olivia)) == 1
+        words = set()
+        for wrong in (token, f"{ACME}.nothing.{token.rpartition('.')[2]}"):
+            with refused(Code.not_found) as refusal:
+                await installation.process.invitations.accept(PAUL, wrong)
+            words.add(refusal.message)
+        assert len(words) == 1
+
+    async def test_all_of_them_are_withdrawn(
+        self, installation: Installation, olivia: Human, adam: Human
+    ) -> None:
+        for _ in range(30):
+            await invite(installation, adam)
+        kept = await invite(installation, olivia)
+
+        await installation.process.tenants.remove_member(olivia, ADAM)
+
+        assert await open_ones(installation, olivia) == [kept.split(".")[1]]
+
+    async def test_who_is_lowered_brings_an_invitation_of_its_own_to_no_end(
+        self, installation: Installation, olivia: Human, adam: Human
+    ) -> None:
+        token = await invite(installation, adam, Role.owner)
+        installation.store.writes_left = 1
+        await lower(installation, olivia, ADAM, Role.viewer)
+        installation.store.heal()
+
+        with refused(Code.not_found):
+            await installation.process.invitations.accept(User(ADAM), token)
+
+    async def test_by_a_group_it_is_good_while_the_settings_give_the_group_the_right(
+        self, installation: Installation, olivia: Human
+    ) -> None:
+        """Whether the maker still is in the group is known to the issuer alone."""
+        installation.let_in(f"ops={ACME}:admin")
+        ada = await installation.process.tenants.enter(User(UserId("ada"), groups=frozenset({"ops"})), ACME)
+        first, second, third = [await invite(installation, ada) for _ in range(3)]
+        await installation.process.invitations.accept(User(UserId("ann")), first)
+
+        # A stored membership that comes and goes is no reason, since the right was not its.
+        await installation.process.tenants.put_member(olivia, UserId("ada"), Role.viewer, "")
+        await installation.process.tenants.remove_member(olivia, UserId("ada"))
+        await installation.process.invitations.accept(User(UserId("bob")), second)
+
+        for settings in (f"ops={ACME}:member", f"ops={OTHER}:owner", f"other={ACME}:owner"):
+            installation.let_in(settings)
+            with refused(Code.not_found):
+                await installation.process.invitations.accept(PAUL, third)
+        installation.let_in(f"ops={ACME}:owner")
+        await installation.process.invitations.accept(PAUL, third)
+
+    async def test_of_who_owns_the_machine_it_is_good(
+        self, installation: Installation, olivia: Human
+    ) -> None:
+        owner = User(local_user(Role.owner), "owner@localhost", ACME)
+        await installation.process.tenants.admit(ACME, owner, Role.owner)
+        human = await installation.process.tenants.enter(owner, ACME)
+
+        member = await installation.process.invitations.accept(PAUL, await invite(installation, human))
+
+        assert member.role is Role.member
 
 
 async def test_each_step_is_in_the_audit_under_who_took_it(installation: Installation, olivia: Human) -> None:

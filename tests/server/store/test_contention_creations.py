@@ -72,7 +72,7 @@ async def make_channel(table: Table, number: int, limit: int | None) -> None:
 async def join(table: Table, number: int, _: int | None, who: str | None = None) -> None:
     user = UserId(who or f"u{number}")
 
-    def joined(_: Invitation, known: Member | None) -> Member:
+    def joined(_: Invitation, known: Member | None, __: Member | None) -> Member:
         assert known is None
         return a_member(user, role=Role.viewer)
 
@@ -197,7 +197,7 @@ async def test_who_has_no_token_that_fits_waits_in_no_line(store: FaultyStore) -
     holding = asyncio.create_task(join(table, 1, None))
     await store.reached.wait()
 
-    def wrong(_: Invitation, __: Member | None) -> Member:
+    def wrong(_: Invitation, __: Member | None, ___: Member | None) -> Member:
         raise ArtcafeError(Code.not_found)
 
     for invitation in ("i2", "nothing"):

@@ -12,8 +12,8 @@ from artcafe.server.domain.tenant import Member, Role
 from artcafe.server.store import addresses as at
 from artcafe.server.store import invitations as rooms
 from artcafe.server.store.audit import AuditTable
-from artcafe.server.store.invitations import InvitationTable
-from artcafe.server.store.item import ItemStore, Put
+from artcafe.server.store.invitations import InvitationTable, Join
+from artcafe.server.store.item import Backend, ItemStore, Put
 from artcafe.server.store.members import MemberTable
 from artcafe.server.store.table import Table, data
 from artcafe.server.store.tenants import TenantTable
@@ -21,6 +21,7 @@ from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.contents import contents
 from tests.kit.deadlines import eventually
+from tests.kit.faults import Fault, FaultyStore
 from tests.kit.gateways import WaitingStore
 from tests.kit.outcomes import outcome, race, refused
 from tests.kit.records import (
@@ -33,12 +34,13 @@ from tests.kit.records import (
     a_tenant,
     an_entry,
     an_invitation,
+    anyway,
 )
 from tests.kit.seats import seat
 from tests.kit.stores import SetClock
 from tests.kit.unreliable_store import UnreliableStore
 
-PAUL = UserId("paul")
+PAUL, ADAM = UserId("paul"), UserId("adam")
 
 
 @pytest.fixture
@@ -50,9 +52,9 @@ async def invitations(table: Table) -> InvitationTable:
     return InvitationTable(table)
 
 
-def join_as(user: str) -> Callable[[Invitation, Member | None], Member]:
+def join_as(user: str) -> Join:
     """Makes the member that the invitation says."""
-    return lambda invitation, _: a_member(user, invitation.tenant, invitation.role)
+    return lambda invitation, _, __: a_member(user, invitation.tenant, invitation.role)
 
 
 async def open_ones(invitations: InvitationTable) -> list[str]:
@@ -133,14 +135,14 @@ async def test_what_joining_refuses_leaves_all_as_it_was(table: Table, invitatio
     await seat(table, a_member("paul", role=Role.admin))
     seen: list[Member | None] = []
 
-    def refuse(_: Invitation, known: Member | None) -> Member:
-        seen.append(known)
+    def refuse(_: Invitation, known: Member | None, maker: Member | None) -> Member:
+        seen.extend((known, maker))
         raise ArtcafeError(Code.conflict)
 
     with refused(Code.conflict):
         await invitations.accept(ACME, "i1", PAUL, refuse, ENTRY)
 
-    assert seen == [a_member("paul", role=Role.admin)]
+    assert seen == [a_member("paul", role=Role.admin), a_member()]
     assert await open_ones(invitations) == ["i1"]
     assert await MemberTable(table).get(ACME, PAUL) == a_member("paul", role=Role.admin)
 
@@ -234,3 +236,34 @@ async def test_a_change_and_its_entry_are_both_there_or_neither(
         if not lies:
             await work()
         assert await state() == (*states[step + 1], step + 1)
+
+
+@pytest.mark.parametrize("lowered", [None, Role.member])
+async def test_whose_maker_loses_the_right_at_the_same_moment_is_looked_at_again(
+    table: Table, invitations: InvitationTable, backend: Backend, lowered: Role | None
+) -> None:
+    """The maker is removed, or lowered, after it was read and before the member comes."""
+    members = MemberTable(table)
+    await members.put(ACME, ADAM, lambda _: a_member("adam", role=Role.admin), ENTRY)
+    await invitations.create(replace(an_invitation(), created_by="adam"), ENTRY)
+    makers: list[Member | None] = []
+
+    def join(invitation: Invitation, _: Member | None, maker: Member | None) -> Member:
+        makers.append(maker)
+        if maker is None or maker.role is not Role.admin:
+            raise ArtcafeError(Code.not_found)
+        return a_member("paul", role=invitation.role)
+
+    slow = FaultyStore(backend, Fault.held)
+    coming = asyncio.create_task(outcome(InvitationTable(Table(slow)).accept(ACME, "i1", PAUL, join, ENTRY)))
+    await slow.reached.wait()
+    if lowered is None:
+        await members.delete(ACME, ADAM, anyway, an_entry("gone"))
+    else:
+        await members.put(ACME, ADAM, lambda _: a_member("adam", role=lowered), an_entry("gone"))
+    slow.let_go()
+
+    assert await coming is Code.not_found
+    assert [maker.role if maker else None for maker in makers] == [Role.admin, Role.admin, lowered]
+    assert await members.get(ACME, PAUL) is None
+    assert await open_ones(invitations) == ["i1"]

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 
-from artcafe.server.domain.access import LADDER, Action, require
-from artcafe.server.domain.audit import Scribe
+from artcafe.server.domain.access import LADDER, Action, may_invite, require
+from artcafe.server.domain.audit import Entry, Scribe
+from artcafe.server.domain.groups import Groups
+from artcafe.server.domain.ids import UserId
 from artcafe.server.domain.invitation import SECRET_BYTES, Invitation, Token, new_token, read_token
 from artcafe.server.domain.listing import Page
 from artcafe.server.domain.principal import Human, User
@@ -19,7 +21,11 @@ _DAY = 86_400
 
 
 class Invitations:
-    """Invite, withdraw, accept. A token is shown once and good once; only its digest is stored."""
+    """Invite, withdraw, accept. A token is shown once and good once; only its digest is stored.
+
+    An invitation is good while its maker may still make it. Who made it by a group of a token is known to the
+    issuer alone: such a one is good while the settings give that group the right.
+    """
 
     def __init__(
         self,
@@ -29,6 +35,7 @@ class Invitations:
         clock: Clock,
         new_id: Callable[[], str],
         random: Callable[[int], bytes],
+        groups: Groups,
     ) -> None:
         self._records = records
         self._directory = directory
@@ -36,11 +43,12 @@ class Invitations:
         self._new_id = new_id
         self._scribe = Scribe(clock.now, new_id)
         self._random = random
+        self._groups = groups
 
     def require(self, human: Human, role: Role) -> None:
         """Raises forbidden for who may not invite into this role; only an owner invites owners."""
         require(human, Action.manage_members)
-        if role is Role.owner and human.role is not Role.owner:
+        if not may_invite(human.role, role):
             raise ArtcafeError(Code.forbidden, "Only an owner invites an owner.")
 
     async def create(
@@ -61,6 +69,7 @@ class Invitations:
             role=role,
             email=email,
             created_by=human.user,
+            group=human.group,
             created_at=rfc3339(now),
             expires_at=rfc3339(now + days * _DAY),
             digest=token.digest,
@@ -82,12 +91,32 @@ class Invitations:
         done = self._scribe.entry(human, "invitation.delete", invitation)
         await self._records.delete(human.tenant, invitation, done)
 
+    async def withdraw(self, human: Human, maker: UserId, role: Role | None) -> None:
+        """Withdraw what a member made and may make no more, since it has this role now, or none.
+
+        Raises nothing, since the change of the member is stored: what stays listed is refused when brought.
+        """
+
+        def lost(invitation: Invitation) -> Entry | None:
+            if invitation.created_by != maker or self._stands(invitation, role):
+                return None
+            return self._scribe.entry(human, "invitation.withdraw", invitation.id)
+
+        await self._records.withdraw(human.tenant, lost)
+
+    def _stands(self, invitation: Invitation, role: Role | None) -> bool:
+        """Whether its maker, who has this stored role now or none, may still make it."""
+        if invitation.group:
+            granted = self._groups.granted([invitation.group]).get(invitation.tenant)
+            role = None if granted is None else granted.role
+        return role is not None and may_invite(role, invitation.role)
+
     async def accept(self, user: User, text: str) -> Member:
         """Become what the token's invitation says, once.
 
-        A token that is unknown, used, expired or wrong raises not_found in the same words; suspended when
-        the tenant is, and conflict when the user is a member who may do as much already: then the invitation
-        stays.
+        A token that is unknown, used, expired or wrong, or whose maker may not make it any more, raises
+        not_found in the same words; suspended when the tenant is, and conflict when the user is a member who
+        may do as much already: then the invitation stays.
         """
         token = read_token(text)
         if token is None:
@@ -96,8 +125,8 @@ class Invitations:
         human = Human(token.tenant, user.id, Role.viewer, user.email, user.remote, user.request)
         done = self._scribe.entry(human, "invitation.accept", token.id)
 
-        def join(invitation: Invitation, known: Member | None) -> Member:
-            if not token.opens(invitation):
+        def join(invitation: Invitation, known: Member | None, maker: Member | None) -> Member:
+            if not token.opens(invitation) or not self._stands(invitation, maker.role if maker else None):
                 raise ArtcafeError(Code.not_found)
             require_served(tenant)
             role = invitation.role

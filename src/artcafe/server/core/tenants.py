@@ -1,6 +1,6 @@
 """Tenants and their members."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -30,6 +30,11 @@ OPERATORS_FIELDS = frozenset({"subscription_tier", "status"})
 """Fields of a tenant that its members may send, as they read them, and only an operator sets."""
 
 
+Withdraw = Callable[[Human, UserId, Role | None], Awaitable[None]]
+"""Takes back the invitations that a member may not make any more, who has this role now or none; raises
+nothing."""
+
+
 class Tenants:
     """Make, change and delete tenants; let users in; keep the bus in step with the store."""
 
@@ -50,6 +55,7 @@ class Tenants:
         groups: Groups,
         operators: Operators,
         creation: TenantCreation,
+        withdraw: Withdraw,
     ) -> None:
         self._records = records
         self._index = index
@@ -66,6 +72,7 @@ class Tenants:
         self._groups = groups
         self._operators = operators
         self._creation = creation
+        self._withdraw = withdraw
 
     async def enter(self, user: User, wanted: str | None, *, even_suspended: bool = False) -> Human:
         """The user as a member of a tenant: the wanted one, else the token's hint, else the only one.
@@ -278,8 +285,8 @@ class Tenants:
     ) -> Member:
         """Add a member or change its role; without an email the one that is known stays.
 
-        Only an owner makes or changes owners. Raises conflict when no owner would be left,
-        precondition_failed.
+        Only an owner makes or changes owners. Invitations that the member may not make any more go. Raises
+        conflict when no owner would be left, precondition_failed.
         """
         require(human, Action.manage_members)
         done = self._scribe.entry(human, "member.put", user, ["role", "email"] if email else ["role"])
@@ -293,10 +300,13 @@ class Tenants:
                 raise ArtcafeError(Code.precondition_failed, "There is no such member.")
             return Member(tenant=human.tenant, user=user, role=role, email=email, joined_at=done.at)
 
-        return await self._members.put(human.tenant, user, edit, done, keep)
+        member = await self._members.put(human.tenant, user, edit, done, keep)
+        if member.version > 1:
+            await self._withdraw(human, user, role)
+        return member
 
     async def remove_member(self, human: Human, user: UserId, if_match: str | None = None) -> None:
-        """Remove a member; everybody may leave. Only an owner removes owners.
+        """Remove a member, and its invitations; everybody may leave. Only an owner removes owners.
 
         Raises not_found, precondition_failed, and conflict for the last owner.
         """
@@ -311,6 +321,7 @@ class Tenants:
         await self._members.delete(
             human.tenant, user, check, self._scribe.entry(human, "member.remove", user)
         )
+        await self._withdraw(human, user, None)
 
     async def admit(self, tenant: TenantId, user: User, role: Role) -> Member:
         """Make the user a member with exactly this role, on the word of the installation's operator.

@@ -73,6 +73,12 @@ def require(human: Human, action: Action) -> None:
         raise ArtcafeError(Code.forbidden, f"The role {human.role} may not do this ({action}).")
 
 
+def may_invite(maker: Role, role: Role) -> bool:
+    """Tell whether a member invites somebody into this role: who manages members does, and an owner alone
+    invites an owner."""
+    return Action.manage_members in ALLOWED[maker] and (role is not Role.owner or maker is Role.owner)
+
+
 class Patterns:
     """Short patterns of one list of a policy, as a tree that is made when somebody first asks."""
 

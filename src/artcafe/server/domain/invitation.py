@@ -26,7 +26,8 @@ _TOKEN = re.compile(r"([A-Za-z0-9_-]{1,63})\.([A-Za-z0-9_-]{1,63})\.([A-Za-z0-9_
 class Invitation(Struct, frozen=True, kw_only=True):
     """An open invitation into a tenant. The email is for people to read: it binds nobody.
 
-    `digest` is the SHA-256 of the secret, in hexadecimal; the secret itself is kept nowhere. Times are
+    `created_by` is who made it, by a right that was stored, or was that of `group`, which the maker's token
+    named. `digest` is the SHA-256 of the secret, in hexadecimal; the secret itself is kept nowhere. Times are
     RFC 3339, in whole seconds.
     """
 
@@ -35,6 +36,7 @@ class Invitation(Struct, frozen=True, kw_only=True):
     role: Role
     email: str = ""
     created_by: str
+    group: str = ""
     created_at: str
     expires_at: str
     digest: str

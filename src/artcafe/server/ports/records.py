@@ -116,15 +116,21 @@ class InvitationRecords(Protocol):
     async def delete(self, tenant: TenantId, invitation: str, entry: Entry) -> None:
         """Withdraw an invitation. Raises not_found."""
 
+    async def withdraw(self, tenant: TenantId, lost: Callable[[Invitation], Entry | None]) -> None:
+        """Withdraw each for which `lost` gives an entry. What cannot be is logged, and left."""
+
     async def accept(
         self,
         tenant: TenantId,
         invitation: str,
         user: UserId,
-        join: Callable[[Invitation, Member | None], Member],
+        join: Callable[[Invitation, Member | None, Member | None], Member],
         entry: Entry,
     ) -> Member:
         """The invitation goes and the member that `join` makes comes, for exactly one of all who try.
+
+        `join` is given the invitation, the user's membership as it is now, and that of the invitation's
+        maker, which is still so when the member comes.
 
         Raises not_found, and whatever `join` raises: then nothing changes.
         """

@@ -1,6 +1,8 @@
 """Invitations in the store."""
 
+import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 from artcafe.server.domain.audit import Entry
@@ -14,12 +16,17 @@ from artcafe.server.store import addresses as at
 from artcafe.server.store.addresses import Partition
 from artcafe.server.store.answers import kept_in
 from artcafe.server.store.audit import logged
-from artcafe.server.store.item import EXISTS, MAX_OPS, Conflict, Delete, Op, Put, Rev
+from artcafe.server.store.item import EXISTS, MAX_OPS, Check, Conflict, Delete, Op, Put, Rev
 from artcafe.server.store.members import existing, joined, known
 from artcafe.server.store.partitions import live
 from artcafe.server.store.table import Stored, Table, data
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
+
+LOG = logging.getLogger("artcafe.store")
+
+Join = Callable[[Invitation, Member | None, Member | None], Member]
+"""Makes a member of an invitation, of what the user was before, and of what its maker is."""
 
 
 class InvitationTable:
@@ -62,37 +69,82 @@ class InvitationTable:
         except Conflict:
             raise ArtcafeError(Code.not_found) from None
 
+    async def withdraw(self, tenant: TenantId, lost: Callable[[Invitation], Entry | None]) -> None:
+        """Withdraw each for which `lost` gives an entry. What cannot be is logged, and left."""
+        cursor = None
+        try:
+            while True:
+                page = await self.list(tenant, MAX_OPEN, cursor)
+                for invitation in page.items:
+                    entry = lost(invitation)
+                    if entry is not None:
+                        await self._withdraw(tenant, invitation.id, entry)
+                cursor = page.cursor
+                if cursor is None:
+                    return
+        except ArtcafeError as error:
+            LOG.warning("invitations whose maker may not invite any more stay listed: %s", error)
+
+    async def _withdraw(self, tenant: TenantId, invitation: str, entry: Entry) -> None:
+        try:
+            await self.delete(tenant, invitation, entry)
+        except ArtcafeError as error:
+            if error.code is not Code.not_found:  # Somebody else was faster.
+                raise
+
     async def accept(
         self,
         tenant: TenantId,
         invitation: str,
         user: UserId,
-        join: Callable[[Invitation, Member | None], Member],
+        join: Join,
         entry: Entry,
     ) -> Member:
         """The invitation goes and the member comes. Raises not_found, and what `join` raises."""
-        sk = at.invitation(invitation)
-
-        async def joining() -> tuple[Stored[Invitation], Partition, Stored[Member] | None, Member]:
-            stored = await self._table.find(
-                tenant, lambda of: self._table.read(at.tenant(of), sk, Invitation)
-            )
-            if stored is None:
-                raise ArtcafeError(Code.not_found)
-            partition = await existing(self._table, tenant)
-            before = await known(self._table, tenant, user)
-            return stored, partition, before, join(stored.record, before.record if before else None)
 
         async def attempt() -> tuple[Member, list[Op]]:
-            stored, partition, before, member = await joining()
-            return member, [
-                Delete(at.tenant(partition), sk, Rev(stored.rev)),
+            coming = await self._coming(tenant, invitation, user, join)
+            partition = coming.partition
+            return coming.member, [
+                Delete(at.tenant(partition), at.invitation(invitation), Rev(coming.invitation.rev)),
                 live(partition),
-                *await joined(self._table, partition, before, member),
+                *coming.unchanged(),
+                *await joined(self._table, partition, coming.before, coming.member),
                 *logged(entry, partition),
             ]
 
-        await joining()  # Only who may join waits in the tenant's line.
+        await self._coming(tenant, invitation, user, join)  # Only who may join waits in the tenant's line.
         member = await self._table.again(attempt, contested=MAX_OPS, line=(tenant, at.MEMBERS))
         await self._table.announce(Change(tenant, Kind.member, user))
         return member
+
+    async def _coming(self, tenant: TenantId, invitation: str, user: UserId, join: Join) -> "_Coming":
+        """What there is for a user who brings an invitation. Raises not_found, and what `join` raises."""
+        row = at.invitation(invitation)
+        stored = await self._table.find(tenant, lambda of: self._table.read(at.tenant(of), row, Invitation))
+        if stored is None:
+            raise ArtcafeError(Code.not_found)
+        partition = await existing(self._table, tenant)
+        before = await known(self._table, tenant, user)
+        maker = await known(self._table, tenant, UserId(stored.record.created_by))
+        member = join(stored.record, before.record if before else None, maker.record if maker else None)
+        return _Coming(stored, partition, before, maker, member)
+
+
+@dataclass(frozen=True, slots=True)
+class _Coming:
+    """An invitation, what its user and its maker were in the tenant, and what the user becomes."""
+
+    invitation: Stored[Invitation]
+    partition: Partition
+    before: Stored[Member] | None
+    maker: Stored[Member] | None
+    member: Member
+
+    def unchanged(self) -> tuple[Op, ...]:
+        """The operation that depends on what the maker was; none for whom `before` is written anew, or where
+        no stored membership decides."""
+        if self.maker is None or self.maker.record.user == self.member.user:
+            return ()
+        row = at.member(self.maker.record.user)
+        return (Check(at.tenant(self.partition), row, Rev(self.maker.rev)),)
