@@ -51,6 +51,7 @@ class Api:
     sign_in_client: Client | None = None
     discovery: Discovery | None = None
     checks: dict[str, Check] = field(default_factory=dict)
+    calls_per_user: int = 100_000
     readiness: Readiness = field(init=False)
     hosts: list[str] = field(default_factory=list)
     tokens: KnownTokens = field(init=False)
@@ -75,7 +76,7 @@ class Api:
             presence=process.presence,
             meter=process.meter,
             directory=process.directory,
-            throttle=Throttle(process.directory, self.installation.clock),
+            throttle=Throttle(process.directory, self.installation.clock, self.calls_per_user),
             answers=AnswerTable(Table(self.installation.store)),
             sealer=AesSealer(SECRET, os.urandom),
             pages=PageTokens(SECRET),

@@ -245,7 +245,7 @@ async def platform(
             presence=presence,
             meter=meter,
             directory=near,
-            throttle=Throttle(near, clock),
+            throttle=Throttle(near, clock, settings.user_calls_per_minute),
             answers=AnswerTable(table),
             sealer=AesSealer(_secret(settings, seed, "sealed answers"), secrets.token_bytes),
             pages=PageTokens(_secret(settings, seed, "page tokens")),

@@ -119,6 +119,16 @@ class Bounds(BaseSettings):
         validation_alias=named("answer_seconds"),
         description="How long a client may leave an HTTP answer unread before it is cut off.",
     )
+    user_calls_per_minute: int = Field(
+        300,
+        ge=1,
+        le=1_000_000,
+        validation_alias=named("user_calls_per_minute"),
+        description=(
+            "API calls of one human that enter no tenant (making and listing tenants, accepting invitations, "
+            "and what is refused before a tenant is entered), in each process."
+        ),
+    )
     failed_logins_per_agent: int = Field(
         30,
         ge=1,

@@ -9,8 +9,8 @@ from artcafe.wire.codes import Code
 
 ANY = {Code.internal, Code.unavailable, Code.unreadable_record}
 READ = {Code.bad_request, Code.validation_failed}
-SIGNED_IN = {Code.unauthorized, Code.token_expired}
-INSIDE = {Code.forbidden, Code.rate_limited, Code.suspended}
+SIGNED_IN = {Code.unauthorized, Code.token_expired, Code.rate_limited}
+INSIDE = {Code.forbidden, Code.suspended}
 
 
 def operation(*parameters: str, name: str = "x", **more: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from artcafe.server.domain.ids import TenantId, UserId
 from artcafe.server.domain.legal import Acceptance, Document, Edition
 from artcafe.server.domain.principal import Human, User
 from artcafe.server.domain.revocation import Revocation
-from artcafe.server.domain.tenant import Role, Tenant
+from artcafe.server.domain.tenant import Role, Tenant, TenantRules
 from artcafe.server.domain.version import tag
 from artcafe.server.store.members import MemberTable
 from artcafe.server.store.table import Table
@@ -139,12 +139,17 @@ class TestCreate:
         assert tenant.id.startswith("id")
         assert tenant.name == "日本"
 
-    async def test_a_wanted_id_that_is_taken_is_a_conflict_and_leaves_no_account(
-        self, installation: Installation, olivia: Human
+    async def test_a_wanted_id_that_is_taken_is_a_conflict_and_asks_nothing_of_the_bus(
+        self, installation: Installation, olivia: Human, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         before = await stored(installation)
         accounts = set(installation.bus._accounts)
 
+        async def never(tenant: TenantRules) -> None:
+            raise AssertionError("nobody asked for an account of it")
+
+        monkeypatch.setattr(installation.bus, "push", never)
+        monkeypatch.setattr(installation.bus, "remove", never)
         with refused(Code.conflict):
             await installation.process.tenants.create(PAUL, "acme", {"name": "mine"})
 

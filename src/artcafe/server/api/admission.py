@@ -13,7 +13,14 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from starlette.requests import ClientDisconnect
 
-from artcafe.server.api.deps import current_human, current_operator, current_user, named_human, use_cases
+from artcafe.server.api.deps import (
+    current_human,
+    current_operator,
+    current_user,
+    named_human,
+    roaming_user,
+    use_cases,
+)
 from artcafe.server.api.json_bodies import JsonRequest, require_json
 from artcafe.server.api.paths import decoded
 from artcafe.server.domain.access import Action, require
@@ -78,9 +85,11 @@ def _admission(dependant: Dependant, name: str) -> Callable[[Request], Coroutine
         elif named_human in needed:
             human = await named_human(request, cases, user, request.path_params["tenant_id"])
         elif current_operator in needed:
-            await current_operator(cases, user)
+            await current_operator(request, cases, user)
             return
         else:
+            if roaming_user in needed:
+                await roaming_user(request, cases, user)
             return
         action = ACTIONS.get(f"{name}?as={request.query_params.get('as')}", ACTIONS.get(name))
         if action is not None:

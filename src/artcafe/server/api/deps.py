@@ -119,6 +119,17 @@ async def current_user(
 CurrentUser = Annotated[User, Depends(current_user)]
 
 
+async def roaming_user(request: Request, cases: Cases, user: CurrentUser) -> User:
+    """The user outside of any tenant; such calls are counted for the user. Raises rate_limited."""
+    if not getattr(request.state, "counted", False):
+        request.state.counted = True
+        cases.throttle.user_call(user.id)
+    return user
+
+
+RoamingUser = Annotated[User, Depends(roaming_user)]
+
+
 async def _enter(
     request: Request, cases: UseCases, user: User, wanted: str | None, *, even_suspended: bool = False
 ) -> Human:
@@ -128,7 +139,11 @@ async def _enter(
     known: tuple[tuple[str | None, bool], Human] | None = getattr(request.state, "entered", None)
     if known is not None and known[0] == asked:
         return known[1]
-    human = await cases.tenants.enter(user, wanted, even_suspended=even_suspended)
+    try:
+        human = await cases.tenants.enter(user, wanted, even_suspended=even_suspended)
+    except ArtcafeError:
+        await roaming_user(request, cases, user)  # Whom no tenant lets in uses up no tenant's calls.
+        raise
     request.state.entered = asked, human
     await cases.throttle.api_call(human.tenant)
     cases.meter.count(human.tenant, API_CALLS)
@@ -167,9 +182,13 @@ async def reader(request: Request, cases: Cases, user: CurrentUser, tenant_id: s
 Reader = Annotated[Human, Depends(reader)]
 
 
-async def current_operator(cases: Cases, user: CurrentUser) -> User:
+async def current_operator(request: Request, cases: Cases, user: CurrentUser) -> User:
     """The user as an operator of the platform. Raises forbidden, whatever else is wrong with the request."""
-    cases.operations.require(user)
+    try:
+        cases.operations.require(user)
+    except ArtcafeError:
+        await roaming_user(request, cases, user)
+        raise
     return user
 
 

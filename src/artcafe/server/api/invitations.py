@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from artcafe.server.api.admission import AdmittingRoute
-from artcafe.server.api.deps import Cases, CurrentUser, NamedHuman
+from artcafe.server.api.deps import Cases, NamedHuman, RoamingUser
 from artcafe.server.api.etags import set_tag
 from artcafe.server.api.fields import Body, Email, Integral, RoleName
 from artcafe.server.api.members import MemberView
@@ -124,7 +124,7 @@ async def delete_invitation(invitation_id: InvitationId, cases: Cases, human: Na
 
 @router.post("/invitations/accept")
 async def accept_invitation(
-    body: InvitationToken, cases: Cases, user: CurrentUser, response: Response
+    body: InvitationToken, cases: Cases, user: RoamingUser, response: Response
 ) -> Joined:
     """Become a member by an invitation's token."""
     member = await cases.invitations.accept(user, body.token)

@@ -49,11 +49,11 @@ def refusals(operation: dict[str, Any], path: str, method: str) -> set[Code]:
     if parameters:
         codes |= {Code.bad_request, Code.validation_failed}
     if "security" in operation:
-        codes |= {Code.unauthorized, Code.token_expired}
+        codes |= {Code.unauthorized, Code.token_expired, Code.rate_limited}
         if method != "get":
             codes.add(Code.conflict)
     if parameters & {"tenant_id", "x-tenant-id"}:
-        codes |= {Code.forbidden, Code.rate_limited, Code.suspended}
+        codes |= {Code.forbidden, Code.suspended}
     if "{" in path:
         codes.add(Code.not_found)
     if "if-match" in parameters:

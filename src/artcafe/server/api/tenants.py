@@ -8,7 +8,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, Field
 
 from artcafe.server.api.admission import AdmittingRoute
-from artcafe.server.api.deps import Cases, CurrentUser, NamedHuman, Reader
+from artcafe.server.api.deps import Cases, NamedHuman, Reader, RoamingUser
 from artcafe.server.api.etags import IfMatch, set_tag
 from artcafe.server.api.fields import Body, Email, JsonObject, StatusName, chosen
 from artcafe.server.api.legal import Versions
@@ -113,7 +113,7 @@ class TenantCreated(BaseModel):
 async def create_tenant(
     body: NewTenant,
     cases: Cases,
-    user: CurrentUser,
+    user: RoamingUser,
     credentials: Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer(auto_error=False))],
     response: Response,
     once: CreateOnce,
@@ -133,7 +133,7 @@ async def create_tenant(
 
 
 @router.get("")
-async def list_tenants(cases: Cases, user: CurrentUser, response: Response) -> list[TenantView]:
+async def list_tenants(cases: Cases, user: RoamingUser, response: Response) -> list[TenantView]:
     """List the tenants you belong to."""
     page = await cases.tenants.of_user(user)
     tell_unreadable(response, page)

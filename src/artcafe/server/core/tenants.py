@@ -160,6 +160,8 @@ class Tenants:
             identifier = tenant_id(f"{name}-{self._new_id()[-6:]}")
         elif set_aside and not operates:
             raise ArtcafeError(Code.forbidden, "This id is set aside by the operator of the platform.")
+        elif await self._records.rules(identifier) is not None:  # Before anything is made on the bus.
+            raise ArtcafeError(Code.conflict, "There is a tenant of this id.")
         tenant = Tenant(
             id=identifier,
             account=self._new_id(),
