@@ -138,6 +138,62 @@ async def test_a_filter_that_looks_at_the_whole_record_is_given_it() -> None:
     assert (shelf.heads, shelf.fetched) == (0, 1)
 
 
+class TestChangesBetweenPages:
+    """A walk is no snapshot: what a list promises of records that change while somebody turns its pages."""
+
+    @given(
+        things,
+        st.integers(1, 3),
+        st.sampled_from(["id", "name", "-name"]),
+        st.lists(st.lists(st.tuples(st.text("abc", min_size=1, max_size=2), st.sampled_from("wxyz-")))),
+    )
+    async def test_what_is_there_all_the_time_comes_once_unless_the_order_is_by_what_changes(
+        self, kept: list[Thing], limit: int, order: str, changes: list[list[tuple[str, str]]]
+    ) -> None:
+        """Between two pages things are renamed, made, and (`-`) removed."""
+        shelf = Shelf(list(kept))
+        stayed, unchanged = ({thing.id for thing in kept} for _ in range(2))
+        found: list[Thing] = []
+        cursor = None
+        for step in range(100):
+            page = await page_of(Query(limit=limit, cursor=cursor, order=order), shelf.source)
+            found += page.items
+            cursor = page.cursor
+            if cursor is None:
+                break
+            for which, name in changes[step] if step < len(changes) else ():
+                shelf.things = [thing for thing in shelf.things if thing.id != which]
+                unchanged.discard(which)
+                if name == "-":
+                    stayed.discard(which)
+                else:
+                    shelf.things.append(Thing(which, name))
+
+        assert cursor is None
+        came = [thing.id for thing in found]
+        for which in stayed if order == "id" else unchanged:
+            assert came.count(which) == 1
+        if order == "id":
+            assert came == sorted(set(came))
+
+    @pytest.mark.parametrize(
+        ("order", "came"),
+        [("id", ["a", "b", "c"]), ("name", ["a", "b", "c", "a"]), ("-name", ["c", "a"])],
+    )
+    async def test_what_moves_in_the_order_comes_twice_or_not_at_all(
+        self, order: str, came: list[str]
+    ) -> None:
+        """As in a walk by `updated_at`: whatever is changed becomes the last one."""
+        shelf = Shelf([Thing("a", "1"), Thing("b", "2"), Thing("c", "3")])
+        first = await page_of(Query(limit=1, order=order), shelf.source)
+        changed = "b" if order == "-name" else "a"
+        shelf.things = [Thing(thing.id, "4") if thing.id == changed else thing for thing in shelf.things]
+
+        rest = await page_of(Query(limit=10, cursor=first.cursor, order=order), shelf.source)
+
+        assert [thing.id for thing in (*first.items, *rest.items)] == came
+
+
 async def test_a_record_that_goes_while_its_page_is_made_is_left_out() -> None:
     shelf = Shelf([Thing(f"{n}", "x") for n in range(3)])
 

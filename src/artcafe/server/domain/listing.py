@@ -1,4 +1,10 @@
-"""Lists in pages: filtered, sorted, and continued where the page before ended."""
+"""Lists in pages: filtered, sorted, and continued where the page before ended.
+
+A walk over the pages is no snapshot. By id, a record that is there all the time comes exactly once, whatever
+else is made, changed or removed meanwhile. In another order that is promised of records whose place in the
+order does not change; one that is changed meanwhile, in a walk by `updated_at` above all, may come twice or
+not at all.
+"""
 
 import heapq
 from collections.abc import Awaitable, Callable, Sequence
