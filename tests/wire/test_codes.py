@@ -40,6 +40,7 @@ PUBLISHED = {
     "internal": (312, 500, 1011),
     "no_websockets": (313, 501, None),
     "login_throttled": (324, None, 4024),
+    "unreadable_record": (325, 503, 4025),
     "outcome_unknown": (314, 504, None),
     "too_many_channels": (323, 409, None),
     "headers_too_large": (315, 431, None),

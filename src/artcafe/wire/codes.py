@@ -73,7 +73,7 @@ class Code(Enum):
         324, None, 4024, True, "Too many logins failed, of this agent or from this address; come back later."
     )
     unreadable_record = Row(
-        325, 503, 1013, True, "A stored record is damaged, or of a newer release; another server may read it."
+        325, 503, 4025, True, "A stored record is damaged, or of a newer release; another server may read it."
     )
     too_many_channels = Row(323, 409, None, False, "A subject would belong to too many channels.")
 
