@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from artcafe.server.app import _every, _finish, server_name
+from artcafe.server.app import _finish, server_name
 from artcafe.server.core.usage import API_CALLS, Meter
+from artcafe.server.installed import every
 from artcafe.server.process import Place
 from artcafe.server.settings import load
 from artcafe.server.store.memory import MemoryStore
@@ -57,7 +58,7 @@ class TestStopping:
         slow = SlowRecords(kept)
         meter = Meter(slow, sightings, clock)
         meter.count(ACME, API_CALLS, 1000)
-        chore = asyncio.create_task(_every(0.0, sightings.flush, meter.flush))
+        chore = asyncio.create_task(every(0.0, sightings.flush, meter.flush))
         await slow.asked.wait()
         meter.count(ACME, API_CALLS, 10)
         for _ in range(2 if cancelled_again else 1):

@@ -49,7 +49,7 @@ from artcafe.server.identity.sealing import AesSealer
 from artcafe.server.identity.ssh import SshVerifier
 from artcafe.server.identity.ssh_keys import generate_key_pair, parse_public_key
 from artcafe.server.identity.verification import Verification
-from artcafe.server.installed import logged, open_store, store_check, sweep_of
+from artcafe.server.installed import every, logged, open_store, store_check, sweep_of
 from artcafe.server.issuers import (
     discovery,
     http_client,
@@ -77,6 +77,7 @@ from artcafe.server.store.sign_in import SignInTable
 from artcafe.server.store.table import Table
 from artcafe.server.store.tenants import TenantTable
 from artcafe.server.store.usage import UsageTable
+from artcafe.server.store.usage_cleaning import STEP_SECONDS, UsageCleaning
 from artcafe.wire.errors import ArtcafeError
 
 LOG = logging.getLogger("artcafe")
@@ -264,11 +265,12 @@ async def platform(
         flush = _flush(gateway, sightings, meter)
         chores = await stack.enter_async_context(asyncio.TaskGroup())
         for chore in (
-            _every(settings.flush_seconds, flush),
-            _every(SWEEP_SECONDS, sweep_of(store)),
-            _every(RENEW_SECONDS, lease.renew),
-            _every(PROBE_SECONDS, readiness.probe),
-            _every(RETRY_SECONDS, telling.again),
+            every(settings.flush_seconds, flush),
+            every(SWEEP_SECONDS, sweep_of(store)),
+            every(STEP_SECONDS, UsageCleaning(table, clock, name).step),
+            every(RENEW_SECONDS, lease.renew),
+            every(PROBE_SECONDS, readiness.probe),
+            every(RETRY_SECONDS, telling.again),
         ):
             stack.callback(chores.create_task(chore).cancel)
         yield Platform(
@@ -347,23 +349,6 @@ def trusted_proxies(settings: Settings) -> list[IPv4Network | IPv6Network]:
     """The networks whose X-Forwarded-For is believed."""
     networks = settings.trusted_proxies.split(",")
     return [ip_network(network.strip()) for network in networks if network.strip()]
-
-
-async def _every(seconds: float, *works: Callable[[], Awaitable[None]]) -> None:
-    """Do this again and again; what fails for a moment is logged and done again next time.
-
-    Cancelled, it ends what it has begun: of a write that is cut off nobody knows whether it happened.
-    """
-    async with asyncio.TaskGroup() as tasks:
-        while True:
-            await asyncio.sleep(seconds)
-            for work in works:
-                begun = tasks.create_task(logged(work))
-                try:
-                    await asyncio.shield(begun)
-                except asyncio.CancelledError:
-                    await asyncio.wait([begun])
-                    raise
 
 
 def _flush(gateway: Gateway, sightings: SightingTable, meter: Meter) -> Callable[[], Awaitable[None]]:

@@ -1,5 +1,6 @@
 """What a server process stands on, opened: the store, and this process's lease of it."""
 
+import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
@@ -74,3 +75,20 @@ async def logged(work: Callable[[], Awaitable[None]]) -> None:
         await work()
     except ArtcafeError as error:
         LOG.warning("%s", error)
+
+
+async def every(seconds: float, *works: Callable[[], Awaitable[None]]) -> None:
+    """Do this again and again; what fails for a moment is logged and done again next time.
+
+    Cancelled, it ends what it has begun: of a write that is cut off nobody knows whether it happened.
+    """
+    async with asyncio.TaskGroup() as tasks:
+        while True:
+            await asyncio.sleep(seconds)
+            for work in works:
+                begun = tasks.create_task(logged(work))
+                try:
+                    await asyncio.shield(begun)
+                except asyncio.CancelledError:
+                    await asyncio.wait([begun])
+                    raise

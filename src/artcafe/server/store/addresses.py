@@ -29,6 +29,7 @@
 |                  | {day}#{metric}#{n}  | that n was counted among the active; expires          |
 | SIZE#{partition} | ALL#{n}, RULES#{n}  | counters: bytes of all records, of channels' rules    |
 | LOG#{partition}  | {9…9 - ms}#{id}     | an entry of the audit, the newest first; expires      |
+| CLEANED          | USAGE               | how far counters of older releases were cleaned up    |
 | SERVERS          | {process}           | a server process that runs; expires, is never copied  |
 | SCHEMA           | RECORDS             | which releases may open the store                     |
 | SIGN-IN          | SPENT#{code}        | a code of the embedded issuer that was used; expires  |
@@ -46,6 +47,7 @@ Partition = NewType("Partition", str)
 TENANTS = "TENANTS"
 SIGN_IN = "SIGN-IN"
 SERVERS = "SERVERS"
+USAGE_CLEANED = ("CLEANED", "USAGE")
 SCHEMA = ("SCHEMA", "RECORDS")
 """Both keys of the row that says which releases may open the store."""
 

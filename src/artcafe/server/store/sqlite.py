@@ -46,6 +46,9 @@ _AFTER = "SELECT sk, rev, expires, data FROM items WHERE pk = ? AND sk > ? ORDER
 _COUNTERS_FROM = "SELECT sk, n, expires FROM counters WHERE pk = ? AND sk >= ? ORDER BY sk LIMIT ?"
 _COUNTERS_AFTER = "SELECT sk, n, expires FROM counters WHERE pk = ? AND sk > ? ORDER BY sk LIMIT ?"
 
+_DROP: Final = (
+    "DELETE FROM counters WHERE (pk, sk) IN (SELECT pk, sk FROM counters WHERE pk = ? ORDER BY sk LIMIT ?)"
+)
 _SWEEPS: Final = (
     "DELETE FROM items WHERE (pk, sk) IN (SELECT pk, sk FROM items WHERE expires <= ? LIMIT ?)",
     "DELETE FROM counters WHERE (pk, sk) IN (SELECT pk, sk FROM counters WHERE expires <= ? LIMIT ?)",
@@ -136,9 +139,10 @@ class SqliteStore:
         return found
 
     async def drop_counters(self, pk: str) -> None:
-        """See ItemStore."""
+        """See ItemStore. Works in small steps, so that others get between."""
         rules.check_keys(pk)
-        await self._thread.write(partial(_drop_counters, pk))
+        while await self._thread.write(partial(_drop_counters, pk)) == SWEEP_ROWS:
+            pass
 
     async def sweep(self) -> int:
         """Remove expired items and counters from the file; how many. Works in small steps, so that others get
@@ -256,8 +260,8 @@ def _counters(
     return sk if seen == COUNTED_ROWS else None
 
 
-def _drop_counters(pk: str, db: sqlite3.Connection, _now: int) -> None:
-    db.execute("DELETE FROM counters WHERE pk = ?", (pk,))
+def _drop_counters(pk: str, db: sqlite3.Connection, _now: int) -> int:
+    return db.execute(_DROP, (pk, SWEEP_ROWS)).rowcount
 
 
 def _rows(space: str, pk: str, sk: str, db: sqlite3.Connection, _now: int) -> tuple[list[Row], str | None]:

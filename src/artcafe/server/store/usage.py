@@ -6,8 +6,9 @@ any more.
 """
 
 from asyncio import gather
-from collections.abc import Collection, Mapping, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from datetime import date, timedelta
+from typing import Final, TypeVar
 
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.usage import ends
@@ -18,17 +19,19 @@ from artcafe.server.store.table import Table, translated
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
+T = TypeVar("T")
+
 TOGETHER: Final = 16
-"""Transactions under way at once that count who was active."""
+"""Calls of the store under way at once."""
 
 TRIES: Final = 10
 """How often what is new is looked for again because another process told of it in the same moment."""
 
+_BEFORE_SUBJECTS: Final = "messages"
+"""The last of a day's counters before those that are named by SUBJECT."""
+
 TOLD_DAYS: Final = 2
 """So long after a day a flush may still tell who was active on it, and no name counts twice."""
-
-SUBJECT: Final = "subject:"
-"""What older releases counted by subject and day, of which nothing is told any more."""
 
 
 class UsageTable:
@@ -36,6 +39,7 @@ class UsageTable:
 
     def __init__(self, table: Table) -> None:
         self._table = table
+        self._cleaned = False
 
     async def add(self, counts: Mapping[tuple[TenantId, str, str], int]) -> None:
         """Add `{(tenant, day, metric): n}`; nothing of a tenant that does not exist."""
@@ -63,21 +67,11 @@ class UsageTable:
             if tenant in places
             for some in [sorted(told)]
             for start in range(0, len(some), MAX_OPS - 1)
-        ][::-1]
+        ]
+        await _together(self._count_new, waiting)
 
-        async def work() -> None:
-            while waiting:
-                try:
-                    await self._count_new(*waiting.pop())
-                except BaseException:
-                    waiting.clear()  # What is under way is finished, and nothing else begun.
-                    raise
-
-        for failure in await gather(*(work() for _ in range(TOGETHER)), return_exceptions=True):
-            if failure is not None:
-                raise failure
-
-    async def _count_new(self, pk: str, counter: str, day: str, names: Sequence[str]) -> None:
+    async def _count_new(self, told: tuple[str, str, str, Sequence[str]]) -> None:
+        pk, counter, day, names = told
         keys = [(pk, f"{counter}#{name}") for name in names]
         for _ in range(TRIES):
             with translated():
@@ -108,13 +102,26 @@ class UsageTable:
         """Metrics of each day from first to last, both included."""
         partition = await self._table.partition(tenant)
         with translated():
-            counters = await self._table.store.counters(at.usage(partition), f"{first}#", f"{last}#")
-        found: dict[str, dict[str, int]] = {}
-        for name, amount in counters.items():
-            day, _, metric = name.partition("#")
-            if not metric.startswith(SUBJECT):
-                found.setdefault(day, {})[metric] = amount
+            if str(partition) != str(tenant) or await self._is_clean():
+                spans = [(f"{first}#", f"{last}#")]
+            else:  # Behind `subject:` stands what older releases left, however much: none of it is read.
+                spans = [(f"{day}#", f"{day}#{_BEFORE_SUBJECTS}") for day in _days(first, last)]
+            found: dict[str, dict[str, int]] = {}
+
+            async def read(span: tuple[str, str]) -> None:
+                for name, amount in (await self._table.store.counters(at.usage(partition), *span)).items():
+                    day, _, metric = name.partition("#")
+                    found.setdefault(day, {})[metric] = amount
+
+            await _together(read, spans)
         return found
+
+    async def _is_clean(self) -> bool:
+        """Whether nothing is left of what older releases counted by subject (usage_cleaning)."""
+        if not self._cleaned:
+            item = await self._table.store.get(*at.USAGE_CLEANED)
+            self._cleaned = item is not None and item.data.get("done") is True
+        return self._cleaned
 
     async def metrics(self, tenant: TenantId, day: str, prefix: str) -> Mapping[str, int]:
         """The metrics of one day, or of another word, whose names begin with the prefix."""
@@ -122,3 +129,25 @@ class UsageTable:
         with translated():
             counters = await self._table.store.counters(at.usage(partition), f"{day}#{prefix}")
         return {name.removeprefix(f"{day}#"): amount for name, amount in counters.items()}
+
+
+async def _together(work: Callable[[T], Awaitable[None]], waiting: Iterable[T]) -> None:
+    """Do this with each, some at a time; when one fails, those are finished that were begun."""
+    left = list(waiting)[::-1]
+
+    async def some() -> None:
+        while left:
+            try:
+                await work(left.pop())
+            except BaseException:
+                left.clear()
+                raise
+
+    for failure in await gather(*(some() for _ in range(TOGETHER)), return_exceptions=True):
+        if failure is not None:
+            raise failure
+
+
+def _days(first: str, last: str) -> list[str]:
+    start, end = date.fromisoformat(first), date.fromisoformat(last)
+    return [f"{start + timedelta(offset)}" for offset in range((end - start).days + 1)]
