@@ -121,6 +121,24 @@ async def test_all_who_were_invited_come_at_once_as_far_as_a_tenant_has_room(
     assert len((await InvitationTable(table).list(ACME, 100, None)).items) == 10
 
 
+async def test_tenants_that_one_user_makes_at_once_are_made_as_far_as_they_may(store: FaultyStore) -> None:
+    tables = processes(store, 2)
+    before = store.writes
+
+    async def make(number: int) -> None:
+        name = f"t{number}"
+        tenant = a_tenant(name, created_by="zoe")
+        await TenantTable(tables[number % 2]).create(
+            tenant, a_member("zoe", name), an_entry(name, name), most=30
+        )
+
+    outcomes = await race(*(make(number) for number in range(40)))
+
+    assert Counter(outcomes) == Counter({None: 30, Code.quota_exceeded: 10})
+    assert await TenantTable(tables[0]).made_by(UserId("zoe")) == 30
+    assert store.writes - before < 30 * 4
+
+
 async def test_several_processes_make_exactly_as_many_as_may_be(store: FaultyStore) -> None:
     tables = processes(store, 4)
 

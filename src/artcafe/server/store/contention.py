@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from artcafe.server.domain.ids import TenantId
+from artcafe.server.domain.ids import TenantId, UserId
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
@@ -53,8 +53,8 @@ def total(counters: Mapping[str, int], name: str) -> int:
     return sum(n for counter, n in counters.items() if counter == name or counter.startswith(f"{name}#"))
 
 
-Line = tuple[TenantId, str]
-"""The name of a line: whose tenant's records are made there, and the prefix of their kind."""
+Line = tuple[TenantId | UserId, str]
+"""The name of a line: whose records are made there, and the prefix of their kind."""
 
 
 @dataclass(slots=True)

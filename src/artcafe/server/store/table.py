@@ -176,7 +176,7 @@ class Table:
         """Write what `attempt` makes, made anew as long as somebody else is faster.
 
         The first `contested` of its operations are those that others compete for; a Conflict of a later one
-        is the caller's. Where many of this process compete, `line` names what for, by tenant and prefix:
+        is the caller's. Where many of this process compete, `line` names what for, by owner and prefix:
         they come one after the other. Where an answer is kept under the same Idempotency-Key already, which
         no later attempt would change, it raises conflict; unavailable when the line is too long, or others
         were faster every time.

@@ -102,7 +102,10 @@ class TenantTable:
             ]
 
         try:
-            await self._table.again(attempt, contested=0 if most is None else 1)
+            if most is None:
+                await self._table.again(attempt, contested=0)
+            else:
+                await self._table.again(attempt, line=(UserId(tenant.created_by), at.MADE))
         except Conflict:
             raise ArtcafeError(Code.conflict, "There is a tenant of this id.") from None
         await self._changed(tenant.id)
