@@ -1,6 +1,6 @@
 """Changes while the bus is away: what is stored succeeds, and is told as soon as the bus is back."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import httpx
@@ -12,6 +12,7 @@ from artcafe.server.domain.change import TOPIC as CHANGED
 from artcafe.server.domain.change import Change
 from artcafe.server.domain.revocation import TOPIC as REVOKED
 from artcafe.server.domain.revocation import Revocation
+from artcafe.server.store.item import Op
 from artcafe.server.store.memory import MemoryStore
 from artcafe.wire.codes import Code
 from tests.kit.api import Api, furnished, good, problem
@@ -84,6 +85,7 @@ CHANGES: dict[str, tuple[Call, int, list[str]]] = {
     "revoke_key": (call("PUT", _KEY_PATH, {"status": "revoked"}), 200, ["agent a1", "revoked a1 key"]),
     "remove_key": (call("DELETE", _KEY_PATH), 204, ["agent a1", "revoked a1 key"]),
     "create_channel": (call("POST", "/channels", {"id": "c2", "name": "y"}), 201, ["channel c2"]),
+    "move_channel": (call("PUT", "/channels/c1", {"subject": "d.*"}), 200, ["channel c1"]),
     "update_channel": (call("PUT", "/channels/c1", {"max_message_bytes": 9}), 200, ["channel c1"]),
     "delete_channel": (call("DELETE", "/channels/c1"), 204, ["channel c1"]),
     "add_member": (call("POST", "/tenants/acme/members", {"user_id": "otto"}), 200, ["member otto"]),
@@ -124,6 +126,29 @@ async def test_with_the_bus_there_it_is_told_when_it_is_answered(
     assert answer.status_code == status, answer.text
     assert world.api.installation.process.telling.waiting == 0
     assert sorted(await world.settled()) == sorted(told)
+
+
+@pytest.mark.parametrize(("act", "status", "told"), CHANGES.values(), ids=CHANGES)
+async def test_a_change_that_is_stored_succeeds_though_the_store_goes_away_after_it(
+    world: World, act: Call, status: int, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = world.api.installation.store
+    write = store.transact
+
+    async def last(ops: Sequence[Op]) -> list[str | None]:
+        done = await write(ops)
+        store.away = True
+        return done
+
+    monkeypatch.setattr(store, "transact", last)
+
+    answer = await act(world.owner)
+
+    assert answer.status_code == status, answer.text
+    monkeypatch.undo()
+    store.heal()
+    assert sorted(await world.settled()) == sorted(told)
+    assert world.api.installation.process.telling.waiting == 0
 
 
 async def test_this_process_knows_at_once_of_a_key_that_was_revoked(world: World) -> None:

@@ -148,6 +148,18 @@ class TestLastSeen:
 
 
 class TestUses:
+    @pytest.fixture
+    async def sightings(self, table: Table) -> SightingTable:
+        """Agents with keys."""
+        for tenant, keys in (
+            (ACME, {A1: ("SHA256:x+/", "SHA256:y"), A2: ("SHA256:x",), A3: ()}),
+            (ALIKE[0], {A1: ("SHA256:z",)}),
+        ):
+            await TenantTable(table).create(a_tenant(tenant), a_member(tenant=tenant), ENTRY)
+            for agent, fingerprints in keys.items():
+                await AgentTable(table).create(an_agent(agent, *fingerprints, tenant=tenant), None, ENTRY)
+        return SightingTable(table)
+
     async def test_the_last_use_of_each_key_counts(self, sightings: SightingTable) -> None:
         sightings.used(ACME, A1, "SHA256:x+/", AT)
         sightings.used(ACME, A1, "SHA256:y", AT)
@@ -162,23 +174,23 @@ class TestUses:
 
     async def test_others_know_of_it_once_it_is_written(self, table: Table, sightings: SightingTable) -> None:
         other = SightingTable(table)
-        sightings.used(ACME, A1, "SHA256:x", AT)
+        sightings.used(ACME, A1, "SHA256:y", AT)
         assert await other.uses(ACME, A1) == {}
         await sightings.flush()
-        assert await other.uses(ACME, A1) == {"SHA256:x": AT}
-        sightings.used(ACME, A1, "SHA256:x", LATER)
-        assert await sightings.uses(ACME, A1) == {"SHA256:x": LATER}
+        assert await other.uses(ACME, A1) == {"SHA256:y": AT}
+        sightings.used(ACME, A1, "SHA256:y", LATER)
+        assert await sightings.uses(ACME, A1) == {"SHA256:y": LATER}
 
     async def test_one_that_is_gone_takes_no_other_along(
         self, table: Table, sightings: SightingTable, backend: ItemStore
     ) -> None:
         names = [AgentId(f"b{number:03}") for number in range(MAX_OPS)]
         for name in names:
-            await AgentTable(table).create(an_agent(name), None, ENTRY)
+            await AgentTable(table).create(an_agent(name, f"SHA256:{name}"), None, ENTRY)
         gone = names[17]
         await AgentTable(table).delete(ACME, gone, anyway, ENTRY)
         for name in names:
-            sightings.used(ACME, name, "SHA256:x", AT)
+            sightings.used(ACME, name, f"SHA256:{name}", AT)
 
         await sightings.flush()
 
@@ -191,13 +203,36 @@ class TestUses:
     async def test_what_was_not_written_waits(
         self, table: Table, sightings: SightingTable, unreliable: UnreliableStore
     ) -> None:
-        sightings.used(ACME, A1, "SHA256:x", AT)
+        sightings.used(ACME, A1, "SHA256:y", AT)
         unreliable.writes_left = 0
         with refused(Code.unavailable):
             await sightings.flush()
         unreliable.writes_left = 1
         await sightings.flush()
-        assert await SightingTable(table).uses(ACME, A1) == {"SHA256:x": AT}
+        assert await SightingTable(table).uses(ACME, A1) == {"SHA256:y": AT}
+
+    async def test_nothing_is_written_of_a_key_that_was_removed_meanwhile(
+        self, table: Table, sightings: SightingTable
+    ) -> None:
+        sightings.used(ACME, A1, "SHA256:x+/", AT)
+        sightings.used(ACME, A1, "SHA256:y", AT)
+        await AgentTable(table).change(ACME, A1, lambda _: an_agent(A1, "SHA256:y"), ENTRY)
+
+        await sightings.flush()
+
+        assert await SightingTable(table).uses(ACME, A1) == {"SHA256:y": AT}
+
+    async def test_of_a_key_that_went_to_another_agent_both_are_asked_about_at_once(
+        self, table: Table, sightings: SightingTable
+    ) -> None:
+        sightings.used(ACME, A1, "SHA256:y", AT)
+        await AgentTable(table).change(ACME, A1, lambda _: an_agent(A1), ENTRY)
+        await AgentTable(table).change(ACME, A2, lambda _: an_agent(A2, "SHA256:y"), ENTRY)
+        sightings.used(ACME, A2, "SHA256:y", LATER)
+
+        await sightings.flush()
+
+        assert await SightingTable(table).uses(ACME, A2) == {"SHA256:y": LATER}
 
 
 class TestSpoken:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -201,50 +202,60 @@ def _fingerprint(key_id: str) -> str:
     return "SHA256:" + key_id.removeprefix("SHA256:").replace("-", "+").replace("_", "/")
 
 
-async def _views(
+@dataclass(frozen=True, slots=True)
+class _Live:
+    """What is shown of agents besides their records, by agent or by what its messages are counted as."""
+
+    online: Mapping[AgentId, int]
+    seen: Mapping[AgentId, str]
+    subscriptions: Mapping[AgentId, list[str]]
+    sent: Mapping[str, int]
+    received: Mapping[str, int]
+
+    def view(self, agent: Agent) -> AgentView:
+        """What members see of one of them."""
+        key = next(iter(agent.active_keys()), None)
+        connections = self.online.get(agent.id, 0)
+        return AgentView(
+            id=agent.id,
+            tenant_id=agent.tenant,
+            name=agent.name,
+            type=agent.type,
+            status="online" if connections else "offline",
+            enabled=agent.enabled,
+            capabilities=agent.capabilities,
+            capability_definitions=agent.capability_definitions,
+            metadata=agent.metadata,
+            policy=PolicyFields.model_validate(msgspec.to_builtins(agent.policy)),
+            public_key=key.line if key else None,
+            key_fingerprint=key.fingerprint if key else None,
+            active_connections=connections,
+            channel_subscriptions=list(self.subscriptions.get(agent.id, [])),
+            total_messages_sent=self.sent.get(agent.counted_as, 0),
+            total_messages_received=self.received.get(agent.counted_as, 0),
+            last_seen=self.seen.get(agent.id),
+            created_at=agent.created_at,
+            updated_at=agent.updated_at,
+        )
+
+
+async def _live(
     cases: UseCases, tenant: TenantId, agents: list[Agent], online: Mapping[AgentId, int]
-) -> list[AgentView]:
+) -> _Live:
     ids = [agent.id for agent in agents]
     seen = await cases.presence.last_seen(tenant, [agent for agent in ids if agent not in online])
     subscriptions = await cases.presence.subscriptions(tenant, [agent for agent in ids if agent in online])
     only = agents[0].counted_as if len(agents) == 1 else ""
     sent, received = [await cases.meter.ever(tenant, kind, only) for kind in (SENT, RECEIVED)]
-    views = []
-    for agent in agents:
-        key = next(iter(agent.active_keys()), None)
-        connections = online.get(agent.id, 0)
-        views.append(
-            AgentView(
-                id=agent.id,
-                tenant_id=agent.tenant,
-                name=agent.name,
-                type=agent.type,
-                status="online" if connections else "offline",
-                enabled=agent.enabled,
-                capabilities=agent.capabilities,
-                capability_definitions=agent.capability_definitions,
-                metadata=agent.metadata,
-                policy=PolicyFields.model_validate(msgspec.to_builtins(agent.policy)),
-                public_key=key.line if key else None,
-                key_fingerprint=key.fingerprint if key else None,
-                active_connections=connections,
-                channel_subscriptions=list(subscriptions.get(agent.id, [])),
-                total_messages_sent=sent.get(agent.counted_as, 0),
-                total_messages_received=received.get(agent.counted_as, 0),
-                last_seen=seen.get(agent.id),
-                created_at=agent.created_at,
-                updated_at=agent.updated_at,
-            )
-        )
-    return views
+    return _Live(online, seen, subscriptions, sent, received)
 
 
 async def _one(
     cases: UseCases, human: Human, response: Response, agent: Agent, private_key: str | None = None
 ) -> OneAgent:
     set_tag(response, agent)
-    [view] = await _views(cases, human.tenant, [agent], await cases.presence.online(human.tenant))
-    return OneAgent(agent=view, private_key=private_key)
+    live = await _live(cases, human.tenant, [agent], await cases.presence.online(human.tenant))
+    return OneAgent(agent=live.view(agent), private_key=private_key)
 
 
 class AgentQuery(BaseModel):
@@ -296,8 +307,11 @@ async def list_agents(
     )
     page = await cases.agents.list(human, query)
     tell_unreadable(response, page)
-    views = await _views(cases, human.tenant, page.items, online)
-    return AgentList(agents=views, next_token=cases.pages.seal(human.tenant, of, page.cursor))
+    live = await _live(cases, human.tenant, page.items, online)
+    return AgentList(
+        agents=[live.view(agent) for agent in page.items],
+        next_token=cases.pages.seal(human.tenant, of, page.cursor),
+    )
 
 
 @router.post("", status_code=201)
@@ -332,8 +346,12 @@ async def update_agent(
     if_match: IfMatch = None,
 ) -> OneAgent:
     """Set some fields. Disabling an agent ends its connections; a policy is felt by them within a second."""
-    changed = await cases.agents.change(human, AgentId(agent_id), body.fields(), if_match)
-    return await _one(cases, human, response, changed)
+    # All that is shown is read before: what fails afterwards would make an error of a change that is stored.
+    known = await cases.agents.get(human, AgentId(agent_id))
+    live = await _live(cases, human.tenant, [known], await cases.presence.online(human.tenant))
+    changed = await cases.agents.change(human, known.id, body.fields(), if_match)
+    set_tag(response, changed)
+    return OneAgent(agent=live.view(changed))
 
 
 @router.delete("/{agent_id}", status_code=204)

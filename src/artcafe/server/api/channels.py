@@ -1,5 +1,8 @@
 """Channels over REST, and publishing into them."""
 
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -119,36 +122,44 @@ class MessagePublished(BaseModel):
     success: bool = True
 
 
-async def _views(cases: UseCases, human: Human, channels: list[Channel]) -> list[ChannelView]:
+@dataclass(frozen=True, slots=True)
+class _Live:
+    """What is shown of channels besides their records, by channel or by what its messages are counted as."""
+
+    audience: Mapping[ChannelId, tuple[int, int]]
+    messages: Mapping[str, int]
+    last: Mapping[ChannelId, str]
+
+    def view(self, channel: Channel) -> ChannelView:
+        """What members see of one of them."""
+        subscriptions, agents = self.audience.get(channel.id, (0, 0))
+        return ChannelView(
+            id=channel.id,
+            tenant_id=channel.tenant,
+            name=channel.name,
+            subject=channel.pattern,
+            description=channel.description,
+            status=channel.status,
+            metadata=channel.metadata,
+            max_message_bytes=channel.max_message_bytes,
+            publishers=channel.publishers,
+            subscribers=channel.subscribers,
+            subscriber_count=subscriptions,
+            active_subscribers=agents,
+            total_messages=self.messages.get(channel.counted_as, 0),
+            last_message_at=_since(channel, self.last.get(channel.id)),
+            created_at=channel.created_at,
+            updated_at=channel.updated_at,
+        )
+
+
+async def _live(cases: UseCases, human: Human, channels: list[Channel]) -> _Live:
     tenant, ids = human.tenant, [channel.id for channel in channels]
     audience = await cases.presence.audience(tenant, {channel.id: channel.pattern for channel in channels})
     only = channels[0].counted_as if len(channels) == 1 else ""
     messages = await cases.meter.ever(tenant, CHANNEL, only)
     last = await cases.meter.last_spoken(tenant, ids)
-    views = []
-    for channel in channels:
-        subscriptions, agents = audience.get(channel.id, (0, 0))
-        views.append(
-            ChannelView(
-                id=channel.id,
-                tenant_id=channel.tenant,
-                name=channel.name,
-                subject=channel.pattern,
-                description=channel.description,
-                status=channel.status,
-                metadata=channel.metadata,
-                max_message_bytes=channel.max_message_bytes,
-                publishers=channel.publishers,
-                subscribers=channel.subscribers,
-                subscriber_count=subscriptions,
-                active_subscribers=agents,
-                total_messages=messages.get(channel.counted_as, 0),
-                last_message_at=_since(channel, last.get(channel.id)),
-                created_at=channel.created_at,
-                updated_at=channel.updated_at,
-            )
-        )
-    return views
+    return _Live(audience, messages, last)
 
 
 def _since(channel: Channel, spoken: str | None) -> str | None:
@@ -158,8 +169,7 @@ def _since(channel: Channel, spoken: str | None) -> str | None:
 
 async def _one(cases: UseCases, human: Human, response: Response, channel: Channel) -> OneChannel:
     set_tag(response, channel)
-    [view] = await _views(cases, human, [channel])
-    return OneChannel(channel=view)
+    return OneChannel(channel=(await _live(cases, human, [channel])).view(channel))
 
 
 class ChannelQuery(BaseModel):
@@ -193,8 +203,11 @@ async def list_channels(
     )
     page = await cases.channels.list(human, query)
     tell_unreadable(response, page)
-    views = await _views(cases, human, page.items)
-    return ChannelList(channels=views, next_token=cases.pages.seal(human.tenant, of, page.cursor))
+    live = await _live(cases, human, page.items)
+    return ChannelList(
+        channels=[live.view(channel) for channel in page.items],
+        next_token=cases.pages.seal(human.tenant, of, page.cursor),
+    )
 
 
 @router.post("", status_code=201)
@@ -229,8 +242,17 @@ async def update_channel(
     if_match: IfMatch = None,
 ) -> OneChannel:
     """Set some fields; who is connected feels a new rule within a second."""
-    changed = await cases.channels.change(human, ChannelId(channel_id), body.fields(), if_match)
-    return await _one(cases, human, response, changed)
+    # All that is shown is read before: what fails afterwards would make an error of a change that is stored.
+    known = await cases.channels.get(human, ChannelId(channel_id))
+    live = await _live(cases, human, [known])
+    changed = await cases.channels.change(human, known.id, body.fields(), if_match)
+    if changed.pattern != known.pattern:
+        with suppress(
+            ArtcafeError
+        ):  # Who listens to the new subject is not known now: it is shown as it was.
+            live = await _live(cases, human, [changed])
+    set_tag(response, changed)
+    return OneChannel(channel=live.view(changed))
 
 
 @router.delete("/{channel_id}", status_code=204)

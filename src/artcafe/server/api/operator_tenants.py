@@ -162,7 +162,8 @@ async def get_any_tenant(
     """Show any tenant, with what it uses, for operators."""
     tenant = await cases.operations.get(user, TenantId(tenant_id))
     set_tag(response, tenant)
-    return await _whole(cases, user, tenant)
+    usage = await _usage(cases, user, tenant)
+    return OneTenant(**dict(OperatorsTenant.of(tenant)), usage=usage)
 
 
 @router.patch("/{tenant_id}")
@@ -178,12 +179,14 @@ async def operate_tenant(
 
     A tenant that is suspended is closed at once on every server and refused everywhere; `active` resumes it.
     """
+    # All that is shown is read before: what fails afterwards would make an error of a change that is stored.
+    usage = await _usage(cases, user, await cases.operations.get(user, TenantId(tenant_id)))
     tenant = await cases.operations.change(user, TenantId(tenant_id), body.change(), if_match)
     set_tag(response, tenant)
-    return await _whole(cases, user, tenant)
+    return OneTenant(**dict(OperatorsTenant.of(tenant)), usage=usage)
 
 
-async def _whole(cases: UseCases, user: User, tenant: Tenant) -> OneTenant:
+async def _usage(cases: UseCases, user: User, tenant: Tenant) -> dict[str, Any]:
     usage = await used_this_month(cases, Human(tenant.id, user.id, Role.viewer))
     connections = sum((await cases.presence.online(tenant.id)).values())
-    return OneTenant(**dict(OperatorsTenant.of(tenant)), usage={**usage, "connections": connections})
+    return {**usage, "connections": connections}

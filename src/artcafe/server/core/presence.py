@@ -233,7 +233,10 @@ class Presence:
         answers = [self._known(question)]
         if question.asked:
             payload = msgspec.json.encode(question)
-            told = await self._control.ask(TOPIC, payload, len(question.asked))
+            try:
+                told = await self._control.ask(TOPIC, payload, len(question.asked))
+            except ArtcafeError:  # The bus is away: nobody answers.
+                told = ()
             answers += [_read_answer(answer) for answer in told]
         return answers
 

@@ -168,6 +168,11 @@ def uses(of: AgentId) -> str:
     return f"USED#{of}#"
 
 
+def use(of: AgentId, fingerprint: str) -> str:
+    """When an agent last used a key of its own."""
+    return uses(of) + fingerprint
+
+
 def seen(of: AgentId) -> str:
     """When an agent was last seen going."""
     return f"SEEN#{of}"

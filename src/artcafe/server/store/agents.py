@@ -101,7 +101,11 @@ class AgentTable:
             return changed, [
                 first,
                 *(_claim(pk, changed, fingerprint) for fingerprint in sorted(after - before)),
-                *(Delete(pk, at.key(fingerprint), ANY) for fingerprint in sorted(before - after)),
+                *(
+                    Delete(pk, sk, ANY)
+                    for fingerprint in sorted(before - after)
+                    for sk in (at.key(fingerprint), at.use(agent, fingerprint))
+                ),
                 second,
                 *await self._quota.move(tenant, growth, space),
                 *logged(entry, partition),
@@ -133,17 +137,17 @@ class AgentTable:
                 first,
                 second,
                 *await self._quota.move(tenant, Space() - self._rows.taken(stored), None),
-                *(Delete(pk, at.key(fingerprint)) for fingerprint in _fingerprints(stored.record)),
+                *(
+                    Delete(pk, sk)
+                    for fingerprint in _fingerprints(stored.record)
+                    for sk in (at.key(fingerprint), at.use(agent, fingerprint))
+                ),
+                Delete(pk, at.seen(agent)),
                 *logged(entry, partition),
             ]
 
         await self._table.again(attempt, contested=2)
-        try:
-            await self._changed(tenant, agent)
-        finally:  # Nobody deletes it again: what is left now, its next namesake would inherit.
-            async for item in self._table.items(pk, at.uses(agent)):
-                await self._table.write(Delete(pk, item.sk))
-            await self._table.write(Delete(pk, at.seen(agent)))
+        await self._changed(tenant, agent)
 
     async def _changed(self, tenant: TenantId, agent: AgentId) -> None:
         await self._table.announce(Change(tenant, Kind.agent, agent))

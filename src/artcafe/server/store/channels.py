@@ -106,15 +106,13 @@ class ChannelTable:
             return None, [
                 await self._table.count(pk, at.CHANNELS, -1),
                 *self._rows.delete(pk, sk, Rev(stored.rev)),
+                Delete(pk, at.spoken(channel)),
                 *await self._quota.move(tenant, Space() - self._rows.taken(stored), None),
                 *logged(entry, partition),
             ]
 
         await self._table.again(attempt, contested=2)
-        try:
-            await self._changed(tenant, channel)
-        finally:  # Nobody deletes it again: what is left now, its next namesake would inherit.
-            await self._table.write(Delete(pk, at.spoken(channel)))
+        await self._changed(tenant, channel)
 
     async def _changed(self, tenant: TenantId, channel: ChannelId) -> None:
         await self._table.announce(Change(tenant, Kind.channel, channel))

@@ -56,8 +56,8 @@ class SightingTable:
 
     async def flush(self) -> None:
         """Write the logins, each key's last one. Raises unavailable; what was not written waits for the
-        next time. Nothing is written of an agent that was deleted meanwhile."""
-        size = MAX_OPS // 2
+        next time. Nothing is written of an agent that was deleted, or a key that was removed, meanwhile."""
+        size = MAX_OPS // 3
         uses = list(self._used.items())
         for start in range(0, len(uses), size):
             some = uses[start : start + size]
@@ -72,8 +72,10 @@ class SightingTable:
         agents = {(tenant, agent) for (tenant, agent, _), _ in uses}
         pks = {tenant: at.tenant(await self._table.partition(tenant)) for tenant, _ in agents}
         steps: list[Op] = [Check(pks[tenant], at.agent(agent)) for tenant, agent in agents]
+        claims = {(tenant, fingerprint) for (tenant, _, fingerprint), _ in uses}
+        steps += [Check(pks[tenant], at.key(fingerprint)) for tenant, fingerprint in claims]
         steps += [
-            Put(pks[tenant], at.uses(agent) + fingerprint, data(_At(when)))
+            Put(pks[tenant], at.use(agent, fingerprint), data(_At(when)))
             for (tenant, agent, fingerprint), when in uses
         ]
         return await self._write_unless_gone(*steps)
