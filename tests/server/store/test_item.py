@@ -11,6 +11,7 @@ from artcafe.server.store.item import (
     InvalidKey,
     InvalidWrite,
     ItemStore,
+    StoreContended,
     StoreError,
     StoreUnavailable,
     StoreUnusable,
@@ -32,7 +33,8 @@ def methods(kind: type) -> dict[str, inspect.Signature]:
 def test_the_protocol_is_small_and_every_method_promises_something() -> None:
     promised = methods(ItemStore)
 
-    assert set(promised) == {"get", "put", "delete", "transact", "query", "incr", "counters", "drop_counters"}
+    one_row, many = {"get", "put", "delete"}, {"get_many", "transact", "query"}
+    assert set(promised) == one_row | many | {"incr", "counters", "drop_counters"}
     assert all(getattr(ItemStore, name).__doc__ for name in promised)
 
 
@@ -51,6 +53,7 @@ def test_every_error_is_a_store_error_with_a_sentence() -> None:
         TooLarge(7, 5),
         InvalidKey("A."),
         InvalidWrite("A."),
+        StoreContended("A."),
         StoreUnavailable("A."),
         StoreUnusable("A."),
         StoreUnwritable("A."),
