@@ -65,6 +65,7 @@ class Api:
         self.checks |= {"bus": self.installation.bus.ping, "store": self.installation.memory.ping}
         cases = UseCases(
             tenants=process.tenants,
+            deletions=process.deletions,
             operations=process.operations,
             invitations=process.invitations,
             legal=process.legal,

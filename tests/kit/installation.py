@@ -13,6 +13,7 @@ from artcafe.server.bus.telling import BusTelling
 from artcafe.server.core.agents import Agents
 from artcafe.server.core.audit import Audit
 from artcafe.server.core.channels import Channels
+from artcafe.server.core.deletions import Deletions
 from artcafe.server.core.invitations import Invitations
 from artcafe.server.core.legal import Legal
 from artcafe.server.core.login import Login
@@ -37,6 +38,7 @@ from artcafe.server.store.addresses import Partition
 from artcafe.server.store.agents import AgentTable
 from artcafe.server.store.audit import AuditTable
 from artcafe.server.store.channels import ChannelTable
+from artcafe.server.store.deletions import DeletionTable
 from artcafe.server.store.invitations import InvitationTable
 from artcafe.server.store.item import Backend, ItemStore
 from artcafe.server.store.legal import LegalTable
@@ -77,6 +79,7 @@ class Process:
 
     telling: BusTelling
     tenants: Tenants
+    deletions: Deletions
     operations: TenantOperations
     invitations: Invitations
     legal: Legal
@@ -96,7 +99,8 @@ class Installation:
     """One store, one bus, one clock. `process` is the first server process; `start` makes more.
 
     `memory` is the store itself, of whichever backend, and `store` what is put before it. What is put into
-    `documents` is published by the operator. `here` is what processes told themselves: the bus was away.
+    `documents` is published by the operator. `here` is what processes told themselves: the bus was away;
+    `begun` are those in which a deletion began.
     """
 
     memory: Backend
@@ -110,6 +114,7 @@ class Installation:
     default_tier: str = "enterprise"
     store: UnreliableStore = field(init=False)
     here: list[tuple[str, bytes]] = field(default_factory=list)
+    begun: list[str] = field(default_factory=list)
     _directories: list[NearCache] = field(default_factory=list)
     process: Process = field(init=False)
 
@@ -164,7 +169,6 @@ class Installation:
                 members=members,
                 directory=directory,
                 accounts=self.bus,
-                control=self.bus,
                 telling=telling,
                 clock=self.clock,
                 new_id=self.new_id,
@@ -175,9 +179,18 @@ class Installation:
                 creation=self.creation,
                 withdraw=invitations.withdraw,
             ),
+            deletions=Deletions(
+                records=DeletionTable(table),
+                accounts=self.bus,
+                control=self.bus,
+                clock=self.clock,
+                new_id=self.new_id,
+                begun=lambda: self.begun.append(name),
+            ),
             operations=TenantOperations(
                 records=tenants,
                 index=tenants,
+                log=AuditTable(table),
                 telling=telling,
                 operators=OPERATORS,
                 clock=self.clock,
@@ -240,6 +253,11 @@ class Installation:
         if plan is not None:
             await self.operate(tenant, plan=plan)
         return Human(made.id, user.id, Role.owner, user.email)
+
+    async def delete_tenant(self, owner: Human) -> None:
+        """Delete the owner's tenant, and do all of it."""
+        await self.process.deletions.begin(owner)
+        await self.process.deletions.work()
 
     async def operate(self, tenant: TenantId = ACME, **change: Any) -> Tenant:
         """What the operator sets, by the fields of TenantChange."""

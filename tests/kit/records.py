@@ -8,6 +8,7 @@ from artcafe.server.domain.agent import Agent, AgentKey, AgentRules
 from artcafe.server.domain.audit import Entry
 from artcafe.server.domain.change import Change
 from artcafe.server.domain.channel import Channel, ChannelRule
+from artcafe.server.domain.deletion import Deletion
 from artcafe.server.domain.ids import AgentId, ChannelId, TenantId, UserId
 from artcafe.server.domain.invitation import Invitation
 from artcafe.server.domain.legal import Acceptance, Document
@@ -33,6 +34,13 @@ def a_tenant(tenant: str = "acme", **fields: Any) -> Tenant:
 def a_partition(tenant: str = "acme") -> Partition:
     """Where the rows of `a_tenant` stand."""
     return Partition(a_tenant(tenant).account)
+
+
+def a_deletion(tenant: str = "acme", created_by: str = "") -> Deletion:
+    """The deletion of `a_tenant`."""
+    record = a_tenant(tenant)
+    rules = msgspec.convert(msgspec.to_builtins(record), TenantRules)
+    return Deletion(tenant=record.id, rules=rules, partition=record.account, created_by=created_by)
 
 
 def rules_of(record: Agent | Channel | Tenant) -> AgentRules | ChannelRule | TenantRules:

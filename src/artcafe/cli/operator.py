@@ -11,6 +11,7 @@ SECTIONS = {
         "tenants": Entry(
             "artcafe.cli.operator_tenants:tenants", "All tenants: list, show, suspend, resume, set."
         ),
+        "log": Entry("artcafe.cli.operator_log:log", "Who made, deleted and operated tenants."),
     },
     "The seed of all keys of the bus": {
         "show": Entry(f"{_SEED}:show", "Show the public key of each seed."),
@@ -34,6 +35,7 @@ def operator() -> None:
     Examples:
       artcafe operator tenants list --status suspended
       artcafe operator tenants set acme --plan growth --limit agents=200
+      artcafe operator log --action tenant.delete
       artcafe operator rotate                 make the next seed; nothing uses it yet
       artcafe nats-config --next > nats.conf.next
       artcafe operator switch                 while servers and NATS are stopped

@@ -16,6 +16,8 @@ _COLUMNS = {"ID": "id", "NAME": "name", "STATUS": "status", "PLAN": "plan", "CRE
 
 _STATUS = click.Choice(["active", "suspended"])
 
+_SHOWN = click.Choice(["active", "suspended", "deleting"])
+
 
 class Limit(click.ParamType[tuple[str, int | str | None]]):
     """`NAME=NUMBER`, `NAME=unlimited`, or `NAME=plan` for the plan's own limit again."""
@@ -50,7 +52,7 @@ def tenants() -> None:
 
 
 @tenants.command("list")
-@click.option("--status", type=_STATUS, help="Only tenants of this status.")
+@click.option("--status", type=_SHOWN, help="Only tenants of this status.")
 @click.option("--plan", help="Only tenants of this plan.")
 @click.option("--name", "q", metavar="TEXT", help="Only tenants with this in their name or id.")
 @json_option

@@ -151,6 +151,9 @@ def _print_tenant(tenant: Json, *, as_json: bool) -> None:
 def delete(connection: Connection, tenant_id: str, *, yes: bool, as_json: bool) -> None:
     """Delete a tenant with its agents, keys and channels, for ever.
 
+    Nobody enters it any more when this returns. What it stored is removed behind that; until then it is shown
+    as `deleting`, and its id is taken.
+
     \b
     Examples:
       artcafe tenants delete acme
@@ -158,4 +161,4 @@ def delete(connection: Connection, tenant_id: str, *, yes: bool, as_json: bool) 
     """
     confirm(f"Delete the tenant {plain(tenant_id)} with everything in it, for ever?", yes=yes)
     ask(connection, lambda rest: rest.delete_tenant(tenant_id), tenant=tenant_id)
-    print_deleted({"id": tenant_id}, f"The tenant {plain(tenant_id)} is gone.", as_json=as_json)
+    print_deleted({"id": tenant_id}, f"The tenant {plain(tenant_id)} is deleted.", as_json=as_json)

@@ -151,6 +151,11 @@ class Rest:
         path = path_of("operator", "tenants", tenant)
         return await self._http.answer(Request("PATCH", path, fields, if_match=if_match))
 
+    async def installation_log(self, *, most: int | None = None, **wanted: str) -> list[Json]:
+        """Who made, deleted and operated tenants, the newest first: tenant?, actor?, action?; all of it, or
+        the latest `most` that fit."""
+        return await self._http.pages("entries", path_of("operator", "log"), wanted, most=most)
+
     async def legal_versions(self) -> Json:
         """The documents that the operator publishes: `terms` and `privacy`, each version and url or None."""
         return await self._http.answer(Request("GET", path_of("legal", "versions")))

@@ -28,6 +28,7 @@ from artcafe.server.bus.tenants import TenantLinks
 from artcafe.server.core.agents import Agents
 from artcafe.server.core.audit import Audit
 from artcafe.server.core.channels import Channels
+from artcafe.server.core.deletions import WORK_SECONDS, Deletions
 from artcafe.server.core.invitations import Invitations
 from artcafe.server.core.legal import Legal
 from artcafe.server.core.login import Login
@@ -49,7 +50,7 @@ from artcafe.server.identity.sealing import AesSealer
 from artcafe.server.identity.ssh import SshVerifier
 from artcafe.server.identity.ssh_keys import generate_key_pair, parse_public_key
 from artcafe.server.identity.verification import Verification
-from artcafe.server.installed import every, logged, open_store, store_check, sweep_of
+from artcafe.server.installed import every, logged, open_store, store_check, sweep_of, until_done, whenever
 from artcafe.server.issuers import (
     discovery,
     http_client,
@@ -66,11 +67,13 @@ from artcafe.server.store.agents import AgentTable
 from artcafe.server.store.answers import AnswerTable
 from artcafe.server.store.audit import AuditTable
 from artcafe.server.store.channels import ChannelTable
+from artcafe.server.store.deletions import DeletionTable
 from artcafe.server.store.invitations import InvitationTable
 from artcafe.server.store.legal import LegalTable
 from artcafe.server.store.login import ChallengeTable
 from artcafe.server.store.members import MemberTable
 from artcafe.server.store.near import NearCache
+from artcafe.server.store.planted import PlantedRows
 from artcafe.server.store.presence import SightingTable
 from artcafe.server.store.servers import RENEW_SECONDS
 from artcafe.server.store.sign_in import SignInTable
@@ -108,10 +111,18 @@ class Platform:
 
 @asynccontextmanager
 async def platform(
-    settings: Settings, *, place: Place, nats_url: str, seed: bytes, embedded: bool, name: str
+    settings: Settings,
+    *,
+    place: Place,
+    nats_url: str,
+    seed: bytes,
+    embedded: bool,
+    name: str,
+    resident: bool = True,
 ) -> AsyncIterator[Platform]:
     """Open everything the platform stands on, in order; close it in reverse. `name` tells this process from
-    all others of the installation that run; one that takes the place of another may have its name.
+    all others of the installation that run; one that takes the place of another may have its name. One
+    that is not `resident` stands still between its requests: others remove what is left of deleted tenants.
 
     Raises BusRefusedError, StoreUnusable, ValueError, ArtcafeError(unavailable): sentences for people.
     """
@@ -161,13 +172,21 @@ async def platform(
             random=secrets.token_bytes,
             groups=settings.groups,
         )
+        begun = asyncio.Event()
+        deletions = Deletions(
+            records=DeletionTable(table),
+            accounts=authority,
+            control=control,
+            clock=clock,
+            new_id=new_id,
+            begun=begun.set,
+        )
         households = Tenants(
             records=records,
             index=records,
             members=members,
             directory=near,
             accounts=authority,
-            control=control,
             telling=telling,
             clock=clock,
             new_id=new_id,
@@ -213,9 +232,11 @@ async def platform(
         await readiness.probe()
         cases = UseCases(
             tenants=households,
+            deletions=deletions,
             operations=TenantOperations(
                 records=records,
                 index=records,
+                log=AuditTable(table),
                 telling=telling,
                 operators=operating,
                 clock=clock,
@@ -271,6 +292,8 @@ async def platform(
             every(RENEW_SECONDS, lease.renew),
             every(PROBE_SECONDS, readiness.probe),
             every(RETRY_SECONDS, telling.again),
+            *([whenever(begun, WORK_SECONDS, deletions.work)] if resident else []),
+            *([until_done(PlantedRows(store).step)] if resident else []),
         ):
             stack.callback(chores.create_task(chore).cancel)
         yield Platform(

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 from artcafe.server.process import SystemClock, new_id
 from artcafe.server.settings import Settings
@@ -17,6 +17,10 @@ from artcafe.server.store.table import translated
 from artcafe.wire.errors import ArtcafeError
 
 LOG = logging.getLogger("artcafe")
+
+STEP_SECONDS = 0.1
+STEP_RETRY_SECONDS = 10.0
+"""How long work rests that is done once in the life of a store, between two steps, and when one failed."""
 
 
 def store_at(settings: Settings, name: str, clock: SystemClock) -> Backend:
@@ -92,3 +96,27 @@ async def every(seconds: float, *works: Callable[[], Awaitable[None]]) -> None:
                 except asyncio.CancelledError:
                     await asyncio.wait([begun])
                     raise
+
+
+async def until_done(step: Callable[[], Awaitable[bool]]) -> None:
+    """One step after the other, until one says that all is done, and never so fast that others feel it; what
+    fails for a moment is logged and tried again after a while."""
+    while True:
+        pause = STEP_SECONDS
+        try:
+            if await step():
+                return
+        except ArtcafeError as error:
+            LOG.warning("%s", error)
+            pause = STEP_RETRY_SECONDS
+        await asyncio.sleep(pause)
+
+
+async def whenever(asked: asyncio.Event, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    """The same now, as soon as it is asked for, and when it was not for so long."""
+    while True:
+        asked.clear()
+        await logged(work)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await asked.wait()

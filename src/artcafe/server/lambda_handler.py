@@ -93,6 +93,7 @@ class Function:
                 seed=self._seed,
                 embedded=False,
                 name=new_id(),
+                resident=False,
             )
         )
         self._tasks = await self._stack.enter_async_context(asyncio.TaskGroup())

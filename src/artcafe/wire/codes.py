@@ -46,6 +46,8 @@ class Code(Enum):
     too_large = Row(207, 413, 1009, False, "A frame, payload or body over the limit.")
     suspended = Row(208, 403, 4504, False, "The operator suspended the tenant; nothing of it is served.")
 
+    deleting = Row(317, 409, 4505, False, "The tenant is being deleted: nothing in it is served any more.")
+
     # One request or frame; the connection stays.
     bad_request = Row(300, 400, None, False, "The request cannot be read as it stands.")
     invalid_subject = Row(301, 400, None, False, "The subject or pattern breaks the grammar or is reserved.")

@@ -115,6 +115,7 @@ DOORS = [
     Door("DELETE", f"{V1}/channels/{{channel_id}}", "manage_channels", named=TASKS),
     Door("POST", f"{V1}/channels/{{channel_id}}/messages", "publish", {}, TASKS),
     Door("POST", f"{V1}/channels/{{channel_id}}/messages", "publish_as_system", {}, TASKS, "?as=system"),
+    Door("GET", f"{V1}/operator/log", OPERATOR),
     Door("GET", f"{V1}/operator/tenants", OPERATOR),
     Door("GET", f"{V1}/operator/tenants/{{tenant_id}}", OPERATOR),
     Door("PATCH", f"{V1}/operator/tenants/{{tenant_id}}", OPERATOR, {"status": "active"}),

@@ -66,6 +66,7 @@ PROTECTED = [
     ("PUT", "/api/v1/channels/c"),
     ("DELETE", "/api/v1/channels/c"),
     ("POST", "/api/v1/channels/c/messages"),
+    ("GET", "/api/v1/operator/log"),
     ("GET", "/api/v1/operator/tenants"),
     ("GET", "/api/v1/operator/tenants/acme"),
     ("PATCH", "/api/v1/operator/tenants/acme"),

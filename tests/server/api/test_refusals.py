@@ -10,7 +10,7 @@ from artcafe.wire.codes import Code
 ANY = {Code.internal, Code.unavailable, Code.unreadable_record}
 READ = {Code.bad_request, Code.validation_failed}
 SIGNED_IN = {Code.unauthorized, Code.token_expired, Code.rate_limited}
-INSIDE = {Code.forbidden, Code.suspended}
+INSIDE = {Code.forbidden, Code.suspended, Code.deleting}
 
 
 def operation(*parameters: str, name: str = "x", **more: Any) -> dict[str, Any]:

@@ -210,6 +210,8 @@ class TestTenants:
 
         assert (await api.signed_in("yan", None).delete("/api/v1/tenants/z1")).status_code == 204
 
+        problem(await zoe.post("/api/v1/tenants", json={"name": "z4"}), Code.quota_exceeded)
+        await api.installation.process.deletions.work()
         good(await zoe.post("/api/v1/tenants", json={"name": "z4"}), 201)
         for number in range(5):
             good(await api.signed_in("oscar", None).post("/api/v1/tenants", json={"name": f"o{number}"}), 201)
@@ -228,11 +230,49 @@ class TestTenants:
         answer = await olivia.delete("/api/v1/tenants/acme")
 
         assert (answer.status_code, answer.content) == (204, b"")
+        await api.installation.process.deletions.work()
         problem(await olivia.get("/api/v1/tenants/acme"), Code.forbidden)
         problem(await olivia.delete("/api/v1/tenants/acme"), Code.forbidden)
         problem(await api.signed_in("vera").get("/api/v1/agents"), Code.forbidden)
         assert good(await api.signed_in("vera", None).get("/api/v1/tenants")) == []
         good(await api.signed_in("nina", "acme-2").get("/api/v1/agents"))
+
+    async def test_one_that_is_being_deleted_is_shown_and_nothing_else(
+        self, api: Api, olivia: httpx.AsyncClient
+    ) -> None:
+        before = await olivia.get("/api/v1/tenants/acme")
+        assert (await olivia.delete("/api/v1/tenants/acme")).status_code == 204
+
+        shown = await olivia.get("/api/v1/tenants/acme")
+
+        assert good(shown)["status"] == "deleting"
+        assert shown.headers["etag"] != before.headers["etag"]
+        vera = api.signed_in("vera")
+        assert [each["status"] for each in good(await vera.get("/api/v1/tenants"))] == ["deleting"]
+        for answer in (
+            await olivia.delete("/api/v1/tenants/acme"),
+            await olivia.put("/api/v1/tenants/acme", json={"name": "x"}),
+            await olivia.get("/api/v1/tenants/acme/members"),
+            await olivia.post("/api/v1/agents", json={"name": "x"}),
+            await vera.get("/api/v1/agents"),
+            await api.signed_in("vera", None).get("/api/v1/channels"),
+        ):
+            problem(answer, Code.deleting)
+        taken = await api.signed_in("zoe", None).post("/api/v1/tenants", json={"id": "acme", "name": "x"})
+        assert "being deleted" in problem(taken, Code.conflict)["detail"]
+        oscar = api.signed_in("oscar", None)
+        page = good(await oscar.get("/api/v1/operator/tenants", params={"status": "deleting"}))
+        assert [tenant["id"] for tenant in page["tenants"]] == ["acme"]
+        problem(await oscar.patch("/api/v1/operator/tenants/acme", json={"status": "active"}), Code.not_found)
+
+    async def test_nobody_sets_the_status_that_only_a_deletion_has(
+        self, api: Api, olivia: httpx.AsyncClient
+    ) -> None:
+        oscar = api.signed_in("oscar", None)
+
+        refused = await oscar.patch("/api/v1/operator/tenants/acme", json={"status": "deleting"})
+        problem(refused, Code.validation_failed)
+        problem(await olivia.put("/api/v1/tenants/acme", json={"status": "deleting"}), Code.validation_failed)
 
 
 class TestRoles:

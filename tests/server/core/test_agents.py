@@ -148,7 +148,7 @@ class TestCreate:
     async def test_a_tenant_that_was_deleted_meanwhile_is_not_found(
         self, installation: Installation, olivia: Human
     ) -> None:
-        await installation.process.tenants.delete(olivia)
+        await installation.delete_tenant(olivia)
 
         with refused(Code.not_found):
             await installation.make_agent(olivia)

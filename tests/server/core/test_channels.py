@@ -210,7 +210,7 @@ async def test_every_change_is_in_the_audit_and_no_refusal(installation: Install
 async def test_a_tenant_that_was_deleted_meanwhile_is_not_found(
     installation: Installation, olivia: Human
 ) -> None:
-    await installation.process.tenants.delete(olivia)
+    await installation.delete_tenant(olivia)
 
     with refused(Code.not_found):
         await make(installation, olivia)

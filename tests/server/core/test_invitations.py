@@ -337,7 +337,7 @@ async def test_each_step_is_in_the_audit_under_who_took_it(installation: Install
 
 async def test_they_go_with_their_tenant(installation: Installation, olivia: Human) -> None:
     text = await invite(installation, olivia)
-    await installation.process.tenants.delete(olivia)
+    await installation.delete_tenant(olivia)
     again = await installation.make_tenant()
 
     with refused(Code.not_found):

@@ -501,7 +501,7 @@ FORBIDDEN: dict[str, Forbid] = {
     "a removed key": lambda i, h, k: i.process.agents.remove_key(h, A1, k.fingerprint),
     "a disabled agent": lambda i, h, _: i.process.agents.change(h, A1, {"enabled": False}),
     "a deleted agent": lambda i, h, _: i.process.agents.delete(h, A1),
-    "a deleted tenant": lambda i, h, _: i.process.tenants.delete(h),
+    "a deleted tenant": lambda i, h, _: i.delete_tenant(h),
 }
 
 

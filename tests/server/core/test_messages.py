@@ -194,7 +194,7 @@ async def test_the_link_is_given_back_however_it_ends(installation: Installation
 async def test_a_tenant_that_was_deleted_meanwhile_is_not_found(
     installation: Installation, olivia: Human
 ) -> None:
-    await installation.process.tenants.delete(olivia)
+    await installation.delete_tenant(olivia)
 
     with refused(Code.not_found):
         await installation.process.messages.publish(olivia, "tasks", b"{}")

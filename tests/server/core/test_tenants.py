@@ -7,7 +7,6 @@ from artcafe.server.bus.memory import MemoryBus
 from artcafe.server.domain.ids import TenantId, UserId
 from artcafe.server.domain.legal import Acceptance, Document, Edition
 from artcafe.server.domain.principal import Human, User
-from artcafe.server.domain.revocation import Revocation
 from artcafe.server.domain.tenant import Role, Tenant, TenantRules
 from artcafe.server.domain.version import tag
 from artcafe.server.store.members import MemberTable
@@ -15,7 +14,6 @@ from artcafe.server.store.table import Table
 from artcafe.server.store.tenants import TenantTable
 from artcafe.wire.codes import Code
 from tests.kit.contents import contents
-from tests.kit.deadlines import eventually
 from tests.kit.installation import ACME, OTHER, Installation, acting
 from tests.kit.outcomes import outcome, race, refused
 from tests.kit.seats import seat
@@ -314,68 +312,14 @@ class TestChange:
         with refused(Code.precondition_failed):
             await tenants.change(olivia, {"name": "second"}, tag(read))
         with refused(Code.precondition_failed):
-            await tenants.delete(olivia, tag(read))
+            await installation.process.deletions.begin(olivia, tag(read))
 
         assert await tenants.get(olivia) == first
         assert await has_account(installation.bus, first)
-        await tenants.delete(olivia, tag(first))
-        assert await stored(installation) is None
-
-
-class TestDelete:
-    async def test_the_record_the_account_and_the_connections_go(
-        self, installation: Installation, olivia: Human
-    ) -> None:
-        tenant = await installation.process.tenants.get(olivia)
-        await installation.make_agent(olivia)
-        heard = await installation.revocations()
-
-        await installation.process.tenants.delete(olivia)
-
-        assert contents(installation.memory) == set()
-        assert not await has_account(installation.bus, tenant)
-        await eventually(lambda: heard)
-        assert heard == [Revocation(ACME)]
-        with refused(Code.forbidden):
-            await installation.process.tenants.enter(OLIVIA, ACME)
-
-    async def test_nothing_of_another_tenant_is_touched(self, installation: Installation) -> None:
-        nina = await installation.make_tenant(OTHER, "nina")
-        await installation.make_agent(nina)
-        before = contents(installation.memory)
-        olivia = await installation.make_tenant()
-        await installation.make_agent(olivia)
-
-        await installation.process.tenants.delete(olivia)
-
-        assert contents(installation.memory) == before
-        assert await has_account(installation.bus, await installation.process.tenants.get(nina))
-
-    @pytest.mark.parametrize("role", BELOW_OWNER)
-    async def test_only_an_owner_may(self, installation: Installation, olivia: Human, role: Role) -> None:
-        with refused(Code.forbidden):
-            await installation.process.tenants.delete(acting(olivia, role))
-
-        assert await stored(installation) is not None
-
-    @pytest.mark.parametrize("lies", [False, True])
-    async def test_one_that_was_cut_off_can_be_asked_for_again_by_its_owner(
-        self, installation: Installation, lies: bool
-    ) -> None:
-        cuts, done = 0, False
-        while not done:
-            olivia = await installation.make_tenant()
-            await installation.process.tenants.put_member(olivia, PAUL.id, Role.admin, "")
-            await installation.make_agent(olivia)
-            installation.store.writes_left, installation.store.lies = cuts, lies
-            done = await outcome(installation.process.tenants.delete(olivia)) is None
-            installation.store.heal()
-            if await stored(installation) is not None:
-                again = await installation.process.tenants.enter(OLIVIA, None)
-                await installation.process.tenants.delete(again)
-            assert contents(installation.memory) == set()
-            cuts += 1
-        assert cuts > 5
+        await installation.process.deletions.begin(olivia, tag(first))
+        gone = await stored(installation)
+        assert gone is not None
+        assert gone.status == "deleting"
 
 
 class TestReconcile:

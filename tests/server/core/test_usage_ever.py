@@ -83,7 +83,7 @@ class TestEver:
         for tenant in (ACME, OTHER):
             meter.message(tenant, "a1", [TASKS], 5)
             meter.received(tenant, A1, 1)
-        await installation.process.tenants.delete(olivia)
+        await installation.delete_tenant(olivia)
         meter.forget(ACME)
 
         assert await meter.last_spoken(ACME, [TASKS]) == {}

@@ -179,7 +179,7 @@ async def test_nothing_is_counted_for_a_tenant_that_is_gone(house: House) -> Non
     peer = await subscribed(house, "x")
     peer.say(type="publish", subject="x", data=1)
     await peer.expect("message")
-    await house.installation.process.tenants.delete(house.olivia)
+    await house.installation.delete_tenant(house.olivia)
     await peer.ended(4503)
     peer.leave()
     house.gateway.count_delivered()

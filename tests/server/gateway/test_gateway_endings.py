@@ -99,7 +99,7 @@ async def test_a_deleted_tenant_and_the_next_of_its_name_share_nothing(house: Ho
     old.say(type="subscribe", subject=">")
     await old.expect("subscribed")
     [old_link] = house.bus.links.values()
-    await house.installation.process.tenants.delete(house.olivia)
+    await house.installation.delete_tenant(house.olivia)
     await old.ended(4503)
     await turns()  # The servers were told twice; the second word is about the old tenant, too.
     with refused(Code.unavailable):
@@ -137,7 +137,7 @@ async def test_usage_of_a_deleted_tenant_is_not_written(house: House) -> None:
         "bytes": 1,
         "active_agents": 1,
     }
-    await house.installation.process.tenants.delete(house.olivia)
+    await house.installation.delete_tenant(house.olivia)
     await peer.ended(4503)
     assert (await meter.days(ACME, today, today))[f"{today}"] == {}
     await meter.flush()
@@ -347,7 +347,7 @@ async def test_whoever_is_left_is_sent_away_when_the_gateway_is_left() -> None:
     # Sockets may end later than the gateway. Nothing is started for them any more.
     for peer in (inside, waiting, entering):
         peer.leave()
-    await house.installation.process.tenants.delete(house.olivia)
+    await house.installation.delete_tenant(house.olivia)
     await turns()
     assert asyncio.all_tasks() == before
     assert house.counts()[:3] == (0, 0, 0)

@@ -152,7 +152,7 @@ async def test_a_link_that_fails_gives_everything_back(
 
 async def test_a_tenant_that_goes_during_admission_lets_nobody_in(house: House) -> None:
     peer, proving = await about_to_be_proven(house)
-    await house.installation.process.tenants.delete(house.olivia)
+    await house.installation.delete_tenant(house.olivia)
     proving.set()
     await peer.ended(4500)
     peer.leave()

@@ -99,7 +99,7 @@ async def test_a_token_without_the_group_does_not_prolong_what_the_group_gave(ho
 async def test_the_tenant_that_goes_takes_everybody_along(house: House) -> None:
     peer = await house.watch("ada", groups=["crew"])
 
-    await house.installation.process.tenants.delete(house.olivia)
+    await house.installation.delete_tenant(house.olivia)
 
     await peer.expect("error", code="removed")
     await peer.ended(4503)

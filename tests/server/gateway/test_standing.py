@@ -362,7 +362,7 @@ class TestAMember:
 
     async def test_goes_with_its_tenant(self, house: House) -> None:
         olivia = await house.watch()
-        await house.installation.process.tenants.delete(house.olivia)
+        await house.installation.delete_tenant(house.olivia)
         await olivia.ended(4503)
         olivia.leave()
         await gone(house)

@@ -38,6 +38,7 @@ from tests.kit.records import (
 )
 from tests.kit.seats import seat
 from tests.kit.stores import SetClock
+from tests.kit.tenants import delete_tenant
 from tests.kit.unreliable_store import UnreliableStore
 
 PAUL, ADAM = UserId("paul"), UserId("adam")
@@ -181,7 +182,7 @@ async def test_no_member_comes_into_a_tenant_that_goes(
 ) -> None:
     await invitations.create(an_invitation(), ENTRY)
 
-    await race(TenantTable(table).delete(ACME), invitations.accept(ACME, "i1", PAUL, join_as("paul"), ENTRY))
+    await race(delete_tenant(table, ACME), invitations.accept(ACME, "i1", PAUL, join_as("paul"), ENTRY))
 
     assert not {
         row

@@ -23,6 +23,7 @@ from tests.kit.issuers import StoppedClock
 from tests.kit.outcomes import outcome, race, refused
 from tests.kit.records import ACME, ALIKE, ENTRY, a_channel, a_member, a_tenant, an_agent, anyway, rules_of
 from tests.kit.stores import new_rev
+from tests.kit.tenants import delete_tenant
 from tests.kit.turns import turns
 from tests.kit.unreliable_store import UnreliableStore
 
@@ -228,7 +229,7 @@ class TestForget:
         await channels.delete(ACME, ChannelId("tasks"), anyway, ENTRY)
         assert names((await near.rules(ACME)).channels) == ["a"]
 
-        await TenantTable(table).delete(ACME)
+        await delete_tenant(table, ACME)
         assert (await near.tenant(ACME), await near.agent(ACME, A1)) == (None, None)
         assert (await near.rules(ACME)).channels == ()
 

@@ -19,6 +19,7 @@ from artcafe.server.store.tenants import TenantTable
 from artcafe.wire.codes import Code
 from tests.kit.outcomes import refused
 from tests.kit.records import ACME, ENTRY, a_channel, a_member, a_partition, a_tenant, an_agent, anyway
+from tests.kit.tenants import delete_tenant
 
 PK = at.tenant(a_partition())
 
@@ -112,7 +113,7 @@ async def test_what_was_there_before_is_counted_once(furnished: Table) -> None:
     """As in a store of an older release: no counter, no base, records in one row."""
     store = furnished.store
     await store.transact([Put(PK, at.agent(AgentId("a1")), data(noted(an_agent("a1"), 700)))])
-    await TenantTable(furnished).delete(ACME)
+    await delete_tenant(furnished, ACME)
     await store.put(Put(at.TENANTS, ACME, {"partition": a_partition()}))
     await store.put(Put(PK, at.META, data(a_tenant())))
     await store.put(Put(PK, at.agent(AgentId("a1")), data(noted(an_agent("a1"), 700))))
@@ -131,7 +132,7 @@ async def test_what_was_there_before_is_counted_once(furnished: Table) -> None:
 async def test_a_tenant_made_again_begins_with_nothing(furnished: Table) -> None:
     await AgentTable(furnished).create(an_agent("a1"), None, ENTRY)
     await furnished.store.transact([])
-    await TenantTable(furnished).delete(ACME)
+    await delete_tenant(furnished, ACME)
     # A deletion that was cut off may leave the counters.
     await furnished.write(
         Put("other", "row", {}), *(await StorageQuota(furnished).move(ACME, Space(77), None))

@@ -20,6 +20,7 @@ from artcafe.server.api import (
     members,
     oauth2,
     openapi,
+    operator_log,
     operator_tenants,
     sign_in,
     tenants,
@@ -56,9 +57,10 @@ def create_app(cases: UseCases, max_body_bytes: int, new_id: Callable[[], str]) 
     app.add_middleware(RequestLog, address=cases.client_address, monotonic=cases.clock.monotonic)
     app.add_middleware(RequestIds, new_id=new_id)
     # What is asked most comes first: a request is held against every route until one fits.
-    management = (channels, agents, usage, tenants, members, audit, invitations, legal, operator_tenants)
+    management = (channels, agents, usage, tenants, members, audit, invitations, legal)
+    operation = (operator_tenants, operator_log)
     entrances = (login, sign_in, local, oauth2)
-    for room in (*management, *entrances, health, docs, console, home):
+    for room in (*management, *operation, *entrances, health, docs, console, home):
         app.include_router(room.router)
     openapi.install(app)
     return app

@@ -14,6 +14,7 @@ from artcafe.server.api.request_ids import request_id
 from artcafe.server.core.agents import Agents
 from artcafe.server.core.audit import Audit
 from artcafe.server.core.channels import Channels
+from artcafe.server.core.deletions import Deletions
 from artcafe.server.core.invitations import Invitations
 from artcafe.server.core.legal import Legal
 from artcafe.server.core.login import Login
@@ -41,6 +42,7 @@ class UseCases:
     """Everything the routes need; made once by the composition root."""
 
     tenants: Tenants
+    deletions: Deletions
     operations: TenantOperations
     invitations: Invitations
     legal: Legal
@@ -175,7 +177,7 @@ NamedHuman = Annotated[Human, Depends(named_human)]
 
 
 async def reader(request: Request, cases: Cases, user: CurrentUser, tenant_id: str) -> Human:
-    """The same, also where the tenant is suspended: its members may see that it is."""
+    """The same, also where the tenant is suspended or being deleted: its members may see that it is."""
     return await _enter(request, cases, user, tenant_id, even_suspended=True)
 
 

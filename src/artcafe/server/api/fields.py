@@ -2,12 +2,12 @@
 
 import re
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from artcafe.server.domain.tenant import Role, Status
+from artcafe.server.domain.tenant import Role
 from artcafe.wire.names import unknown_fields
 from artcafe.wire.subjects import MAX_BYTES, PATTERN_SCHEMA
 
@@ -51,8 +51,8 @@ the bounds stay in the description."""
 RoleName = Annotated[Role, Field(strict=False)]
 """A role by its name: strictly, only the enum's own members would be one."""
 
-StatusName = Annotated[Status, Field(strict=False)]
-"""A tenant's status by its name."""
+StatusName = Literal["active", "suspended"]
+"""A status that can be set, by its name."""
 
 SubjectPattern = Annotated[
     str, Field(max_length=MAX_BYTES, pattern=PATTERN_SCHEMA, examples=["tasks.*"], title="Pattern")

@@ -63,7 +63,7 @@ class OperatorsTenant(BaseModel):
         return cls(
             id=tenant.id,
             name=tenant.name,
-            status=Status.suspended if tenant.suspended else Status.active,
+            status=tenant.standing,
             plan=plan.name,
             subscription_tier=tenant.subscription_tier,
             limits={name: getattr(plan, name) for name in LIMITS},
@@ -113,7 +113,7 @@ class Operation(Body):
         given = {name: most for name, most in limits.items() if most is not None}
         return TenantChange(
             plan=self.plan,
-            status=self.status,
+            status=None if self.status is None else Status(self.status),
             limits={name: None if most == UNLIMITED else most for name, most in given.items()},
             restored=frozenset(limits) - given.keys(),
         )
@@ -140,7 +140,7 @@ async def list_all_tenants(
 
     def keep(tenant: Tenant) -> bool:
         return (
-            (status is None or tenant.suspended == (status is Status.suspended))
+            status in {None, tenant.standing}
             and (only is None or plan_of(tenant).name == only)
             and (wanted in tenant.name.casefold() or wanted in tenant.id.casefold())
         )

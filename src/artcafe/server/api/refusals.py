@@ -20,6 +20,7 @@ _OWN = {
     "accept_invitation": {Code.not_found, Code.quota_exceeded, Code.suspended},
     "create_tenant": {Code.forbidden, Code.quota_exceeded},
     "list_all_tenants": {Code.forbidden},
+    "list_installation_log": {Code.forbidden},
     "configuration": {Code.not_found},
     "jwks": {Code.not_found},
     "sign_in_config": {Code.not_found},
@@ -53,7 +54,7 @@ def refusals(operation: dict[str, Any], path: str, method: str) -> set[Code]:
         if method != "get":
             codes.add(Code.conflict)
     if parameters & {"tenant_id", "x-tenant-id"}:
-        codes |= {Code.forbidden, Code.suspended}
+        codes |= {Code.forbidden, Code.suspended, Code.deleting}
     if "{" in path:
         codes.add(Code.not_found)
     if "if-match" in parameters:

@@ -142,7 +142,7 @@ async def list_tenants(cases: Cases, user: RoamingUser, response: Response) -> l
 
 @router.get("/{tenant_id}")
 async def get_tenant(cases: Cases, human: Reader, response: Response) -> TenantView:
-    """Get one tenant you belong to, also when it is suspended."""
+    """Get one tenant you belong to, also when it is suspended or being deleted."""
     tenant = await cases.tenants.get(human)
     set_tag(response, tenant)
     return TenantView.of(tenant)
@@ -160,5 +160,9 @@ async def update_tenant(
 
 @router.delete("/{tenant_id}", status_code=204)
 async def delete_tenant(cases: Cases, human: NamedHuman, if_match: IfMatch = None) -> None:
-    """Delete the tenant with everything in it. There is no way back."""
-    await cases.tenants.delete(human, if_match)
+    """Delete the tenant with everything in it. There is no way back.
+
+    It is decided when this is answered; until everything is removed the tenant has the status `deleting`, and
+    its id is taken.
+    """
+    await cases.deletions.begin(human, if_match)

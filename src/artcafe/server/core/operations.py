@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from artcafe.server.domain.audit import Scribe
+from artcafe.server.domain.audit import Entry, Scribe
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.listing import Page, Query, by_id
 from artcafe.server.domain.operators import Operators
@@ -15,7 +15,7 @@ from artcafe.server.domain.principal import User
 from artcafe.server.domain.tenant import Status, Tenant
 from artcafe.server.domain.version import require_match
 from artcafe.server.ports.clock import Clock
-from artcafe.server.ports.records import TenantIndex, TenantRecords
+from artcafe.server.ports.records import AuditRecords, TenantIndex, TenantRecords
 from artcafe.server.ports.telling import Telling
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -51,6 +51,7 @@ class TenantOperations:
         *,
         records: TenantRecords,
         index: TenantIndex,
+        log: AuditRecords,
         telling: Telling,
         operators: Operators,
         clock: Clock,
@@ -58,6 +59,7 @@ class TenantOperations:
     ) -> None:
         self._records = records
         self._index = index
+        self._log = log
         self._telling = telling
         self._operators = operators
         self._scribe = Scribe(clock.now, new_id)
@@ -81,6 +83,14 @@ class TenantOperations:
         if record is None:
             raise ArtcafeError(Code.not_found, "There is no such tenant.")
         return record
+
+    async def log(self, user: User, query: Query[Entry]) -> Page[Entry]:
+        """A page of the log of the installation, the newest first: who made, deleted and operated tenants.
+
+        Raises bad_request for a cursor that no page gave.
+        """
+        self._operators.require(user)
+        return await by_id(query, self._log.of_installation)
 
     async def change(
         self, user: User, tenant: TenantId, change: TenantChange, if_match: str | None = None

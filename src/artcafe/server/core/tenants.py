@@ -14,11 +14,10 @@ from artcafe.server.domain.listing import Page
 from artcafe.server.domain.operators import Operators, TenantCreation
 from artcafe.server.domain.plan import TIERS, check_tier, plan_named
 from artcafe.server.domain.principal import Human, User
-from artcafe.server.domain.revocation import TOPIC, Revocation
 from artcafe.server.domain.tenant import Member, Role, Tenant, changed_member, require_served
 from artcafe.server.domain.version import require_match
 from artcafe.server.ports.answers import Keep, keep_nothing
-from artcafe.server.ports.bus import Accounts, Control
+from artcafe.server.ports.bus import Accounts
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.records import Directory, MemberRecords, TenantIndex, TenantRecords
 from artcafe.server.ports.telling import Telling
@@ -46,7 +45,6 @@ class Tenants:
         members: MemberRecords,
         directory: Directory,
         accounts: Accounts,
-        control: Control,
         telling: Telling,
         clock: Clock,
         new_id: Callable[[], str],
@@ -62,7 +60,6 @@ class Tenants:
         self._members = members
         self._directory = directory
         self._accounts = accounts
-        self._control = control
         self._telling = telling
         self._clock = clock
         self._new_id = new_id
@@ -80,11 +77,14 @@ class Tenants:
         Who is a member by the store and by a group of the token has the higher of the two roles; a stored
         membership that is not active keeps the user out, whatever a group says. Raises forbidden when the
         user is no member of it (or it does not exist: the same words), bad_request when the user has
-        several tenants and named none, and suspended when the tenant is, unless that is no hindrance.
+        several tenants and named none, and suspended or deleting when the tenant is so, unless that is no
+        hindrance.
         """
         wanted = wanted or user.hint
         if wanted is None:
             mine = await self._everywhere(user)
+            if len(mine) > 1:  # Who has left one of two needs no header.
+                mine = [human for human in mine if await self._directory.tenant(human.tenant) is not None]
             if len(mine) > 1:
                 raise ArtcafeError(
                     Code.bad_request, "You belong to several tenants: name one in the x-tenant-id header."
@@ -95,7 +95,9 @@ class Tenants:
         if human is None:
             raise ArtcafeError(Code.forbidden, "You are not a member of this tenant.")
         if not even_suspended:
-            require_served(await self._directory.tenant(human.tenant))
+            require_served(
+                await self._directory.tenant(human.tenant) or await self._records.get(human.tenant)
+            )
         return human
 
     async def _in(self, tenant: TenantId, user: User) -> Human | None:
@@ -240,21 +242,6 @@ class Tenants:
         if not OPERATORS_FIELDS.isdisjoint(wanted):  # Of all others the account says nothing.
             await self._telling.push(tenant)
         return tenant
-
-    async def delete(self, human: Human, if_match: str | None = None) -> None:
-        """Delete the tenant, its account with its streams and everything stored; its connections end.
-
-        Raises not_found, precondition_failed.
-        """
-        require(human, Action.delete_tenant)
-        tenant = await self.get(human)
-        require_match(tenant, if_match)
-        told = msgspec.json.encode(Revocation(tenant.id))
-        await self._control.tell(TOPIC, told)
-        await self._accounts.remove(tenant)
-        await self._records.delete(tenant.id)
-        # Again, for who logged in while the record was still there.
-        await self._control.tell(TOPIC, told)
 
     async def members(self, human: Human) -> list[Member]:
         """Everybody whose membership is stored; who is in a group is known to the issuer."""

@@ -24,18 +24,20 @@ class Role(StrEnum):
 
 
 class Status(StrEnum):
-    """Whether the platform serves a tenant; the operator decides."""
+    """Whether the platform serves a tenant. The operator decides between the first two; the last one is for
+    ever, until nothing is left of the tenant."""
 
     active = "active"
     suspended = "suspended"
+    deleting = "deleting"
 
 
 class TenantRules(Struct, frozen=True, kw_only=True):
     """What decides about a tenant's clients, and nothing that only describes it: this is what every login
     reads.
 
-    `status`, `subscription_tier` and `limits` are the operator's to set. `limits` overrides single limits of
-    the plan by their names in domain.plan; None is unlimited there.
+    `status` (but for `deleting`), `subscription_tier` and `limits` are the operator's to set. `limits`
+    overrides single limits of the plan by their names in domain.plan; None is unlimited there.
     `account` is the random part of the tenant's NATS account: a tenant deleted and made again
     under the same id gets another account.
     """
@@ -52,6 +54,11 @@ class TenantRules(Struct, frozen=True, kw_only=True):
     def suspended(self) -> bool:
         """Whether nothing of the tenant is served: in every status but `active`."""
         return self.status != Status.active
+
+    @property
+    def standing(self) -> Status:
+        """The status as it counts: one that nobody knows is `suspended`."""
+        return Status(self.status) if self.status in set(Status) else Status.suspended
 
 
 class Tenant(TenantRules, frozen=True, kw_only=True):
@@ -74,10 +81,12 @@ class Tenant(TenantRules, frozen=True, kw_only=True):
 
 
 def require_served(tenant: TenantRules | None, reason: str | None = None) -> None:
-    """Raises suspended for a tenant that is, with this reason for the log.
+    """Raises suspended for a tenant that is, with this reason for the log, and deleting.
 
     For a caller who has proven that it belongs to the tenant: nobody else is told.
     """
+    if tenant is not None and tenant.status == Status.deleting:
+        raise ArtcafeError(Code.deleting, reason=reason)
     if tenant is not None and tenant.suspended:
         raise ArtcafeError(Code.suspended, reason=reason)
 

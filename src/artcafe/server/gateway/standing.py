@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 
 from artcafe.server.core.login import Login
 from artcafe.server.domain.access import Rights
@@ -137,7 +138,7 @@ class Standing:
         return record is not None and record.suspended
 
     async def _tenant_changed(self, tenant: TenantId) -> None:
-        """Close who is connected to a tenant that is suspended; let the others live by its limits."""
+        """Close who is connected to a tenant that is suspended or deleted; let others live by its limits."""
         while here := self._inside.tenant(tenant):
             try:
                 record = await self._served(tenant)
@@ -146,10 +147,10 @@ class Standing:
                     LOG.warning("the tenant %s cannot be read now: %s", tenant, error)
                     await asyncio.sleep(RETRY_SECONDS)
                     continue
-                if error.code is Code.suspended:
-                    each(self._inside.tenant(tenant), lambda connection: connection.end(Code.suspended))
+                if error.code is not Code.unreadable_record:
+                    each(self._inside.tenant(tenant), partial(_end, error.code))
                     await self._bus.drop(tenant)
-                return  # Of a tenant that is gone a revocation tells.
+                return
             rate = plan_of(record).messages_per_second
             for connection in here:
                 if connection.session is not None:
@@ -171,8 +172,7 @@ class Standing:
                 principal, rights, plan = await self.now(connection, session.principal)
             except ArtcafeError as error:
                 if error.code is not Code.unavailable:
-                    known = error.code in {Code.suspended, Code.unreadable_record}
-                    connection.end(error.code if known else Code.removed)
+                    _end(error.code, connection)
                     return None
                 LOG.warning("the rights of connection %s cannot be read now: %s", connection.id, error)
                 await asyncio.sleep(RETRY_SECONDS)
@@ -181,6 +181,11 @@ class Standing:
                 session.set_rate(plan.messages_per_second)
                 return session.rights_changed(principal, rights)
         return None
+
+
+def _end(refusal: Code, connection: Connection) -> None:
+    """Close who would be refused for this now."""
+    connection.end(refusal if refusal in {Code.suspended, Code.unreadable_record} else Code.removed)
 
 
 def _concerns(change: Change, principal: Principal) -> bool:

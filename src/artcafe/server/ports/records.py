@@ -26,10 +26,10 @@ class TenantRecords(Protocol):
     """Tenants and their members. Reads are strong: a write that returned is seen by the next read."""
 
     async def get(self, tenant: TenantId) -> Tenant | None:
-        """The tenant, or None."""
+        """The tenant, also while it is being deleted, or None."""
 
     async def rules(self, tenant: TenantId) -> TenantRules | None:
-        """What a login reads of the tenant, or None."""
+        """What a login reads of the tenant; None also while it is being deleted."""
 
     async def space(self, tenant: TenantId) -> int:
         """How many bytes the tenant's agents and channels take, as JSON."""
@@ -50,20 +50,18 @@ class TenantRecords(Protocol):
         """
 
     async def change(self, tenant: TenantId, edit: Callable[[Tenant], Tenant], entry: Entry) -> Tenant:
-        """Apply `edit` to the current record, again when somebody else was faster. Raises not_found."""
-
-    async def delete(self, tenant: TenantId) -> None:
-        """Remove the tenant and everything stored under it. Nothing happens when it is gone already."""
+        """Apply `edit` to the current record, again when somebody else was faster. What an operator does is
+        in the log of the installation, too. Raises not_found, also while the tenant is being deleted."""
 
 
 class TenantIndex(Protocol):
     """What is told of all tenants together."""
 
     def every(self) -> AsyncIterator[TenantRules]:
-        """All tenants of the installation, in no order."""
+        """All tenants of the installation that are not being deleted, in no order."""
 
     async def list(self, limit: int, cursor: str | None) -> Page[Tenant]:
-        """A page of all tenants, by id, without what only describes them.
+        """A page of all tenants, by id, without what only describes them; also those that are being deleted.
 
         Raises bad_request for a cursor that no earlier page gave.
         """
@@ -73,7 +71,7 @@ class TenantIndex(Protocol):
 
 
 class MemberRecords(Protocol):
-    """Who belongs where; both directions change together. A tenant keeps an owner: what would leave it
+    """Who belongs where, as the tenants have it. A tenant keeps an owner: what would leave it
     without one raises conflict, whoever else goes at the same moment."""
 
     async def get(self, tenant: TenantId, user: UserId) -> Member | None:
@@ -287,10 +285,14 @@ class ChannelRecords(Protocol):
 
 
 class AuditRecords(Protocol):
-    """Who changed what; the entries are written with the changes."""
+    """Who changed what; the entries are written with the changes. What is done with whole tenants is in the
+    log of the installation besides, which stays when a tenant goes."""
 
     async def list(self, tenant: TenantId, limit: int, cursor: str | None) -> Page[Entry]:
         """A page of entries, the newest first. Raises bad_request for a cursor that no page gave."""
+
+    async def of_installation(self, limit: int, cursor: str | None) -> Page[Entry]:
+        """The same of the installation: tenants made, deleted, and operated by operators."""
 
 
 class Directory(Protocol):

@@ -4,6 +4,7 @@
 |------------------|---------------------|-------------------------------------------------------|
 | TENANTS          | {tenant}            | that the id is taken, and the tenant's partition      |
 | T#{partition}    | META                | the tenant                                            |
+|                  | DELETING            | the same, once it is being deleted                    |
 |                  | MEMBER#{user}       | a member                                              |
 |                  | OWNERS              | changes whenever an owner goes                        |
 |                  | INVITE#{id}         | an open invitation; expires                           |
@@ -20,7 +21,7 @@
 |                  | COUNTED-BYTES       | what there was before its bytes were counted          |
 |                  | ONLINE#{process}#n  | who is connected to a server process; expires         |
 |                  | ANSWER#{user}#{key} | what an Idempotency-Key was answered with; expires    |
-| U#{user}         | TENANT#{tenant}     | the same membership, seen from the user               |
+| U#{user}         | TENANT#{tenant}     | an index: where to look for a membership              |
 |                  | MADE                | tenants that the user made, where those are counted   |
 |                  | ANSWER#{user}#{key} | the same, for what is done in no tenant               |
 | CH#{partition}   | {agent}#{digest}    | a challenge that was answered                         |
@@ -32,6 +33,10 @@
 | CLEANED          | USAGE               | how far counters of older releases were cleaned up    |
 | SERVERS          | {process}           | a server process that runs; expires, is never copied  |
 | SCHEMA           | RECORDS             | which releases may open the store                     |
+| DELETIONS        | SWEEP#{partition}   | a tenant that is being deleted                        |
+|                  | END#{partition}     | one whose id is free, with what came late             |
+| INSTALLATION-LOG | {9…9 - ms}#{id}     | who made, deleted and operated tenants; expires       |
+| MIGRATIONS       | MEMBERSHIPS         | how far the index of memberships was looked through   |
 | SIGN-IN          | SPENT#{code}        | a code of the embedded issuer that was used; expires  |
 |                  | PROOF#{digest}      | a sign-in code, and whom it stands for; expires       |
 |                  | DEVICE#{user code}  | a device that waits to be signed in; expires          |
@@ -51,7 +56,12 @@ USAGE_CLEANED = ("CLEANED", "USAGE")
 SCHEMA = ("SCHEMA", "RECORDS")
 """Both keys of the row that says which releases may open the store."""
 
+DELETIONS = "DELETIONS"
+INSTALLATION_LOG = "INSTALLATION-LOG"
 META = "META"
+DELETING = "DELETING"
+STAGES = ("SWEEP#", "END#")
+"""What the rows of DELETIONS begin with."""
 AGENTS = "AGENT#"
 CHANNELS = "CHAN#"
 MEMBERS = "MEMBER#"
@@ -71,6 +81,16 @@ COUNTED_BYTES = "COUNTED-BYTES"
 def tenant(of: Partition) -> str:
     """The partition of a tenant."""
     return f"T#{of}"
+
+
+def to_sweep(of: Partition) -> str:
+    """A tenant that is being deleted."""
+    return STAGES[0] + of
+
+
+def to_end(of: Partition) -> str:
+    """A tenant that was deleted."""
+    return STAGES[1] + of
 
 
 def user(of: UserId) -> str:

@@ -108,6 +108,7 @@ class AgentTable:
                 ),
                 second,
                 *await self._quota.move(tenant, growth, space),
+                live(partition),
                 *logged(entry, partition),
                 *kept_in(pk, kept),
             ]
@@ -143,6 +144,7 @@ class AgentTable:
                     for sk in (at.key(fingerprint), at.use(agent, fingerprint))
                 ),
                 Delete(pk, at.seen(agent)),
+                live(partition),
                 *logged(entry, partition),
             ]
 
@@ -170,8 +172,6 @@ def _claim(pk: str, agent: Agent, fingerprint: str) -> Op:
 
 
 def _refused(index: int) -> ArtcafeError:
-    if index < _RECORD:
-        return ArtcafeError(Code.not_found, "There is no such tenant.")
     if index == _RECORD:
         return ArtcafeError(Code.conflict, "There is an agent of this id.")
     return ArtcafeError(Code.conflict, "The key belongs to another agent of this tenant.")

@@ -16,11 +16,18 @@ _DAY = 86_400
 def logged(entry: Entry | None, partition: Partition) -> tuple[Op, ...]:
     """The operation that writes an entry, for the transaction of the change; none for no entry.
     `partition` is that of the entry's tenant."""
-    if entry is None:
-        return ()
+    return () if entry is None else (_written(at.log(partition), entry),)
+
+
+def noted(entry: Entry) -> tuple[Op, ...]:
+    """The operation that writes it into the log of the installation, which outlives the tenant."""
+    return (_written(at.INSTALLATION_LOG, entry),)
+
+
+def _written(pk: str, entry: Entry) -> Op:
     when = datetime.fromisoformat(entry.at).timestamp()
     row = at.log_entry(round(when * 1000), entry.id)
-    return (Put(at.log(partition), row, data(entry), expires=int(when) + RETENTION_DAYS * _DAY),)
+    return Put(pk, row, data(entry), expires=int(when) + RETENTION_DAYS * _DAY)
 
 
 class AuditTable:
@@ -33,3 +40,7 @@ class AuditTable:
         """A page of entries, the newest first. Raises bad_request for a cursor that no page gave."""
         partition = await self._table.partition(tenant)
         return await self._table.page(at.log(partition), "", Entry, limit, cursor)
+
+    async def of_installation(self, limit: int, cursor: str | None) -> Page[Entry]:
+        """The same of the installation."""
+        return await self._table.page(at.INSTALLATION_LOG, "", Entry, limit, cursor)

@@ -59,9 +59,7 @@ class ChannelTable:
 
         try:
             await self._table.again(attempt, line=(channel.tenant, at.CHANNELS))
-        except Conflict as conflict:
-            if conflict.index == 1:
-                raise ArtcafeError(Code.not_found, "There is no such tenant.") from None
+        except Conflict:
             raise ArtcafeError(Code.conflict, "There is a channel of this id.") from None
         await self._changed(channel.tenant, channel.id)
 
@@ -85,7 +83,7 @@ class ChannelTable:
             growth = self._rows.space(changed, stored) - self._rows.taken(stored)
             moved = await self._quota.move(tenant, growth, space)
             rows = self._rows.put(pk, sk, changed, stored)
-            return changed, [*rows, *moved, *logged(entry, partition)]
+            return changed, [*rows, *moved, live(partition), *logged(entry, partition)]
 
         changed = await self._table.again(attempt)
         await self._changed(tenant, channel)
@@ -108,6 +106,7 @@ class ChannelTable:
                 *self._rows.delete(pk, sk, Rev(stored.rev)),
                 Delete(pk, at.spoken(channel)),
                 *await self._quota.move(tenant, Space() - self._rows.taken(stored), None),
+                live(partition),
                 *logged(entry, partition),
             ]
 

@@ -65,7 +65,7 @@ class InvitationTable:
         partition = await self._table.partition(tenant)
         row = Delete(at.tenant(partition), at.invitation(invitation), EXISTS)
         try:
-            await self._table.write(row, *logged(entry, partition))
+            await self._table.write(row, live(partition), *logged(entry, partition))
         except Conflict:
             raise ArtcafeError(Code.not_found) from None
 

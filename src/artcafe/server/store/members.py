@@ -1,6 +1,8 @@
 """Who belongs where, in the store."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from msgspec import Struct
 
@@ -13,9 +15,23 @@ from artcafe.server.store import addresses as at
 from artcafe.server.store.addresses import Partition
 from artcafe.server.store.answers import kept_in
 from artcafe.server.store.audit import logged
-from artcafe.server.store.item import ABSENT, ANY, MAX_OPS, Cond, Delete, Op, Put, Rev
+from artcafe.server.store.item import (
+    ABSENT,
+    ANY,
+    MAX_GETS,
+    MAX_OPS,
+    Check,
+    Cond,
+    Conflict,
+    Delete,
+    Item,
+    Op,
+    Put,
+    Rev,
+)
 from artcafe.server.store.partitions import live
-from artcafe.server.store.table import Stored, Table, data
+from artcafe.server.store.records import record_in
+from artcafe.server.store.table import Stored, Table, data, translated
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
@@ -41,8 +57,33 @@ class MemberTable:
         return await self._table.all(at.tenant(partition), at.MEMBERS, Member)
 
     async def of_user(self, user: UserId) -> list[Member]:
-        """All memberships of a user."""
-        return await self._table.all(at.user(user), at.MEMBERSHIPS, Member)
+        """All memberships of a user, each as its tenant has it."""
+        rows = [row async for row in self._table.items(at.user(user), at.MEMBERSHIPS)]
+        found: list[Member] = []
+        for start in range(0, len(rows), MAX_GETS):
+            found += await self._confirmed(user, rows[start : start + MAX_GETS])
+        return found
+
+    async def _confirmed(self, user: UserId, rows: Sequence[Item]) -> list[Member]:
+        """The memberships that these rows of the index point to; rows that point to none are removed."""
+        tenants = [TenantId(row.sk.removeprefix(at.MEMBERSHIPS)) for row in rows]
+        places = await asyncio.gather(*(self._table.partition(tenant) for tenant in tenants))
+        with translated():
+            items = await self._table.store.get_many([(at.tenant(of), at.member(user)) for of in places])
+        found: list[Member] = []
+        for row, tenant, item in zip(rows, tenants, items, strict=True):
+            if item is not None:
+                found.append(record_in(item, Member))
+            elif (stored := await known(self._table, tenant, user)) is not None:
+                found.append(stored.record)
+            else:
+                await self._remove(row, tenant, user)
+        return found
+
+    async def _remove(self, row: Item, tenant: TenantId, user: UserId) -> None:
+        pk = at.tenant(await self._table.partition(tenant))
+        with suppress(Conflict, ArtcafeError):  # It grants nothing; who is asked next removes it.
+            await self._table.write(Delete(row.pk, row.sk, Rev(row.rev)), Check(pk, at.member(user), ABSENT))
 
     async def put(
         self,
@@ -82,6 +123,7 @@ class MemberTable:
                 *neither_way(partition, before.record, Rev(before.rev)),
                 await self._table.count(at.tenant(partition), at.MEMBERS, -1),
                 *leaving,
+                live(partition),
                 *logged(entry, partition),
             ]
 

@@ -17,6 +17,7 @@ from artcafe.server.store.addresses import Partition
 from artcafe.server.store.contention import TRIES, Line, Turns, busy, pause, shard, total
 from artcafe.server.store.item import (
     ABSENT,
+    Check,
     Conflict,
     Delta,
     InvalidCursor,
@@ -98,6 +99,14 @@ def translated() -> Iterator[None]:
         raise ArtcafeError(Code.validation_failed, f"{error}") from error
 
 
+def _refuse(op: Op) -> None:
+    """Raises what it means that this operation conflicts, where it means one thing in every room."""
+    if at.is_answer(op.sk):
+        raise ArtcafeError(Code.conflict, "A request with the same Idempotency-Key was faster.") from None
+    if isinstance(op, Check) and op.sk == at.META:
+        raise ArtcafeError(Code.not_found, "There is no such tenant.") from None
+
+
 Announce = Callable[[Change], Awaitable[None]]
 
 
@@ -177,9 +186,10 @@ class Table:
 
         The first `contested` of its operations are those that others compete for; a Conflict of a later one
         is the caller's. Where many of this process compete, `line` names what for, by owner and prefix:
-        they come one after the other. Where an answer is kept under the same Idempotency-Key already, which
-        no later attempt would change, it raises conflict; unavailable when the line is too long, or others
-        were faster every time.
+        they come one after the other. What no later attempt would change is told at once: where the tenant
+        that the write depends on (partitions.live) is gone it raises not_found, and conflict where an answer
+        is kept under the same Idempotency-Key already; unavailable when the line is too long, or others were
+        faster every time.
         """
         async with nullcontext() if line is None else self._turns.turn(line):
             for tried in range(TRIES):
@@ -189,10 +199,8 @@ class Table:
                 try:
                     await self.write(*ops)
                 except Conflict as conflict:
-                    if conflict.index >= 0 and at.is_answer(ops[conflict.index].sk):
-                        raise ArtcafeError(
-                            Code.conflict, "A request with the same Idempotency-Key was faster."
-                        ) from None
+                    if conflict.index >= 0:
+                        _refuse(ops[conflict.index])
                     if conflict.index >= contested:
                         raise
                 except ArtcafeError as error:

@@ -1,0 +1,67 @@
+"""The log of the installation over REST, for operators: who made, deleted and operated tenants."""
+
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from artcafe.server.api.admission import AdmittingRoute
+from artcafe.server.api.audit import Action, Actor, EntryView
+from artcafe.server.api.deps import Cases, CurrentOperator
+from artcafe.server.api.pages import Limit, NextToken
+from artcafe.server.domain.audit import Entry
+from artcafe.server.domain.ids import TenantId
+from artcafe.server.domain.listing import Query as Asked
+
+router = APIRouter(route_class=AdmittingRoute, prefix="/api/v1/operator/log", tags=["operator"])
+
+Tenant = Annotated[str | None, Query(max_length=63, description="Only what was done with this tenant.")]
+
+
+class InstallationEntry(EntryView):
+    """What was done with a tenant; it stays when the tenant goes."""
+
+    tenant_id: Annotated[str, Field(examples=["acme"])]
+
+    @classmethod
+    def of(cls, entry: Entry) -> "InstallationEntry":
+        """What operators see of an entry."""
+        return cls(tenant_id=entry.tenant, **dict(EntryView.of(entry)))
+
+
+class InstallationLog(BaseModel):
+    """A page of entries; the end is reached when `next_token` is null."""
+
+    entries: list[InstallationEntry]
+    next_token: str | None
+
+
+@router.get("")
+async def list_installation_log(
+    cases: Cases,
+    user: CurrentOperator,
+    limit: Limit = 50,
+    next_token: NextToken = None,
+    tenant: Tenant = None,
+    actor: Actor = None,
+    action: Action = None,
+) -> InstallationLog:
+    """List who made, deleted, suspended, resumed and set tenants, the newest first, for operators.
+
+    With a filter a page may be short and have a next one.
+    """
+    asked = "operator log " + msgspec.json.encode((tenant, actor, action)).decode()
+
+    def keep(entry: Entry) -> bool:
+        return (
+            tenant in {None, entry.tenant} and actor in {None, entry.actor} and action in {None, entry.action}
+        )
+
+    nowhere = TenantId("")  # The log is of no tenant.
+    cursor = cases.pages.open(nowhere, asked, next_token)
+    page = await cases.operations.log(user, Asked(limit=limit, cursor=cursor, keep=keep))
+    return InstallationLog(
+        entries=[InstallationEntry.of(entry) for entry in page.items],
+        next_token=cases.pages.seal(nowhere, asked, page.cursor),
+    )

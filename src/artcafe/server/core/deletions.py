@@ -1,0 +1,93 @@
+"""Tenants go: stored at once, done in the background."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+
+import msgspec
+
+from artcafe.server.domain.access import Action, require
+from artcafe.server.domain.audit import Scribe
+from artcafe.server.domain.deletion import LINGER_SECONDS, Deletion
+from artcafe.server.domain.principal import Human
+from artcafe.server.domain.revocation import TOPIC, Revocation
+from artcafe.server.domain.tenant import Status, Tenant
+from artcafe.server.domain.version import require_match
+from artcafe.server.ports.bus import Accounts, Control
+from artcafe.server.ports.clock import Clock
+from artcafe.server.ports.deletions import DeletionRecords
+from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.times import rfc3339
+
+WORK_SECONDS = 10.0
+"""How often a process looks for deletions that another one began and did not end."""
+
+
+class Deletions:
+    """Begin the deletion of a tenant, and do what was begun, here or in a process that is gone."""
+
+    def __init__(
+        self,
+        *,
+        records: DeletionRecords,
+        accounts: Accounts,
+        control: Control,
+        clock: Clock,
+        new_id: Callable[[], str],
+        begun: Callable[[], object],
+    ) -> None:
+        """`begun` is called when there is something to do at once."""
+        self._records = records
+        self._accounts = accounts
+        self._control = control
+        self._clock = clock
+        self._scribe = Scribe(clock.now, new_id)
+        self._begun = begun
+
+    async def begin(self, human: Human, if_match: str | None = None) -> None:
+        """Delete the tenant, its account with its streams and everything stored; its connections end.
+
+        It is decided when this returns. What follows is seen by the tenant's status, until nothing is left
+        and the id is free again. Raises not_found, deleting, precondition_failed.
+        """
+        require(human, Action.delete_tenant)
+        done = self._scribe.entry(human, "tenant.delete", human.tenant)
+
+        def edit(tenant: Tenant) -> Tenant:
+            require_match(tenant, if_match)
+            return msgspec.structs.replace(
+                tenant, status=Status.deleting.value, version=tenant.version + 1, updated_at=done.at
+            )
+
+        await self._records.begin(human.tenant, edit, done)
+        self._begun()
+        with suppress(ArtcafeError):  # It is stored: `work` tells it, too.
+            await self._tell(Revocation(human.tenant))
+
+    async def work(self) -> None:
+        """Do what can be done now. Raises unavailable when some of it could not be done, after the rest."""
+        failed = None
+        for deletion in await self._records.pending():
+            try:
+                await self._go_on(deletion)
+            except ArtcafeError as error:
+                failed = error
+        if failed is not None:
+            raise failed
+
+    async def _go_on(self, deletion: Deletion) -> None:
+        if deletion.freed_at is not None:
+            if self._clock.now() - datetime.fromisoformat(deletion.freed_at).timestamp() >= LINGER_SECONDS:
+                await self._records.end(deletion)
+            return
+        revocation = Revocation(deletion.tenant)
+        await self._tell(revocation)
+        await self._accounts.remove(deletion.rules)
+        if await self._records.sweep(deletion):
+            # Again, for who was let in by what a process remembered: nobody of this tenant is connected when
+            # there is another one of its id.
+            await self._tell(revocation)
+            await self._records.free(deletion, rfc3339(self._clock.now()))
+
+    async def _tell(self, revocation: Revocation) -> None:
+        await self._control.tell(TOPIC, msgspec.json.encode(revocation))
