@@ -1,6 +1,6 @@
 """Requests that are handed to an application as a server would, and what the application read of them."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
@@ -37,11 +37,20 @@ def scope_of(method: str, target: str, headers: Mapping[str, str]) -> Scope:
     }
 
 
-async def ask(app: ASGIApp, scope: Scope, *body: bytes) -> Asked:
-    """Hand this request over; the body comes in these pieces, and then the client is gone."""
+async def _at_once() -> None:
+    """Nothing happens in between."""
+
+
+async def ask(
+    app: ASGIApp, scope: Scope, *body: bytes, meanwhile: Callable[[], Awaitable[object]] = _at_once
+) -> Asked:
+    """Hand this request over; the body comes in these pieces, and then the client is gone. What happens
+    `meanwhile`, happens between the head and the body."""
     asked, pieces = Asked(), list(body)
 
     async def receive() -> Message:
+        if asked.reads == 0:
+            await meanwhile()
         asked.reads += 1
         if not pieces:
             return {"type": "http.disconnect"}

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import httpx
@@ -13,6 +14,7 @@ from artcafe.server.api.admission import ACTIONS, AdmittingRoute
 from artcafe.wire.codes import Code
 from tests.kit.api import Api, furnished, good, problem
 from tests.kit.asgi import ask, scope_of
+from tests.kit.signing import KeyPair
 
 JSON = {"content-type": "application/json"}
 
@@ -102,6 +104,46 @@ async def test_a_length_over_the_limit_is_refused_before_a_byte_is_read(applicat
 
         assert (asked.status, asked.reads) == (413, 0), path
         assert json.loads(asked.body)["code"] == "too_large"
+
+
+def body_of(path: str) -> bytes:
+    """One that the route takes, whatever it is."""
+    fields = {
+        "/keys/": {"status": "revoked"},
+        "/keys": {"public_key": KeyPair().line},
+        "/members/": {"role": "viewer"},
+        "/members": {"user_id": "x", "role": "viewer"},
+        "/invitations": {"role": "viewer"},
+        "/legal": {},
+    }
+    found = next((body for part, body in fields.items() if part in path), {"name": "x"})
+    return json.dumps(found).encode()
+
+
+async def lose(api: Api, lost: str) -> None:
+    """Max loses what let him in."""
+    if lost == "membership":
+        await api.signed_in("olivia").delete("/api/v1/tenants/acme/members/max")
+    api.installation.clock.advance(11 if lost == "token" else 1)
+
+
+@pytest.mark.parametrize(("lost", "status"), [("membership", 403), ("token", 401)])
+async def test_what_was_lost_before_the_body_came_is_lost(
+    application: FastAPI, lost: str, status: int
+) -> None:
+    """The head is admitted, and the body may come hours later."""
+    api = await furnished(application)
+    olivia = api.signed_in("olivia")
+    good(await olivia.post("/api/v1/channels", json={"name": "tasks"}), 201)
+    for method, path, _ in of_tenants(application):
+        await olivia.put("/api/v1/tenants/acme/members/max", json={"role": "owner"})
+        head = api.client(authorization=f"Bearer {api.tokens.give('max', seconds=10)}", x_tenant_id="acme")
+        body = body_of(path)
+        headers = headers_of(head, **{"content-length": f"{len(body)}"})
+
+        asked = await ask(api.app, scope_of(method, path, headers), body, meanwhile=partial(lose, api, lost))
+
+        assert (asked.reads > 0, asked.status) == (True, status), (path, asked.body)
 
 
 async def test_the_token_and_the_tenant_are_asked_for_once(api: Api, olivia: httpx.AsyncClient) -> None:

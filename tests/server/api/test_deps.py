@@ -8,13 +8,21 @@ import pytest
 from fastapi.security import HTTPAuthorizationCredentials
 from starlette.requests import Request
 
-from artcafe.server.api.deps import UseCases, current_human, current_user, named_human, reader
+from artcafe.server.api.deps import (
+    FRESH_SECONDS,
+    UseCases,
+    current_human,
+    current_user,
+    named_human,
+    reader,
+)
 from artcafe.server.domain.ids import TenantId, UserId
 from artcafe.server.domain.principal import Human, User
 from artcafe.server.domain.tenant import Role
 from artcafe.wire.codes import Code
 from tests.kit.api import Api, good, problem
 from tests.kit.forwarded import CASES
+from tests.kit.issuers import StoppedClock
 
 OLIVIA = User(UserId("olivia"), "olivia@example.com")
 
@@ -38,6 +46,7 @@ class Entrances:
     def __init__(self) -> None:
         self.entered: list[tuple[str | None, bool]] = []
         self.calls = 0
+        self.clock = StoppedClock()
         self.tenants = self.throttle = self.meter = self
 
     async def enter(self, user: User, wanted: str | None, *, even_suspended: bool) -> Human:
@@ -113,3 +122,14 @@ class TestCallsOutsideOfTenants:
             good(await oscar.get("/api/v1/operator/tenants"))
 
         good(await olivia.get("/api/v1/tenants"))
+
+
+async def test_a_tenant_is_entered_again_when_the_body_comes_late_and_counted_once() -> None:
+    entrances = Entrances()
+    cases = cast("UseCases", entrances)
+    request = cast("Request", SimpleNamespace(state=SimpleNamespace()))
+    for _ in range(3):
+        await current_human(request, cases, OLIVIA, "acme")
+        entrances.clock.advance(2 * FRESH_SECONDS)
+    assert entrances.entered == [("acme", False)] * 3
+    assert entrances.calls == 1

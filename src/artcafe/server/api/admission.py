@@ -1,7 +1,8 @@
 """What is decided from the head of a request: who is asking, whether they may, what the body is.
 
 FastAPI reads a body before it solves any dependency. A route of this class asks first, so that whoever is
-refused with 401, 403 or 415 is refused before a byte of the body is read.
+refused with 401, 403 or 415 is refused before a byte of the body is read. It asks again when the body came
+late (deps.FRESH_SECONDS).
 """
 
 from collections.abc import Callable, Coroutine
@@ -63,8 +64,11 @@ class AdmittingRoute(APIRoute):
                 await admit(request)
             if takes_json:
                 require_json(request.headers)
+            asked = JsonRequest(request.scope, request.receive)
             try:
-                return await answer(JsonRequest(request.scope, request.receive))
+                if takes_json:
+                    await asked.body()  # Who is asking is asked again when it is there, if that took long.
+                return await answer(asked)
             except ClientDisconnect:
                 raise ArtcafeError(Code.bad_request, "The body was cut off.") from None
 
