@@ -69,7 +69,7 @@ def test_a_key_that_is_not_meant_clearly_is_left_alone(
 
     assert result.exit_code == code
     assert words in result.stderr
-    assert [asked.method for asked in stub.asked] == ["POST", "GET"]
+    assert [asked.method for asked in stub.asked] == ["POST", "POST", "GET"]
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ def test_on_the_platforms_machine_no_token_is_needed(artcafe: CommandLine, stub:
     result = artcafe("tenants", "list", "--tenant", "acme")
 
     assert result.exit_code == 0, result.stderr
-    assert [asked.path for asked in stub.asked] == ["/local/token", "/api/v1/tenants"]
-    assert stub.asked[0].body == {"secret": SECRET}
+    assert [asked.path for asked in stub.asked] == ["/local/challenge", "/local/token", "/api/v1/tenants"]
+    assert SECRET not in f"{stub.asked}"
     assert stub.last().headers["authorization"] == f"Bearer {TOKEN}"
 
 
@@ -45,12 +45,14 @@ def test_where_nothing_runs_that_is_the_error(tmp_path: Path, words: list[str]) 
     )
 
 
-def test_a_secret_of_another_platform_is_refused(artcafe: CommandLine) -> None:
+def test_a_secret_of_another_platform_is_refused(artcafe: CommandLine, stub: RestStub) -> None:
     (artcafe.data_dir / "issuer" / "secret").write_text("another")
 
     result = artcafe("tenants", "list")
 
-    assert (result.exit_code, result.stderr) == (1, "Error: The login was refused.\n")
+    assert result.exit_code == 1
+    assert "does not know the secret of this data directory" in result.stderr
+    assert [asked.path for asked in stub.asked] == ["/local/challenge"]
 
 
 def test_a_hint_about_the_header_names_the_option(artcafe: CommandLine, stub: RestStub) -> None:

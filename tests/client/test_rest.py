@@ -1,7 +1,11 @@
 """Management calls against a stand-in server: what is asked for, and what of the answer is given."""
 
+import asyncio
+import json
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from fastapi.responses import JSONResponse, Response
@@ -9,7 +13,9 @@ from fastapi.responses import JSONResponse, Response
 from artcafe.client.rest import Rest
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
-from tests.kit.rest_stub import SECRET, TAG, TOKEN, RestStub
+from artcafe.wire.local_proof import Exchange, address, signer
+from tests.kit.outcomes import refused
+from tests.kit.rest_stub import SECRET, SIGN_IN_CODE, TAG, TOKEN, RestStub, problem
 
 
 async def test_the_token_and_the_tenant_travel_as_headers(stub: RestStub) -> None:
@@ -95,13 +101,79 @@ async def test_the_life_of_a_channel(stub: RestStub) -> None:
     assert stub.channels == {}
 
 
-async def test_a_local_token_is_asked_for_with_what_was_given(stub: RestStub) -> None:
+async def test_a_local_token_is_asked_for_with_what_was_given_and_a_proof(stub: RestStub) -> None:
     async with Rest(stub.url) as rest:
         assert (await rest.local_token(SECRET))["access_token"] == TOKEN
-        assert stub.asked[-1].body == {"secret": SECRET}
+        assert stub.asked[-1].body.keys() == {"nonce", "challenge", "proof"}
         await rest.local_token(SECRET, tenant="acme", role="viewer")
+        assert await rest.sign_in_code(SECRET, tenant="acme") == SIGN_IN_CODE
 
-    assert stub.asked[-1].body == {"secret": SECRET, "tenant": "acme", "role": "viewer"}
+    assert [asked.path.removeprefix("/local/") for asked in stub.asked] == [
+        *("challenge", "token") * 2,
+        *("challenge", "code"),
+    ]
+    assert (stub.asked[3].body["tenant"], stub.asked[3].body["role"]) == ("acme", "viewer")
+    assert len({asked.body["nonce"] for asked in stub.asked}) == 3
+    assert SECRET not in f"{stub.asked}"
+
+
+async def test_who_does_not_know_the_secret_is_told_nothing(stub: RestStub) -> None:
+    """Another program, a platform of another secret, and one that repeats what it heard elsewhere."""
+    answers: list[Any] = [
+        {},
+        {"challenge": "c"},
+        {"challenge": "c", "proof": "0" * 64},
+        {"challenge": 1, "proof": None},
+        {"challenge": "c", "proof": "é\ud800"},
+    ]
+    async with Rest(stub.url) as rest:
+        await rest.local_token(SECRET)
+        [heard, _] = stub.asked
+        sign, place = signer(SECRET), address("127.0.0.1", urlsplit(stub.url).port)
+        again = Exchange(heard.body["nonce"], place).of_platform(sign, "c")
+        for given in (*answers, {"challenge": "c", "proof": again}):
+            stub.answers["POST", "/local/challenge"] = Response(json.dumps(given))
+            stub.asked.clear()
+            with refused(Code.unauthorized) as refusal:
+                await rest.local_token(SECRET, tenant="acme")
+            assert "does not know the secret" in refusal.message
+            [asked] = stub.asked
+            assert asked.body.keys() == {"nonce"}
+
+
+async def test_a_platform_of_an_older_release_is_named(stub: RestStub) -> None:
+    stub.answers["POST", "/local/challenge"] = problem(404, "not_found", "There is nothing here.")
+    async with Rest(stub.url) as rest:
+        with refused(Code.not_found) as refusal:
+            await rest.local_token(SECRET)
+    assert refusal.message == (
+        "There is nothing here. A platform of an older release has to be restarted with this one."
+    )
+    assert len(stub.asked) == 1
+
+
+async def test_who_listens_in_the_platforms_place_and_passes_on_learns_nothing(stub: RestStub) -> None:
+    """A relay has another address than the platform behind it, and both ends say theirs."""
+    passed: list[bytes] = []
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there = await asyncio.open_connection("127.0.0.1", urlsplit(stub.url).port)
+        with closing(writer), closing(there[1]):
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+            passed.append(await reader.readexactly(length))
+            there[1].write(head + passed[-1])
+            writer.write(await there[0].readuntil(b"\r\n\r\n"))
+            writer.write(await there[0].read(65_536))
+            await writer.drain()
+
+    server = await asyncio.start_server(relay, "127.0.0.1", 0)
+    async with server, Rest(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}") as rest:
+        with refused(Code.unauthorized) as refusal:
+            await rest.local_token(SECRET)
+    assert "does not know the secret" in refusal.message
+    assert [*json.loads(passed[0])] == ["nonce"]
+    assert [asked.path for asked in stub.asked] == ["/local/challenge"]
 
 
 async def test_agents_are_asked_for_by_what_is_named(stub: RestStub) -> None:

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.kit.browser import Page, browser
+from tests.kit.local_proofs import ask
 from tests.kit.platform import RunningPlatform, artcafe, environment
 from tests.kit.sockets import proven
 
@@ -22,7 +23,7 @@ EVIL = '<img src=x onerror="document.title=1"><script>document.title=2</script>"
 def sign_in_code(platform: RunningPlatform, **wanted: str) -> str:
     """What `artcafe open --code` prints."""
     secret = (platform.data_dir / "issuer" / "secret").read_text().strip()
-    answer = httpx.post(f"{platform.url}/local/code", json={"secret": secret, **wanted})
+    answer = ask(platform.url, "/local/code", secret, **wanted)
     assert answer.status_code == 200, answer.text
     return str(answer.json()["code"])
 

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import strategies as st
 
 from artcafe.server.domain.agent import MAX_KEYS
+from tests.kit.local_proofs import NONCE, answer, place_of
 
 TENANT, MEMBER, AGENT, CHANNEL = "acme", "vera", "planner", "tasks"
 KEY_LINE = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKRKa4nBB1YtCzTUTxu6+cdJ2C3BO5bqlGEULVGCf7k/ planner"
@@ -205,10 +206,15 @@ def _make_good(operation: str, case: Case) -> None:
     elif operation == "accept_invitation":
         case.body = _invited()
     elif operation in {"token", "sign_in_code"} and isinstance(body, dict):
-        body["secret"] = os.environ["FUZZ_SECRET"]
-        if body.get("email") is not None:  # It is of somebody in a tenant, whose role is known.
-            body["tenant"] = TENANT
-            body.pop("role", None)
+        wanted = {name: body[name] for name in ("tenant", "role", "email") if body.get(name) is not None}
+        if "email" in wanted:  # It is of somebody in a tenant, whose role is known.
+            wanted["tenant"] = TENANT
+            wanted.pop("role", None)
+        url = os.environ["FUZZ_URL"].removesuffix("/api/v1")
+        path = "/local/token" if operation == "token" else "/local/code"
+        given = httpx.post(f"{url}/local/challenge", json={"nonce": NONCE}, timeout=15.0).json()
+        proof: dict[str, Any] = {**answer(given, os.environ["FUZZ_SECRET"], place_of(url), path, **wanted)}
+        case.body = proof
     elif operation == "create_tenant" and isinstance(body, dict):
         body.update(terms_version=LEGAL, privacy_version=LEGAL)
     elif operation == "accept_documents" and isinstance(body, dict):

@@ -15,6 +15,8 @@ from typing import Any
 
 import httpx
 
+from tests.kit.local_proofs import ask
+
 START_SECONDS = 60.0
 _UP = re.compile(r'(?:runs at |"event": "started", "url": ")(http://[^\s,"]+)')
 """What is said once everything answers, to people or to programs."""
@@ -54,7 +56,7 @@ class RunningPlatform:
     def token(self, **wanted: str) -> str:
         """An access token of the local issuer: the first user's, or of a role in a tenant."""
         secret = (self.data_dir / "issuer" / "secret").read_text().strip()
-        answer = httpx.post(f"{self.url}/local/token", json={"secret": secret, **wanted})
+        answer = ask(self.url, "/local/token", secret, **wanted)
         assert answer.status_code == 200, answer.text
         return str(answer.json()["access_token"])
 

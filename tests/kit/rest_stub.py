@@ -17,6 +17,7 @@ import uvicorn
 from fastapi import FastAPI, Request, WebSocket, WebSocketDisconnect
 from fastapi.responses import JSONResponse, Response
 
+from artcafe.wire.local_proof import Exchange, address, signer
 from tests.kit.agent_stub import Broker
 
 Json = dict[str, Any]
@@ -71,7 +72,7 @@ class RestStub:
 
     def last(self) -> Asked:
         """The latest request but for sign-ins."""
-        return next(asked for asked in reversed(self.asked) if asked.path != "/local/token")
+        return next(asked for asked in reversed(self.asked) if not asked.path.startswith("/local/"))
 
     def add_agent(self, name: str, *fingerprints: str) -> None:
         """Put an agent there, with keys."""
@@ -177,10 +178,8 @@ def _app(stub: RestStub) -> FastAPI:
         fixed = stub.answers.get((asked.method, asked.path))
         if fixed is not None:
             return fixed
-        if asked.path == "/local/token":
-            return _local_token(body)
-        if asked.path == "/local/code":
-            return JSONResponse({"code": SIGN_IN_CODE, "expires_in": 300})
+        if asked.path.startswith("/local/"):
+            return _local(asked.path, body, address(*request.scope["server"]))
         if asked.path == "/api/v1/health":
             return JSONResponse({"status": "ok"})
         if "authorization" not in asked.headers:
@@ -216,9 +215,15 @@ async def _dashboard(stub: RestStub, socket: WebSocket) -> None:
     await socket.close(stub.farewell)
 
 
-def _local_token(body: Any) -> Response:
-    if body.get("secret") != SECRET:
+def _local(path: str, body: Any, place: str) -> Response:
+    exchange, sign = Exchange(body["nonce"], place), signer(SECRET)
+    if path == "/local/challenge":
+        return JSONResponse({"challenge": "c", "proof": exchange.of_platform(sign, "c")})
+    wanted = {name: body[name] for name in ("tenant", "role", "email") if name in body}
+    if body["proof"] != exchange.of_caller(sign, "c", path, wanted):
         return problem(401, "unauthorized", "The login was refused.")
+    if path == "/local/code":
+        return JSONResponse({"code": SIGN_IN_CODE, "expires_in": 300})
     named = "-".join([TOKEN, *(str(body[key]) for key in ("tenant", "role", "email") if key in body)])
     answer = {"access_token": named, "token_type": "Bearer", "expires_in": 3600}
     return JSONResponse({**answer, "user": "local", "tenant": body.get("tenant")})

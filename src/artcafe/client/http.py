@@ -26,6 +26,12 @@ Query = Mapping[str, str | bool | None]
 PREFIX = "/api/v1"
 
 _FORM_SECONDS = 30.0
+_PLACE = "artcafe.place"
+
+
+async def _note_place(response: httpx.Response) -> None:
+    """Note who answers while the connection is open; `_PLACE` has it from then on."""
+    response.extensions[_PLACE] = response.extensions["network_stream"].get_extra_info("server_addr")
 
 
 class UnreachableError(ArtcafeError):
@@ -80,6 +86,7 @@ class Http:
             # httpx would refuse any proxy that it does not know, also where that is not for this address.
             proxy=proxy_for(self.url),
             trust_env=False,
+            event_hooks={"response": [_note_place]},
         )
 
     async def close(self) -> None:
@@ -106,6 +113,15 @@ class Http:
         if "etag" in response.headers:
             held["etag"] = response.headers["etag"]
         return answer
+
+    async def met(self, request: Request) -> tuple[Json, tuple[str, int]]:
+        """The object that the request is answered with, and the address and port of who answered."""
+        response = await self._send(request)
+        answer = self._json(response)
+        place = response.extensions[_PLACE]
+        if not isinstance(answer, dict) or not isinstance(place, tuple):
+            raise self.stranger()
+        return answer, (place[0], place[1])
 
     async def record(self, name: str, request: Request) -> Json:
         """The record that the answer holds in this field."""

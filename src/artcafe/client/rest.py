@@ -1,11 +1,15 @@
 """Management over REST, noun by noun: tenants and their people, agents and their keys, channels, usage."""
 
 import ssl
+from hmac import compare_digest
+from secrets import token_urlsafe
 from types import TracebackType
 from typing import Any, Self
 
 from artcafe.client.http import Http, Json, Request, UnreachableError, header_value, path_of
+from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.local_proof import Exchange, address, signer
 
 __all__ = ["Json", "Rest", "UnreachableError"]
 
@@ -81,8 +85,10 @@ class Rest:
     ) -> Json:
         """A token of the platform's own issuer, which only runs in embedded mode.
 
-        `secret` is the content of `issuer/secret` in the data directory. Without `tenant` the token
-        is the installation's first user's. Gives access_token, token_type, expires_in, user, tenant.
+        `secret` is the content of `issuer/secret` in the data directory. It is not sent: the platform proves
+        that it knows it, and is given a proof. Raises unauthorized for a platform of another secret, and for
+        another program, which then learned nothing. Without `tenant` the token is the installation's first
+        user's. Gives access_token, token_type, expires_in, user, tenant.
         """
         answer = await self._for_secret("/local/token", secret, tenant, role, email)
         if not isinstance(answer.get("access_token"), str):
@@ -104,8 +110,27 @@ class Rest:
         return str(answer["code"])
 
     async def _for_secret(self, path: str, secret: str, *who: str | None) -> Json:
-        wanted = dict(zip(("secret", "tenant", "role", "email"), (secret, *who), strict=True))
-        body: Json = {name: value for name, value in wanted.items() if value is not None}
+        named = zip(("tenant", "role", "email"), who, strict=False)
+        wanted = {name: value for name, value in named if value is not None}
+        sign, nonce = signer(secret), token_urlsafe(32)
+        try:
+            given, place = await self._http.met(Request("POST", "/local/challenge", {"nonce": nonce}))
+        except ArtcafeError as error:
+            if error.code is not Code.not_found:
+                raise
+            older = "A platform of an older release has to be restarted with this one."
+            raise ArtcafeError(Code.not_found, f"{error.message} {older}") from error
+        exchange = Exchange(nonce, address(*place))
+        challenge, proof = f"{given.get('challenge')}", f"{given.get('proof')}"
+        theirs = exchange.of_platform(sign, challenge)
+        if not compare_digest(theirs.encode(), proof.encode("utf-8", "replace")):
+            raise ArtcafeError(
+                Code.unauthorized,
+                f"What answers at {self.url} does not know the secret of this data directory: it is another"
+                " program, or the platform of another directory.",
+            )
+        mine = exchange.of_caller(sign, challenge, path, wanted)
+        body: Json = {"nonce": nonce, "challenge": challenge, "proof": mine, **wanted}
         return await self._http.answer(Request("POST", path, body))
 
     # Tenants, and the documents their owners accept.

@@ -15,6 +15,7 @@ from fastapi.routing import iter_route_contexts
 from artcafe.server.domain.access import ALLOWED, Action
 from artcafe.server.domain.tenant import Role
 from tests.kit.api import Api, furnished, good
+from tests.kit.local_proofs import NONCE, PROOF
 from tests.kit.signing import KeyPair
 
 PUBLIC, SIGNED_IN, OPERATOR = "public", "signed in", "operator"
@@ -71,8 +72,9 @@ DOORS = [
     Door("POST", f"{V1}/agents/auth/verify", PUBLIC, {**CHALLENGE, "challenge": "x", "response": "x"}),
     Door("POST", f"{V1}/auth/agent/verify", PUBLIC, {**CHALLENGE, "challenge": "x", "response": "x"}),
     Door("GET", f"{V1}/auth/config", PUBLIC),
-    Door("POST", "/local/token", PUBLIC, {"secret": "x"}),
-    Door("POST", "/local/code", PUBLIC, {"secret": "x"}),
+    Door("POST", "/local/challenge", PUBLIC, {"nonce": NONCE}),
+    Door("POST", "/local/token", PUBLIC, PROOF),
+    Door("POST", "/local/code", PUBLIC, PROOF),
     Door("GET", "/local/oauth2/authorize", PUBLIC),
     Door("POST", "/local/oauth2/authorize", PUBLIC),
     Door("GET", "/local/oauth2/device", PUBLIC),

@@ -24,6 +24,7 @@ PUBLIC = {
     "/api/v1/agents/auth/verify",
     "/api/v1/auth/agent/verify",
     "/api/v1/legal/versions",
+    "/local/challenge",
     "/local/token",
     "/local/code",
     "/api/v1/auth/config",

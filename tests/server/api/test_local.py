@@ -1,5 +1,7 @@
 """The embedded installation's own issuer over HTTP: tokens for who owns the machine, and for no one else."""
 
+import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -7,14 +9,21 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from artcafe.server.core.sign_in import SignIn
 from artcafe.server.identity.dev_issuer import LOCAL_CLIENT, LocalIssuer
 from artcafe.server.identity.oidc import OidcConfig, OidcVerifier
+from artcafe.server.identity.sealing import AesSealer
+from artcafe.server.store.sign_in import SignInTable
+from artcafe.server.store.table import Table
 from artcafe.wire.codes import Code
+from artcafe.wire.local_proof import SECONDS, Exchange, signer
 from tests.kit.api import Api, furnished, good, problem
 from tests.kit.installation import counting
 from tests.kit.issuers import StoppedClock
+from tests.kit.local_proofs import NONCE, answer, place_of, prove
 
 ISSUER = "http://127.0.0.1/local"
+JSON = {"content-type": "application/json"}
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +42,17 @@ def secret(directory: Path, api: Api) -> str:
 async def api(application: FastAPI, directory: Path) -> Api:
     """With the issuer, as `artcafe up` has it."""
     issuer = LocalIssuer.open(directory, ISSUER, StoppedClock(), counting("jti"))
-    return await furnished(application, issuer)
+    api = await furnished(application, issuer)
+    api.sign_in = SignIn(
+        issuer=issuer,
+        sealer=AesSealer(issuer.derived("x"), os.urandom),
+        records=SignInTable(Table(api.installation.store)),
+        clock=api.installation.clock,
+        random=os.urandom,
+        new_id=counting("id"),
+    )
+    api.__post_init__()
+    return api
 
 
 def verifier(api: Api) -> OidcVerifier:
@@ -51,7 +70,7 @@ def verifier(api: Api) -> OidcVerifier:
 
 async def token(anyone: httpx.AsyncClient, secret: str, **wanted: Any) -> dict[str, Any]:
     """An answer of the route."""
-    made: dict[str, Any] = good(await anyone.post("/local/token", json={"secret": secret, **wanted}))
+    made: dict[str, Any] = good(await prove(anyone, "/local/token", secret, **wanted))
     return made
 
 
@@ -121,7 +140,7 @@ async def test_somebody_unknown_gets_nothing(
 ) -> None:
     before = await roles(api)
 
-    problem(await anyone.post(path, json={"secret": secret, **wanted}), code)
+    problem(await prove(anyone, path, secret, **wanted), code)
 
     assert await roles(api) == before
 
@@ -134,8 +153,8 @@ async def test_an_address_that_several_have_is_nobodys_in_particular(
         member = {"user_id": user, "role": "viewer", "email": "both@example.com"}
         good(await olivia.post("/api/v1/tenants/acme/members", json=member))
 
-    wanted = {"secret": secret, "tenant": "acme", "email": "both@example.com"}
-    problem(await anyone.post("/local/token", json=wanted), Code.conflict)
+    wanted = {"tenant": "acme", "email": "both@example.com"}
+    problem(await prove(anyone, "/local/token", secret, **wanted), Code.conflict)
 
 
 async def test_an_address_that_a_tenant_gave_an_operator_opens_no_platform(
@@ -144,8 +163,8 @@ async def test_an_address_that_a_tenant_gave_an_operator_opens_no_platform(
     member = {"user_id": "oscar", "role": "viewer", "email": "trap@example.com"}
     good(await api.signed_in("adam").post("/api/v1/tenants/acme/members", json=member))
 
-    wanted = {"secret": secret, "tenant": "acme", "email": "trap@example.com"}
-    problem(await anyone.post("/local/token", json=wanted), Code.not_found)
+    wanted = {"tenant": "acme", "email": "trap@example.com"}
+    problem(await prove(anyone, "/local/token", secret, **wanted), Code.not_found)
 
 
 async def test_without_a_tenant_nobody_becomes_a_member_of_anything(
@@ -164,7 +183,7 @@ async def test_without_the_secret_there_is_no_token_and_no_member(
 ) -> None:
     before = await roles(api)
 
-    answer = await anyone.post("/local/token", json={"secret": wrong, "tenant": "acme", "role": "owner"})
+    answer = await prove(anyone, "/local/token", wrong, tenant="acme", role="owner")
 
     problem(answer, Code.unauthorized)
     assert await roles(api) == before
@@ -172,23 +191,22 @@ async def test_without_the_secret_there_is_no_token_and_no_member(
 
 async def test_a_secret_that_is_almost_right_is_wrong(anyone: httpx.AsyncClient, secret: str) -> None:
     for almost in (secret[:-1], secret + "x", secret + "\n", secret.swapcase()):
-        problem(await anyone.post("/local/token", json={"secret": almost}), Code.unauthorized)
+        problem(await prove(anyone, "/local/token", almost), Code.unauthorized)
 
 
 @pytest.mark.parametrize(
     "wanted", [{"tenant": "a.b"}, {"tenant": ""}, {"role": "god"}, {"email": "x" * 256}], ids=str
 )
-async def test_what_is_out_of_range_is_refused_without_the_secret_in_it(
+async def test_what_is_out_of_range_is_refused(
     anyone: httpx.AsyncClient, secret: str, wanted: dict[str, str]
 ) -> None:
-    answer = await anyone.post("/local/token", json={"secret": secret, **wanted})
+    answer = await prove(anyone, "/local/token", secret, **wanted)
 
     problem(answer, Code.validation_failed)
-    assert secret not in answer.text
 
 
 async def test_a_tenant_that_is_not_there_is_not_found(anyone: httpx.AsyncClient, secret: str) -> None:
-    problem(await anyone.post("/local/token", json={"secret": secret, "tenant": "nowhere"}), Code.not_found)
+    problem(await prove(anyone, "/local/token", secret, tenant="nowhere"), Code.not_found)
 
 
 async def test_its_documents_are_public_and_hold_no_secret(
@@ -208,7 +226,9 @@ async def test_its_documents_are_public_and_hold_no_secret(
     [
         ("GET", "/local/.well-known/openid-configuration"),
         ("GET", "/local/.well-known/jwks.json"),
+        ("POST", "/local/challenge"),
         ("POST", "/local/token"),
+        ("POST", "/local/code"),
     ],
 )
 async def test_an_installation_with_an_issuer_of_its_own_has_none_of_it(
@@ -216,6 +236,80 @@ async def test_an_installation_with_an_issuer_of_its_own_has_none_of_it(
 ) -> None:
     anyone = (await furnished(application)).client()
 
-    answer = await anyone.request(method, path, json={"secret": "", "tenant": "acme", "role": "owner"})
+    asked: dict[str, str] = {"nonce": NONCE}
+    if path != "/local/challenge":
+        asked |= {"challenge": f"1.{NONCE}.{'0' * 64}", "proof": "", "tenant": "acme", "role": "owner"}
+    answer = await anyone.request(method, path, json=asked)
 
     problem(answer, Code.not_found)
+
+
+class TestAProof:
+    """Is good once, for half a minute, for one wish, at one address."""
+
+    @pytest.fixture
+    async def given(self, anyone: httpx.AsyncClient) -> dict[str, Any]:
+        """A challenge, and the platform's own proof."""
+        challenge: dict[str, Any] = good(await anyone.post("/local/challenge", json={"nonce": NONCE}))
+        return challenge
+
+    @pytest.fixture
+    def place(self, anyone: httpx.AsyncClient) -> str:
+        return place_of(f"{anyone.base_url}")
+
+    async def test_of_the_platform_is_for_the_nonce_and_the_address(
+        self, given: dict[str, Any], secret: str, place: str
+    ) -> None:
+        sign, challenge = signer(secret), given["challenge"]
+
+        assert given["proof"] == Exchange(NONCE, place).of_platform(sign, challenge)
+        for other in (Exchange("m" * 43, place), Exchange(NONCE, place_of("http://127.0.0.1:1"))):
+            assert given["proof"] != other.of_platform(sign, challenge)
+
+    async def test_is_good_once(
+        self, anyone: httpx.AsyncClient, given: dict[str, Any], secret: str, place: str
+    ) -> None:
+        token = answer(given, secret, place, "/local/token")
+        good(await anyone.post("/local/token", json=token))
+        problem(await anyone.post("/local/token", json=token), Code.unauthorized)
+        code = answer(given, secret, place, "/local/code")
+        problem(await anyone.post("/local/code", json=code), Code.unauthorized)
+
+    async def test_ends(
+        self, api: Api, anyone: httpx.AsyncClient, given: dict[str, Any], secret: str, place: str
+    ) -> None:
+        api.installation.clock.advance(SECONDS)
+        problem(
+            await anyone.post("/local/token", json=answer(given, secret, place, "/local/token")),
+            Code.unauthorized,
+        )
+
+    async def test_that_was_relayed_is_for_another_address(
+        self, anyone: httpx.AsyncClient, given: dict[str, Any], secret: str
+    ) -> None:
+        relayed = answer(given, secret, place_of("http://127.0.0.1:8001"), "/local/token")
+        problem(await anyone.post("/local/token", json=relayed), Code.unauthorized)
+
+    async def test_is_for_what_was_wanted_alone(
+        self, anyone: httpx.AsyncClient, given: dict[str, Any], secret: str, place: str
+    ) -> None:
+        sent = answer(given, secret, place, "/local/token", tenant="acme", role="viewer")
+        for path, changed in (
+            ("/local/code", {}),
+            ("/local/token", {"role": "owner"}),
+            ("/local/token", {"tenant": "other"}),
+            ("/local/token", {"nonce": "m" * 43}),
+            ("/local/token", {"challenge": f"9{sent['challenge']}"}),
+            ("/local/token", {"proof": given["proof"]}),
+            ("/local/token", {"proof": "\ud800"}),
+        ):
+            asked = await anyone.post(path, content=json.dumps({**sent, **changed}), headers=JSON)
+            assert asked.status_code in {400, 401, 422}, (path, changed)
+        good(await anyone.post("/local/token", json=sent))
+
+    async def test_is_asked_of_who_sends_the_secret_as_older_commands_do(
+        self, anyone: httpx.AsyncClient, secret: str
+    ) -> None:
+        refused = problem(await anyone.post("/local/token", json={"secret": secret}), Code.validation_failed)
+        assert "use an artcafe command of this release" in refused["detail"]
+        assert secret not in f"{refused}"

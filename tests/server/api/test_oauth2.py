@@ -23,6 +23,7 @@ from artcafe.wire.codes import Code
 from tests.kit.api import Api, furnished, good, problem
 from tests.kit.installation import counting
 from tests.kit.issuers import StoppedClock
+from tests.kit.local_proofs import PROOF, prove
 from tests.server.domain.test_sign_in import CHALLENGE, VERIFIER
 
 ISSUER = "http://127.0.0.1/local"
@@ -70,7 +71,7 @@ async def api(application: FastAPI, directory: Path) -> Api:
 async def proof(anyone: httpx.AsyncClient, directory: Path) -> str:
     """A sign-in code, made from the secret."""
     secret = (directory / "secret").read_text().strip()
-    return str(good(await anyone.post("/local/code", json={"secret": secret}))["code"])
+    return str(good(await prove(anyone, "/local/code", secret))["code"])
 
 
 def hidden(page: httpx.Response) -> dict[str, str]:
@@ -364,7 +365,7 @@ async def test_where_another_issuer_signs_humans_in_there_is_none_of_it(
     application: FastAPI, method: str, path: str
 ) -> None:
     anyone = (await furnished(application)).client()
-    body: dict[str, Any] = {"json": {"secret": "x"}} if path == "/local/code" else {"data": ASKED}
+    body: dict[str, Any] = {"json": PROOF} if path == "/local/code" else {"data": ASKED}
 
     answer = await anyone.request(method, path, **({} if method == "GET" else body))
 
@@ -373,4 +374,4 @@ async def test_where_another_issuer_signs_humans_in_there_is_none_of_it(
 
 async def test_the_secret_makes_the_code_and_nothing_else_does(anyone: httpx.AsyncClient) -> None:
     for wrong in ("", "x", "x" * 43):
-        problem(await anyone.post("/local/code", json={"secret": wrong}), Code.unauthorized)
+        problem(await prove(anyone, "/local/code", wrong), Code.unauthorized)

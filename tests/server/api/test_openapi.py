@@ -167,6 +167,7 @@ def test_what_needs_a_token_says_so_and_what_does_not_is_this_short_list(
         "legal_versions",
         "configuration",
         "jwks",
+        "local_challenge",
         "token",
         "sign_in_code",
         "sign_in_config",

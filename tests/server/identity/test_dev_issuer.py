@@ -27,6 +27,7 @@ from artcafe.server.identity.dev_issuer import (
 from artcafe.server.identity.oidc import Claims, OidcConfig, OidcVerifier, discover
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.local_proof import signer
 from tests.kit.issuers import NOON, Issuer, StoppedClock, new_key, running_issuer
 
 URL = "http://127.0.0.1:8080"
@@ -88,15 +89,16 @@ def test_opening_again_gives_the_same_key_and_secret(directory: Path) -> None:
     first, second = opened(directory), opened(directory)
 
     assert first.jwks() == second.jwks()
-    assert first.secret_matches((directory / SECRET_FILE).read_text().strip())
-    assert second.secret_matches((directory / SECRET_FILE).read_text().strip())
+    assert (
+        first.sign(b"x") == second.sign(b"x") == signer((directory / SECRET_FILE).read_text().strip())(b"x")
+    )
 
 
 def test_two_installations_share_nothing(directory: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
 
     assert opened(directory).jwks() != opened(other).jwks()
-    assert not opened(directory).secret_matches((other / SECRET_FILE).read_text().strip())
+    assert opened(directory).sign(b"x") != signer((other / SECRET_FILE).read_text().strip())(b"x")
 
 
 def test_processes_that_start_together_agree_on_one_key(tmp_path: Path) -> None:
@@ -228,15 +230,13 @@ def test_the_key_set_shows_the_public_half_only(directory: Path) -> None:
 # Its secret.
 
 
-@pytest.mark.parametrize("wrong", ["", "x", "\ud800", "é" * 43, "a" * 43])
-def test_only_the_secret_matches(directory: Path, wrong: str) -> None:
+def test_it_signs_as_who_can_read_the_file(directory: Path) -> None:
     issuer = opened(directory)
     secret = (directory / SECRET_FILE).read_text().strip()
 
-    assert issuer.secret_matches(secret)
-    assert not issuer.secret_matches(wrong)
-    assert not issuer.secret_matches(secret[:-1])
-    assert not issuer.secret_matches(secret + "a")
+    assert issuer.sign(b"x") == signer(secret)(b"x")
+    for wrong in ("", secret[:-1], secret + "a"):
+        assert issuer.sign(b"x") != signer(wrong)(b"x")
 
 
 # Its tokens.

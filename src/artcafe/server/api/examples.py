@@ -4,6 +4,11 @@ from typing import Any
 
 _TIME = "2026-11-24T12:00:00.000Z"
 
+_LOCAL_CHALLENGE = (
+    "1767225600.Jx2Vq7LmC4sT9aRk0WdZ1hYb6nUe3gPf8oXiE5yKtDw."
+    "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"  # pragma: allowlist secret
+)
+
 VALUES: dict[str, Any] = {
     "request_id": "0b8a1f4c2d6e4f7a9c3b5d7e9f1a2b3c",
     "AgentView.id": "planner",
@@ -44,6 +49,10 @@ VALUES: dict[str, Any] = {
     "logo_url": "https://acme.example.com/logo.svg",
     "primary_color": "#1a2b3c",
     "secondary_color": "#fefefe",
+    "nonce": "q4Yd0mJt2Vx8Rk1WcZ7sHb5nLf3gPa9eUo6iTy0DwXE",
+    "TokenRequest.challenge": _LOCAL_CHALLENGE,
+    "LocalChallenge.challenge": _LOCAL_CHALLENGE,
+    "proof": "5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8",  # pragma: allowlist secret
     "challenge": "artcafe-agent-auth/1\nserver=wss://pubsub.example.com\ntenant=acme\nagent=planner\n...",
     # pragma: allowlist nextline secret
     "response": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw==",

@@ -1,15 +1,19 @@
 """The embedded installation's own issuer over HTTP: its keys, and tokens for who owns the machine."""
 
+import hmac
+import secrets
 from typing import Annotated
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from artcafe.server.api import journal
 from artcafe.server.api.admission import AdmittingRoute
 from artcafe.server.api.deps import Cases, UseCases
+from artcafe.server.api.examples import VALUES
 from artcafe.server.api.fields import Body, RoleName
 from artcafe.server.api.sign_in import LOCAL, own_origin
+from artcafe.server.core.sign_in import SignIn
 from artcafe.server.domain.ids import PATTERN, TenantId
 from artcafe.server.domain.login_refusal import LoginRefusal
 from artcafe.server.domain.operators import local_user
@@ -19,14 +23,29 @@ from artcafe.server.domain.tenant import Role
 from artcafe.server.ports.identity import Issuer
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.local_proof import CHALLENGE, NONCE, SECONDS, Exchange, address
 
 router = APIRouter(route_class=AdmittingRoute, prefix=LOCAL, tags=["embedded sign-in"])
 
 LIFETIME = 12 * 3600
 
 
+class Hello(Body):
+    """`nonce` is 32 random bytes of the caller's, base64url without padding."""
+
+    nonce: Annotated[str, Field(pattern=NONCE)]
+
+
+class LocalChallenge(BaseModel):
+    """What the caller proves the secret over, for half a minute, and the platform's own proof of it."""
+
+    challenge: str
+    proof: str
+
+
 class TokenRequest(Body):
-    """`secret` stands in the data directory, readable by its owner alone.
+    """`proof` tells that the caller knows the secret in the data directory, which its owner alone can read
+    and which is never sent. `nonce` and `challenge` are those of `/local/challenge`, good once.
 
     Without a tenant the token is the installation's first user's; with a tenant and a role it is a
     user's who has exactly that role there, and with a tenant and an `email` that of the member who has this
@@ -34,13 +53,37 @@ class TokenRequest(Body):
     """
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"secret": "the-secret", "tenant": "acme", "role": "viewer"}]}
+        json_schema_extra={
+            "examples": [
+                {
+                    "nonce": VALUES["nonce"],
+                    "challenge": VALUES["TokenRequest.challenge"],
+                    "proof": VALUES["proof"],
+                    "tenant": "acme",
+                    "role": "viewer",
+                }
+            ]
+        }
     )
 
-    secret: Annotated[str, Field(max_length=256)]
+    nonce: Annotated[str, Field(pattern=NONCE)]
+    challenge: Annotated[str, Field(pattern=CHALLENGE)]
+    proof: Annotated[str, Field(max_length=64)]
     tenant: Annotated[str, Field(pattern=PATTERN)] | None = None
     role: RoleName | None = None
     email: Annotated[str, Field(max_length=255)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_the_secret(cls, given: object) -> object:
+        if isinstance(given, dict) and "secret" in given:
+            raise ValueError("The secret is not sent any more: use an artcafe command of this release.")
+        return given
+
+    def wanted(self) -> dict[str, str]:
+        """What the proof is for."""
+        named = {"tenant": self.tenant, "role": self.role, "email": self.email}
+        return {name: f"{value}" for name, value in named.items() if value is not None}
 
 
 class Token(BaseModel):
@@ -66,6 +109,12 @@ def _issuer(cases: UseCases) -> Issuer:
     return cases.issuer
 
 
+def _sign_in(cases: UseCases) -> SignIn:
+    if cases.sign_in is None:
+        raise ArtcafeError(Code.not_found, "This installation signs humans in with its OIDC issuer.")
+    return cases.sign_in
+
+
 @router.get("/.well-known/openid-configuration")
 async def configuration(request: Request, cases: Cases) -> dict[str, object]:
     """Where everything is."""
@@ -78,30 +127,53 @@ async def jwks(cases: Cases) -> dict[str, object]:
     return _issuer(cases).jwks()
 
 
+@router.post("/challenge")
+async def local_challenge(body: Hello, request: Request, cases: Cases) -> LocalChallenge:
+    """A challenge for whoever can read the data directory, with a proof that this platform can."""
+    sign, exchange = _issuer(cases).sign, _exchange(body.nonce, request)
+    expires = int(cases.clock.now()) + SECONDS
+    challenge = exchange.challenge(sign, secrets.token_urlsafe(32), expires)
+    return LocalChallenge(challenge=challenge, proof=exchange.of_platform(sign, challenge))
+
+
 @router.post("/token")
 async def token(body: TokenRequest, request: Request, cases: Cases) -> Token:
     """A token for whoever can read the data directory."""
-    issuer = _issuer(cases)
-    user = await _chosen(body, issuer, request, cases)
-    minted = issuer.mint(user.id, email=user.email, lifetime_seconds=LIFETIME, tenant=body.tenant)
+    user = await _chosen(body, "/token", request, cases)
+    minted = _issuer(cases).mint(user.id, email=user.email, lifetime_seconds=LIFETIME, tenant=body.tenant)
     return Token(access_token=minted, expires_in=LIFETIME, user=user.id, tenant=body.tenant)
 
 
 @router.post("/code")
 async def sign_in_code(body: TokenRequest, request: Request, cases: Cases) -> SignInCode:
     """A code to be shown on the sign-in page, for whoever can read the data directory; good once."""
-    user = await _chosen(body, _issuer(cases), request, cases)
-    if cases.sign_in is None:
-        raise ArtcafeError(Code.not_found, "This installation signs humans in with its OIDC issuer.")
-    return SignInCode(code=await cases.sign_in.proof(user), expires_in=PROOF_SECONDS)
+    user = await _chosen(body, "/code", request, cases)
+    return SignInCode(code=await _sign_in(cases).proof(user), expires_in=PROOF_SECONDS)
 
 
-async def _chosen(body: TokenRequest, issuer: Issuer, request: Request, cases: UseCases) -> User:
+def _exchange(nonce: str, request: Request) -> Exchange:
+    return Exchange(nonce, address(*request.scope["server"]))
+
+
+async def _is_proven(body: TokenRequest, path: str, request: Request, cases: UseCases) -> bool:
+    """Whether the caller knows the secret, wants this of this address, and wants it for the first time."""
+    sign, exchange = _issuer(cases).sign, _exchange(body.nonce, request)
+    expires = int(body.challenge.partition(".")[0])
+    proof = exchange.of_caller(sign, body.challenge, LOCAL + path, body.wanted())
+    return (
+        exchange.is_ours(sign, body.challenge)
+        and expires > cases.clock.now()
+        and hmac.compare_digest(proof.encode(), body.proof.encode("utf-8", "surrogatepass"))
+        and await _sign_in(cases).answer(body.challenge, expires)
+    )
+
+
+async def _chosen(body: TokenRequest, path: str, request: Request, cases: UseCases) -> User:
     """The user that is wanted, made a member where that is wanted too. Raises unauthorized, not_found."""
-    if not issuer.secret_matches(body.secret):
+    if not await _is_proven(body, path, request, cases):
         refusal = ArtcafeError(
             Code.unauthorized,
-            "The secret is not the one of this installation.",
+            "This is no proof: of another secret, or over a challenge for another address or of long ago.",
             reason=LoginRefusal.bad_secret,
         )
         journal.login_refused(

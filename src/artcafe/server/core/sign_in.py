@@ -108,8 +108,15 @@ class SignIn:
         self._random = random
         self._new_id = new_id
 
+    async def answer(self, challenge: str, expires: int) -> bool:
+        """Take a challenge that is good until `expires`; False when it was answered before.
+
+        The caller has checked the proof.
+        """
+        return await self._records.spend(f"challenge {challenge}", expires)
+
     async def proof(self, user: User) -> str:
-        """A sign-in code: good once, within rules.PROOF_SECONDS. The caller has checked the secret."""
+        """A sign-in code: good once, within rules.PROOF_SECONDS. The caller has checked who asks."""
         code = rules.spelled(self._random(rules.PROOF))
         who = msgspec.json.encode(_Who(user.id, user.email, user.hint)).decode()
         await self._records.keep(_digest(code), who, self._until(rules.PROOF_SECONDS))

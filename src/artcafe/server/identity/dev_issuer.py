@@ -107,7 +107,7 @@ class LocalIssuer:
     ) -> str:
         """An access token that is valid from now for `lifetime_seconds`, 1 to MAX_LIFETIME.
 
-        The caller has checked the secret. Raises ValueError for another lifetime or subject length.
+        The caller has checked who asks. Raises ValueError for another lifetime or subject length.
         """
         if not 1 <= len(subject) <= 255:
             raise ValueError("The subject of a token has between 1 and 255 characters.")
@@ -146,14 +146,14 @@ class LocalIssuer:
 
     def derived(self, purpose: str) -> bytes:
         """32 secret bytes for a purpose; others once the file of the secret was deleted."""
-        return hmac.digest(self._secret.encode(), purpose.encode(), "sha256")
+        return self.sign(purpose.encode())
 
     def _signed(self, claims: dict[str, object]) -> str:
         return jwt.encode(claims, self._key, ALGORITHM, headers={"kid": self._kid})
 
-    def secret_matches(self, candidate: str) -> bool:
-        """Compare in a time that tells nothing about the secret."""
-        return hmac.compare_digest(candidate.encode("utf-8", "surrogatepass"), self._secret.encode())
+    def sign(self, text: bytes) -> bytes:
+        """HMAC-SHA256 of a text under the secret."""
+        return hmac.digest(self._secret.encode(), text, "sha256")
 
 
 def public_jwk(key: rsa.RSAPublicKey) -> dict[str, str]:

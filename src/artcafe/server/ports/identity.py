@@ -126,5 +126,5 @@ class Issuer(Protocol):
     def identify(self, subject: str, *, email: str | None, nonce: str | None, lifetime_seconds: int) -> str:
         """An id token for the client that signed its human in."""
 
-    def secret_matches(self, candidate: str) -> bool:
-        """Whether the caller can read the secret in the data directory; constant time."""
+    def sign(self, text: bytes) -> bytes:
+        """HMAC-SHA256 of a text under the secret in the data directory."""

@@ -37,7 +37,7 @@
 |                  | END#{partition}     | one whose id is free, with what came late             |
 | INSTALLATION-LOG | {9…9 - ms}#{id}     | who made, deleted and operated tenants; expires       |
 | MIGRATIONS       | MEMBERSHIPS         | how far the index of memberships was looked through   |
-| SIGN-IN          | SPENT#{code}        | a code of the embedded issuer that was used; expires  |
+| SIGN-IN          | SPENT#{code}        | a code or challenge that was used; expires            |
 |                  | PROOF#{digest}      | a sign-in code, and whom it stands for; expires       |
 |                  | DEVICE#{user code}  | a device that waits to be signed in; expires          |
 """
