@@ -137,9 +137,17 @@ class TestCreate:
         assert tenant.id.startswith("id")
         assert tenant.name == "日本"
 
+    @pytest.mark.parametrize(("deleting", "words"), [(False, "There is"), (True, "being deleted")])
     async def test_a_wanted_id_that_is_taken_is_a_conflict_and_asks_nothing_of_the_bus(
-        self, installation: Installation, olivia: Human, monkeypatch: pytest.MonkeyPatch
+        self,
+        installation: Installation,
+        olivia: Human,
+        monkeypatch: pytest.MonkeyPatch,
+        deleting: bool,
+        words: str,
     ) -> None:
+        if deleting:
+            await installation.process.deletions.begin(olivia)
         before = await stored(installation)
         accounts = set(installation.bus._accounts)
 
@@ -148,9 +156,10 @@ class TestCreate:
 
         monkeypatch.setattr(installation.bus, "push", never)
         monkeypatch.setattr(installation.bus, "remove", never)
-        with refused(Code.conflict):
+        with refused(Code.conflict) as refusal:
             await installation.process.tenants.create(PAUL, "acme", {"name": "mine"})
 
+        assert words in refusal.message
         assert await stored(installation) == before
         assert installation.bus._accounts == accounts
 

@@ -4,7 +4,9 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -26,7 +28,7 @@ from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from tests.kit import dynoxide
 from tests.kit.conflicting import Conflicts
-from tests.kit.faults import Fault, FaultyStore
+from tests.kit.faults import Fault, FaultyStore, every_cut
 from tests.kit.outcomes import race, refused
 from tests.kit.records import (
     ACME,
@@ -39,6 +41,7 @@ from tests.kit.records import (
     an_invitation,
     anyway,
 )
+from tests.kit.stores import BACKENDS
 
 OTHER = TenantId("acme-2")
 
@@ -223,6 +226,52 @@ async def test_who_has_no_token_that_fits_waits_in_no_line(store: FaultyStore) -
             await InvitationTable(table).accept(ACME, invitation, UserId("eve"), wrong, an_entry("eve"))
     store.let_go()
     await holding
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        *(("memory", fault) for fault in (Fault.refused, Fault.lost, Fault.cut)),
+        ("sqlite", Fault.cut),
+        ("dynamodb", Fault.lost),
+    ],
+)
+async def test_whatever_write_of_a_creation_fails_what_is_there_is_counted(
+    name: str, fault: Fault, tmp_path: Path
+) -> None:
+    @asynccontextmanager
+    async def fresh() -> AsyncIterator[Backend]:
+        async with BACKENDS[name](tmp_path, time.time) as backend:
+            table = Table(backend)
+            await TenantTable(table).create(a_tenant(), a_member(), ENTRY)
+            await make_agent(table, 0, None)
+            await invite(table, [1])
+            yield backend
+
+    async def make_all(store: FaultyStore) -> None:
+        table = Table(store)
+        await make_agent(table, 1, 5)
+        await make_agent(table, 2, None)
+        await make_channel(table, 1, None)
+        await join(table, 1, None)
+
+    async def check(store: FaultyStore) -> None:
+        table = Table(store)
+        agents, channels, members = AgentTable(table), ChannelTable(table), MemberTable(table)
+        found = (await agents.listed(ACME).page(10, None)).items
+        assert await agents.count(ACME) == len(found)
+        there = (await channels.listed(ACME).page(10, None)).items
+        assert await channels.count(ACME) == len(there)
+        opened = (await InvitationTable(table).list(ACME, 10, None)).items
+        assert len(await members.of_tenant(ACME)) + len(opened) == 2
+        for agent in found:
+            await agents.delete(ACME, agent.id, anyway, an_entry(f"end-{agent.id}"))
+        for channel in there:
+            await channels.delete(ACME, channel.id, anyway, an_entry(f"end-{channel.id}"))
+        assert await StorageQuota(table).used(ACME) == Space()
+        assert await agents.count(ACME) == await channels.count(ACME) == 0
+
+    assert await every_cut(make_all, check, fresh, fault) == 4
 
 
 @pytest.mark.parametrize("limit", [None, 100])

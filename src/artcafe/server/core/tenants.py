@@ -14,7 +14,7 @@ from artcafe.server.domain.listing import Page
 from artcafe.server.domain.operators import Operators, TenantCreation
 from artcafe.server.domain.plan import TIERS, check_tier, plan_named
 from artcafe.server.domain.principal import Human, User
-from artcafe.server.domain.tenant import Member, Role, Tenant, changed_member, require_served
+from artcafe.server.domain.tenant import Member, Role, Tenant, changed_member, require_served, taken
 from artcafe.server.domain.version import require_match
 from artcafe.server.ports.answers import Keep, keep_nothing
 from artcafe.server.ports.bus import Accounts
@@ -162,8 +162,8 @@ class Tenants:
             identifier = tenant_id(f"{name}-{self._new_id()[-6:]}")
         elif set_aside and not operates:
             raise ArtcafeError(Code.forbidden, "This id is set aside by the operator of the platform.")
-        elif await self._records.rules(identifier) is not None:  # Before anything is made on the bus.
-            raise ArtcafeError(Code.conflict, "There is a tenant of this id.")
+        elif (known := await self._records.get(identifier)) is not None:  # Nothing is made on the bus yet.
+            raise taken(known)
         tenant = Tenant(
             id=identifier,
             account=self._new_id(),

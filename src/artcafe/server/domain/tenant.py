@@ -80,6 +80,13 @@ class Tenant(TenantRules, frozen=True, kw_only=True):
     created_by: str = ""
 
 
+def taken(known: Tenant | None) -> ArtcafeError:
+    """The refusal to make another tenant under the id of this one, or of one that cannot be read."""
+    if known is None or known.status != Status.deleting:
+        return ArtcafeError(Code.conflict, "There is a tenant of this id.")
+    return ArtcafeError(Code.conflict, "A tenant of this id is being deleted; try again when it is gone.")
+
+
 def require_served(tenant: TenantRules | None, reason: str | None = None) -> None:
     """Raises suspended for a tenant that is, with this reason for the log, and deleting.
 

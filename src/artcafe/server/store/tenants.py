@@ -7,7 +7,7 @@ from artcafe.server.domain.change import Change, Kind
 from artcafe.server.domain.ids import TenantId, UserId
 from artcafe.server.domain.legal import Acceptance
 from artcafe.server.domain.listing import Page
-from artcafe.server.domain.tenant import Member, Status, Tenant, TenantRules
+from artcafe.server.domain.tenant import Member, Tenant, TenantRules, taken
 from artcafe.server.ports.answers import Kept
 from artcafe.server.store import addresses as at
 from artcafe.server.store.addresses import Partition
@@ -98,14 +98,8 @@ class TenantTable:
             else:
                 await self._table.again(attempt, line=(UserId(tenant.created_by), at.MADE))
         except Conflict:
-            raise await self._taken(tenant.id) from None
+            raise taken(await self.get(tenant.id)) from None
         await self._changed(tenant.id)
-
-    async def _taken(self, tenant: TenantId) -> ArtcafeError:
-        known = await self.get(tenant)
-        if known is None or known.status != Status.deleting:
-            return ArtcafeError(Code.conflict, "There is a tenant of this id.")
-        return ArtcafeError(Code.conflict, "A tenant of this id is being deleted; try again when it is gone.")
 
     async def change(self, tenant: TenantId, edit: Callable[[Tenant], Tenant], entry: Entry) -> Tenant:
         """Apply `edit` to the current record. Raises not_found."""
