@@ -1,7 +1,8 @@
 """Who asks: requests that are remembered with their answers, and what is believed of who may do what."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+import json
+from collections.abc import AsyncIterator, Callable, Coroutine
 from random import Random
 from typing import Any, Final
 
@@ -18,6 +19,9 @@ MOST_SHOWN = 100
 SECONDS = 0.2
 """How much time passes with each request, so that rates allow them."""
 
+SLOW = 0.1
+"""How likely a body comes late."""
+
 TRIES = 4
 """How often a request with an Idempotency-Key is sent at most."""
 
@@ -27,9 +31,10 @@ Ask = Callable[[str], Coroutine[Any, Any, Call]]
 class Client:
     """Requests to any of the servers. `invitations` are those that were shown: tenant, id, token, role."""
 
-    def __init__(self, servers: Servers, history: History) -> None:
+    def __init__(self, servers: Servers, history: History, chance: Random) -> None:
         self.servers = servers
         self.history = history
+        self._chance = chance
         self.invitations: list[tuple[str, str, str, Role]] = []
         self._roles: dict[tuple[str, str], Role] = {}
         self._series = 0
@@ -70,7 +75,10 @@ class Client:
         if series:
             headers["idempotency-key"] = series
         self.servers.clock.advance(SECONDS)
-        answer = await server.client.request(method, f"/api/v1{path}", json=body, headers=headers)
+        if body is not None:
+            headers["content-type"] = "application/json"
+        content = None if body is None else self._slowly(call, json.dumps(body).encode())
+        answer = await server.client.request(method, f"/api/v1{path}", content=content, headers=headers)
         call.ended, call.status = self.history.tick(), answer.status_code
         if answer.is_success:
             replayed = "idempotency-replayed" in answer.headers
@@ -83,6 +91,15 @@ class Client:
             call.answer = answer.text
         self._believe(call)
         return call
+
+    async def _slowly(self, call: Call, body: bytes) -> AsyncIterator[bytes]:
+        """A body, seldom long after its head. What is asked with it is not asked before it is there."""
+        yield body[:1]
+        slow = self._chance.random() < SLOW
+        for _ in range(self._chance.randrange(500) if slow else 0):
+            await asyncio.sleep(0)
+        call.began = self.history.tick()
+        yield body[1:]
 
     async def once(self, chance: Random, ask: Ask) -> list[Call]:
         """The same request with a key: now and then twice at once, and again until its outcome is known."""

@@ -17,6 +17,8 @@ CLIENTS = 8
 ACTS: dict[Callable[[Client, Random], Awaitable[None]], int] = {
     people.make_tenant: 12,
     people.make_tenant_once: 2,
+    people.delete_tenant: 4,
+    people.work: 10,
     people.change_tenant: 3,
     people.put_member: 10,
     people.add_member_once: 3,
@@ -39,7 +41,7 @@ ACTS: dict[Callable[[Client, Random], Awaitable[None]], int] = {
 async def run(backend: Backend, seed: str, acts: int) -> tuple[Servers, History, list[str]]:
     """So many acts by all clients, and what is wrong then, a text for each fault."""
     servers, history = Servers(backend, Random(seed)), History()
-    client = Client(servers, history)
+    client = Client(servers, history, Random(f"{seed}/bodies"))
     async with asyncio.TaskGroup() as clients:
         for number in range(CLIENTS):
             clients.create_task(_acts(client, Random(f"{seed}/{number}"), acts // CLIENTS))

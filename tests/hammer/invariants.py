@@ -43,7 +43,7 @@ def _access(history: History) -> Iterator[Fault]:
 
 
 def _accepted(history: History) -> Iterator[Fault]:
-    """An invitation is good once, as long as it stands."""
+    """An invitation is good once, as long as it stands, and for as much as its maker may give."""
     accepted = Counter[Path]()
     for call in history.calls:
         if call.action != "invitation.accept" or not call.sure:
@@ -55,6 +55,10 @@ def _accepted(history: History) -> Iterator[Fault]:
             yield f"an invitation was good twice: {call}", invitation
         if not history.stood(invitation, call, [role]):
             yield f"an invitation was good that did not stand: {call}", invitation
+        [maker, *_] = [made.user for made in history.calls if made.effects.get(invitation) is not None]
+        least = Role.owner if role is Role.owner else Role.admin
+        if not history.entitled(maker, call.tenant, least, call):
+            yield f"an invitation of {maker} was good, who could not make it any more: {call}", invitation
 
 
 def _once(history: History) -> Iterator[Fault]:
@@ -78,12 +82,24 @@ def _ends(history: History, contents: Contents) -> Iterator[Fault]:
     """A thing is what the last call made of it, and no agent or channel is there that nobody made."""
     state = contents.state()
     things = {
-        path for path in state if len(path) == 3 and path[1] in {"agent", "channel"} and path[2] != UNNAMED
+        path
+        for path in state
+        if len(path) == 3 and path[1] in {"agent", "channel"} and not path[2].startswith(UNNAMED)
     }
     for path in sorted({*history.paths(), *things}):
         last = history.last(path)
-        if last is not None and state.get(path) != last.effects.get(path):
+        if last is None or (path not in state and _withdrawn(history, path, last)):
+            continue
+        if state.get(path) != last.effects.get(path):
             yield f"{path} is {state.get(path)!r} after {last}", path
+
+
+def _withdrawn(history: History, path: Path, made: Call) -> bool:
+    """Whether an invitation may have gone with its maker's membership."""
+    maker = (made.tenant, "member", made.user)
+    return path[1:2] == ("invitation",) and any(
+        call.possible and maker in call.effects and not call.before(made) for call in history.calls
+    )
 
 
 def _members(history: History, contents: Contents) -> Iterator[Fault]:
@@ -98,8 +114,9 @@ def _audit(history: History, contents: Contents) -> Iterator[Fault]:
     """Each change has one entry, one of unknown outcome at most one, and what was refused none."""
     calls = {call.request: call for call in history.calls}
     for tenant in contents.tenants.values():
-        entries = Counter(entry["request"] for entry in tenant.log)
-        actions = {entry["request"]: entry["action"] for entry in tenant.log}
+        log = [entry for entry in tenant.log if entry["action"] != "invitation.withdraw"]
+        entries = Counter(entry["request"] for entry in log)
+        actions = {entry["request"]: entry["action"] for entry in log}
         [*made] = [calls[request] for request, action in actions.items() if action == "tenant.create"]
         if len(made) != 1:
             yield f"{len(made)} entries of its creation", (tenant.id,)
@@ -108,6 +125,10 @@ def _audit(history: History, contents: Contents) -> Iterator[Fault]:
             call = calls[request]
             if number > 1 or not call.possible or call.action != actions[request]:
                 yield f"{number} entries of {actions[request]} for {call}", (tenant.id,)
+        for entry in tenant.log:  # What went with its maker's membership has an entry of its own.
+            call = calls[entry["request"]]
+            if not call.possible or (entry not in log and not call.action.startswith("member.")):
+                yield f"an entry of {entry['action']} for {call}", (tenant.id,)
         for call in history.calls:
             changed = call.tenant == tenant.id and call.action and call.sure and made[0].before(call)
             if changed and not entries[call.request]:

@@ -1,10 +1,13 @@
 """What is done about tenants and the people in them."""
 
+from contextlib import suppress
 from random import Random
+from typing import Any
 
 from artcafe.server.domain.tenant import Role
+from artcafe.wire.errors import ArtcafeError
 from tests.hammer.client import TENANTS, USERS, Client
-from tests.hammer.model import Call, Outcome
+from tests.hammer.model import Call, Outcome, Path
 
 ROLES = tuple(Role)
 
@@ -26,7 +29,7 @@ async def make_tenant(client: Client, chance: Random) -> None:
 
 
 async def make_tenant_once(client: Client, chance: Random) -> None:
-    """Under an id that is made from its name."""
+    """Under an id that is made from its name, and most times not for long."""
     user = chance.choice(USERS)
 
     async def ask(series: str) -> Call:
@@ -45,7 +48,28 @@ async def make_tenant_once(client: Client, chance: Random) -> None:
             call.effects = {(call.tenant,): True, (call.tenant, "member", user): Role.owner}
         return call
 
-    await client.once(chance, ask)
+    calls = await client.once(chance, ask)
+    for tenant in sorted({call.tenant for call in calls if call.status == 201}):
+        if chance.random() < 0.8:
+            await end_tenant(client, user, tenant)
+
+
+async def delete_tenant(client: Client, chance: Random) -> None:
+    """By an owner."""
+    tenant = client.place(chance)
+    await end_tenant(client, client.who(chance, tenant, Role.owner), tenant)
+
+
+async def end_tenant(client: Client, user: str, tenant: str) -> None:
+    """Ask for its end."""
+    effects: dict[Path, Any] = {(tenant,): None}
+    await client.ask("DELETE", f"/tenants/{tenant}", user, tenant, needs=Role.owner, effects=effects)
+
+
+async def work(client: Client, chance: Random) -> None:
+    """A server does what is to be done in the background; what it cannot do now is done another time."""
+    with suppress(ArtcafeError):
+        await client.servers.any().api.cases.deletions.work()
 
 
 async def change_tenant(client: Client, chance: Random) -> None:

@@ -11,6 +11,7 @@ from random import Random
 import httpx
 from fastapi import FastAPI
 
+from artcafe.server.domain.deletion import LINGER_SECONDS
 from artcafe.server.domain.operators import TenantCreation
 from artcafe.server.store.item import Backend
 from tests.kit.api import Api
@@ -105,5 +106,9 @@ class Servers:
         for each in self._running:
             each.store.calm = True
         server = self._start(0)
+        for _ in range(2):  # What was begun, and what follows when nobody writes behind it any more.
+            await server.api.cases.deletions.work()
+            self.clock.advance(LINGER_SECONDS)
+        await server.api.cases.deletions.work()
         await self.backend.sweep()
         return server

@@ -26,7 +26,7 @@ class World:
         self.store = store
         self.history = History()
         self.servers = Servers(store, Random(1), calm=True)
-        self.client = Client(self.servers, self.history)
+        self.client = Client(self.servers, self.history, Random(1))
 
     async def make(self) -> None:
         """All of it."""
@@ -220,7 +220,7 @@ async def test_a_fault_is_found(world: World, spoil: Callable[[World], Any], fou
 
 
 async def test_an_invitation_that_is_good_too_often_is_found(world: World) -> None:
-    """Twice, the second time when it stands no more."""
+    """Twice, after it was withdrawn, and when its maker was an admin no more."""
     place = ("red", "invitation", "i1")
     made = Call(
         "i1", "", "ada", "red", "", world.history.tick(), {place: Role.viewer}, ended=world.history.tick()
@@ -230,9 +230,16 @@ async def test_an_invitation_that_is_good_too_often_is_found(world: World) -> No
     )
     taken.effects = {place: None, ("red", "member", "eve"): Role.viewer}
     made.outcome = taken.outcome = Outcome.done
+    less = replace(made, effects={("red", "member", "ada"): Role.viewer})
     world.history.calls += [made, taken]
     assert not any("an invitation" in what for what in await world.faults())
     world.history.calls += [replace(taken, began=world.history.tick(), ended=world.history.tick())]
     found = await world.faults()
     assert sum("an invitation was good twice" in what for what in found) == 1
     assert sum("an invitation was good that did not stand" in what for what in found) == 1
+    less.began, less.ended = made.ended, made.ended
+    world.history.calls += [less]
+    assert any(
+        "an invitation of ada was good, who could not make it any more" in what
+        for what in await world.faults()
+    )
