@@ -8,7 +8,10 @@ import pytest
 from tests.kit.tree import syntax
 
 MODULES = [
-    *(f"server/ports/{name}.py" for name in ("bus", "clock", "identity", "records")),
+    *(
+        f"server/ports/{name}.py"
+        for name in ("answers", "bus", "clock", "deletions", "identity", "records", "telling")
+    ),
     "server/store/item.py",
 ]
 

@@ -16,7 +16,7 @@ from artcafe.server.store.audit import AuditTable
 from artcafe.server.store.channels import ChannelTable
 from artcafe.server.store.deletions import DeletionTable
 from artcafe.server.store.invitations import InvitationTable
-from artcafe.server.store.item import Backend, Check, Delete, ItemStore, Op, Put
+from artcafe.server.store.item import Backend, Delete, ItemStore, Op, Put
 from artcafe.server.store.legal import LegalTable
 from artcafe.server.store.login import ChallengeTable
 from artcafe.server.store.members import MemberTable
@@ -70,7 +70,7 @@ class WatchedStore(UnreliableStore):
 
     async def transact(self, ops: Sequence[Op]) -> list[str | None]:
         """See ItemStore."""
-        if any(isinstance(op, Check) and op.pk == at.DELETIONS for op in ops):
+        if any(isinstance(op, Delete) and op.sk.startswith(at.MEMBERS) for op in ops):
             self.reached.set()
             await self.gate.wait()
         self.ops += ops
