@@ -6,9 +6,13 @@ import logging
 import msgspec
 import pytest
 
+from artcafe.server.bus.control import ControlLink
 from artcafe.server.bus.telling import BusTelling
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.tenant import Tenant, TenantRules
+from tests.kit.deadlines import eventually
+from tests.kit.nats import Nats
+from tests.kit.proxy import Proxy
 from tests.kit.unreliable_bus import DeafBus
 
 ACME = Tenant(id=TenantId("acme"), name="Acme", account="a1", created_at="", updated_at="")
@@ -233,3 +237,27 @@ class TestAccounts:
         await world.telling.again()
 
         assert world.bus._accounts == set()
+
+
+async def test_what_nats_did_not_hear_it_hears_when_it_is_back(nats: Nats, proxy: Proxy) -> None:
+    heard: list[bytes] = []
+    here: list[bytes] = []
+    async with (
+        nats.authority() as accounts,
+        ControlLink(nats.url, nats.operator) as theirs,
+        ControlLink(proxy.url, nats.operator, patience=0.2) as ours,
+    ):
+        await theirs.hear("revoked", lambda _, payload: heard.append(payload))
+        telling = BusTelling(ours, accounts, World().read, lambda _, payload: here.append(payload))
+        proxy.refusing = proxy.swallowing = True
+        proxy.cut()
+
+        await telling.tell("revoked", b"a key")
+        await telling.again()
+        assert (here, heard, telling.waiting) == ([b"a key"], [], 1)
+
+        proxy.refusing = proxy.swallowing = False
+        await ours.hear("back", lambda _, payload: None)  # Waits until the link is up.
+        await telling.again()
+        assert telling.waiting == 0
+        await eventually(lambda: b"a key" in heard)
