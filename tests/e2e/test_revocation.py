@@ -68,6 +68,7 @@ async def test_removal_closes_every_connection(
             assert [await one.closed(), await two.closed()] == [4503, 4503]
             if how == "delete the tenant":
                 assert await bystander.closed() == 4503
-                assert rest.get("/agents").status_code == 403
+                # Being deleted, or gone already.
+                assert rest.get("/agents").json()["code"] in {"deleting", "forbidden"}
             else:
                 await bystander.silence()
