@@ -6,7 +6,8 @@ import time
 import msgspec
 import pytest
 
-from artcafe.server.ports.bus import Link
+from artcafe.server.domain.installation import MOST_STRANGERS, Mark
+from artcafe.server.ports.bus import Link, Reconciled
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.buses import BUFFER_BYTES, IDLE_SECONDS, Buses
@@ -154,9 +155,9 @@ async def test_the_account_of_a_suspended_tenant_takes_no_link_until_it_is_resum
         await buses.bus.link(tenant)
     assert refusal.value.code is Code.unavailable
     await buses.accounts.reconcile([suspended])
-    assert await buses.accounts.reconcile([suspended]) == 0
+    assert await buses.accounts.reconcile([suspended]) == Reconciled()
 
-    assert await buses.accounts.reconcile([tenant]) == 1
+    assert await buses.accounts.reconcile([tenant]) == Reconciled(pushed=1)
     await (await buses.bus.link(tenant)).flush()
 
 
@@ -221,14 +222,34 @@ async def test_reconcile_makes_the_bus_agree_with_the_store(buses: Buses) -> Non
     known = await buses.tenant("known")
     missing = make_tenant("missing")
     await buses.accounts.reconcile([known, orphan])
-    assert await buses.accounts.reconcile([known, orphan]) == 0
-    assert await buses.accounts.reconcile([known, missing]) == 2
-    assert await buses.accounts.reconcile([known, missing]) == 0
+    assert await buses.accounts.reconcile([known, orphan]) == Reconciled()
+    assert await buses.accounts.reconcile([known, missing]) == Reconciled(1, 1)
+    assert await buses.accounts.reconcile([known, missing]) == Reconciled()
     await (await buses.bus.link(known)).flush()
     await (await buses.bus.link(missing)).flush()
     with pytest.raises(ArtcafeError) as refusal:
         await buses.bus.link(orphan)
     assert refusal.value.code is Code.unavailable
+
+
+async def test_a_bus_keeps_the_mark_it_was_given(buses: Buses) -> None:
+    await buses.marked.put_mark(Mark("one", 1))
+    assert await buses.marked.mark() == Mark("one", 1)
+    await buses.marked.put_mark(Mark("two", 9))
+    assert await buses.marked.mark() == Mark("two", 9)
+    known, stranger = await buses.tenant("known"), await buses.tenant("stranger")
+    await buses.accounts.reconcile([known, stranger])
+    assert (await buses.marked.survey([known])).strangers == 1
+    assert (await buses.marked.survey([known, stranger])).strangers == 0
+    assert await buses.marked.mark() == Mark("two", 9)
+
+
+async def test_too_many_accounts_are_kept_unless_told(buses: Buses) -> None:
+    await buses.accounts.reconcile([], many=True)
+    for number in range(MOST_STRANGERS + 1):
+        await buses.tenant(f"t{number}")
+    assert await buses.accounts.reconcile([]) == Reconciled(kept=MOST_STRANGERS + 1)
+    assert await buses.accounts.reconcile([], many=True) == Reconciled(removed=MOST_STRANGERS + 1)
 
 
 async def test_processes_hear_what_they_tell_each_other(buses: Buses) -> None:

@@ -10,9 +10,11 @@ from typing import TypeAlias
 
 from artcafe.server.bus.control import ControlLink
 from artcafe.server.bus.memory import MemoryBus
+from artcafe.server.bus.mending import Restore, nobody
 from artcafe.server.bus.tenants import TenantLinks
 from artcafe.server.domain.tenant import Tenant
 from artcafe.server.ports.bus import Accounts, Bus, Control, Link
+from artcafe.server.ports.installation import Marked
 from tests.kit.nats import Nats, make_tenant
 
 IDLE_SECONDS = 0.1
@@ -28,6 +30,7 @@ class Buses:
     bus: Bus
     other_bus: Bus
     accounts: Accounts
+    marked: Marked
     control: Control
     other_control: Control
 
@@ -46,7 +49,7 @@ class Buses:
 async def memory_buses(_nats: Nats) -> AsyncIterator[Buses]:
     """One MemoryBus."""
     bus = MemoryBus(idle_seconds=IDLE_SECONDS, buffer_bytes=BUFFER_BYTES, answer_seconds=ANSWER_SECONDS)
-    yield Buses(bus, bus, bus, bus, bus)
+    yield Buses(bus, bus, bus, bus, bus, bus)
 
 
 @asynccontextmanager
@@ -59,7 +62,7 @@ async def nats_buses(nats: Nats) -> AsyncIterator[Buses]:
         control_link(nats) as control,
         control_link(nats) as other_control,
     ):
-        yield Buses(bus, other_bus, authority, control, other_control)
+        yield Buses(bus, other_bus, authority, authority, control, other_control)
 
 
 def tenant_links(
@@ -69,6 +72,7 @@ def tenant_links(
     idle_seconds: float = IDLE_SECONDS,
     buffer_bytes: int = BUFFER_BYTES,
     patience: float = PATIENCE,
+    restore: Restore = nobody,
 ) -> TenantLinks:
     """The links of one process, to enter; quick to give up. `url` leads there by another way."""
     return TenantLinks(
@@ -77,6 +81,7 @@ def tenant_links(
         idle_seconds=idle_seconds,
         buffer_bytes=buffer_bytes,
         patience=patience,
+        restore=restore,
     )
 
 

@@ -14,6 +14,7 @@ from artcafe.server.core.agents import Agents
 from artcafe.server.core.audit import Audit
 from artcafe.server.core.channels import Channels
 from artcafe.server.core.deletions import Deletions
+from artcafe.server.core.installation import Installation as Installed
 from artcafe.server.core.invitations import Invitations
 from artcafe.server.core.legal import Legal
 from artcafe.server.core.login import Login
@@ -39,6 +40,7 @@ from artcafe.server.store.agents import AgentTable
 from artcafe.server.store.audit import AuditTable
 from artcafe.server.store.channels import ChannelTable
 from artcafe.server.store.deletions import DeletionTable
+from artcafe.server.store.installation import InstallationTable
 from artcafe.server.store.invitations import InvitationTable
 from artcafe.server.store.item import Backend, ItemStore
 from artcafe.server.store.legal import LegalTable
@@ -78,6 +80,7 @@ class Process:
     """The use cases of one server process."""
 
     telling: BusTelling
+    installed: Installed
     tenants: Tenants
     deletions: Deletions
     operations: TenantOperations
@@ -135,7 +138,9 @@ class Installation:
         self.groups = Groups.read(groups)
         self.process = self.start("p1")
 
-    def start(self, name: str, secret: bytes = SECRET, store: ItemStore | None = None) -> Process:
+    def start(
+        self, name: str, secret: bytes = SECRET, store: ItemStore | None = None, adopt: str | None = None
+    ) -> Process:
         """One more server process."""
 
         async def announce(change: Change) -> None:
@@ -163,6 +168,17 @@ class Installation:
         )
         return Process(
             telling=telling,
+            installed=Installed(
+                records=InstallationTable(table),
+                marked=self.bus,
+                accounts=self.bus,
+                tenants=tenants,
+                index=tenants,
+                clock=self.clock,
+                new_id=self.new_id,
+                jitter=lambda: 0.5,
+                adopt=adopt,
+            ),
             tenants=Tenants(
                 records=tenants,
                 index=tenants,

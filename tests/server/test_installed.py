@@ -1,22 +1,36 @@
-"""What a server process stands on, opened."""
+"""What a server process stands on, opened; docs/operating.md, "Restore", on every store and a real NATS."""
 
 import asyncio
+import shutil
 import sys
+import time
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from artcafe.server import installed
-from artcafe.server.installed import open_store, store_at, until_done, whenever
+from artcafe.server.core.installation import Installation
+from artcafe.server.domain.ids import UserId
+from artcafe.server.domain.installation import Mark, WrongInstallation
+from artcafe.server.domain.tenant import Member, Role, Tenant
+from artcafe.server.installed import join, open_store, store_at, until_done, whenever
 from artcafe.server.process import SystemClock
 from artcafe.server.settings import load
 from artcafe.server.store import addresses as at
-from artcafe.server.store.item import Put, StoreUnusable
+from artcafe.server.store.item import Backend, Delete, Put, StoreUnusable
 from artcafe.server.store.schema import VERSION
 from artcafe.server.store.servers import leases
+from artcafe.server.store.table import Table
+from artcafe.server.store.tenants import TenantTable
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
+from tests.kit.nats import Nats, make_tenant, running_nats
+from tests.kit.records import an_entry
+from tests.kit.stores import BACKENDS
 
 
 def test_dynamodb_without_its_extra_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,3 +106,142 @@ async def test_steps_are_done_until_there_is_none_whatever_fails_for_a_moment(
         await until_done(step)
 
     assert next(steps, None) is None
+
+
+# Restore: a store and a bus that are not of the same moment.
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Nats]:
+    """One nats-server for all."""
+    async with running_nats(tmp_path_factory.mktemp("nats")) as running:
+        yield running
+
+
+@pytest.fixture
+async def bus(shared: Nats) -> Nats:
+    """A bus without a mark and without tenants, and a clock by which no account is young."""
+    async with shared.authority() as authority:
+        mark = shared.operator.installation_account(Mark("", 0))[0]
+        if await authority.mark() is not None:
+            await authority._delete(mark)
+        await authority.reconcile([], many=True)
+    return shared
+
+
+@dataclass
+class Drill:
+    """A store at a bus, as each server process that starts finds it."""
+
+    store: Backend
+    bus: Nats
+
+    async def start(self, adopt: str | None = None) -> Installation:
+        """A server process that joins. Raises WrongInstallation."""
+        async with self.bus.authority() as authority:
+            return await join(load(adopt_bus=adopt), authority, Table(self.store), SystemClock())
+
+    async def an_hour_later(self) -> None:
+        """Accounts are reconciled by a server that runs."""
+        await self.store.delete(Delete("INSTALLATION", "TURN"))
+        async with self.bus.authority() as authority:
+            installation = await join(load(), authority, Table(self.store), SystemClock())
+            assert await installation.tend() is not None
+
+    async def make(self, name: str) -> Tenant:
+        """A tenant with its account."""
+        tenant = make_tenant(name)
+        owner = Member(tenant=tenant.id, user=UserId("ada"), role=Role.owner, joined_at=tenant.created_at)
+        async with self.bus.authority() as authority:
+            await authority.push(tenant)
+        await TenantTable(Table(self.store)).create(tenant, owner, an_entry(tenant=name))
+        return tenant
+
+    async def mark(self) -> str:
+        """The mark of the bus."""
+        async with self.bus.authority() as authority:
+            return f"{await authority.mark()}"
+
+    async def refusal(self, adopt: str | None = None) -> str:
+        """Why no server starts; what the bus holds is as before."""
+        before = await self._held()
+        with pytest.raises(WrongInstallation) as raised:
+            await self.start(adopt)
+        assert await self._held() == before
+        return f"{raised.value}"
+
+    async def _held(self) -> dict[str, str]:
+        async with self.bus.authority() as authority:
+            return await authority._every()
+
+
+async def backed_up(store: Backend, backup: Backend) -> None:
+    """Have all rows in the other store, too."""
+    cursor = None
+    while True:
+        rows, cursor = await store.rows(cursor)
+        await backup.restore(rows)
+        if cursor is None:
+            return
+
+
+@pytest.fixture(params=BACKENDS)
+async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[Backend, Backend]]:
+    """Two empty ones."""
+    opened = BACKENDS[request.param]
+    async with opened(tmp_path, time.time) as store, opened(tmp_path, time.time) as other:
+        yield store, other
+
+
+async def test_an_older_store_at_a_newer_bus_is_refused_until_it_is_said_to_be_right(
+    stores: tuple[Backend, Backend], bus: Nats
+) -> None:
+    store, backup = (Drill(each, bus) for each in stores)
+    await store.start()
+    kept = await store.make("kept")
+    await backed_up(store.store, backup.store)
+    later = await store.make("later")
+    await store.an_hour_later()
+
+    assert "older than the bus knows it" in await backup.refusal()
+    assert await bus.admits(later)
+    mark = await store.mark()
+    await backup.start(adopt=mark)
+    assert await bus.admits(kept)
+    assert not await bus.admits(later)
+    assert "older than the bus knows it" in await store.refusal(adopt=mark), "it was said once"
+    await backup.start(adopt=mark)
+    assert await bus.admits(kept)
+
+
+async def test_a_newer_store_at_an_older_bus_fills_it(
+    stores: tuple[Backend, Backend], tmp_path: Path
+) -> None:
+    """A bus that came back from a copy of its files, or an empty one, or one under the next seed."""
+    async with running_nats(tmp_path / "first") as first:
+        drill = Drill(stores[0], first)
+        await drill.start()
+        tenants = [await drill.make("first")]
+        shutil.copytree(tmp_path / "first", tmp_path / "second", ignore=shutil.ignore_patterns("*lock*"))
+        tenants.append(await drill.make("second"))
+        await drill.an_hour_later()
+    async with running_nats(tmp_path / "second", seed=first.seed) as second:
+        await Drill(stores[0], second).start()
+        assert [await second.admits(tenant) for tenant in tenants] == [True, True]
+        assert "the store is new" in await Drill(stores[1], second).refusal()
+    async with running_nats(tmp_path / "second") as rotated:
+        assert rotated.seed != first.seed
+        assert "the store is new" in await Drill(stores[1], rotated).refusal()
+        await Drill(stores[0], rotated).start()
+        assert [await rotated.admits(tenant) for tenant in tenants] == [True, True]
+        held = await Drill(stores[0], rotated)._held()
+        assert len(held) == len(tenants) + 3, "accounts of the seed before are gone"
+
+
+async def test_servers_that_start_at_once_with_a_new_store_and_a_new_bus_agree(
+    stores: tuple[Backend, Backend], bus: Nats
+) -> None:
+    drill = Drill(stores[0], bus)
+    started = await asyncio.gather(*(drill.start() for _ in range(6)))
+    assert {installation.mark.id for installation in started} == {(await drill.mark()).partition(".")[0]}
+    assert "the store is new" in await Drill(stores[1], bus).refusal()

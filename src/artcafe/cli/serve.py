@@ -13,6 +13,11 @@ from artcafe.server.main import Running
 @click.command()
 @server_options
 @click.option("--nats-url", metavar="URL", help="The NATS to use. [NATS_URL]")
+@click.option(
+    "--adopt-bus",
+    metavar="MARK",
+    help="Take over the bus with this mark, once; see docs/operating.md, Restore. [ARTCAFE_ADOPT_BUS]",
+)
 def serve(**given: Any) -> None:
     """Run one server of an installation, against a NATS that `artcafe nats-config` configured.
 

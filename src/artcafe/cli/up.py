@@ -14,6 +14,11 @@ from artcafe.server.main import Running
 @click.command()
 @server_options
 @click.option("--nats-server", metavar="FILE", help="The nats-server program to run. [ARTCAFE_NATS_SERVER]")
+@click.option(
+    "--adopt-bus",
+    metavar="MARK",
+    help="Take over the bus with this mark, once; see docs/operating.md, Restore. [ARTCAFE_ADOPT_BUS]",
+)
 def up(**given: Any) -> None:
     """Run the whole platform on this machine: its own nats-server, its store, REST and WebSockets.
 

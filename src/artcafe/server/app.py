@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from importlib.metadata import version
-from ipaddress import IPv4Network, IPv6Network, ip_network
 
 import msgspec
 from fastapi import FastAPI
@@ -50,7 +49,18 @@ from artcafe.server.identity.sealing import AesSealer
 from artcafe.server.identity.ssh import SshVerifier
 from artcafe.server.identity.ssh_keys import generate_key_pair, parse_public_key
 from artcafe.server.identity.verification import Verification
-from artcafe.server.installed import every, logged, open_store, store_check, sweep_of, until_done, whenever
+from artcafe.server.installed import (
+    TEND_SECONDS,
+    Tending,
+    every,
+    join,
+    logged,
+    open_store,
+    store_check,
+    sweep_of,
+    until_done,
+    whenever,
+)
 from artcafe.server.issuers import (
     discovery,
     http_client,
@@ -60,9 +70,10 @@ from artcafe.server.issuers import (
     sign_in_client,
     token_verifier,
 )
+from artcafe.server.names import server_name, trusted_proxies
 from artcafe.server.ports.bus import Deliver
 from artcafe.server.process import MessageIds, Place, SystemClock, new_id
-from artcafe.server.settings import LOOPBACK, Settings
+from artcafe.server.settings import Settings
 from artcafe.server.store.agents import AgentTable
 from artcafe.server.store.answers import AnswerTable
 from artcafe.server.store.audit import AuditTable
@@ -124,7 +135,8 @@ async def platform(
     all others of the installation that run; one that takes the place of another may have its name. One
     that is not `resident` stands still between its requests: others remove what is left of deleted tenants.
 
-    Raises BusRefusedError, StoreUnusable, ValueError, ArtcafeError(unavailable): sentences for people.
+    Raises BusRefusedError, StoreUnusable, WrongInstallation, ValueError, ArtcafeError(unavailable): sentences
+    for people.
     """
     async with AsyncExitStack() as stack:
         clock = SystemClock()
@@ -133,9 +145,6 @@ async def platform(
         tls = None if settings.nats_ca is None else ssl.create_default_context(cafile=settings.nats_ca)
         authority = await stack.enter_async_context(Authority(nats_url, operator, tls=tls))
         control = await stack.enter_async_context(ControlLink(nats_url, operator, tls=tls))
-        links = await stack.enter_async_context(
-            TenantLinks(nats_url, operator, idle_seconds=settings.idle_link_seconds, tls=tls)
-        )
 
         async def announce(change: Change) -> None:
             forget(change)
@@ -146,6 +155,16 @@ async def platform(
         rooms, sightings = ChannelTable(table), SightingTable(table)
         near = NearCache(records, keyholders, rooms, clock)
         forget = partial(_forget, near, table)
+        installation = await join(settings, authority, table, clock)
+        links = await stack.enter_async_context(
+            TenantLinks(
+                nats_url,
+                operator,
+                idle_seconds=settings.idle_link_seconds,
+                tls=tls,
+                restore=installation.restore,
+            )
+        )
         meter = Meter(UsageTable(table), sightings, clock)
         presence = Presence(sightings, control, clock, name)
         telling = BusTelling(control, authority, records.rules, lambda topic, told: hears[topic](topic, told))
@@ -224,11 +243,12 @@ async def platform(
         for topic, hear in hears.items():
             await control.hear(topic, hear)
         await control.answer(ASKED, gateway.asked)
-        LOG.info("reconciled %d accounts on the bus", await households.reconcile())
         checks = {"bus": links.ping, "store": store_check(store)}
         # The embedded issuer is this process itself.
         keys = {} if issuer is not None else {"identity": tokens.ready}
-        readiness = Readiness({**checks, **keys}, at_once={"server": gateway.ready})
+        readiness = Readiness(
+            {**checks, **keys, "installation": installation.check}, at_once={"server": gateway.ready}
+        )
         await readiness.probe()
         cases = UseCases(
             tenants=households,
@@ -294,6 +314,7 @@ async def platform(
             every(RETRY_SECONDS, telling.again),
             *([whenever(begun, WORK_SECONDS, deletions.work)] if resident else []),
             *([until_done(PlantedRows(store).step)] if resident else []),
+            *([every(TEND_SECONDS, Tending(installation))] if resident else []),
         ):
             stack.callback(chores.create_task(chore).cancel)
         yield Platform(
@@ -331,24 +352,6 @@ def _secret(settings: Settings, seed: bytes, purpose: str) -> bytes:
     return sha256(f"artcafe {purpose}\n".encode() + given).digest()
 
 
-def server_name(settings: Settings, place: Place) -> Callable[[str], str]:
-    """What agents sign as the server: never what a client made up, so a login cannot be relayed.
-
-    Without a public address, a loopback name with the right port is as good as the place itself.
-    """
-
-    ours = {f"{name}:{place.port}" for name in LOOPBACK}
-
-    def name(host: str) -> str:
-        if settings.public_url is not None:
-            return settings.public_url
-        if host in ours:
-            return f"ws://{host}"
-        return place.url.replace("http://", "ws://", 1)
-
-    return name
-
-
 def _gateway_limits(settings: Settings) -> GatewayLimits:
     return GatewayLimits(
         max_payload_bytes=settings.max_payload_bytes,
@@ -366,12 +369,6 @@ def _socket_limits(settings: Settings) -> Limits:
         queued_bytes=settings.max_queued_bytes,
         control_frames_per_second=settings.max_control_frames_per_second,
     )
-
-
-def trusted_proxies(settings: Settings) -> list[IPv4Network | IPv6Network]:
-    """The networks whose X-Forwarded-For is believed."""
-    networks = settings.trusted_proxies.split(",")
-    return [ip_network(network.strip()) for network in networks if network.strip()]
 
 
 def _flush(gateway: Gateway, sightings: SightingTable, meter: Meter) -> Callable[[], Awaitable[None]]:

@@ -251,6 +251,32 @@ class RecordUnreadable(Event, frozen=True, kw_only=True):
     reason: str
 
 
+class AccountsReconciled(Event, frozen=True, kw_only=True):
+    """The tenants' accounts on the bus were compared with the store: so many were made or mended, and so many
+    removed that no tenant has. `kept` is how many of these were left, for being too many at once: another
+    store may know them (docs/operating.md, "Restore"). Such a line is an error. `bus` is the bus's mark."""
+
+    pushed: int
+    removed: int
+    kept: int
+    bus: str
+
+    @property
+    def severity(self) -> int:
+        """An error where accounts were kept."""
+        return logging.ERROR if self.kept else logging.INFO
+
+
+class AccountRestored(Event, frozen=True, kw_only=True):
+    """The bus did not let this server into the account of a tenant that exists: it was made anew, or was on
+    its way. Many of them say that somebody removes accounts, or that the bus lost them."""
+
+    level = logging.WARNING
+    alike = ()
+
+    tenant: str
+
+
 class Started(Event, frozen=True, kw_only=True):
     """Everything answers. Written with `ARTCAFE_LOG_FORMAT=json`, in place of the lines for people."""
 

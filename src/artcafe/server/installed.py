@@ -1,4 +1,4 @@
-"""What a server process stands on, opened: the store, and this process's lease of it."""
+"""What a server process stands on, opened: the store with its lease, and the bus that belongs to it."""
 
 import asyncio
 import logging
@@ -6,14 +6,21 @@ import random
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 
+from artcafe.server.bus.authority import Authority
+from artcafe.server.core.installation import Installation
+from artcafe.server.domain.installation import WrongInstallation
+from artcafe.server.events import AccountsReconciled, note
+from artcafe.server.ports.bus import Reconciled
 from artcafe.server.process import SystemClock, new_id
 from artcafe.server.settings import Settings
 from artcafe.server.store import places
 from artcafe.server.store.copying import require_whole
+from artcafe.server.store.installation import InstallationTable
 from artcafe.server.store.item import Backend
 from artcafe.server.store.schema import enter
 from artcafe.server.store.servers import ServerLease
-from artcafe.server.store.table import translated
+from artcafe.server.store.table import Table, translated
+from artcafe.server.store.tenants import TenantTable
 from artcafe.wire.errors import ArtcafeError
 
 LOG = logging.getLogger("artcafe")
@@ -21,6 +28,9 @@ LOG = logging.getLogger("artcafe")
 STEP_SECONDS = 0.1
 STEP_RETRY_SECONDS = 10.0
 """How long work rests that is done once in the life of a store, between two steps, and when one failed."""
+
+TEND_SECONDS = 5.0
+"""How often it is looked whether something is due on the bus."""
 
 
 def store_at(settings: Settings, name: str, clock: SystemClock) -> Backend:
@@ -71,6 +81,51 @@ def sweep_of(store: Backend) -> Callable[[], Awaitable[None]]:
             await store.sweep()
 
     return sweep
+
+
+async def join(settings: Settings, authority: Authority, table: Table, clock: SystemClock) -> Installation:
+    """The installation of this store and this bus. Raises WrongInstallation, ArtcafeError(unavailable)."""
+    records = TenantTable(table)
+    installation = Installation(
+        records=InstallationTable(table),
+        marked=authority,
+        accounts=authority,
+        tenants=records,
+        index=records,
+        clock=clock,
+        new_id=new_id,
+        jitter=random.random,
+        adopt=settings.adopt_bus,
+    )
+    _tell(await installation.join(), installation)
+    return installation
+
+
+class Tending:
+    """What keeps the bus in step with the store, called every TEND_SECONDS."""
+
+    def __init__(self, installation: Installation) -> None:
+        self._installation = installation
+        self._said = ""
+
+    async def __call__(self) -> None:
+        """Do what is due. What is wrong with the installation is logged once. Raises unavailable."""
+        try:
+            _tell(await self._installation.tend(), self._installation)
+            self._said = ""
+        except WrongInstallation as fault:
+            if f"{fault}" != self._said:
+                LOG.error("%s", fault)
+            self._said = f"{fault}"
+
+
+def _tell(done: Reconciled | None, installation: Installation) -> None:
+    if done is not None:
+        note(
+            AccountsReconciled(
+                pushed=done.pushed, removed=done.removed, kept=done.kept, bus=f"{installation.mark}"
+            )
+        )
 
 
 async def logged(work: Callable[[], Awaitable[None]]) -> None:

@@ -18,9 +18,10 @@ from pathlib import Path
 import uvloop
 
 from artcafe.server.app import VERSION, platform
-from artcafe.server.bus.authority import BusRefusedError
 from artcafe.server.bus.cluster import Node, Tls
 from artcafe.server.bus.operator import Operator
+from artcafe.server.bus.system_link import BusRefusedError
+from artcafe.server.domain.installation import WrongInstallation
 from artcafe.server.embedded.nats_server import NatsServer, NatsServerError
 from artcafe.server.events import Started, note
 from artcafe.server.logs import Lines, log_start_failed, log_to_stderr
@@ -50,6 +51,7 @@ EXPECTED = (
     BusRefusedError,
     NatsServerError,
     StoreError,
+    WrongInstallation,
     ArtcafeError,
     ValueError,
     OSError,

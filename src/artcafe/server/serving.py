@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 
 import uvicorn
 
-from artcafe.server.app import Platform, trusted_proxies
+from artcafe.server.app import Platform
 from artcafe.server.edge.connections import Connections
 from artcafe.server.edge.limits import HttpLimits
 from artcafe.server.edge.protocol import http_protocol
+from artcafe.server.names import trusted_proxies
 from artcafe.server.settings import Settings
 
 LOG = logging.getLogger("artcafe")

@@ -15,6 +15,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_settings import SettingsConfigDict
 
 from artcafe.server.bounds import named
+from artcafe.server.domain.installation import MARK_PATTERN, UNMARKED
 from artcafe.server.domain.legal import VERSION_PATTERN, Document, Documents, Edition
 from artcafe.server.domain.plan import TIERS
 from artcafe.server.humans import Humans, without_a_password, words
@@ -99,6 +100,15 @@ class Settings(Humans):
         None,
         validation_alias=named("nats_ca"),
         description="Whose certificates to trust as a tls:// NATS, a file; the system's authorities else.",
+    )
+    adopt_bus: str | None = Field(
+        None,
+        pattern=rf"^({UNMARKED}|{MARK_PATTERN.pattern})$",
+        validation_alias=named("adopt_bus"),
+        description=(
+            "The mark of a bus that this store is to take over, as a server that refuses it tells; once. "
+            "Accounts of tenants that the store does not know are deleted."
+        ),
     )
     nats_server: Path | None = Field(
         None,

@@ -2,25 +2,22 @@
 
 import asyncio
 import json
-import re
-import socket
-import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from artcafe.server.bus.authority import Authority, BusRefusedError
+from artcafe.server.bus.authority import Authority
 from artcafe.server.bus.nkeys import KeyPair, Kind, read_token, write_token
 from artcafe.server.bus.operator import Credentials, Operator
+from artcafe.server.domain.installation import MOST_STRANGERS, Mark
 from artcafe.server.domain.tenant import Tenant
-from artcafe.server.embedded.nats_server import NatsServer
+from artcafe.server.ports.bus import Reconciled
+from artcafe.server.ports.installation import Survey
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
-from tests.kit.nats import Nats, WallClock, connected, make_tenant, running_nats
-from tests.kit.scripted_nats import ScriptedNats, info
+from tests.kit.nats import Nats, connected, make_tenant, running_nats
 
 SEED = b"s" * 32
 
@@ -35,7 +32,7 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Nats
 async def authority(shared: Nats) -> AsyncIterator[Authority]:
     """An authority over a bus without tenants."""
     async with shared.authority() as opened:
-        await opened.reconcile([])
+        await opened.reconcile([], many=True)
         yield opened
 
 
@@ -138,14 +135,14 @@ async def test_reconcile_makes_nats_agree_with_the_store(shared: Nats, authority
         connected(shared.url, shared.operator.control_credentials()) as control,
         connected(shared.url, shared.operator.credentials(orphan)) as ended,
     ):
-        assert await authority.reconcile([kept, lacking]) == 2
+        assert await authority.reconcile([kept, lacking]) == Reconciled(pushed=1, removed=1)
         await until(lambda: not ended.is_connected)
         for client in (undisturbed, control):
             await client.flush()
             assert client.is_connected
     assert await shared.admits(lacking)
     assert not await shared.admits(orphan)
-    assert await authority.reconcile([kept, lacking]) == 0
+    assert await authority.reconcile([kept, lacking]) == Reconciled()
 
 
 async def test_reconcile_leaves_the_installations_own_accounts_alone(
@@ -167,11 +164,11 @@ async def test_reconcile_mends_an_account_that_differs_even_if_it_looks_newer(
     claims["nats"]["limits"]["conn"] = 0
     await ask(shared, "$SYS.REQ.CLAIMS.UPDATE", write_token(signer, claims).encode())
     assert not await shared.admits(tenant)
-    assert await authority.reconcile([tenant]) == 1
+    assert await authority.reconcile([tenant]) == Reconciled(pushed=1)
     assert await shared.admits(tenant)
     lookup = f"$SYS.REQ.ACCOUNT.{shared.operator.account_id(tenant)}.CLAIMS.LOOKUP"
     assert read_token((await ask(shared, lookup)).decode())["iat"] == future + 1
-    assert await authority.reconcile([tenant]) == 0
+    assert await authority.reconcile([tenant]) == Reconciled()
 
 
 async def test_reconcile_replaces_an_account_that_a_stranger_signed(
@@ -182,7 +179,7 @@ async def test_reconcile_replaces_an_account_that_a_stranger_signed(
     forged = write_token(KeyPair.random(Kind.operator), claims)
     await ask(shared, "$SYS.REQ.CLAIMS.UPDATE", forged.encode())
     assert not await shared.admits(tenant)
-    assert await authority.reconcile([tenant]) == 1
+    assert await authority.reconcile([tenant]) == Reconciled(pushed=1)
     assert await shared.admits(tenant)
 
 
@@ -193,11 +190,13 @@ async def test_reconcile_spares_an_account_that_another_process_has_just_made(
     tenant = make_tenant("acme")
     await authority.push(tenant)
     async with Authority(shared.url, shared.operator) as careful:
-        assert await careful.reconcile([]) == 0
+        assert await careful.reconcile([]) == Reconciled()
         assert await shared.admits(tenant)
+        read = shared.clock.now()
         shared.clock.offset += 120
         try:
-            assert await careful.reconcile([]) == 1
+            assert await careful.reconcile([], as_of=read) == Reconciled(), "the list may be older than it"
+            assert await careful.reconcile([]) == Reconciled(removed=1)
         finally:
             shared.clock.offset -= 120
     assert not await shared.admits(tenant)
@@ -205,23 +204,57 @@ async def test_reconcile_spares_an_account_that_another_process_has_just_made(
 
 async def test_reconcile_takes_many_accounts(shared: Nats, authority: Authority) -> None:
     tenants = [make_tenant(f"t{number}") for number in range(60)]
-    assert await authority.reconcile(tenants) == 60
-    assert await authority.reconcile(tenants) == 0
-    assert await authority.reconcile(tenants[20:]) == 20
+    assert await authority.reconcile(tenants) == Reconciled(pushed=60)
+    assert await authority.reconcile(tenants) == Reconciled()
 
 
-async def test_so_many_accounts_that_their_list_takes_longer_than_one_answer_may(shared: Nats) -> None:
-    tenants = [make_tenant(f"t{number}") for number in range(40)]
+async def test_reconcile_removes_many_accounts_only_when_told(shared: Nats, authority: Authority) -> None:
+    """Another store may know them: one that is empty, or was mistyped, is no reason to remove them."""
+    tenants = [make_tenant(f"t{number}") for number in range(30)]
+    await authority.reconcile(tenants[:-1])
+    assert await authority.reconcile(tenants[MOST_STRANGERS + 1 :]) == Reconciled(
+        pushed=1, kept=MOST_STRANGERS + 1
+    )
+    assert await shared.admits(tenants[0])
+    assert await shared.admits(tenants[-1])
+    assert await authority.reconcile(tenants[MOST_STRANGERS + 1 :], many=True) == Reconciled(
+        removed=MOST_STRANGERS + 1
+    )
+    assert not await shared.admits(tenants[0])
 
-    def slowly(got: list[bytes]) -> bool:
-        time.sleep(0.02)
-        return not got[-1]
 
-    async with Authority(shared.url, shared.operator, answer_seconds=0.5, spare_seconds=0) as authority:
-        await authority.reconcile(tenants)
-        started = time.monotonic()
-        assert len(await authority._gather("$SYS.REQ.CLAIMS.PACK", slowly)) > len(tenants)
-        assert time.monotonic() - started > 0.5
+async def test_accounts_of_another_seed_are_removed_however_many_for_nobody_can_use_them(
+    shared: Nats, authority: Authority
+) -> None:
+    other = Operator(b"o" * 32, shared.clock)
+    for number in range(MOST_STRANGERS + 5):
+        jwt = other.account_jwt(make_tenant(f"t{number}"))
+        await ask(shared, "$SYS.REQ.CLAIMS.UPDATE", jwt.encode())
+    assert await authority.reconcile([]) == Reconciled(removed=MOST_STRANGERS + 5)
+
+
+async def test_the_mark_of_the_installation_stays_and_is_replaced(shared: Nats, authority: Authority) -> None:
+    await authority.put_mark(Mark("one", 1))
+    await authority.put_mark(Mark("one", 7))
+    assert await authority.mark() == Mark("one", 7)
+    assert await authority.reconcile([]) == Reconciled()
+    assert await authority.mark() == Mark("one", 7)
+    assert (await authority.survey([])).strangers == 0
+
+
+async def test_a_survey_counts_what_no_tenant_owns_and_finds_the_marks_of_other_seeds(
+    shared: Nats, authority: Authority
+) -> None:
+    known, stranger = make_tenant("known"), make_tenant("stranger")
+    other = Operator(b"o" * 32, shared.clock)
+    await authority.push(known)
+    await authority.push(stranger)
+    for jwt in (other.installation_account(Mark("old", 3))[1], other.account_jwt(make_tenant("theirs"))):
+        await ask(shared, "$SYS.REQ.CLAIMS.UPDATE", jwt.encode())
+    assert await authority.survey([known]) == Survey(1, [Mark("old", 3)])
+    async with Authority(shared.url, shared.operator) as careful:
+        assert (await careful.survey([known])).strangers == 0, "it may be a new tenant's"
+        assert (await careful.survey([])).strangers == 2, "a store without tenants is another one"
 
 
 async def test_accounts_are_found_again_after_a_restart_and_the_authority_comes_back(tmp_path: Path) -> None:
@@ -235,7 +268,7 @@ async def test_accounts_are_found_again_after_a_restart_and_the_authority_comes_
     await until(lambda: not watching.is_connected)
     async with running_nats(tmp_path, seed=SEED, listen=listen) as second:
         assert await second.admits(tenant)
-        assert await authority.reconcile([tenant]) == 0
+        assert await authority.reconcile([tenant]) == Reconciled()
         await authority.close()
 
 
@@ -253,163 +286,3 @@ async def test_while_nats_is_away_everything_is_unavailable(tmp_path: Path) -> N
     with pytest.raises(ArtcafeError, match="closed"):
         await authority.push(tenant)
     await authority.close()
-
-
-async def test_closing_while_nats_is_away_raises_nothing(tmp_path: Path) -> None:
-    """nats-py sends what is left in its buffer when it closes, and raises when there is nobody to send to."""
-    async with running_nats(tmp_path) as nats:
-        authority = nats.authority()
-        await authority.open()
-        client = authority._client
-        assert client is not None
-    await until(lambda: not client.is_connected)
-    await client.publish("$SYS.REQ.SERVER.PING.STATSZ", b"left")
-    await authority.close()
-    assert client.is_closed
-
-
-async def test_the_authority_outlives_its_client(tmp_path: Path) -> None:
-    """nats-py closes for good on most errors that the server reports."""
-    async with running_nats(tmp_path) as nats, nats.authority() as authority:
-        client = authority._client
-        assert client is not None
-        await client.close()
-        tenant = make_tenant("acme")
-        await authority.push(tenant)
-        assert await nats.admits(tenant)
-
-
-@asynccontextmanager
-async def configured(config: str, data: Path) -> AsyncIterator[str]:
-    """A nats-server with this configuration."""
-    server = NatsServer(config, data)
-    await server.start()
-    try:
-        yield server.url
-    finally:
-        await server.stop()
-
-
-async def refusal(url: str, operator: Operator, *, open_seconds: float = 5.0) -> str:
-    """What the authority says when it refuses this bus."""
-    authority = Authority(url, operator, open_seconds=open_seconds)
-    with pytest.raises(BusRefusedError) as raised:
-        await authority.open()
-    message = str(raised.value)
-    assert "\n" not in message
-    return message
-
-
-async def test_a_nats_that_lets_anybody_in_is_refused(tmp_path: Path) -> None:
-    async with configured('listen: "127.0.0.1:-1"', tmp_path) as url:
-        message = await refusal(url, Operator(SEED, WallClock()))
-    assert "lets anybody in" in message
-    assert "artcafe nats-config" in message
-
-
-@pytest.mark.parametrize(
-    "asks", ['authorization { user: "a", password: "b" }', 'authorization { token: "t" }']
-)
-async def test_a_nats_with_passwords_is_refused(tmp_path: Path, asks: str) -> None:
-    async with configured(f'listen: "127.0.0.1:-1"\n{asks}', tmp_path) as url:
-        message = await refusal(url, Operator(SEED, WallClock()))
-    assert "does not know this installation" in message
-    assert "artcafe nats-config" in message
-
-
-async def test_another_installations_nats_is_refused(shared: Nats) -> None:
-    message = await refusal(shared.url, Operator(SEED, WallClock()))
-    assert "does not know this installation" in message
-    assert "artcafe nats-config" in message
-
-
-async def test_a_password_in_the_url_is_not_repeated(shared: Nats) -> None:
-    url = shared.url.replace("nats://", "nats://user:hunter2@")
-    message = await refusal(url, Operator(SEED, WallClock()))
-    assert "hunter2" not in message
-    assert shared.url.removeprefix("nats://") in message
-
-
-def edited(data: Path, old: str, new: str) -> tuple[Operator, str]:
-    """An operator, and its configuration with a change of what this pattern matches."""
-    operator = Operator(SEED, WallClock())
-    config = operator.server_config(server_name="n1", listen="127.0.0.1:-1", data_dir=data)
-    config, changes = re.subn(old, new, config)
-    assert changes == 1
-    return operator, config
-
-
-async def test_a_nats_that_acknowledges_before_the_disk_is_refused(tmp_path: Path) -> None:
-    operator, config = edited(tmp_path, "sync_interval: always", 'sync_interval: "2m"')
-    async with configured(config, tmp_path) as url:
-        message = await refusal(url, operator)
-    assert "sync_interval: always" in message
-
-
-async def test_a_nats_without_jetstream_is_refused(tmp_path: Path) -> None:
-    operator, config = edited(tmp_path, r"jetstream \{", "jetstream {\n  enabled: false")
-    async with configured(config, tmp_path) as url:
-        message = await refusal(url, operator)
-    assert "without JetStream" in message
-
-
-async def test_a_nats_without_our_accounts_is_refused(tmp_path: Path) -> None:
-    control = Operator(SEED, WallClock()).control_account()[0]
-    operator, config = edited(tmp_path, f"{control}: .*", "")
-    async with configured(config, tmp_path) as url:
-        message = await refusal(url, operator)
-    assert "lacks this installation's own accounts" in message
-
-
-async def test_a_nats_that_cannot_learn_accounts_is_refused(tmp_path: Path) -> None:
-    operator, config = edited(tmp_path, r"resolver \{[^}]*\}", "resolver: MEMORY")
-    async with configured(config, tmp_path) as url:
-        message = await refusal(url, operator)
-    assert "cannot learn accounts" in message
-
-
-async def test_where_nothing_answers_the_address_is_named() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        place = f"127.0.0.1:{taken.getsockname()[1]}"
-    message = await refusal(f"nats://{place}", Operator(SEED, WallClock()), open_seconds=0.2)
-    assert place in message
-    assert "artcafe up" in message
-
-
-async def test_a_nats_that_is_starting_is_waited_for(tmp_path: Path) -> None:
-    async with running_nats(tmp_path, seed=SEED) as nats:
-        listen, operator = nats.url.removeprefix("nats://"), nats.operator
-    authority = Authority(f"nats://{listen}", operator)
-    async with asyncio.TaskGroup() as tasks:
-        opening = tasks.create_task(authority.open())
-        await asyncio.sleep(0.1)
-        async with running_nats(tmp_path, seed=SEED, listen=listen):
-            await opening
-            await authority.close()
-
-
-@pytest.mark.parametrize(
-    "url", ["", "127.0.0.1:4222", "http://x:4222", "nats://", "nats://x:port", "nats://a,b"]
-)
-async def test_what_is_not_a_url_of_nats_is_refused(url: str) -> None:
-    assert "nats://host:4222" in await refusal(url, Operator(SEED, WallClock()))
-
-
-async def test_one_server_of_several_is_enough(shared: Nats) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        dead = f"nats://127.0.0.1:{taken.getsockname()[1]}"
-    async with Authority(f"{dead}, {shared.url}", shared.operator) as authority:
-        await authority.push(make_tenant("acme"))
-
-
-async def test_nothing_is_told_to_a_server_without_tls_that_has_to_have_it() -> None:
-    """nats-py logged in to the system account in the clear, when whoever answered did not ask for TLS."""
-    async with ScriptedNats(info(auth_required=True)) as far:
-        message = await refusal(f"tls://{far.server}", Operator(SEED, WallClock()), open_seconds=0.2)
-        assert "does not speak TLS" in message
-        assert not far.got
-
-
-async def test_tls_is_asked_of_all_servers_or_of_none() -> None:
-    message = await refusal("tls://127.0.0.1:1,nats://127.0.0.1:2", Operator(SEED, WallClock()))
-    assert "all as tls://" in message

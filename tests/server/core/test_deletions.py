@@ -7,6 +7,7 @@ from artcafe.server.domain.ids import UserId
 from artcafe.server.domain.principal import Human, User
 from artcafe.server.domain.revocation import Revocation
 from artcafe.server.domain.tenant import Role, Status, Tenant, TenantRules
+from artcafe.server.ports.bus import Reconciled
 from artcafe.server.store import addresses as at
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -40,7 +41,7 @@ async def test_it_is_decided_at_once_and_done_behind_that(installation: Installa
     assert set(heard) == {Revocation(ACME)}
     with refused(Code.not_found):
         await shown(installation, olivia)
-    assert await installation.bus.reconcile([]) == 0, "its account is gone"
+    assert await installation.bus.reconcile([]) == Reconciled(), "its account is gone"
     with refused(Code.forbidden):
         await installation.process.tenants.enter(OLIVIA, ACME)
 
@@ -70,7 +71,7 @@ async def test_nothing_of_another_tenant_is_touched(installation: Installation) 
     await installation.process.deletions.work()
 
     assert kept(installation) == before
-    assert await installation.bus.reconcile([await shown(installation, nina)]) == 0
+    assert await installation.bus.reconcile([await shown(installation, nina)]) == Reconciled()
 
 
 @pytest.mark.parametrize("role", [Role.admin, Role.member, Role.viewer])

@@ -197,13 +197,14 @@ class TestCreate:
         self, installation: Installation
     ) -> None:
         """The record may be there: then it can be connected to. If not, reconciling removes the account."""
+        await installation.process.installed.join()
         installation.store.writes_left = 0
         with refused(Code.unavailable):
             await installation.process.tenants.create(OLIVIA, "acme", {"name": "x"})
         installation.store.heal()
         assert len(installation.bus._accounts) == 1
 
-        assert await installation.process.tenants.reconcile() == 1
+        await installation.process.installed.tend()
 
         assert installation.bus._accounts == set()
 
@@ -329,19 +330,3 @@ class TestChange:
         gone = await stored(installation)
         assert gone is not None
         assert gone.status == "deleting"
-
-
-class TestReconcile:
-    async def test_accounts_that_are_missing_are_pushed_and_orphans_removed(
-        self, installation: Installation, olivia: Human
-    ) -> None:
-        tenant = await installation.process.tenants.get(olivia)
-        orphan = replace(tenant, id=TenantId("orphan"))
-        await installation.bus.remove(tenant)
-        await installation.bus.push(orphan)
-
-        assert await installation.process.tenants.reconcile() == 2
-
-        assert await has_account(installation.bus, tenant)
-        assert not await has_account(installation.bus, orphan)
-        assert await installation.process.tenants.reconcile() == 0

@@ -107,7 +107,7 @@ class TestBegin:
         tenants = TenantTable(table)
 
         assert await tenants.rules(ACME) is None
-        assert [rules.id async for rules in tenants.every()] == []
+        assert [rules async for rules in tenants.every()] == []
         assert [tenant.status for tenant in (await tenants.list(10, None)).items] == [Status.deleting]
         assert Role.owner in {member.role for member in await MemberTable(table).of_tenant(ACME)}
         assert [member.tenant for member in await MemberTable(table).of_user(OLIVIA)] == [ACME]

@@ -179,7 +179,7 @@ class TestTenants:
             await tenants.create(a_tenant(name), a_member(tenant=name), an_entry(tenant=name))
         await delete_tenant(table, ALIKE[0])
 
-        assert sorted([tenant.id async for tenant in tenants.every()]) == sorted({ACME, *ALIKE[1:]})
+        assert sorted([tenant.id async for tenant in tenants.every() if tenant]) == sorted({ACME, *ALIKE[1:]})
 
     async def test_every_asks_for_many_at_once(
         self, tenants: TenantTable, unreliable: UnreliableStore, monkeypatch: pytest.MonkeyPatch
@@ -197,5 +197,5 @@ class TestTenants:
 
         monkeypatch.setattr(unreliable, "get_many", counted)
         monkeypatch.setattr(unreliable, "get", None)
-        assert sorted([tenant.id async for tenant in tenants.every()]) == names
+        assert sorted([tenant.id async for tenant in tenants.every() if tenant]) == names
         assert asked == [MAX_GETS, 20]

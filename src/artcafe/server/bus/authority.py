@@ -8,50 +8,19 @@ server that answers has done what was asked; the others follow within moments.
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
-from urllib.parse import urlsplit
-
-import msgspec
-from nats.aio.client import Client
-from nats.errors import Error as NatsError
-from nats.errors import NoRespondersError
-from nats.errors import TimeoutError as NatsTimeoutError
 
 from artcafe.server.bus.nkeys import read_token
-from artcafe.server.bus.operator import Operator
+from artcafe.server.bus.operator import Operator, read_mark
+from artcafe.server.bus.system_link import SystemLink, object_of, translated, unavailable
+from artcafe.server.domain.installation import Mark, too_many
 from artcafe.server.domain.tenant import TenantRules
-from artcafe.wire.codes import Code
-from artcafe.wire.errors import ArtcafeError
-
-_RECONNECT_SECONDS = 0.5
-_POLL_SECONDS = 0.02
-_REST_SECONDS = 1.0
-"""How long to wait for servers that others still count, though they are gone."""
-
-_HINT = "Write its configuration with `artcafe nats-config` and restart it."
+from artcafe.server.ports.bus import Reconciled
+from artcafe.server.ports.installation import Survey
 
 _log = logging.getLogger(__name__)
-
-
-class BusRefusedError(Exception):
-    """The NATS that was named cannot be this installation's bus: why, and what to do, for its operator."""
-
-
-class _PlainError(NatsError):
-    """A server that has to speak TLS does not."""
-
-
-class _SecureClient(Client):
-    """nats-py itself goes on in the clear when a server that is addressed as tls:// does not ask for TLS,
-    so whoever stands between could take part in the proof, and speak for the system account."""
-
-    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
-        if initial_connection and not info.get("tls_required"):
-            raise _PlainError("the server does not speak TLS")
-        await super()._process_info(info, initial_connection)
 
 
 class Authority:
@@ -77,18 +46,11 @@ class Authority:
         for its answer. `reconcile` spares accounts younger than `spare_seconds`. `tls` says whom to
         trust, as for NatsLink.
         """
-        self._servers = [part.strip() for part in url.split(",")]
         self._operator = operator
-        self._open_seconds = open_seconds
-        self._answer_seconds = answer_seconds
         self._spare_seconds = spare_seconds
-        self._credentials = operator.system_credentials()
-        self._tls = tls
-        self._connecting = asyncio.Lock()
-        self._client: Client | None = None
-        self._opening = True
-        self._fault = ""
-        self._closed = False
+        self._link = SystemLink(
+            url, operator, open_seconds=open_seconds, answer_seconds=answer_seconds, tls=tls
+        )
 
     async def __aenter__(self) -> "Authority":
         await self.open()
@@ -104,38 +66,19 @@ class Authority:
 
         Raises BusRefusedError.
         """
-        try:
-            self._check_urls()
-            async with asyncio.timeout(self._open_seconds):
-                await self._connected()
-            await self._prove()
-        except BusRefusedError:
-            await self.close()
-            raise
-        except (NatsError, OSError, TimeoutError) as error:
-            await self.close()
-            if self._fault:
-                raise BusRefusedError(
-                    f"The NATS at {self._place} cannot prove who it is: {self._fault}."
-                ) from error
-            raise BusRefusedError(
-                f"No NATS answers at {self._place}. Start it, or run `artcafe up`, which brings its own."
-            ) from error
-        self._opening = False
+        await self._link.open()
 
     async def close(self) -> None:
         """Close the connection. Closing twice is allowed."""
-        self._closed = True
-        if self._client is not None:
-            await _close(self._client)
+        await self._link.close()
 
     async def push(self, tenant: TenantRules) -> None:
         """Create or update the tenant's account; nothing happens when it stands there as it should.
 
         Effective on live connections when it returns. Raises unavailable.
         """
-        with _translated():
-            held = await self._held(self._operator.account_id(tenant))
+        with translated():
+            held = await self._link.held(self._operator.account_id(tenant))
             if held is None or not self._operator.same_account(tenant, held):
                 await self._push(tenant, held)
 
@@ -145,34 +88,90 @@ class Authority:
         Raises unavailable.
         """
         account = self._operator.account_id(tenant)
-        with _translated():
-            held = await self._held(account)
+        with translated():
+            held = await self._link.held(account)
             if held is not None:
                 await self._delete(account)
 
-    async def reconcile(self, tenants: Sequence[TenantRules]) -> int:
-        """Push what NATS lacks or holds differently, delete what no tenant owns; how many changed.
+    async def reconcile(
+        self,
+        tenants: Sequence[TenantRules],
+        *,
+        as_of: float | None = None,
+        many: bool = False,
+        whole: bool = True,
+    ) -> Reconciled:
+        """Push what NATS lacks or holds differently, delete what no tenant owns; what was done.
 
-        `tenants` are all that exist. An account that is younger than `spare_seconds` is spared, though
-        no tenant in the list owns it: another process may have made it since the list was read. The
-        system account and the control account are left alone. Raises unavailable.
+        `tenants` are all that existed at `as_of` (Unix seconds; now unless given), if they are `whole`; else
+        no account that the seed in force signed is deleted. One that was younger than `spare_seconds` then,
+        or made since, is spared: it may be a new tenant's. Of accounts that the seed in force signed none is
+        deleted when they are too many, unless `many`: those of another seed open nothing. The installation's
+        own accounts are left alone. Raises unavailable.
         """
-        own = {self._operator.system_account()[0], self._operator.control_account()[0]}
-        changed = 0
-        with _translated():
+        pushed = removed = kept = 0
+        moment = self._operator.now() if as_of is None else as_of
+        with translated():
             held = await self._every()
+            accounts = len(held)
             for tenant in tenants:
                 await asyncio.sleep(0)  # Checking signatures is work; let others have the loop.
                 jwt = held.pop(self._operator.account_id(tenant), None)
                 if jwt is None or not self._operator.same_account(tenant, jwt):
                     await self._push(tenant, jwt)
-                    changed += 1
-            now = self._operator.now()
+                    pushed += 1
+            others = {account: jwt for account, jwt in held.items() if self._is_others(account, jwt, moment)}
+            strangers = {account for account, jwt in others.items() if self._is_ours(jwt)}
+            if not whole or (not many and too_many(len(strangers), accounts)):
+                kept = len(strangers)
+                others = {account: jwt for account, jwt in others.items() if account not in strangers}
+            for account in others:
+                await self._delete(account)
+                removed += 1
+        return Reconciled(pushed, removed, kept)
+
+    async def mark(self) -> Mark | None:
+        """The mark that NATS has under the seed in force. Raises unavailable."""
+        with translated():
+            jwt = await self._link.held(self._operator.installation_account(Mark("", 0))[0])
+        return None if jwt is None else read_mark(read_token(jwt))
+
+    async def put_mark(self, mark: Mark) -> None:
+        """Give NATS this mark. Raises unavailable."""
+        with translated():
+            await self._change("$SYS.REQ.CLAIMS.UPDATE", self._operator.installation_account(mark)[1])
+
+    async def survey(self, tenants: Sequence[TenantRules]) -> Survey:
+        """What NATS holds beside these tenants' accounts and the installation's own: how many accounts that
+        the seed in force signed, and the marks under other seeds. Where there are tenants, the young accounts
+        that `reconcile` spares are not counted.
+
+        Raises unavailable.
+        """
+        strangers, marks, moment = 0, [], self._operator.now()
+        with translated():
+            held = await self._every()
+            for tenant in tenants:
+                await asyncio.sleep(0)
+                held.pop(self._operator.account_id(tenant), None)
             for account, jwt in held.items():
-                if account not in own and abs(now - _issued(jwt)) >= self._spare_seconds:
-                    await self._delete(account)
-                    changed += 1
-        return changed
+                await asyncio.sleep(0)
+                if not self._is_ours(jwt):
+                    marks += [mark] if (mark := read_mark(_claims(jwt))) else []
+                elif account not in self._operator.own_accounts:
+                    strangers += not tenants or self._is_others(account, jwt, moment)
+        return Survey(strangers, marks)
+
+    def _is_ours(self, jwt: str) -> bool:
+        """Whether the seed in force signed it: else nobody can use the account."""
+        return _claims(jwt).get("iss") == self._operator.signer
+
+    def _is_others(self, account: str, jwt: str, moment: float) -> bool:
+        """Whether it is neither the installation's own nor so young at the moment that it may be a new
+        tenant's; one from far in the future is not young."""
+        spare = self._spare_seconds
+        young = spare > 0 and moment - spare < _issued(jwt) < self._operator.now() + spare
+        return account not in self._operator.own_accounts and not young
 
     async def _push(self, tenant: TenantRules, held: str | None) -> None:
         jwt = self._operator.account_jwt(tenant, newer_than=0 if held is None else _issued(held))
@@ -180,189 +179,38 @@ class Authority:
 
     async def _delete(self, account: str) -> None:
         # Streams first: asked about an account that it no longer has, NATS looks for it for half a second.
-        answer = _object(await self._ask(f"$JS.API.ACCOUNT.PURGE.{account}"))
+        answer = object_of(await self._link.ask(f"$JS.API.ACCOUNT.PURGE.{account}"))
         if "error" in answer:
             _log.error("NATS did not delete the streams of account %s: %s", account, answer["error"])
-            raise _unavailable("The streams of an account could not be deleted.")
+            raise unavailable("The streams of an account could not be deleted.")
         await self._change("$SYS.REQ.CLAIMS.DELETE", self._operator.deletion_jwt([account]))
 
     async def _change(self, subject: str, jwt: str) -> None:
-        answer = _object(await self._ask(subject, jwt.encode()))
+        answer = object_of(await self._link.ask(subject, jwt.encode()))
         if "error" in answer or answer.get("data", {}).get("code") != 200:
             _log.error("NATS refused a change of accounts: %s", answer)
             if "no space left" in f"{answer.get('error')}":
-                raise _unavailable("The disk of the message bus is full.")
-            raise _unavailable("The message bus refused a change of accounts.")
-
-    async def _held(self, account: str) -> str | None:
-        """The account's JWT as NATS holds it."""
-        return (await self._ask(f"$SYS.REQ.ACCOUNT.{account}.CLAIMS.LOOKUP")).decode() or None
+                raise unavailable("The disk of the message bus is full.")
+            raise unavailable("The message bus refused a change of accounts.")
 
     async def _every(self) -> dict[str, str]:
         """Every account that NATS holds, with its JWT: a message for each, then an empty one."""
-        packed = await self._gather("$SYS.REQ.CLAIMS.PACK", lambda got: not got[-1])
+        packed = await self._link.gather("$SYS.REQ.CLAIMS.PACK", lambda got: not got[-1])
         pairs = (message.decode().partition("|") for message in packed[:-1])
         return {account: jwt for account, _, jwt in pairs}
 
-    def _check_urls(self) -> None:
-        if not all(map(_is_url, self._servers)):
-            raise BusRefusedError("The address of NATS is a URL: nats://host:4222, or tls://host:4222.")
-        if len({urlsplit(server).scheme for server in self._servers}) > 1:
-            raise BusRefusedError("The servers of one NATS are all addressed as nats://, or all as tls://.")
 
-    async def _prove(self) -> None:
-        """Raises BusRefusedError unless every server is configured as `Operator.server_config` writes."""
-        try:
-            answers = await self._gather("$SYS.REQ.SERVER.PING.STATSZ", _every_server, rest=_REST_SECONDS)
-        except NoRespondersError:
-            raise BusRefusedError(
-                f"The NATS at {self._place} lets anybody in: it is not in operator mode. {_HINT}"
-            ) from None
-        for answer in map(_object, answers):
-            name, streams = answer["server"]["name"], answer["statsz"].get("jetstream")
-            if streams is None:
-                raise BusRefusedError(f"The NATS server {name} runs without JetStream. {_HINT}")
-            if not streams["config"].get("sync_always"):
-                raise BusRefusedError(
-                    f"The NATS server {name} acknowledges what is not on disk yet: its JetStream needs"
-                    f" `sync_interval: always`. {_HINT}"
-                )
-        try:
-            held = await self._held(self._operator.control_account()[0])
-        except NoRespondersError:
-            raise BusRefusedError(
-                f"The NATS at {self._place} cannot learn accounts: its resolver is not of type full. {_HINT}"
-            ) from None
-        if held is None:
-            raise BusRefusedError(
-                f"The NATS at {self._place} lacks this installation's own accounts. {_HINT}"
-            )
-
-    async def _ask(self, subject: str, payload: bytes = b"") -> bytes:
-        (answer,) = await self._gather(subject, lambda got: True, payload)
-        return answer
-
-    async def _gather(
-        self,
-        subject: str,
-        complete: Callable[[list[bytes]], bool],
-        payload: bytes = b"",
-        *,
-        rest: float | None = None,
-    ) -> list[bytes]:
-        """Ask, and collect answers until they are complete; with `rest`, until no more came for so many
-        seconds, too. There may be very many: each has `answer_seconds` to come after the one before.
-        Raises NatsError, OSError, TimeoutError."""
-        got: list[bytes] = []
-        async with asyncio.timeout(self._answer_seconds):
-            client = await self._connected()
-            # Not the bounds of nats-py: what is over them it drops, and the answer has no end then.
-            answers = await client.subscribe(client.new_inbox(), pending_msgs_limit=0, pending_bytes_limit=0)
-            await client.publish(subject, payload, reply=answers.subject)
-        try:
-            while not got or not complete(got):
-                patience = self._answer_seconds if rest is None or not got else rest
-                try:
-                    message = await answers.next_msg(timeout=patience)
-                except NatsTimeoutError:
-                    if rest is None or not got:
-                        raise
-                    break
-                if message.headers and message.headers.get("Status") == "503":
-                    raise NoRespondersError
-                got.append(message.data)
-        finally:
-            if not client.is_closed:
-                await answers.unsubscribe()
-        return got
-
-    async def _connected(self) -> Client:
-        """The connection, as soon as there is one. It is made anew when nats-py gave it up, as it does
-        on most errors that a server tells, the end of a user JWT among them."""
-        async with self._connecting:
-            if self._closed:
-                raise _unavailable("The connection to the message bus was closed.")
-            while self._client is None or not self._client.is_connected:
-                if self._client is None or self._client.is_closed:
-                    self._client = await self._connect()
-                else:
-                    # Not into the buffer of nats-py: what waits there is sent whenever NATS comes back.
-                    await asyncio.sleep(_POLL_SECONDS)
-            return self._client
-
-    async def _connect(self) -> Client:
-        secure = all(server.startswith("tls://") for server in self._servers)
-        client = _SecureClient() if secure else Client()
-        try:
-            await client.connect(
-                self._servers,
-                name="artcafe-authority",
-                user_jwt_cb=self._credentials.jwt,
-                signature_cb=self._credentials.sign,
-                error_cb=self._heard,
-                tls=self._tls,
-                max_reconnect_attempts=-1,
-                reconnect_time_wait=_RECONNECT_SECONDS,  # type: ignore[arg-type]
-            )
-        except BaseException:
-            await _close(client)
-            raise
-        return client
-
-    async def _heard(self, error: Exception) -> None:
-        if not self._opening:
-            _log.warning("NATS: %s", error)
-        elif isinstance(error, ssl.SSLCertVerificationError):
-            self._fault = error.verify_message
-        elif isinstance(error, _PlainError):
-            self._fault = f"{error}"
-        elif "authorization violation" in str(error).lower():
-            # Later on this may pass, so nats-py tries for ever; at the start it is a wrong address.
-            raise BusRefusedError(f"The NATS at {self._place} does not know this installation. {_HINT}")
-
-    @property
-    def _place(self) -> str:
-        """The servers, without user names and passwords."""
-        return ", ".join(server.rpartition("//")[2].rpartition("@")[2] for server in self._servers)
-
-
-async def _close(client: Client) -> None:
-    # nats-py tries to send what is left, also to a server that has gone.
-    with suppress(OSError):
-        await client.close()
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
+def _claims(jwt: str) -> dict[str, Any]:
+    """What a JWT says that NATS holds; nothing for one that nobody signed."""
     try:
-        yield
-    except (NatsError, OSError, TimeoutError) as error:
-        raise _unavailable("The message bus does not answer.") from error
-
-
-def _every_server(answers: list[bytes]) -> bool:
-    return len(answers) >= int(_object(answers[0])["statsz"]["active_servers"])
-
-
-def _object(answer: bytes) -> dict[str, Any]:
-    return msgspec.json.decode(answer, type=dict[str, Any])
+        return read_token(jwt)
+    except ValueError:
+        return {}
 
 
 def _issued(jwt: str) -> int:
-    """When a JWT that NATS holds was issued; 0 for one that nobody signed."""
+    """When it was issued; 0 where that is not said."""
     try:
-        return int(read_token(jwt)["iat"])
-    except (KeyError, ValueError):
+        return int(_claims(jwt)["iat"])
+    except (KeyError, TypeError, ValueError):
         return 0
-
-
-def _unavailable(message: str) -> ArtcafeError:
-    return ArtcafeError(Code.unavailable, message)
-
-
-def _is_url(server: str) -> bool:
-    try:
-        parts = urlsplit(server)
-        return parts.scheme in {"nats", "tls"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False

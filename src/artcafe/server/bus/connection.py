@@ -58,6 +58,7 @@ class Connection(asyncio.Protocol):
         self._admitted: asyncio.Future[bool] = self._loop.create_future()
         self._introduced = False
         self._keeping: asyncio.TimerHandle | None = None
+        self.refusal: Refusal | None = None
         self._unanswered = 0
 
     async def open(
@@ -217,6 +218,7 @@ class Connection(asyncio.Protocol):
         if kind.survives:
             _log.error("NATS refused what this process asked for: %s (%s)", text, kind)
         else:
+            self.refusal = kind
             self.leave_server(f"NATS refused {kind}: {text}")
 
     async def _reach(self, step: asyncio.Future[bool]) -> None:

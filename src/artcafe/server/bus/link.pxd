@@ -9,6 +9,7 @@ cdef class NatsLink:
     cdef object _servers
     cdef object _tls
     cdef object _credentials
+    cdef object _refused
     cdef object _name
     cdef object _patience
     cdef object _jitter

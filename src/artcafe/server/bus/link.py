@@ -12,6 +12,7 @@ from artcafe.server.bus.greeting import Info
 from artcafe.server.bus.lane import Lanes
 from artcafe.server.bus.operator import Credentials
 from artcafe.server.bus.outbox import Outbox
+from artcafe.server.bus.refusals import Refusal
 from artcafe.server.bus.servers import Server, Servers
 from artcafe.server.bus.subscription import NatsSubscription
 from artcafe.server.bus.window import Window
@@ -68,9 +69,11 @@ class NatsLink:
         echo: bool = True,
         tls: ssl.SSLContext | None = None,
         others: Iterable[Server] = (),
+        refused: Callable[[], object] = lambda: None,
     ) -> None:
         """`patience` is how many seconds a call waits for a bus that is away; `jitter` is from [0, 1).
-        `others` are servers of the same cluster that somebody else knows of.
+        `others` are servers of the same cluster that somebody else knows of. `refused` is called each time
+        that a server does not let in who logs in with the credentials.
 
         `tls` says whom to trust, where a server asks for TLS or is addressed as `tls://`: as the
         system does, unless given. Raises ValueError for what is no server's URL.
@@ -78,6 +81,7 @@ class NatsLink:
         self._servers = Servers(servers, jitter, others)
         self._tls = tls
         self._credentials = credentials
+        self._refused = refused
         self._name = name
         self._patience = patience
         self._jitter = jitter
@@ -304,6 +308,8 @@ class NatsLink:
                 self._servers.failed(server)
                 _log.debug("%s cannot connect to %s: %s", self._name, server, error)
                 failure = error
+                if connection.refusal is Refusal.login:
+                    self._refused()
             else:
                 self._server = server
                 return connection

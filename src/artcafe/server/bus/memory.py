@@ -12,8 +12,10 @@ from artcafe.server.bus.away import away
 from artcafe.server.bus.grammar import check_pattern, check_queue, check_subject, receives
 from artcafe.server.bus.question import ANSWER_SECONDS, Question
 from artcafe.server.domain.ids import TenantId
+from artcafe.server.domain.installation import Mark, too_many
 from artcafe.server.domain.tenant import TenantRules
-from artcafe.server.ports.bus import Deliver, Own
+from artcafe.server.ports.bus import Deliver, Own, Reconciled
+from artcafe.server.ports.installation import Survey
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
@@ -171,7 +173,8 @@ class MemoryLink:
 
 
 class MemoryBus:
-    """ports.Bus, ports.Accounts and ports.Control. Several users of one MemoryBus are several processes."""
+    """ports.Bus, ports.Accounts, ports.Marked and ports.Control. Several users of one MemoryBus are several
+    processes."""
 
     def __init__(
         self,
@@ -185,6 +188,7 @@ class MemoryBus:
         self._buffer_bytes = buffer_bytes
         self._accounts: set[_Key] = set()
         self._suspended: set[_Key] = set()
+        self._mark: Mark | None = None
         self._links: dict[_Key, MemoryLink] = {}
         self._holders: Counter[TenantId] = Counter()
         self._idle: dict[TenantId, asyncio.TimerHandle] = {}
@@ -241,8 +245,28 @@ class MemoryBus:
         """Delete the account: its link is down. Nothing happens when it is gone."""
         self._forget((tenant.id, tenant.account))
 
-    async def reconcile(self, tenants: Sequence[TenantRules]) -> int:
-        """Push what is missing, delete what no tenant owns; how many changed."""
+    async def mark(self) -> Mark | None:
+        """The mark that was put."""
+        return self._mark
+
+    async def put_mark(self, mark: Mark) -> None:
+        """Keep the mark."""
+        self._mark = mark
+
+    async def survey(self, tenants: Sequence[TenantRules]) -> Survey:
+        """How many accounts these tenants do not own. There is one seed, so no mark of another one."""
+        return Survey(len(self._accounts - {(tenant.id, tenant.account) for tenant in tenants}))
+
+    async def reconcile(
+        self,
+        tenants: Sequence[TenantRules],
+        *,
+        as_of: float | None = None,
+        many: bool = False,
+        whole: bool = True,
+    ) -> Reconciled:
+        """Push what is missing, delete what no tenant owns, unless that is too many; what was done. Accounts
+        have no age here."""
         wanted = {(tenant.id, tenant.account): tenant for tenant in tenants}
         orphans = self._accounts - wanted.keys()
         missing = {
@@ -250,11 +274,12 @@ class MemoryBus:
             for key, tenant in wanted.items()
             if key not in self._accounts or (key in self._suspended) != tenant.suspended
         }
-        for key in orphans:
+        kept = not whole or (not many and too_many(len(orphans), len(self._accounts)))
+        for key in () if kept else orphans:
             self._forget(key)
         for key in missing:
             await self.push(wanted[key])
-        return len(orphans) + len(missing)
+        return Reconciled(len(missing), 0 if kept else len(orphans), len(orphans) if kept else 0)
 
     async def tell(self, topic: str, payload: bytes) -> None:
         """To everybody who hears the topic."""

@@ -10,12 +10,13 @@ Authentication/Authorization".
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from artcafe.server.bus.cluster import Cluster, Node, Tls, cluster_lines, quoted, tls_lines
 from artcafe.server.bus.nkeys import KeyPair, Kind, read_token, write_token
+from artcafe.server.domain.installation import Mark
 from artcafe.server.domain.tenant import TenantRules
 from artcafe.server.ports.clock import Clock
 from artcafe.wire import subjects
@@ -29,6 +30,7 @@ MAX_PAYLOAD_BYTES = 2 * 1024 * 1024
 """The largest NATS message: a client's largest payload and the envelope around it fit with room."""
 
 _INBOX = "_INBOX.>"
+_INSTALLATION, _STAMP = "installation:", "stamp:"
 _UNLIMITED = -1
 
 _TENANT_SUBJECTS = [
@@ -109,6 +111,7 @@ class Operator:
         self._signer = KeyPair.derive(seed, "operator-signing", Kind.operator)
         self._system = self._account_keys("system")
         self._control = self._account_keys("control")
+        self._installation = self._account_keys("installation")
 
     @property
     def public(self) -> str:
@@ -144,6 +147,19 @@ class Operator:
         """The (public key, JWT) of the account on which server processes talk to each other."""
         account, signer = self._control
         return account.public, write_token(self._signer, self._account_claims(account, signer, CONTROL, {}))
+
+    def installation_account(self, mark: Mark) -> tuple[str, str]:
+        """The (public key, JWT) of the account that nobody connects to, and whose tags are the mark."""
+        account, signer = self._installation
+        claims = self._account_claims(account, signer, "artcafe-installation", {})
+        claims["nats"]["limits"]["conn"] = 0
+        claims["nats"]["tags"] = [f"{_INSTALLATION}{mark.id}", f"{_STAMP}{mark.stamp}"]
+        return account.public, write_token(self._signer, claims)
+
+    @property
+    def own_accounts(self) -> frozenset[str]:
+        """The public keys of the accounts that are no tenant's."""
+        return frozenset(keys[0].public for keys in (self._system, self._control, self._installation))
 
     def account_id(self, tenant: TenantRules) -> str:
         """The public key of a tenant's account. A tenant made again under its id has another one."""
@@ -287,6 +303,17 @@ class Operator:
 
     def _claims(self, name: str, subject: str, nats: dict[str, Any]) -> dict[str, Any]:
         return {"iat": self.now(), "name": name, "sub": subject, "nats": nats}
+
+
+def read_mark(claims: Mapping[str, Any]) -> Mark | None:
+    """The mark in the claims of an account's JWT; None for one that has none."""
+    try:
+        tags = [str(tag) for tag in claims["nats"].get("tags", ())]
+        [installation] = [tag.removeprefix(_INSTALLATION) for tag in tags if tag.startswith(_INSTALLATION)]
+        [stamp] = [int(tag.removeprefix(_STAMP)) for tag in tags if tag.startswith(_STAMP)]
+    except (KeyError, TypeError, ValueError):
+        return None
+    return Mark(installation, stamp)
 
 
 def _permissions(publish: list[str], subscribe: list[str]) -> dict[str, Any]:

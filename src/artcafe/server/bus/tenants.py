@@ -4,17 +4,19 @@ import asyncio
 import random
 import ssl
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 
 from artcafe.server.bus.away import away
 from artcafe.server.bus.link import BUFFER_BYTES, PATIENCE_SECONDS, NatsLink
+from artcafe.server.bus.mending import Mending, Restore, nobody
 from artcafe.server.bus.operator import Credentials, Operator
 from artcafe.server.bus.tasks import leave
 from artcafe.server.bus.tenant_link import TenantLink
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.tenant import TenantRules
+from artcafe.wire.errors import ArtcafeError
 
 _FAREWELL_SECONDS = 1.0
 
@@ -28,6 +30,8 @@ class _Active:
     link: TenantLink
     task: asyncio.Task[None]
     closing: bool = False
+    refused: bool = False
+    """Whether NATS did not let it in at some time."""
     groups: list[asyncio.Task[None]] = field(default_factory=list)
     """Those of the link for queue groups: one at most that goes on."""
 
@@ -56,10 +60,11 @@ class TenantLinks:
         patience: float = PATIENCE_SECONDS,
         jitter: Callable[[], float] = random.random,
         tls: ssl.SSLContext | None = None,
+        restore: Restore = nobody,
     ) -> None:
         """`url` may be several, with commas between them; `buffer_bytes` is what one link holds while
         NATS is away, `patience` how many seconds a call waits for it, `jitter` draws from [0, 1); `tls` says
-        whom to trust, as for NatsLink."""
+        whom to trust, as for NatsLink; `restore` is called when NATS does not let a tenant's user in."""
         self._servers = [part.strip() for part in url.split(",")]
         self._operator = operator
         self._idle_seconds = idle_seconds
@@ -67,6 +72,7 @@ class TenantLinks:
         self._patience = patience
         self._jitter = jitter
         self._tls = tls
+        self._restore = restore
         self._tasks = asyncio.TaskGroup()
         self._open = False
         self._active: dict[_Key, _Active] = {}
@@ -77,6 +83,7 @@ class TenantLinks:
     async def __aenter__(self) -> "TenantLinks":
         await self._tasks.__aenter__()
         self._open = True
+        self._mending = Mending(self._restore, asyncio.get_running_loop().time, self._tasks.create_task)
         return self
 
     async def __aexit__(
@@ -103,8 +110,7 @@ class TenantLinks:
             timer.cancel()
         key = (tenant.id, tenant.account)
         try:
-            active = await self._start(key, lambda: self._operator.credentials(tenant))
-            await active.link.ready()
+            active = await self._connected(key, tenant)
         except BaseException:
             self.release(tenant.id)
             self._abandon(key)
@@ -138,7 +144,25 @@ class TenantLinks:
         await active.link.ready()
         await active.link.flush()
 
-    async def _start(self, key: _Key, credentials: Callable[[], Credentials]) -> _Active:
+    async def _connected(self, key: _Key, tenant: TenantRules) -> _Active:
+        """The tenant's link, connected; its account is made anew, once, when NATS does not know it."""
+
+        def start() -> Awaitable[_Active]:
+            return self._start(key, lambda: self._operator.credentials(tenant), tenant)
+
+        active = await start()
+        try:
+            await active.link.ready()
+        except ArtcafeError:
+            if not active.refused or not await self._mending.mend(tenant):
+                raise
+            active = await start()
+            await active.link.ready()
+        return active
+
+    async def _start(
+        self, key: _Key, credentials: Callable[[], Credentials], tenant: TenantRules | None = None
+    ) -> _Active:
         """The running link; a new one when there is none. Never two at a time."""
         while (active := self._active.get(key)) is not None:
             if not active.closing and not active.link.over:
@@ -157,9 +181,15 @@ class TenantLinks:
                 jitter=self._jitter,
                 echo=echo,
                 tls=self._tls,
+                refused=refuse,
                 # Those that were configured may all be gone, while other links have heard of more.
                 others={server for other in self._active.values() for server in other.link.known},
             )
+
+        def refuse() -> None:
+            made.refused = True
+            if made.link.stood and tenant is not None:
+                self._mending.begin(tenant)
 
         def make_groups() -> NatsLink:
             link = make(echo=True)

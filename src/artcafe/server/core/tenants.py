@@ -35,7 +35,7 @@ nothing."""
 
 
 class Tenants:
-    """Make, change and delete tenants; let users in; keep the bus in step with the store."""
+    """Make, change and delete tenants; let users in."""
 
     def __init__(
         self,
@@ -341,10 +341,6 @@ class Tenants:
         if len(found) > 1:
             raise ArtcafeError(Code.conflict, "Several members of this tenant have this address.")
         return found[0]
-
-    async def reconcile(self) -> int:
-        """Make the bus agree with the store, at start-up; how many accounts changed."""
-        return await self._accounts.reconcile([tenant async for tenant in self._index.every()])
 
     def _require_anybody(self) -> None:
         if not self._creation.anybody:

@@ -1,6 +1,7 @@
 """Messages between agents, and words between the processes of one installation."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from artcafe.server.domain.ids import TenantId
@@ -83,6 +84,15 @@ class Bus(Protocol):
         """Raises unavailable when the bus does not answer."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """How many accounts were pushed and removed, and how many of no tenant were kept, for being too many."""
+
+    pushed: int = 0
+    removed: int = 0
+    kept: int = 0
+
+
 class Accounts(Protocol):
     """Tenants' accounts on the bus. The store is the source of truth; this makes the bus agree with it."""
 
@@ -92,8 +102,20 @@ class Accounts(Protocol):
     async def remove(self, tenant: TenantRules) -> None:
         """Delete the account with its streams; its connections end. Nothing happens when it is gone."""
 
-    async def reconcile(self, tenants: Sequence[TenantRules]) -> int:
-        """Push what the bus lacks or holds differently, delete what no tenant owns; how many changed."""
+    async def reconcile(
+        self,
+        tenants: Sequence[TenantRules],
+        *,
+        as_of: float | None = None,
+        many: bool = False,
+        whole: bool = True,
+    ) -> Reconciled:
+        """Push what the bus lacks or holds differently, remove accounts that no tenant owns; what was done.
+
+        Unless `many`, it removes none when they are too many to be left over (domain.installation). Unless
+        these are `whole`, all tenants that there were at `as_of` (Unix seconds; now unless given), it removes
+        none either. An account that may be of a tenant made since is kept.
+        """
 
 
 class Control(Protocol):

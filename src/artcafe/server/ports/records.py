@@ -57,8 +57,9 @@ class TenantRecords(Protocol):
 class TenantIndex(Protocol):
     """What is told of all tenants together."""
 
-    def every(self) -> AsyncIterator[TenantRules]:
-        """All tenants of the installation that are not being deleted, in no order."""
+    def every(self) -> AsyncIterator[TenantRules | None]:
+        """All tenants of the installation that are not being deleted, in no order; None for each whose record
+        cannot be read."""
 
     async def list(self, limit: int, cursor: str | None) -> Page[Tenant]:
         """A page of all tenants, by id, without what only describes them; also those that are being deleted.

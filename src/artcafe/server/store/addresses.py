@@ -31,6 +31,8 @@
 | SIZE#{partition} | ALL#{n}, RULES#{n}  | counters: bytes of all records, of channels' rules    |
 | LOG#{partition}  | {9…9 - ms}#{id}     | an entry of the audit, the newest first; expires      |
 | CLEANED          | USAGE               | how far counters of older releases were cleaned up    |
+| INSTALLATION     | MARK                | which installation it is, and how often it was stamped|
+|                  | TURN                | when accounts were reconciled by one of all processes |
 | SERVERS          | {process}           | a server process that runs; expires, is never copied  |
 | SCHEMA           | RECORDS             | which releases may open the store                     |
 | DELETIONS        | SWEEP#{partition}   | a tenant that is being deleted                        |
@@ -51,6 +53,9 @@ Partition = NewType("Partition", str)
 
 TENANTS = "TENANTS"
 SIGN_IN = "SIGN-IN"
+INSTALLATION = "INSTALLATION"
+MARK = "MARK"
+TURN = "TURN"
 SERVERS = "SERVERS"
 USAGE_CLEANED = ("CLEANED", "USAGE")
 SCHEMA = ("SCHEMA", "RECORDS")

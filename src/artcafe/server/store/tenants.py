@@ -26,7 +26,7 @@ from artcafe.server.store.made import counted, made_by
 from artcafe.server.store.members import both_ways
 from artcafe.server.store.partitions import named
 from artcafe.server.store.quota import Space, StorageQuota
-from artcafe.server.store.records import readable, record_in
+from artcafe.server.store.records import readable
 from artcafe.server.store.split import SplitTable
 from artcafe.server.store.table import Stored, Table, data, translated
 from artcafe.wire.codes import Code
@@ -133,14 +133,15 @@ class TenantTable:
     async def _changed(self, tenant: TenantId) -> None:
         await self._table.announce(Change(tenant, Kind.tenant, tenant))
 
-    async def every(self) -> AsyncIterator[TenantRules]:
-        """All tenants of the installation. Raises unreadable_record: what is left out here counts as gone."""
+    async def every(self) -> AsyncIterator[TenantRules | None]:
+        """All tenants of the installation, None for each that cannot be read."""
         cursor = None
         while True:
             with translated():
                 page = await self._table.store.query(at.TENANTS, "", MAX_PAGE_ITEMS, cursor)
             for head in await _heads(self._table, page.items, (at.META,)):
-                yield record_in(head, TenantRules)
+                records, _ = readable([head], TenantRules)
+                yield records[0] if records else None
             cursor = page.cursor
             if cursor is None:
                 return
