@@ -165,7 +165,8 @@ class NatsLink:
     async def subscribe(
         self, pattern: str, deliver: Deliver, queue: str | None = None, own: Own | None = None
     ) -> NatsSubscription:
-        """When this returns, whatever is published later anywhere is delivered while the link is up.
+        """When this returns, whatever is published later is delivered while the link is up; what is published
+        at another node of a cluster, as soon as that node has heard of it.
 
         With `queue`, each message goes to one member of the group of that name and pattern. What the
         link delivers itself comes by `own`, where given, from within `publish`. Raises
