@@ -28,6 +28,9 @@ TIER = "starter"
 RATES = {Fault.refused: 0.02, Fault.lost: 0.04, Fault.cut: 0.004}
 """How likely each is at a write."""
 
+STALLED = 0.02
+"""How likely a write comes long after what was read for it."""
+
 
 class HammeredStore(FaultyStore):
     """A FaultyStore whose faults come by chance, and whose calls take turns by chance. `calm` ends both."""
@@ -44,6 +47,8 @@ class HammeredStore(FaultyStore):
     @asynccontextmanager
     async def _write(self) -> AsyncIterator[None]:
         await self._wait()
+        for _ in range(600 if not self.calm and self._chance.random() < STALLED else 0):
+            await asyncio.sleep(0)
         if not self.calm and not self.dead:
             [fault] = self._chance.choices([*RATES, None], [*RATES.values(), 1 - sum(RATES.values())])
             self.arm(fault)
