@@ -1,44 +1,17 @@
 """What the composition root decides itself; that it composes is told by every end-to-end test."""
 
-import asyncio
-
-import pytest
-
-from artcafe.server.app import _finish
-from artcafe.server.core.usage import API_CALLS, Meter
-from artcafe.server.installed import every
-from artcafe.server.store.memory import MemoryStore
-from artcafe.server.store.presence import SightingTable
-from artcafe.server.store.table import Table
-from tests.kit.installation import ACME
-from tests.kit.issuers import StoppedClock
-from tests.kit.stores import new_rev
-from tests.kit.usage import KeptRecords, SlowRecords
+from artcafe.server.app import FRAME_OVERHEAD, _secret, _socket_limits
+from artcafe.server.settings import load
 
 
-class TestStopping:
-    """What was counted is written once, whenever the stop comes."""
+def test_each_purpose_has_a_secret_of_its_own_from_the_key_that_is_set_or_the_seed() -> None:
+    settings = load(secret_key="k" * 32)
+    made = [_secret(settings, b"seed", purpose) for purpose in ("page tokens", "sealed answers")]
+    assert len({*made, *(_secret(load(), b"seed", purpose) for purpose in ("page tokens", "x"))}) == 4
+    assert _secret(settings, b"another seed", "page tokens") == made[0]
+    assert _secret(load(), b"another seed", "page tokens") != _secret(load(), b"seed", "page tokens")
 
-    @pytest.mark.parametrize("cancelled_again", [False, True])
-    async def test_a_flush_that_the_store_has_is_waited_for(self, cancelled_again: bool) -> None:
-        clock = StoppedClock()
-        memory = MemoryStore(clock=clock.now, new_rev=new_rev)
-        await memory.open()
-        kept, sightings = KeptRecords(), SightingTable(Table(memory))
-        slow = SlowRecords(kept)
-        meter = Meter(slow, sightings, clock)
-        meter.count(ACME, API_CALLS, 1000)
-        chore = asyncio.create_task(every(0.0, sightings.flush, meter.flush))
-        await slow.asked.wait()
-        meter.count(ACME, API_CALLS, 10)
-        for _ in range(2 if cancelled_again else 1):
-            chore.cancel()
-            for _ in range(5):
-                await asyncio.sleep(0)
-        assert chore.done() == cancelled_again
-        slow.go_on.set()
-        await asyncio.gather(chore, return_exceptions=True)
-        await _finish(sightings, meter)
 
-        assert kept.counts == {(ACME, "2025-11-24", API_CALLS): 1010}
-        assert kept.writes == (1 if cancelled_again else 2)
+def test_a_frame_has_room_for_what_stands_around_the_largest_payload() -> None:
+    limits = _socket_limits(load(max_payload_bytes=2048))
+    assert limits.message_bytes == 2048 + FRAME_OVERHEAD

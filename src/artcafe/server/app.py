@@ -42,6 +42,7 @@ from artcafe.server.domain.addresses import client_address
 from artcafe.server.domain.change import TOPIC as CHANGED
 from artcafe.server.domain.change import Change, Kind
 from artcafe.server.domain.revocation import TOPIC
+from artcafe.server.flushing import finish, flushing, regularly
 from artcafe.server.gateway.gateway import Gateway, GatewayLimits
 from artcafe.server.gateway.mount import Limits, websocket_protocol
 from artcafe.server.gateway.outbox import Outboxes
@@ -92,7 +93,6 @@ from artcafe.server.store.table import Table
 from artcafe.server.store.tenants import TenantTable
 from artcafe.server.store.usage import UsageTable
 from artcafe.server.store.usage_cleaning import STEP_SECONDS, UsageCleaning
-from artcafe.wire.errors import ArtcafeError
 
 LOG = logging.getLogger("artcafe")
 
@@ -169,7 +169,7 @@ async def platform(
         presence = Presence(sightings, control, clock, name)
         telling = BusTelling(control, authority, records.rules, lambda topic, told: hears[topic](topic, told))
         stack.push_async_callback(telling.finish)
-        stack.push_async_callback(_finish, sightings, meter)
+        stack.push_async_callback(finish, sightings, meter)
         issuer = local_issuer(settings, clock, embedded=embedded)
         operating = operators(settings, issuer)
         http = await stack.enter_async_context(http_client(settings))
@@ -303,10 +303,10 @@ async def platform(
             readiness=readiness,
             version=VERSION,
         )
-        flush = _flush(gateway, sightings, meter)
+        flush = flushing(gateway.count_delivered, sightings, meter)
         chores = await stack.enter_async_context(asyncio.TaskGroup())
         for chore in (
-            every(settings.flush_seconds, flush),
+            every(settings.flush_seconds, regularly(gateway.count_delivered, sightings, meter, clock)),
             every(SWEEP_SECONDS, sweep_of(store)),
             every(STEP_SECONDS, UsageCleaning(table, clock, name).step),
             every(RENEW_SECONDS, lease.renew),
@@ -369,21 +369,3 @@ def _socket_limits(settings: Settings) -> Limits:
         queued_bytes=settings.max_queued_bytes,
         control_frames_per_second=settings.max_control_frames_per_second,
     )
-
-
-def _flush(gateway: Gateway, sightings: SightingTable, meter: Meter) -> Callable[[], Awaitable[None]]:
-    async def flush() -> None:
-        gateway.count_delivered()
-        await sightings.flush()
-        await meter.flush()
-
-    return flush
-
-
-async def _finish(sightings: SightingTable, meter: Meter) -> None:
-    """Write what was noted and counted: a clean stop loses nothing."""
-    for flush in (sightings.flush, meter.flush):
-        try:
-            await flush()
-        except ArtcafeError as error:
-            LOG.error("not written at the end: %s", error)

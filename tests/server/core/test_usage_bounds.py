@@ -81,6 +81,21 @@ class TestBounds:
         assert set(kept.counts.values()) == {1}
         assert kept.largest == WRITTEN_AT_ONCE
 
+    async def test_what_is_of_no_day_can_wait_for_another_flush(
+        self, clock: StoppedClock, sightings: SightingTable
+    ) -> None:
+        kept = KeptRecords()
+        meter = Meter(kept, sightings, clock)
+        for _ in range(3):
+            meter.message(ACME, "a1", ["tasks"], 1)
+            await meter.flush(ever=False)
+        assert kept.counts == {(ACME, "2025-11-24", MESSAGES): 3, (ACME, "2025-11-24", BYTES): 3}
+        assert await meter.ever(ACME, SENT) == {"a1": 3}
+
+        await meter.flush()
+
+        assert kept.counts[ACME, EVER, SENT + "a1"] == kept.counts[ACME, EVER, CHANNEL + "tasks"] == 3
+
 
 class TestActive:
     async def test_each_is_told_of_once_a_day(self, clock: StoppedClock, sightings: SightingTable) -> None:

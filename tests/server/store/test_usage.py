@@ -8,7 +8,7 @@ import pytest
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.usage import MAX_DAYS
 from artcafe.server.store import addresses as at
-from artcafe.server.store.item import Backend, Delta, ItemStore
+from artcafe.server.store.item import Backend, Delta, ItemStore, Put
 from artcafe.server.store.table import Table
 from artcafe.server.store.usage import UsageTable
 from artcafe.wire.codes import Code
@@ -184,3 +184,18 @@ async def test_of_a_tenant_that_does_not_exist_nothing_is_written(
     await usage.end([(nobody, "ever", "sent:a1")], 2**40)
 
     assert {row for row in contents(backend) if row[1] != at.TENANTS} == set()
+
+
+async def test_what_is_written_late_is_not_counted_for_a_later_tenant_of_the_id(backend: ItemStore) -> None:
+    again = TenantId("again")
+    await backend.put(Put(at.TENANTS, again, {"partition": "first"}))
+    late = UsageTable(Table(backend))
+    await late.add({(again, DAY, "messages"): 1})
+    await backend.put(Put(at.TENANTS, again, {"partition": "second"}))
+
+    await late.add({(again, DAY, "messages"): 2, (again, "ever", "sent:a1"): 2})
+    await late.active({(again, DAY, ACTIVE): {"a1"}})
+
+    usage = UsageTable(Table(backend))
+    assert await usage.days(again, DAY, DAY) == {}
+    assert await usage.metrics(again, "ever", "") == {}

@@ -162,8 +162,9 @@ class Meter:
         self._ended = {key for key in self._ended if key[0] != tenant}
         self._spoken.pop(tenant, None)
 
-    async def flush(self) -> None:
-        """Write what was counted. Raises unavailable; nothing is forgotten then.
+    async def flush(self, *, ever: bool = True) -> None:
+        """Write what was counted; with `ever` False only what is of a day. Raises unavailable; nothing is
+        forgotten then.
 
         A write whose outcome is unknown is written again: of counters usage may be over-counted by
         WRITTEN_AT_ONCE of them after a failure of the store, never under-counted.
@@ -174,6 +175,9 @@ class Meter:
         if self._flushing:
             return
         self._flushing, self._pending = self._pending, Counter()
+        if not ever:
+            for key in [key for key in self._flushing if key[1] == EVER]:
+                self._pending[key] = self._flushing.pop(key)
         try:
             waiting = list(self._flushing)
             for start in range(0, len(waiting), WRITTEN_AT_ONCE):
@@ -184,7 +188,8 @@ class Meter:
         finally:
             self._pending.update(self._flushing)
             self._flushing = Counter()
-        await self._flush_ended()
+        if ever:
+            await self._flush_ended()
 
     async def _flush_active(self) -> None:
         active = {key: frozenset(names) for key, names in self._active.items()}
