@@ -252,6 +252,14 @@ async def test_too_many_accounts_are_kept_unless_told(buses: Buses) -> None:
     assert await buses.accounts.reconcile([], many=True) == Reconciled(removed=MOST_STRANGERS + 1)
 
 
+async def test_no_account_is_removed_where_the_list_of_tenants_is_not_whole(buses: Buses) -> None:
+    await buses.accounts.reconcile([], many=True)
+    known, unread = await buses.tenant("known"), await buses.tenant("unread")
+    assert await buses.accounts.reconcile([known], many=True, whole=False) == Reconciled(kept=1)
+    await (await buses.bus.link(unread)).flush()
+    assert await buses.accounts.reconcile([known]) == Reconciled(removed=1)
+
+
 async def test_processes_hear_what_they_tell_each_other(buses: Buses) -> None:
     ours: Got = []
     theirs: Got = []
