@@ -3,12 +3,13 @@
 import pytest
 
 from artcafe.server.domain.deletion import LINGER_SECONDS
-from artcafe.server.domain.ids import UserId
+from artcafe.server.domain.ids import TenantId, UserId
 from artcafe.server.domain.principal import Human, User
 from artcafe.server.domain.revocation import Revocation
-from artcafe.server.domain.tenant import Role, Status, Tenant, TenantRules
+from artcafe.server.domain.tenant import Member, Role, Status, Tenant, TenantRules
 from artcafe.server.ports.bus import Reconciled
 from artcafe.server.store import addresses as at
+from artcafe.server.store.members import MemberTable
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.contents import Row, contents
@@ -42,6 +43,22 @@ async def test_it_is_decided_at_once_and_done_behind_that(installation: Installa
     with refused(Code.not_found):
         await shown(installation, olivia)
     assert await installation.bus.reconcile([]) == Reconciled(), "its account is gone"
+    with refused(Code.forbidden):
+        await installation.process.tenants.enter(OLIVIA, ACME)
+
+
+async def test_who_was_read_as_a_member_before_the_end_of_the_sweep_enters_nothing(
+    installation: Installation, olivia: Human, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = MemberTable.get
+
+    async def get(self: MemberTable, tenant: TenantId, user: UserId) -> Member | None:
+        member = await read(self, tenant, user)
+        await installation.delete_tenant(olivia)
+        return member
+
+    monkeypatch.setattr(MemberTable, "get", get)
+
     with refused(Code.forbidden):
         await installation.process.tenants.enter(OLIVIA, ACME)
 

@@ -28,6 +28,8 @@ from artcafe.wire.times import rfc3339
 OPERATORS_FIELDS = frozenset({"subscription_tier", "status"})
 """Fields of a tenant that its members may send, as they read them, and only an operator sets."""
 
+NO_MEMBER = "You are not a member of this tenant."
+"""In the same words where there is no such tenant."""
 
 Withdraw = Callable[[Human, UserId, Role | None], Awaitable[None]]
 """Takes back the invitations that a member may not make any more, who has this role now or none; raises
@@ -93,11 +95,12 @@ class Tenants:
         else:
             human = await self._in(TenantId(wanted), user)
         if human is None:
-            raise ArtcafeError(Code.forbidden, "You are not a member of this tenant.")
+            raise ArtcafeError(Code.forbidden, NO_MEMBER)
         if not even_suspended:
-            require_served(
-                await self._directory.tenant(human.tenant) or await self._records.get(human.tenant)
-            )
+            tenant = await self._directory.tenant(human.tenant) or await self._records.get(human.tenant)
+            if tenant is None:  # It was swept to the end since its membership was read.
+                raise ArtcafeError(Code.forbidden, NO_MEMBER)
+            require_served(tenant)
         return human
 
     async def _in(self, tenant: TenantId, user: User) -> Human | None:
