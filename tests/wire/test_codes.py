@@ -45,6 +45,7 @@ PUBLISHED = {
     "too_many_channels": (323, 409, None),
     "headers_too_large": (315, 431, None),
     "request_timeout": (316, 408, None),
+    "deleting": (317, 409, 4505),
 }
 
 COME_BACK = {1001, 1012, 1013, *range(4000, 4500)}
