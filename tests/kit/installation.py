@@ -53,7 +53,7 @@ from artcafe.server.store.presence import SightingTable
 from artcafe.server.store.table import Table
 from artcafe.server.store.tenants import TenantTable
 from artcafe.server.store.usage import UsageTable
-from tests.kit.issuers import StoppedClock
+from tests.kit.issuers import MovingClock, StoppedClock
 from tests.kit.signing import CountingVerifier, KeyPair, quick_key_pair
 from tests.kit.stores import new_rev
 from tests.kit.unreliable_store import UnreliableStore
@@ -128,7 +128,7 @@ class Installation:
     @classmethod
     async def open(cls) -> "Installation":
         """An empty one."""
-        clock = StoppedClock()
+        clock = MovingClock()
         memory = MemoryStore(clock=clock.now, new_rev=new_rev)
         await memory.open()
         return cls(memory, clock)

@@ -20,6 +20,10 @@ from artcafe.server.identity.oidc import OidcConfig
 NOON = 1_764_000_000
 """Where a StoppedClock stands, in Unix seconds."""
 
+TICK = 2**-22
+"""By how many seconds a MovingClock moves at each look: the least that a float of a Unix time can hold. Some
+4,000 looks add up to a millisecond, the least that is written of a time."""
+
 API = "https://api.artcafe.example"
 """The audience that Issuer.config() accepts."""
 
@@ -41,6 +45,20 @@ class StoppedClock:
     def advance(self, seconds: float) -> None:
         """Let time pass."""
         self._passed += seconds
+
+
+class MovingClock(StoppedClock):
+    """A StoppedClock that moves by TICK at each look, as real clocks do: what comes later is later."""
+
+    def now(self) -> float:
+        """Unix seconds."""
+        self._passed += TICK
+        return super().now()
+
+    def monotonic(self) -> float:
+        """See StoppedClock."""
+        self._passed += TICK
+        return super().monotonic()
 
 
 def new_key(bits: int = 2048) -> rsa.RSAPrivateKey:

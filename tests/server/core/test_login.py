@@ -122,7 +122,7 @@ class TestInBand:
     ) -> None:
         in_time, too_late = in_band(process), in_band(process)
 
-        installation.clock.advance(LIFETIME)
+        installation.clock.advance(LIFETIME - 0.001)
         assert await process.login.answer(in_time, key.sign(in_time.text())) == a1
         installation.clock.advance(1)
         with refused(Code.unauthorized):
@@ -291,7 +291,7 @@ class TestFetched:
     ) -> None:
         in_time, too_late = fetched(process), fetched(process)
 
-        installation.clock.advance(LIFETIME)
+        installation.clock.advance(LIFETIME - 0.001)
         assert await answer_text(process, in_time.text(), key) == a1
         installation.clock.advance(1)
         with refused(Code.unauthorized):

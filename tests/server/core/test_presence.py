@@ -112,7 +112,7 @@ class TestSeveralProcesses:
         await first.presence.announce()
         installation.store.writes_left = 0
 
-        installation.clock.advance(LIFETIME / 3)
+        installation.clock.advance(LIFETIME / 3 - 0.001)
         await first.presence.announce()
         installation.clock.advance(1)
         with refused(Code.unavailable):

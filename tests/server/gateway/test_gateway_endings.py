@@ -5,12 +5,12 @@ import logging
 from collections.abc import AsyncIterator
 from datetime import date
 
+import msgspec
 import pytest
 
 from artcafe.server.domain.ids import AgentId
-from artcafe.server.domain.revocation import TOPIC
+from artcafe.server.domain.revocation import TOPIC, Revocation
 from artcafe.server.gateway.arrivals import LOGIN_SECONDS
-from artcafe.server.gateway.gateway import RECHECK_SECONDS
 from artcafe.server.gateway.session import Work
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -87,7 +87,8 @@ async def test_the_fault_of_one_connection_protects_no_other_from_its_end(
         raise RuntimeError("the socket broke just now")
 
     peers[0].close = broken  # type: ignore[method-assign]
-    await revoke(house)
+    revocation = Revocation(ACME, AgentId("a1"), house.key.fingerprint)
+    house.gateway.revoked("", msgspec.json.encode(revocation))
     for peer in peers[1:]:
         await peer.ended(4502)
     [record] = caplog.records
@@ -145,81 +146,6 @@ async def test_usage_of_a_deleted_tenant_is_not_written(house: House) -> None:
 
 
 # Asked again.
-
-
-async def missed(house: House) -> None:
-    """Words of other processes do not come here any more."""
-    for subscription in house.hearing:
-        await subscription.close()
-
-
-async def test_a_revocation_that_was_missed_is_found_within_a_minute(house: House) -> None:
-    second, other, third = KeyPair(), KeyPair(), KeyPair()
-    agents = house.installation.process.agents
-    await agents.add_key(house.olivia, AgentId("a1"), second.line)
-    await house.installation.make_agent(house.olivia, "a2", other)
-    await house.installation.make_agent(house.olivia, "a3", third)
-    revoked, kept = await house.enter(), await house.enter(key=second)
-    deleted, bystander = await house.enter("a2", key=other), await house.enter("a3", key=third)
-    await missed(house)
-    await revoke(house)
-    await agents.delete(house.olivia, AgentId("a2"))
-    house.installation.clock.advance(RECHECK_SECONDS - 1)
-    await house.swept(bystander)
-    assert not any(peer.closed for peer in (revoked, kept, deleted, bystander))
-    house.installation.clock.advance(1)
-    await revoked.ended(4502)
-    await deleted.ended(4503)
-    await turns()
-    assert not kept.closed
-    assert not bystander.closed
-
-
-async def test_a_store_that_is_away_closes_nobody_and_is_asked_again(
-    house: House, caplog: pytest.LogCaptureFixture
-) -> None:
-    peer = await house.enter()
-    await missed(house)
-    await revoke(house)
-    house.login_store.away = True
-    house.installation.clock.advance(RECHECK_SECONDS)
-    await eventually(lambda: caplog.records)
-    assert caplog.records[0].levelno == logging.WARNING
-    assert not peer.closed
-    house.login_store.heal()
-    house.installation.clock.advance(RECHECK_SECONDS)
-    await peer.ended(4502)
-
-
-async def test_who_comes_by_a_new_key_during_the_check_is_not_closed_by_the_old_answer(house: House) -> None:
-    """It was told never to come back, because its key was younger than what the store had said."""
-    fresh, store = KeyPair(), house.login_store.reading
-    before = await house.enter()
-    calls = store.calls
-    tenant_read = store.shut()
-    house.installation.clock.advance(RECHECK_SECONDS)
-    await eventually(lambda: store.calls == calls + 1)
-    agent_read = store.shut()
-    tenant_read.set()
-    await eventually(lambda: store.calls == calls + 2)
-    store.let_pass()
-
-    await house.installation.process.agents.add_key(house.olivia, AgentId("a1"), fresh.line)
-    young = await house.enter(key=fresh)
-    agent_read.set()
-    await turns()
-    assert not young.closed
-    assert not before.closed
-
-
-async def test_one_check_at_a_time(house: House) -> None:
-    peer = await house.enter()
-    house.login_store.reading.shut()
-    before = house.login_store.reading.calls
-    for _ in range(3):
-        house.installation.clock.advance(RECHECK_SECONDS)
-        await house.swept(peer)
-    assert house.login_store.reading.calls == before + 1
 
 
 # Heartbeats.

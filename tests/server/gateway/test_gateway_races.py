@@ -10,6 +10,7 @@ import pytest
 
 from artcafe.server.domain.ids import AgentId
 from artcafe.server.domain.login_refusal import LoginRefusal
+from artcafe.server.store.near import TTL_SECONDS
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.deadlines import eventually
@@ -65,6 +66,57 @@ async def test_a_key_that_is_revoked_while_its_url_proves_does_not_get_in(house:
         await knocking
     assert refused.value.code is Code.unauthorized
     assert refused.value.reason == LoginRefusal.revoked_meanwhile
+    await gone(house)
+
+
+async def test_a_key_that_is_revoked_after_its_url_proof_read_it_does_not_get_in(house: House) -> None:
+    """The proof's last look at the store was before, its end is after; both are in one request."""
+    store = house.login_store
+    spent = store.writing.shut()
+    knocking = asyncio.create_task(house.knock(proof=house.proof()))
+    await eventually(lambda: store.writing.calls)
+    house.installation.clock.advance(TTL_SECONDS + 1)  # It is read anew.
+    before, tenant_read = store.reading.calls, store.reading.shut()
+    spent.set()
+    await eventually(lambda: store.reading.calls == before + 1)
+    agent_read = store.reading.shut()
+    tenant_read.set()
+    await eventually(lambda: store.reading.calls == before + 2)
+    await revoke(house)
+    agent_read.set()
+    peer = ScriptedPeer((await knocking).handler)
+    await peer.expect("error", code="unauthorized")
+    await peer.ended(4500)
+    peer.leave()
+    await gone(house)
+    assert house.bus.linking.calls == 0, "it is known before a link is asked for"
+
+
+async def test_a_key_that_is_revoked_before_the_socket_of_its_url_opens_does_not_get_in(house: House) -> None:
+    """It was proven before; how long ago does not matter."""
+    entered = await house.knock(proof=house.proof())
+    house.installation.clock.advance(5)
+    await revoke(house)
+    peer = ScriptedPeer(entered.handler)
+    await peer.expect("error", code="unauthorized")
+    await peer.ended(4500)
+    peer.leave()
+    await gone(house)
+
+
+@pytest.mark.parametrize("loss", ["revoked", "disabled"])
+async def test_admission_asks_for_the_key_itself_also_where_no_word_is_heard(house: House, loss: str) -> None:
+    for hearing in house.hearing:
+        await hearing.close()
+    entered = await house.knock(proof=house.proof())
+    if loss == "revoked":
+        await revoke(house)
+    else:
+        await house.installation.process.agents.change(house.olivia, AgentId("a1"), {"enabled": False})
+    peer = ScriptedPeer(entered.handler)
+    await peer.expect("error", code="unauthorized")
+    await peer.ended(4500)
+    peer.leave()
     await gone(house)
 
 

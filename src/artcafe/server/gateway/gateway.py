@@ -109,7 +109,7 @@ class Gateway:
         self._humans = HumanEntrance(tokens, enter, self._arrivals, allowed_origins)
         self._announcer = Announcer(presence, directory, bus, clock, new_message_id)
         self._inside = Inside()
-        self._standing = Standing(login, directory, self._humans, self._inside, bus, self.start)
+        self._standing = Standing(directory, self._humans, self._inside, bus, self.start)
         self._hubs: dict[TenantId, TenantHub] = {}
         self._next_check = clock.monotonic() + RECHECK_SECONDS
         self._leaving = self._stopping = self._over = False
@@ -142,6 +142,8 @@ class Gateway:
         """Decide about a client that wants to come in (handshake.Endpoint)."""
         if self._stopping:
             raise ArtcafeError(Code.unavailable, "The server is stopping.", retry_after=1.0)
+        # Taken before the proof is checked: a revocation that is heard from now on counts against it.
+        since = self._clock.monotonic()
         connection_id = self._new_connection_id()
         dashboard = upgrade.path in DASHBOARD_PATHS
         with journal.refusals(upgrade, connection_id, dashboard=dashboard):
@@ -149,13 +151,9 @@ class Gateway:
                 entry = await self._humans.enter(upgrade)
             else:
                 entry = await self._agents.enter(upgrade, connection_id)
+        claim = journal.claimed(upgrade, dashboard=dashboard)
         connection = Connection(
-            self,
-            entry,
-            journal.claimed(upgrade, dashboard=dashboard),
-            connection_id=connection_id,
-            remote=upgrade.remote,
-            since=self._clock.monotonic(),
+            self, entry, claim, connection_id=connection_id, remote=upgrade.remote, since=since
         )
         return Accept(connection, entry.protocol)
 

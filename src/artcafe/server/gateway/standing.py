@@ -5,8 +5,8 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
-from artcafe.server.core.login import Login
 from artcafe.server.domain.access import Rights
+from artcafe.server.domain.agent import AgentRules
 from artcafe.server.domain.change import Change, Kind
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.login_refusal import LoginRefusal
@@ -18,7 +18,7 @@ from artcafe.server.gateway.connection import Connection
 from artcafe.server.gateway.humans import HumanEntrance
 from artcafe.server.gateway.inside import Inside
 from artcafe.server.gateway.session import Session, Work
-from artcafe.server.gateway.spread import each
+from artcafe.server.gateway.spread import each, supervised
 from artcafe.server.ports.bus import Bus
 from artcafe.server.ports.records import Directory
 from artcafe.wire.codes import Code
@@ -35,14 +35,12 @@ class Standing:
 
     def __init__(
         self,
-        login: Login,
         directory: Directory,
         humans: HumanEntrance,
         inside: Inside,
         bus: Bus,
         start: Callable[[Work], None],
     ) -> None:
-        self._login = login
         self._directory = directory
         self._humans = humans
         self._inside = inside
@@ -53,8 +51,8 @@ class Standing:
         """Who it is, what it may and by which limits: read again where a change came meanwhile, or a newer
         token.
 
-        Raises unauthorized and forbidden for who is no agent or no member any more, suspended, and
-        unavailable.
+        Raises unauthorized for an agent that is gone or disabled, or whose key is not active any more,
+        forbidden for who is no member any more, suspended, unreadable_record and unavailable.
         """
         while True:
             before = connection.changes
@@ -64,13 +62,21 @@ class Standing:
             if isinstance(principal, Human):
                 principal = await self._humans.again(principal)
             else:
-                agent = await self._directory.agent(principal.tenant, principal.agent)
-                if agent is None:
-                    raise ArtcafeError(Code.unauthorized, reason=LoginRefusal.unknown_agent)
-                policy = agent.policy
+                policy = (await self._admissible(principal)).policy
             rules = await self._directory.rules(principal.tenant)
             if connection.changes == before:
                 return principal, Rights(principal, policy, rules), plan_of(record)
+
+    async def _admissible(self, principal: AgentPrincipal) -> AgentRules:
+        """Raises unauthorized for an agent that is gone or disabled, or whose key is not active any more."""
+        agent = await self._directory.agent(principal.tenant, principal.agent)
+        if agent is None:
+            raise ArtcafeError(Code.unauthorized, reason=LoginRefusal.unknown_agent)
+        if not agent.enabled:
+            raise ArtcafeError(Code.unauthorized, reason=LoginRefusal.agent_disabled)
+        if all(key.fingerprint != principal.fingerprint for key in agent.active_keys()):
+            raise ArtcafeError(Code.unauthorized, reason=LoginRefusal.revoked_meanwhile)
+        return agent
 
     async def _served(self, tenant: TenantId) -> TenantRules:
         """Raises unauthorized for a tenant that is gone, suspended."""
@@ -108,34 +114,11 @@ class Standing:
             await self._refresh(connection, connection.session)
 
     async def recheck(self) -> None:
-        """Ask about everybody, whatever was told. Raises unavailable."""
+        """Ask about everybody, whatever was told. While the store is away it waits for it."""
         for connection in self._inside:
-            principal = connection.admitted
-            if isinstance(principal, AgentPrincipal):
-                ended = await self._ended(principal)
-                if ended is not None:
-                    connection.end(ended)
             if connection.session is not None and not connection.refreshing:
                 connection.refreshing = True
-                await self._refresh(connection, connection.session)
-
-    async def _ended(self, principal: AgentPrincipal) -> Code | None:
-        """Why an agent may not be connected any more; None when it may. Raises unavailable."""
-        try:
-            keys = await self._login.keys(principal.tenant, principal.agent)
-            if await self._is_suspended(principal.tenant):
-                return Code.suspended
-        except ArtcafeError as error:
-            if error.code is not Code.unreadable_record:
-                raise
-            return error.code  # It comes back, to a server that can read it perhaps.
-        if keys is None:
-            return Code.removed
-        return None if principal.fingerprint in keys else Code.key_revoked
-
-    async def _is_suspended(self, tenant: TenantId) -> bool:
-        record = await self._directory.tenant(tenant)
-        return record is not None and record.suspended
+                await supervised(self._refresh(connection, connection.session))
 
     async def _tenant_changed(self, tenant: TenantId) -> None:
         """Close who is connected to a tenant that is suspended or deleted; let others live by its limits."""
@@ -148,7 +131,7 @@ class Standing:
                     await asyncio.sleep(RETRY_SECONDS)
                     continue
                 if error.code is not Code.unreadable_record:
-                    each(self._inside.tenant(tenant), partial(_end, error.code))
+                    each(self._inside.tenant(tenant), partial(_end, error))
                     await self._bus.drop(tenant)
                 return
             rate = plan_of(record).messages_per_second
@@ -172,7 +155,7 @@ class Standing:
                 principal, rights, plan = await self.now(connection, session.principal)
             except ArtcafeError as error:
                 if error.code is not Code.unavailable:
-                    _end(error.code, connection)
+                    _end(error, connection)
                     return None
                 LOG.warning("the rights of connection %s cannot be read now: %s", connection.id, error)
                 await asyncio.sleep(RETRY_SECONDS)
@@ -183,9 +166,14 @@ class Standing:
         return None
 
 
-def _end(refusal: Code, connection: Connection) -> None:
+def _end(refusal: ArtcafeError, connection: Connection) -> None:
     """Close who would be refused for this now."""
-    connection.end(refusal if refusal in {Code.suspended, Code.unreadable_record} else Code.removed)
+    if refusal.code in {Code.suspended, Code.unreadable_record}:
+        connection.end(refusal.code)
+    elif refusal.reason == LoginRefusal.revoked_meanwhile:
+        connection.end(Code.key_revoked)
+    else:
+        connection.end(Code.removed)
 
 
 def _concerns(change: Change, principal: Principal) -> bool:
