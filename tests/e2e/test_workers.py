@@ -4,15 +4,19 @@ import asyncio
 import os
 import signal
 import subprocess
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import cycle
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from artcafe import Client
 from artcafe.client.subscription import Subscription
 from tests.kit.deadlines import eventually
+from tests.kit.http_corpus import WEBSOCKET, request
 from tests.kit.platform import RunningPlatform, artcafe, environment, running_platform
 from tests.kit.processes import alive, descendants
 
@@ -20,6 +24,13 @@ NewKey = Callable[[], Path]
 SECONDS = 20.0
 AGENTS, EACH = 6, 4
 """So many connections that both workers have some: the kernel shares them out by their addresses."""
+
+UPGRADE = request(
+    *WEBSOCKET.rstrip().split(b"\r\n"),
+    b"Sec-WebSocket-Protocol: artcafe.v1",
+    target=b"/api/v1/ws/agent/a0?tenant_id=acme",
+)
+"""Of an agent that logs in in band."""
 
 
 def workers(platform: RunningPlatform) -> set[int]:
@@ -77,6 +88,32 @@ async def a_crowd(platform: RunningPlatform, new_key: NewKey) -> AsyncIterator[C
             task.cancel()
 
 
+@asynccontextmanager
+async def newcomers(platform: RunningPlatform) -> AsyncIterator[Counter[bytes]]:
+    """Clients that ask for a WebSocket or for /readyz on new connections, and the status lines they get."""
+    port = urlsplit(platform.url).port
+    answers: Counter[bytes] = Counter()
+    requests = [UPGRADE, request(b"Connection: close", target=b"/readyz")]
+    over = False
+
+    async def come() -> None:
+        for wanted in cycle(requests):
+            if over:
+                break
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(wanted)
+            async with asyncio.timeout(SECONDS):
+                answers[await reader.readline()] += 1
+            writer.transport.abort()
+            await asyncio.sleep(0.02)  # Others want the processor, too.
+
+    async with asyncio.TaskGroup() as tasks:
+        coming = [tasks.create_task(come()) for _ in range(2)]
+        yield answers
+        over = True
+        await asyncio.wait(coming)
+
+
 async def test_workers_are_one_platform_and_take_each_others_place(tmp_path: Path, new_key: NewKey) -> None:
     with running_platform(tmp_path / "data", "--workers", "2") as platform:
         first = workers(platform)
@@ -86,6 +123,12 @@ async def test_workers_are_one_platform_and_take_each_others_place(tmp_path: Pat
             with platform.rest("acme") as rest:
                 online = {agent["id"]: agent["status"] for agent in rest.get("/agents").json()["agents"]}
             assert online == {f"a{number}": "online" for number in range(AGENTS)}
+
+            # A hangup of the whole group is for the one that started them.
+            for pid in first:
+                os.kill(pid, signal.SIGHUP)
+            await crowd.say(4)
+            assert (workers(platform), sum(client.reconnects for client in crowd.clients)) == (first, 0)
 
             # One is killed: its clients come back, the others notice nothing.
             os.kill(min(first), signal.SIGKILL)
@@ -98,11 +141,13 @@ async def test_workers_are_one_platform_and_take_each_others_place(tmp_path: Pat
 
             # Both are renewed, one after the other; whoever connects meanwhile is served.
             second = workers(platform)
-            platform.process.send_signal(signal.SIGHUP)
-            await eventually(lambda: not workers(platform) & second, "new workers", SECONDS)
+            async with newcomers(platform) as answers:
+                platform.process.send_signal(signal.SIGHUP)
+                await eventually(lambda: not workers(platform) & second, "new workers", SECONDS)
+            assert set(answers) == {b"HTTP/1.1 101 Switching Protocols\r\n", b"HTTP/1.1 200 OK\r\n"}
             await crowd.back(moved + len(crowd.clients))
             await crowd.say(3)
-            assert all(sorted(heard) == [1, 2, 3] for heard in crowd.heard), "each once"
+            assert all(sorted(heard) == [1, 2, 3, 4] for heard in crowd.heard), "each once"
 
         last = workers(platform) | descendants(platform.process.pid, "nats-server")
         assert platform.stop() == 0

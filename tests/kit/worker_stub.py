@@ -16,7 +16,8 @@ def main() -> None:
     does = order["settings"]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as there:
         there.connect(f"\0{order['ear']}")
-        signal.signal(signal.SIGTERM, signal.SIG_IGN if does.get("deaf") else lambda *_: sys.exit(0))
+        for number in (signal.SIGTERM, signal.SIGUSR1):
+            signal.signal(number, signal.SIG_IGN if does.get("deaf") else lambda *_: sys.exit(0))
         with open(does["log"], "a") as log:  # noqa: PTH123 - the standard library's quickest way
             log.write(f"{order['name']}\n")
         if does.get("ready"):

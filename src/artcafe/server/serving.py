@@ -23,6 +23,9 @@ LOG = logging.getLogger("artcafe")
 FILES_FOR_THE_REST = 64
 """Open files beside the connections of clients, at least: the store, links to the bus, logs."""
 
+FRESH_SECONDS = 1.0
+"""How long a process whose place is taken waits for the first request of clients that it accepted before."""
+
 
 class Server(uvicorn.Server):
     """uvicorn, which tells when it answers and when it stops, and sends WebSockets away first."""
@@ -49,7 +52,8 @@ class Server(uvicorn.Server):
             )
         )
         most, most_per_address = connection_bounds(settings, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-        self.server_state.connections = Connections(most, most_per_address)  # type: ignore[assignment]  # uvicorn's is a set of what it knows
+        self._connections = Connections(most, most_per_address)
+        self.server_state.connections = self._connections  # type: ignore[assignment]  # uvicorn's is a set of what it knows
         self.fault: Exception | None = None
         """Why it stops, where somebody else found a reason."""
         self._gateway = opened.gateway
@@ -57,10 +61,15 @@ class Server(uvicorn.Server):
         self._notice_seconds = settings.drain_notice_seconds
         self._ready = ready
         self._stopping = stopping
+        self._replaced = False
 
     def stop(self, number: int) -> None:
         """Begin to stop, as for this signal; a second SIGINT cuts it short."""
         self.handle_exit(number, None)
+
+    def replaced(self) -> None:
+        """Begin to stop, because another process accepts on the same sockets: first accept nobody more."""
+        self._replaced = self.should_exit = True
 
     def renew(self) -> None:
         """Go on: one process alone cannot take its own place."""
@@ -87,8 +96,27 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Send the agents away while the bus still carries what they sent, then stop listening."""
         self._stopping()
-        await self._gateway.stop(self._drain_seconds, notice=self._notice_seconds)
+        if self._replaced:
+            await self._hand_over(sockets or [])
+        await self._gateway.stop(self._drain_seconds, notice=0.0 if self._replaced else self._notice_seconds)
         await super().shutdown(sockets)
+
+    async def _hand_over(self, sockets: list[socket.socket]) -> None:
+        """Leave whoever connects to the process that listens on the same sockets by now.
+
+        Who was accepted here is served first: refused with 503 he would think that the service is away.
+        """
+        for server in self.servers:
+            server.close()
+        for each in sockets:
+            each.close()  # The sockets themselves stay open, in other processes.
+        self._connections.retire()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FRESH_SECONDS):
+                while True:
+                    await asyncio.sleep(0.02)  # First, since who was accepted is known a turn later.
+                    if not self._connections.fresh:
+                        break
 
 
 def connection_bounds(settings: Settings, files: int) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from artcafe.server.notify import Supervisor
 from artcafe.server.process import Place
 from artcafe.server.serving import Server, on_signals
 from artcafe.server.settings import load
-from artcafe.server.workers import Order
+from artcafe.server.workers import REPLACED, Order
 
 LOG = logging.getLogger("artcafe")
 
@@ -43,6 +43,7 @@ async def serve(order: Order, listener: socket.socket, lines: Lines) -> None:
             settings, opened, lambda: supervisor.tell("READY=1"), lambda: supervisor.tell("STOPPING=1")
         )
         on_signals(server.stop)
+        asyncio.get_running_loop().add_signal_handler(REPLACED, server.replaced)
         async with asyncio.TaskGroup() as group:
             beside = [group.create_task(supervisor.beat()), group.create_task(lines.keep_writing_counts())]
             await server.serve(sockets=[listener])

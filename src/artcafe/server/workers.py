@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 import secrets
+import signal
 import socket
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -16,6 +17,9 @@ import msgspec
 from artcafe.server.embedded import tether
 
 LOG = logging.getLogger("artcafe")
+
+REPLACED = signal.SIGUSR1
+"""What a worker is sent when another one accepts on its socket: it accepts nobody more, and then stops."""
 
 START_SECONDS = 60.0
 """How long a worker may take until it answers."""
@@ -92,11 +96,11 @@ class Worker:
         self._settled.set()
         return code
 
-    def leave(self) -> None:
+    def leave(self, how: signal.Signals = signal.SIGTERM) -> None:
         """Ask it to send its clients away and to end."""
         self.leaving = True
         with contextlib.suppress(ProcessLookupError):
-            self.process.terminate()
+            self.process.send_signal(how)
 
     def kill(self) -> None:
         """End it at once."""
@@ -268,14 +272,14 @@ class Workers:
             await minding
             return False
         self._current[slot] = new
-        await self._end([old])
+        await self._end([old], REPLACED)
         return True
 
-    async def _end(self, some: Iterable[Worker]) -> None:
+    async def _end(self, some: Iterable[Worker], how: signal.Signals = signal.SIGTERM) -> None:
         """Send workers away; who does not go in time is killed."""
         workers = list(some)
         for worker in workers:
-            worker.leave()
+            worker.leave(how)
         waiting = [self._tasks.create_task(worker.process.wait()) for worker in workers]
         if waiting:
             await asyncio.wait(waiting, timeout=self._leave_seconds + _FAREWELL_SECONDS)

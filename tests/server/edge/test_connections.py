@@ -23,6 +23,9 @@ class Client:
     def evict(self) -> None:
         self.registry.discard(self)
 
+    def shutdown(self) -> None:
+        self.registry.discard(self)
+
 
 def refusal(registry: Connections, remote: str) -> Code:
     with pytest.raises(ArtcafeError) as refused:
@@ -96,3 +99,28 @@ def test_each_refusal_is_an_event(caplog: pytest.LogCaptureFixture) -> None:
         {"reason": "too_many_connections", "status": 429, "address": "192.0.2.1"},
         {"reason": "unavailable", "status": 503, "address": ""},
     ]
+
+
+def test_retired_connections_have_their_first_request_and_no_second_one() -> None:
+    registry = Connections(9, 9)
+    between, answered, websocket = (Client(registry, f"192.0.2.{n}") for n in range(3))
+    registry.idle(between)
+    fresh = Client(registry, "192.0.2.9")
+    registry.connected(fresh)
+    registry.retire()
+    assert set(registry) == {answered, websocket, fresh}
+    registry.idle(answered)  # Its answer is sent.
+    assert set(registry) == {websocket, fresh}
+    assert registry.fresh == 1
+    registry.busy(fresh)  # Its request came.
+    assert registry.fresh == 0
+    registry.idle(fresh)
+    assert set(registry) == {websocket}
+
+
+def test_whoever_goes_before_the_first_request_is_waited_for_no_more() -> None:
+    registry = Connections(9, 9)
+    client = Client(registry, "192.0.2.1")
+    registry.connected(client)
+    registry.discard(client)
+    assert registry.fresh == 0

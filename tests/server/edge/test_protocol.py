@@ -416,3 +416,17 @@ async def test_a_request_that_is_refused_before_the_application_is_an_event(
         "status": 400,
         "address": "127.0.0.1",
     }
+
+
+async def test_a_retired_connection_is_told_to_close_with_its_first_answer() -> None:
+    async with running() as server, wire(server.port) as fresh, wire(server.port) as served:
+        await served.send(GET)
+        assert (await served.answer()).status == 200  # type: ignore[union-attr]
+        await eventually(lambda: len(server.connections) == 2, "both")
+        server.connections.retire()
+        assert await served.answer() is None, "closed between two requests"
+        await fresh.send(GET + GET)
+        first = await fresh.answer()
+        assert first is not None
+        assert (first.status, first.headers["connection"]) == (200, "close")
+        assert await fresh.answer() is None, "no second one"

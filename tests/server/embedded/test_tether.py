@@ -19,6 +19,11 @@ def test_it_becomes_the_command() -> None:
     assert (done.stdout, done.returncode) == ("a b c\n", 7)
 
 
+def test_a_hangup_of_the_whole_group_ends_nothing() -> None:
+    done = run(os.getpid(), "/bin/sh", "-c", "kill -HUP $$; echo lives")
+    assert (done.stdout, done.returncode) == ("lives\n", 0)
+
+
 def test_a_parent_that_has_gone_already_is_noticed() -> None:
     done = run(1, "/bin/echo", "never")
     assert (done.stdout, done.stderr, done.returncode) == ("", "the parent has gone\n", 1)

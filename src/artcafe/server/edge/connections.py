@@ -26,6 +26,9 @@ class Idle(Connection, Protocol):
     def evict(self) -> None:
         """Leave the registry and close, now."""
 
+    def shutdown(self) -> None:
+        """Close with the answer that is being made, or now where none is."""
+
 
 class Connections(set[Connection]):
     """uvicorn's set of open connections, which knows how many there may be.
@@ -41,10 +44,28 @@ class Connections(set[Connection]):
         self.most_per_address = most_per_address
         self.refused = 0
         self.evicted = 0
+        self.retiring = False
+        """Each connection takes one request at most from now on: see `retire`."""
+        self._fresh: set[Connection] = set()
         self._counts: dict[str, int] = {}
         # Dictionaries keep their order: who is idle longest comes first.
         self._idle: dict[Idle, None] = {}
         self._idle_by_address: dict[str, dict[Idle, None]] = {}
+
+    @property
+    def fresh(self) -> int:
+        """How many clients connected and have not sent their first request yet."""
+        return len(self._fresh)
+
+    def retire(self) -> None:
+        """Wait for no second request on any connection: another process takes them now.
+
+        A connection without a request in progress is closed, another one when its answer is sent. From a
+        client that connected and has sent no request yet, that one is taken: it cannot know.
+        """
+        self.retiring = True
+        for connection in list(self._idle):
+            self._close_if_served(connection)
 
     def add(self, connection: Connection) -> None:
         """Count it."""
@@ -53,6 +74,12 @@ class Connections(set[Connection]):
             key = network_of(connection.remote)
             if key:
                 self._counts[key] = self._counts.get(key, 0) + 1
+
+    def connected(self, connection: Idle) -> None:
+        """Count it; its client owes the first request."""
+        self.add(connection)
+        self._fresh.add(connection)
+        self.idle(connection)
 
     def discard(self, connection: Connection) -> None:  # type: ignore[override]  # nothing else is asked of it
         """Count it no more; nothing happens when it is not here."""
@@ -70,14 +97,24 @@ class Connections(set[Connection]):
 
     def idle(self, connection: Idle) -> None:
         """From now on its client owes the next bytes; it may have to make room."""
-        self.busy(connection)
+        self._no_longer_idle(connection)
         self._idle[connection] = None
         key = network_of(connection.remote)
         if key:
             self._idle_by_address.setdefault(key, {})[connection] = None
+        if self.retiring:
+            self._close_if_served(connection)
 
     def busy(self, connection: Connection) -> None:
         """Its client waits for the server; nothing happens when it was not idle."""
+        self._fresh.discard(connection)
+        self._no_longer_idle(connection)
+
+    def _close_if_served(self, connection: Idle) -> None:
+        if connection not in self._fresh:
+            connection.shutdown()
+
+    def _no_longer_idle(self, connection: Connection) -> None:
         if connection not in self._idle:
             return
         del self._idle[connection]

@@ -125,8 +125,7 @@ class HttpProtocol(asyncio.Protocol):
             self._transport.write(Refuse.because(error).response(self._state.default_headers))
             self._transport.close()
             return
-        self._connections.add(self)
-        self._connections.idle(self)
+        self._connections.connected(self)
         self._deadline.set(self._limits.head_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -225,7 +224,7 @@ class HttpProtocol(asyncio.Protocol):
         self._last = exchange = Exchange.of(
             self._scopes.of(head), self._outgoing, self._flow, self._state, self._answered
         )
-        exchange.keep_alive = keep_alive
+        exchange.keep_alive = keep_alive and not self._connections.retiring
         self._exchanges.append(exchange)
         if len(self._exchanges) == 1:
             self._dispatcher.submit(self.remote, exchange, self._start)

@@ -4,6 +4,9 @@ The kernel sends the program SIGTERM when the thread that started it ends, howev
 (prctl(2), PR_SET_PDEATHSIG; kept across execve). Asked for here, between two programs, rather than
 in a `preexec_fn`: that would run Python between fork and exec of a process that has threads.
 
+SIGHUP is the parent's to hear: sent to a whole group or unit, it would end a program that does not handle it,
+so the program starts with it ignored (kept across execve, too).
+
 Run as a file, with the standard library only, so that it starts in a few milliseconds.
 """
 
@@ -21,6 +24,7 @@ def main(parent: int, command: list[str]) -> None:
         sys.exit(f"prctl failed: {os.strerror(ctypes.get_errno())}")
     if os.getppid() != parent:
         sys.exit("the parent has gone")
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         os.execv(command[0], command)
     except OSError as error:
