@@ -1,5 +1,6 @@
 """Which message goes where, without a network."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -166,3 +167,56 @@ async def test_a_refusal_that_passes_says_how_long_to_wait() -> None:
         routes.refuse(second, ArtcafeError(Code.rate_limited, retry_after=wait))
         assert await routes.settled() == told
         assert [asked(frame).subject for frame in routes.asks()] == ["b"]
+
+
+def ended(subject: object, **queue: object) -> ArtcafeError:
+    return ArtcafeError(Code.forbidden, "No.", details={"subject": subject, **queue})
+
+
+async def test_a_subscription_that_the_server_names_is_over_and_a_new_one_is_asked_for() -> None:
+    routes = routes_of()
+    one, other, group, rest = live(routes, "a"), live(routes, "a"), live(routes, "b", "w"), live(routes, "c")
+    routes.dispatch(message("a", 1))
+    assert routes.end_named(ended("a"))
+    assert routes.end_named(ended("b", queue="w"))
+    assert [(await anext(each)).data for each in (one, other)] == [1, 1], "what it still holds comes first"
+    for each in (one, other, group):
+        with pytest.raises(ArtcafeError, match="No"):
+            await asyncio.wait_for(anext(each), 5)
+    assert len(routes) == 1
+    assert [asked(routes.add(local(*new))).subject for new in (("a", None), ("b", "w"))] == ["a", "b"]
+    routes.dispatch(message("c"))
+    assert await subjects(rest) == ["c"]
+
+
+async def test_a_server_that_does_not_name_groups_means_the_only_one_of_that_text() -> None:
+    routes = routes_of()
+    group = live(routes, "b", "w")
+    assert routes.end_named(ended("b"))
+    with pytest.raises(ArtcafeError, match="No"):
+        await asyncio.wait_for(anext(group), 5)
+
+
+async def test_an_end_that_names_no_subscription_of_this_client_ends_none() -> None:
+    routes = routes_of()
+    live(routes, "a")
+    live(routes, "b", "w")
+    none: list[dict[str, object]] = [{}, {"queue": "w"}, {"subject": "c"}, {"subject": ["a"]}]
+    none += [{"subject": "tenant.acme.a"}, {"subject": "a", "queue": "w"}]
+    none += [{"subject": "b", "queue": queue} for queue in ("v", None)]
+    for details in none:
+        assert not routes.end_named(ArtcafeError(Code.forbidden, details=details)), details
+    assert not routes.end_named(ArtcafeError(Code.forbidden))
+    assert len(routes) == 2
+
+
+async def test_the_end_of_an_earlier_subscription_is_not_that_of_one_not_answered_yet() -> None:
+    routes = routes_of()
+    routes.remove(live(routes, "a"))
+    subscription = local("a")
+    call = asked(routes.add(subscription)).id or ""
+    assert routes.end_named(ended("a"))
+    routes.confirm(call)
+    await asyncio.wait_for(subscription.opened(), 5)
+    routes.dispatch(message("a"))
+    assert await subjects(subscription) == ["a"]

@@ -9,6 +9,7 @@ import pytest
 from artcafe import State
 from artcafe.client.errors import OutcomeUnknownError
 from artcafe.client.session import Session, decode
+from artcafe.client.subscription import Subscription
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -19,6 +20,10 @@ from tests.kit.scripted_server import Peer, scripted
 
 async def no_reply(subject: str, data: Any, *, headers: Mapping[str, str] | None = None) -> str:
     raise AssertionError(subject)
+
+
+async def nothing(_subscription: Subscription) -> None:
+    return
 
 
 def made() -> tuple[Session, list[ArtcafeError]]:
@@ -48,6 +53,19 @@ async def test_an_error_that_answers_nothing_is_kept_and_reported() -> None:
     assert session.refusal is errors[1]
     session.away()
     assert session.refusal is None
+
+
+async def test_an_error_that_ended_a_subscription_explains_no_close_and_is_raised_there_alone() -> None:
+    session, errors = made()
+    subscription = Subscription("a", queue=None, buffer=1, opener=nothing, closer=nothing)
+    session.routes.add(subscription)
+    session.receive(frames.Subscribed(subject="a", id="1"))
+    session.receive(frames.Error(code="forbidden", message="No more.", details={"subject": "a"}))
+    with pytest.raises(ArtcafeError, match="No more"):
+        await asyncio.wait_for(anext(subscription), 5)
+    assert (errors, session.refusal) == ([], None)
+    session.receive(frames.Error(code="forbidden", message="No more.", details={"subject": "a"}))
+    assert [error.message for error in errors] == ["No more."], "one that nobody has is told"
 
 
 async def test_a_loss_leaves_every_outcome_unknown_and_an_end_gives_the_reason() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from artcafe import ArtcafeError, Client, Code, KeyFile, SshAgent
+from artcafe import ArtcafeError, Client, Code, KeyFile, SshAgent, Subscription
 from tests.kit.platform import RunningPlatform, running_platform
 from tests.kit.ssh_agent import add_key, running_ssh_agent
 from tests.kit.ssh_keys import KeyRing
@@ -91,6 +91,53 @@ async def test_a_revoked_key_stops_the_client_for_good(
         with pytest.raises(ArtcafeError) as ended:
             await anext(messages)
         assert ended.value.code is Code.key_revoked
+
+
+@pytest.mark.parametrize("queue", [None, "workers"])
+async def test_a_subscription_that_a_change_of_rights_ended_raises_and_a_new_one_hears(
+    platform: RunningPlatform, tenant: str, new_key: NewKey, queue: str | None
+) -> None:
+    key = new_key()
+    platform.make_agent(tenant, "a", key)
+    errors: list[ArtcafeError] = []
+    async with (
+        asyncio.timeout(10),
+        Client(platform.ws, tenant=tenant, agent="a", key=key, on_error=errors.append) as client,
+        await client.subscribe("open") as others,
+    ):
+        secrets = await client.subscribe("secret.x", queue=queue)
+        looping = asyncio.ensure_future(anext(secrets))
+        with platform.rest(tenant) as rest:
+            denied = {"policy": {"subscribe": {"deny": ["secret.>"]}}}
+            assert rest.put("/agents/a", json=denied).status_code == 200
+            with pytest.raises(ArtcafeError) as ended:
+                await looping
+            assert ended.value.code is Code.forbidden
+            named = {"subject": "secret.x"} if queue is None else {"subject": "secret.x", "queue": queue}
+            assert ended.value.details == named
+            with pytest.raises(ArtcafeError) as refused:
+                await client.subscribe("secret.x", queue=queue)
+            assert refused.value.code is Code.forbidden
+            assert rest.put("/agents/a", json={"policy": {}}).status_code == 200
+        again = await _subscribed(client, "secret.x", queue)
+        await client.publish("secret.x", 1)
+        await client.publish("open", 2)
+        assert (await anext(again)).data == 1
+        assert (await anext(others)).data == 2
+        with pytest.raises(ArtcafeError) as still:
+            await anext(secrets)
+        assert still.value.details == named
+        assert (client.reconnects, errors) == (0, [])
+
+
+async def _subscribed(client: Client, subject: str, queue: str | None) -> Subscription:
+    """Subscribe as soon as the right is felt."""
+    while True:
+        try:
+            return await client.subscribe(subject, queue=queue)
+        except ArtcafeError as refused:
+            if refused.code is not Code.forbidden:
+                raise
 
 
 async def test_a_restart_of_the_platform_is_survived(tmp_path: Path, keys: KeyRing) -> None:

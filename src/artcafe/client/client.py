@@ -44,9 +44,10 @@ class Client:
 
     `timeout` is how long, in seconds, a call waits for a connection and its answer; `connect_timeout`
     how long `connect` tries. `buffer` is the size of a subscription's buffer, in messages. `on_state`
-    is called with each new `State`, `on_error` with each error that belongs to no call (they are
-    logged too): plain functions, called soon, in the client's event loop. `tls` replaces the system's
-    certificate authorities; `backoff` the delays between attempts; `clock` is in seconds, monotonic.
+    is called with each new `State`, `on_error` with each error that belongs to no call and ended no
+    subscription (they are logged too): plain functions, called soon, in the client's event loop. `tls`
+    replaces the system's certificate authorities; `backoff` the delays between attempts; `clock` is in
+    seconds, monotonic.
     A frame of more than `max_frame_bytes` ends the client with too_large.
 
     A client belongs to one event loop and connects once. Its calls may be made from many tasks and may

@@ -155,11 +155,26 @@ class Routes:
             route.stand = Stand.deferred
             route.wait = _RETRY_SECONDS if error.retry_after is None else error.retry_after
         else:
-            self._forget(route)
-            for member in route.members:
-                member.end(error)
+            self._over(route, error)
         self._answered.set()
         return True
+
+    def end_named(self, error: ArtcafeError) -> bool:
+        """End the subscription that an error without an id names in its details, because it is over at the
+        server (docs/protocol.md, who may, besides). False when the error names none of these.
+
+        One that is asked for and not answered yet goes on: the error is about an earlier one of the same
+        text, or the answer, which is still to come, says the same.
+        """
+        details = error.details or {}
+        for route in self._routes.values():
+            # A server that names no groups yet means the only one of this text: groups overlap nothing here.
+            named = (details.get("subject"), details.get("queue", route.queue))
+            if named == (route.subject, route.queue) and route.stand in {Stand.asked, Stand.live}:
+                if route.stand is Stand.live:
+                    self._over(route, error)
+                return True
+        return False
 
     def dispatch(self, frame: frames.Message) -> None:
         """Give a message to every subscription that matches."""
@@ -186,6 +201,11 @@ class Routes:
                 member.end(error)
         self._routes.clear()
         self._remembered.clear()
+
+    def _over(self, route: Route, error: ArtcafeError) -> None:
+        self._forget(route)
+        for member in route.members:
+            member.end(error)
 
     def _forget(self, route: Route) -> None:
         del self._routes[route.id]

@@ -70,7 +70,7 @@ class Session:
         self.goaway: frames.Goaway | None = None
         """The server's farewell on this connection."""
         self.refusal: ArtcafeError | None = None
-        """The last error of this connection that answered no frame of ours."""
+        """The last error of this connection that answered no frame and ended no subscription of ours."""
 
     def receive(self, frame: frames.ServerFrame) -> None:
         """Act on a frame."""
@@ -91,7 +91,11 @@ class Session:
                 pass
 
     def _refused(self, call: str | None, error: ArtcafeError) -> None:
-        if call is not None and (self.calls.answer(call, error) or self.routes.refuse(call, error)):
+        if call is None:
+            taken = self.routes.end_named(error)
+        else:
+            taken = self.calls.answer(call, error) or self.routes.refuse(call, error)
+        if taken:
             return
         self.refusal = error
         self._on_error(error)

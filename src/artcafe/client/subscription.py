@@ -27,7 +27,8 @@ class Subscription:
     at the very place where they are missing. Nobody else waits or loses anything.
 
     The iteration ends when the subscription or the client is closed, and raises ArtcafeError when
-    the server refused or stopped the client, each time after what is in the buffer.
+    the server refused or stopped the client, or ended this subscription because the agent may no longer
+    receive it (forbidden), each time after what is in the buffer. Once the right is back, subscribe anew.
 
     `gaps` counts how often the client was away while this was subscribed: delivery is at most once,
     so messages may have been missed each time, and `Message.after_gap` marks where.

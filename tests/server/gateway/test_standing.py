@@ -106,8 +106,12 @@ class TestAPolicy:
         link.closing.shut()  # However slow the bus is, nothing more comes.
         policy = Policy(subscribe=Grant(deny=["secrets.>", "se.crets"]))
         await agents.change(house.olivia, A1, {"policy": policy})
-        for text in ("secrets.a", "tenant.acme.secrets.*", "se.*"):
-            await a1.expect("error", code="forbidden", id=None, details={"subject": text})
+        for details in (
+            {"subject": "secrets.a"},
+            {"subject": "tenant.acme.secrets.*"},
+            {"subject": "se.*", "queue": "q"},
+        ):
+            await a1.expect("error", code="forbidden", id=None, details=details)
         for subject in ("secrets.a", "se.crets", "se.x", "open"):
             a2.say(type="publish", subject=subject, data=2)
         await a1.expect("message", subject="open")

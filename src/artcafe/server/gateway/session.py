@@ -143,7 +143,7 @@ class Session:
 
     def rights_changed(self, principal: Principal, rights: Rights) -> Work | None:
         """Live by other rights from now on. Subscriptions that are no longer allowed end at once, and the
-        client is told of each; what is left to do on the bus is handed back."""
+        client is told of each, by its text and its group; what is left to do on the bus is handed back."""
         if rights.equals(self._rights):
             return None
         self.principal, self._rights = principal, rights
@@ -159,8 +159,9 @@ class Session:
         if not over:
             return None
         work = self.hub.end([(member, key) for member, key, _ in over])
-        for _, (text, _), error in over:
-            self._answer(frames.Error(code=error.code.name, message=error.message, details={"subject": text}))
+        for _, (text, queue), error in over:
+            details = {"subject": text} if queue is None else {"subject": text, "queue": queue}
+            self._answer(frames.Error(code=error.code.name, message=error.message, details=details))
         return work
 
     def _forbidden(self, address: Address, queue: str | None) -> ArtcafeError | None:
