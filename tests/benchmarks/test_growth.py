@@ -3,8 +3,9 @@
 from xml.etree import ElementTree as ET
 
 from benchmarks import growth
-from benchmarks.growth import AXES, BURSTS, PACED, Axis, Step, grow
+from benchmarks.growth import AXES, BURSTS, PACED, Axis, Point, Step, grow
 from benchmarks.measure import Machine
+from benchmarks.results import BUS, Sample
 
 HERE = Machine(1, "A processor", "6.1", None, None)
 
@@ -24,15 +25,25 @@ def test_an_axis_is_measured_from_the_least_to_the_most() -> None:
     assert said == [f"{AXES[1].title}: 1", f"{AXES[1].title}: 3"]
     one, three = found.axes[AXES[1].title]
     for point in (one, three):
-        assert point.own(PACED).median > point.bus(PACED).median > 0
-        assert point.whole(PACED).median > point.own(PACED).median
-        assert point.server_bytes > point.bus_bytes > 1 << 20
+        # Of our process something was measured. Its nats-server may still have everything before it.
+        assert point.own(PACED).median > 0
+        assert point.bus(PACED).median >= 0
+        assert point.server_bytes > 1 << 20
+        assert point.bus_bytes > 1 << 20
     assert len(three.samples[PACED]) == growth.ROUNDS
     text = growth.text(found)
     assert f"\n| 3 | {three.own(PACED).median:.2f} | {three.bus(PACED).median:.2f} | " in text
     drawn = ET.fromstring(growth.svg(found))
     words = [each.text for each in drawn.iter("{http://www.w3.org/2000/svg}text")]
     assert {AXES[1].title, "1", "3", "paced"} <= set(words)
+
+
+def test_a_point_tells_our_process_from_its_nats_server() -> None:
+    samples = [
+        Sample({"python": own, BUS: bus}, 100.0, 0.5) for own, bus in ((2.0, 8.0), (3.0, 5.0), (4.0, 1.0))
+    ]
+    point = Point(SMALL[0].steps[0], {PACED: samples}, 0, 0)
+    assert (point.own(PACED).median, point.bus(PACED).median, point.whole(PACED).median) == (3.0, 5.0, 8.0)
 
 
 def test_the_axes_go_as_far_as_the_platform_has_to() -> None:

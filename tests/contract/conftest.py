@@ -6,6 +6,7 @@ import pytest
 import pytest_asyncio
 
 from tests.kit.buses import BUSES, Buses
+from tests.kit.deadlines import PATIENCE
 from tests.kit.nats import Nats, running_nats
 
 
@@ -18,6 +19,13 @@ async def nats(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Nats]:
 
 @pytest_asyncio.fixture(params=BUSES)
 async def buses(request: pytest.FixtureRequest, nats: Nats) -> AsyncIterator[Buses]:
-    """Each bus in turn."""
-    async with BUSES[request.param](nats) as buses:
+    """Each bus in turn; questions are patient."""
+    async with BUSES[request.param](nats, 2 * PATIENCE) as buses:
+        yield buses
+
+
+@pytest_asyncio.fixture(params=BUSES)
+async def hasty(request: pytest.FixtureRequest, nats: Nats) -> AsyncIterator[Buses]:
+    """Each bus in turn, with questions that wait for a tenth of a second."""
+    async with BUSES[request.param](nats, 0.1) as buses:
         yield buses

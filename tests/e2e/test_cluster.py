@@ -20,9 +20,10 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.kit import dynoxide
 from tests.kit.clusters import NODES, Cluster, running_cluster
+from tests.kit.deadlines import PATIENCE
 from tests.kit.issuers import Issuer, new_key, running_issuer
 from tests.kit.platform import RunningPlatform, artcafe, environment, running_platform
-from tests.kit.sockets import PATIENCE, Socket, agent_url, proven
+from tests.kit.sockets import Socket, agent_url, proven
 from tests.kit.ssh_keys import make_key, raw_signature
 
 BACK = 5.0

@@ -18,6 +18,7 @@ from artcafe.server.bus.operator import Operator
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.tenant import Tenant
 from artcafe.server.process import SystemClock
+from tests.kit.deadlines import PATIENCE
 from tests.kit.platform import RunningPlatform
 from tests.kit.sockets import Socket, proven
 from tests.kit.ssh_keys import make_key
@@ -218,7 +219,7 @@ async def test_a_tenants_credentials_reach_nothing_of_another_on_nats(twins: Twi
         async with proven(platform.ws, here, "a", twins.key["a"]) as a:
             await a.send(type="publish", subject="tasks", data="ours", id="1")
             await a.expect("ack", id="1")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while not heard:
                 await asyncio.sleep(0.01)
         await spy.flush()

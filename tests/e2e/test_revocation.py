@@ -1,7 +1,6 @@
 """A right that ends closes what lives by it, at once and with the right code."""
 
 import asyncio
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,14 +26,12 @@ async def test_revoking_a_key_closes_the_connections_it_proved_and_no_other(
             proven(platform.ws, tenant, "a", first) as by_first,
             proven(platform.ws, tenant, "a", second) as by_second,
         ):
-            began = time.monotonic()
             answer = await asyncio.to_thread(
                 rest.put, f"/agents/a/keys/{revoked['id']}", json={"status": "revoked"}
             )
             assert answer.json()["key"]["status"] == "revoked"
             await by_first.expect("error", code="key_revoked")
             assert await by_first.closed() == 4502
-            assert time.monotonic() - began < 2
             await by_second.silence()
             async with unproven(platform.ws, tenant, "a") as again:
                 challenge = await again.expect("challenge")

@@ -16,6 +16,7 @@ import pytest_asyncio
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from tests.kit.deadlines import PATIENCE
 from tests.kit.issuers import Issuer, new_key, running_issuer
 from tests.kit.platform import RunningPlatform, artcafe, environment, running_platform
 from tests.kit.sockets import Socket, agent_url, legacy, proven, unproven
@@ -182,10 +183,9 @@ async def test_a_key_revoked_on_one_server_closes_on_the_other(
         proven(installation.two.ws, "revoke", "a", key) as a,
     ):
         [known] = (await rest.get("/agents/a/keys")).json()["keys"]
-        began = time.monotonic()
         await rest.put(f"/agents/a/keys/{known['id']}", json={"status": "revoked"})
+        # By the word: of itself, a process asks again only after a minute.
         assert await a.closed() == 4502
-        assert time.monotonic() - began < 2
 
 
 async def test_a_tenant_that_is_suspended_on_one_is_closed_and_refused_on_both_until_it_is_resumed(
@@ -284,18 +284,15 @@ async def test_a_login_that_was_remembered_on_one_is_refused_once_revoked_on_the
 ) -> None:
     key = new_keys("a")
     await _tenant(installation, "warm", a=key)
-    async with proven(installation.two.ws, "warm", "a", key):
-        pass
-    async with _rest(installation, installation.one, "warm") as rest:
+    async with (
+        _rest(installation, installation.one, "warm") as rest,
+        proven(installation.two.ws, "warm", "a", key) as inside,
+    ):
         [known] = (await rest.get("/agents/a/keys")).json()["keys"]
         await rest.put(f"/agents/a/keys/{known['id']}", json={"status": "revoked"})
-    began = time.monotonic()
-
-    async with asyncio.timeout(5):
-        while await _lets_in(installation.two.ws, "warm", "a", key):
-            pass
-
-    assert time.monotonic() - began < 1
+        # The word that closes it has come, so what was remembered is forgotten, long before it expires.
+        assert await inside.closed() == 4502
+        assert not await _lets_in(installation.two.ws, "warm", "a", key)
 
 
 async def _lets_in(ws: str, tenant: str, agent: str, key: Path) -> bool:
@@ -319,18 +316,17 @@ async def test_a_rule_changed_on_one_is_felt_by_who_is_connected_to_the_other(
         await a.subscribe("tasks.*")
         await b.subscribe(">")
         policy = {"subscribe": {"deny": ["tasks.*"]}, "publish": {"allow": ["other"]}}
-        began = time.monotonic()
         assert (await rest.put("/agents/a", json={"policy": policy})).is_success
+        # By the word: of itself, a process asks again only after a minute.
         assert (await a.expect("error", code="forbidden"))["details"] == {"subject": "tasks.*"}
-        assert time.monotonic() - began < 1
         await a.send(type="publish", subject="tasks.new", data=1, id="no")
         await a.expect("error", code="forbidden", id="no")
 
         closed = {"id": "secrets", "name": "s", "subject": "secrets.>", "subscribers": ["a"]}
         assert (await rest.post("/channels", json=closed)).status_code == 201
-        began = time.monotonic()
-        while await _hears_itself(b, "secrets.x"):
-            assert time.monotonic() - began < 1
+        async with asyncio.timeout(PATIENCE):
+            while await _hears_itself(b, "secrets.x"):
+                pass
         await a.send(type="publish", subject="other", data=2)
         await b.expect("message", subject="other", data=2)
 

@@ -19,8 +19,7 @@ from tests.kit.nats import Nats, make_tenant
 
 IDLE_SECONDS = 0.1
 BUFFER_BYTES = 256 * 1024
-PATIENCE = 0.5
-ANSWER_SECONDS = 0.5
+PATIENCE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +45,21 @@ class Buses:
 
 
 @asynccontextmanager
-async def memory_buses(_nats: Nats) -> AsyncIterator[Buses]:
+async def memory_buses(_nats: Nats, answer_seconds: float) -> AsyncIterator[Buses]:
     """One MemoryBus."""
-    bus = MemoryBus(idle_seconds=IDLE_SECONDS, buffer_bytes=BUFFER_BYTES, answer_seconds=ANSWER_SECONDS)
+    bus = MemoryBus(idle_seconds=IDLE_SECONDS, buffer_bytes=BUFFER_BYTES, answer_seconds=answer_seconds)
     yield Buses(bus, bus, bus, bus, bus, bus)
 
 
 @asynccontextmanager
-async def nats_buses(nats: Nats) -> AsyncIterator[Buses]:
+async def nats_buses(nats: Nats, answer_seconds: float) -> AsyncIterator[Buses]:
     """Two gateways and an authority on a real nats-server."""
     async with (
         nats.authority() as authority,
         tenant_links(nats) as bus,
         tenant_links(nats) as other_bus,
-        control_link(nats) as control,
-        control_link(nats) as other_control,
+        control_link(nats, answer_seconds) as control,
+        control_link(nats, answer_seconds) as other_control,
     ):
         yield Buses(bus, other_bus, authority, authority, control, other_control)
 
@@ -85,13 +84,14 @@ def tenant_links(
     )
 
 
-def control_link(nats: Nats) -> ControlLink:
+def control_link(nats: Nats, answer_seconds: float) -> ControlLink:
     """The control link of one process, to enter; quick to give up."""
-    return ControlLink(nats.url, nats.operator, patience=PATIENCE, answer_seconds=ANSWER_SECONDS)
+    return ControlLink(nats.url, nats.operator, patience=PATIENCE, answer_seconds=answer_seconds)
 
 
-OpenBuses: TypeAlias = Callable[[Nats], AbstractAsyncContextManager[Buses]]
+OpenBuses: TypeAlias = Callable[[Nats, float], AbstractAsyncContextManager[Buses]]
 
+# Opened on a nats-server; a question is given so many seconds for its answers.
 BUSES: dict[str, OpenBuses] = {
     "memory": memory_buses,
     "nats": nats_buses,

@@ -12,7 +12,7 @@ class Proxy:
 
     `accepted` counts connections ever made. While `refusing`, new ones are ended at once. While
     `swallowing`, what clients send is read and thrown away; while `stalled`, it is not even read.
-    `sent` is what was forwarded of what clients sent.
+    `sent` is what was forwarded of what clients sent, `swallowed` what was thrown away.
     """
 
     def __init__(self, url: str, host: str = "127.0.0.1") -> None:
@@ -27,6 +27,7 @@ class Proxy:
         self.refusing = False
         self.swallowing = False
         self.sent = bytearray()
+        self.swallowed = bytearray()
 
     async def __aenter__(self) -> "Proxy":
         self._server = await asyncio.start_server(self._serve, self._here, 0)
@@ -100,7 +101,9 @@ class Proxy:
     async def _upstream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65536):
             await self._moving.wait()
-            if not self.swallowing:
+            if self.swallowing:
+                self.swallowed += data
+            else:
                 self.sent += data
                 writer.write(data)
                 await writer.drain()

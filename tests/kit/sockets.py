@@ -13,10 +13,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+from tests.kit.deadlines import PATIENCE
 from tests.kit.ssh_keys import raw_signature, ssh_keygen_sign
 
 PROTOCOL = Subprotocol("artcafe.v1")
-PATIENCE = 5.0
 
 
 class Socket:

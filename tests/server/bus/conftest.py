@@ -9,6 +9,7 @@ from artcafe.server.bus.tenants import TenantLinks
 from artcafe.server.domain.tenant import Tenant
 from artcafe.server.ports.bus import Link
 from tests.kit.buses import tenant_links
+from tests.kit.deadlines import PATIENCE
 from tests.kit.nats import Nats, make_tenant, running_nats
 from tests.kit.proxy import Proxy
 
@@ -38,8 +39,9 @@ async def proxy(nats: Nats) -> AsyncIterator[Proxy]:
 
 @pytest_asyncio.fixture
 async def links(nats: Nats, proxy: Proxy) -> AsyncIterator[TenantLinks]:
-    """A process whose connections go through the proxy. Patient enough for a short absence."""
-    async with tenant_links(nats, url=proxy.url, buffer_bytes=2_000_000, patience=3) as links:
+    """A process whose connections go through the proxy. Calls wait for an absence longer than any
+    test for what has to come at once."""
+    async with tenant_links(nats, url=proxy.url, buffer_bytes=2_000_000, patience=2 * PATIENCE) as links:
         yield links
 
 

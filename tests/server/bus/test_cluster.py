@@ -18,7 +18,6 @@ from artcafe.server.bus.tenants import TenantLinks
 from artcafe.server.ports.bus import Link
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
-from tests.kit.buses import PATIENCE
 from tests.kit.clusters import NODES, Cluster, running_cluster
 from tests.kit.deadlines import eventually
 from tests.kit.inboxes import Got, Inbox, collect, hearing, publish
@@ -170,7 +169,7 @@ async def test_whoever_cannot_prove_who_it_is_is_told_nothing(
             url = elsewhere.url
         else:
             url = nats.url.replace("nats://", "tls://")
-        async with TenantLinks(url, operator, patience=PATIENCE, tls=tls) as each:
+        async with TenantLinks(url, operator, patience=1, tls=tls) as each:
             with pytest.raises(ArtcafeError) as refused:
                 await each.link(make_tenant("acme"))
         assert refused.value.code is Code.unavailable

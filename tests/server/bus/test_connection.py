@@ -16,10 +16,11 @@ from artcafe.server.bus.servers import Server, server
 from artcafe.server.bus.window import WINDOW_BYTES
 from artcafe.server.embedded.nats_server import NatsServer
 from tests.kit.certificates import certificate_files
-from tests.kit.deadlines import eventually
+from tests.kit.deadlines import PATIENCE, eventually
 from tests.kit.nats import Nats
 from tests.kit.proxy import Proxy
 from tests.kit.scripted_nats import ScriptedNats, info
+from tests.kit.turns import turns
 
 COMMAND = b"PUB m.a 1000\r\n" + b"x" * 1000 + b"\r\n"
 
@@ -156,7 +157,7 @@ async def test_a_connection_on_which_nothing_is_answered_ends(
         await eventually(lambda: far.got.count("PING") > 6)
         assert not connection.ended.is_set()
         far.answering = False
-        await asyncio.wait_for(connection.ended.wait(), 2)
+        await asyncio.wait_for(connection.ended.wait(), PATIENCE)
         assert connection.fault == f"NATS left {UNANSWERED} pings unanswered"
         connection.window.send(COMMAND)
         connection.leave(1)
@@ -178,7 +179,7 @@ async def test_a_refusal_that_ends_it_is_named(
 ) -> None:
     async with opened(far.server, credentials) as connection:
         far.say(f"-ERR '{text}'\r\n".encode())
-        await asyncio.wait_for(connection.ended.wait(), 2)
+        await asyncio.wait_for(connection.ended.wait(), PATIENCE)
         assert connection.fault == fault
 
 
@@ -204,7 +205,7 @@ async def test_a_refusal_that_ends_nothing_is_logged(
 async def test_nonsense_ends_it(far: ScriptedNats, credentials: Credentials, nonsense: bytes) -> None:
     async with opened(far.server, credentials) as connection:
         far.say(nonsense)
-        await asyncio.wait_for(connection.ended.wait(), 2)
+        await asyncio.wait_for(connection.ended.wait(), PATIENCE)
         assert connection.fault
     await eventually(lambda: far.open == 0)
 
@@ -240,8 +241,8 @@ async def test_closing_does_not_wait_for_a_server_that_stalls(nats: Nats, creden
         proxy.stalled = True
         # More than the sockets on the way have room for.
         connection.window.send(b"x" * 16_000_000)
-        await asyncio.sleep(0.1)
-        async with asyncio.timeout(3):
+        await turns()
+        async with asyncio.timeout(PATIENCE):
             await connection.end()
         proxy.stalled = False
         await eventually(lambda: proxy.open == 0)

@@ -19,7 +19,7 @@ async def test_what_was_told_is_with_nats(nats: Nats, proxy: Proxy) -> None:
         await ours.tell("topic", b"1")
         proxy.swallowing = True
         telling = asyncio.gather(ours.tell("topic", b"lost"), return_exceptions=True)
-        await asyncio.sleep(0.05)
+        await eventually(lambda: b"lost" in proxy.swallowed)
         assert not telling.done()
         proxy.cut()
         (outcome,) = await telling

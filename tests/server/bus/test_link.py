@@ -17,6 +17,7 @@ from tests.kit.inboxes import Inbox, hearing, publish
 from tests.kit.nats import Nats
 from tests.kit.proxy import Proxy
 from tests.kit.scripted_nats import info
+from tests.kit.turns import turns
 
 
 @pytest_asyncio.fixture
@@ -138,7 +139,7 @@ async def test_a_subscription_for_which_there_is_no_room_is_refused(
         proxy.stalled = True
         heard = Inbox()
         subscribing = asyncio.get_running_loop().create_task(link.subscribe("m.>", heard))
-        await asyncio.sleep(0.02)
+        await turns()
         proxy.say(b"-ERR 'maximum subscriptions exceeded'\r\n")
         await asyncio.sleep(0.02)
         proxy.stalled = False

@@ -11,10 +11,11 @@ from artcafe.server.ports.bus import Link
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.buses import tenant_links
-from tests.kit.deadlines import eventually
+from tests.kit.deadlines import PATIENCE, eventually
 from tests.kit.inboxes import hearing, publish, unavailable
 from tests.kit.nats import Nats
 from tests.kit.proxy import Proxy, accepted
+from tests.kit.turns import turns
 
 
 async def test_a_hundred_at_once_make_one_connection(
@@ -65,9 +66,9 @@ async def test_asking_while_an_idle_link_closes_gets_a_fresh_one(
         proxy.stalled = True
         publish(link, "being flushed")
         links.release(tenant.id)
-        await asyncio.sleep(0.05)
+        await turns()
         asking = asyncio.get_running_loop().create_task(links.link(tenant))
-        await asyncio.sleep(0.05)
+        await turns()
         assert not asking.done()
         proxy.stalled = False
         fresh = await asking
@@ -148,7 +149,7 @@ async def test_closing_does_not_depend_on_a_cancellation(nats: Nats, proxy: Prox
     await accepted(proxy, 1)
     link.close()
     proxy.stalled = False
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(PATIENCE):
         await running
     await eventually(lambda: proxy.open == 0)
 
@@ -210,5 +211,5 @@ async def test_ping_says_whether_nats_answers(links: TenantLinks, proxy: Proxy) 
     proxy.refusing = True
     proxy.cut()
     await eventually(lambda: proxy.open == 0)
-    async with asyncio.timeout(0.5):
+    async with asyncio.timeout(PATIENCE):
         await unavailable(links.ping())

@@ -16,10 +16,11 @@ from artcafe.server.ports.bus import Link
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.buses import tenant_links
-from tests.kit.deadlines import eventually
+from tests.kit.deadlines import PATIENCE, eventually
 from tests.kit.inboxes import Inbox, hearing, publish, unavailable
 from tests.kit.nats import Nats, make_tenant, running_nats
 from tests.kit.proxy import Proxy, accepted
+from tests.kit.turns import turns
 
 WINDOW_BYTES = 256 * 1024
 
@@ -156,7 +157,8 @@ async def test_what_is_published_while_away_waits_and_leaves_in_order(
     flushing = asyncio.gather(*(link.flush() for _ in range(5)))
     late = Inbox()
     subscribing = asyncio.gather(link.subscribe("m.*.late", late), links.link(tenant))
-    await asyncio.sleep(0.1)
+    tries = proxy.accepted
+    await eventually(lambda: proxy.accepted > tries + 1)
     assert not flushing.done()
     assert not subscribing.done()
     assert heard.got == ["before"]
@@ -181,13 +183,13 @@ async def test_what_was_on_its_way_is_lost_and_every_flush_that_waits_is_told(
     lost = [f"{number} {'x' * 1000}" for number in range(1000)]
     publish(link, *lost)
     first = asyncio.gather(*(link.flush() for _ in range(3)), return_exceptions=True)
-    await asyncio.sleep(0.05)
+    await eventually(lambda: b"PING" in proxy.swallowed)
     # Called later, but what it asks about was on its way as well.
     second = asyncio.gather(link.flush(), return_exceptions=True)
-    await asyncio.sleep(0.05)
+    await turns()
     proxy.refusing = True
     proxy.cut()
-    async with asyncio.timeout(1.5):
+    async with asyncio.timeout(PATIENCE):
         # At once, not when their patience ends.
         outcomes = [*await first, *await second]
     assert [outcome.code for outcome in outcomes if isinstance(outcome, ArtcafeError)] == [
@@ -215,7 +217,7 @@ async def test_a_loss_that_nobody_waited_for_is_told_to_the_next_who_asks(
     await link.flush()
     proxy.swallowing = True
     publish(link, "lost")
-    await asyncio.sleep(0.05)
+    await eventually(lambda: b"lost" in proxy.swallowed)
     proxy.swallowing = False
     proxy.cut()
     await eventually(lambda: proxy.accepted == 2)
@@ -233,7 +235,7 @@ async def test_a_loss_that_was_told_when_it_happened_is_not_told_again(
     proxy.swallowing = True
     publish(link, "lost")
     waiting = asyncio.gather(link.flush(), return_exceptions=True)
-    await asyncio.sleep(0.05)
+    await eventually(lambda: b"PING" in proxy.swallowed)
     proxy.swallowing = False
     proxy.cut()
     assert [str(outcome) for outcome in await waiting] == ["unavailable: The bus is away for a moment."]
@@ -247,11 +249,11 @@ async def test_a_loss_that_was_told_while_away_is_not_told_again(
 ) -> None:
     link = await links.link(tenant)
     publish(link, "perhaps")
-    await asyncio.sleep(0.05)
+    await eventually(lambda: b"perhaps" in proxy.sent)
     proxy.refusing = True
     proxy.cut()
     await is_down(link, proxy)
-    async with asyncio.timeout(1.5):
+    async with asyncio.timeout(PATIENCE):
         await unavailable(link.flush())
         await unavailable(link.flush())
     proxy.refusing = False
@@ -266,7 +268,7 @@ async def test_subscribing_survives_a_break(
     heard = Inbox()
     proxy.swallowing = True
     subscribing = asyncio.get_running_loop().create_task(link.subscribe("m.>", heard))
-    await asyncio.sleep(0.05)
+    await eventually(lambda: b"SUB m.>" in proxy.swallowed)
     assert not subscribing.done()
     proxy.swallowing = False
     proxy.cut()

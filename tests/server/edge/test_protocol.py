@@ -22,7 +22,7 @@ pytestmark = pytest.mark.asyncio
 
 PATIENT = HttpLimits(head_seconds=60, body_seconds=60, idle_seconds=60, answer_seconds=60)
 """No deadline comes by accident."""
-SOON = 0.1
+SOON = 0.3
 
 GET = request()
 SLOW = request(target=b"/slow/1")

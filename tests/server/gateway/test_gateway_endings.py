@@ -15,7 +15,7 @@ from artcafe.server.gateway.session import Work
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.contents import contents
-from tests.kit.deadlines import eventually
+from tests.kit.deadlines import PATIENCE, eventually
 from tests.kit.gateways import NOBODY, House, a_house, gone, revoke
 from tests.kit.installation import ACME
 from tests.kit.outcomes import refused
@@ -206,7 +206,7 @@ async def test_stopping_sends_everybody_away_and_waits_for_them(house: House) ->
     await gone(house)
     inside, waiting = await house.enter(), await house.arrive()
     await waiting.expect("challenge")
-    stopping = asyncio.create_task(house.gateway.stop(5))
+    stopping = asyncio.create_task(house.gateway.stop(2 * PATIENCE))
     await inside.expect("goaway", reason="restart", reconnect_after_ms=500)
     await inside.ended(1012)
     await waiting.ended(1012)
@@ -219,20 +219,20 @@ async def test_stopping_sends_everybody_away_and_waits_for_them(house: House) ->
     await turns()
     assert not stopping.done()
     waiting.leave()
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(PATIENCE):
         await stopping
     await gone(house)
 
 
 async def test_stopping_does_not_wait_longer_than_it_was_told(house: House) -> None:
     await house.enter()
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(PATIENCE):
         await house.gateway.stop(0.02)
 
 
 async def test_stopping_an_empty_house_is_done_at_once(house: House) -> None:
-    async with asyncio.timeout(1):
-        await house.gateway.stop(60)
+    async with asyncio.timeout(PATIENCE):
+        await house.gateway.stop(2 * PATIENCE)
 
 
 async def test_who_was_at_the_endpoint_when_it_stopped_is_sent_away_as_it_opens(house: House) -> None:
