@@ -34,6 +34,8 @@ ALLOWED_5XX = {501, 503, 505}
 """Not a fault: a method or version that is not implemented, or a bound on connections."""
 
 TENANT, BYSTANDER = "fuzzed", "bystander"
+
+pytestmark = pytest.mark.timeout(2 * SECONDS + 120)
 SUBPROTOCOL = "Sec-WebSocket-Protocol: artcafe.v1\r\n"
 
 

@@ -15,8 +15,10 @@ UPGRADE = (
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 
 
-def masked(payload: bytes, opcode: int = TEXT, *, fin: bool = True, rsv: int = 0) -> bytes:
-    """One frame as a client sends it; the mask is zero, which leaves the payload readable."""
+def masked(
+    payload: bytes, opcode: int = TEXT, *, fin: bool = True, rsv: int = 0, mask: bytes = bytes(4)
+) -> bytes:
+    """One frame as a client sends it; a mask of zeros leaves the payload readable."""
     first = (0x80 if fin else 0) | rsv << 4 | opcode
     size = len(payload)
     if size < 126:
@@ -25,7 +27,10 @@ def masked(payload: bytes, opcode: int = TEXT, *, fin: bool = True, rsv: int = 0
         head = struct.pack("!BBH", first, 0x80 | 126, size)
     else:
         head = struct.pack("!BBQ", first, 0x80 | 127, size)
-    return head + bytes(4) + payload
+    if any(mask):
+        pattern = (mask * (size // 4 + 1))[:size]
+        payload = (int.from_bytes(payload) ^ int.from_bytes(pattern)).to_bytes(size)
+    return head + mask + payload
 
 
 def closing(code: int, reason: bytes = b"") -> bytes:
