@@ -1,7 +1,7 @@
 """A worker that does what its order's settings say, in a few milliseconds: `python worker_stub.py`.
 
 `ready`: say so. `end`: exit with that code. `beat`: tell that the loop turns, this often a second.
-`deaf`: do not end when asked.
+`deaf`: do not end when asked. SIGUSR2 makes it say that it is ready.
 """
 
 import json
@@ -18,6 +18,7 @@ def main() -> None:
         there.connect(f"\0{order['ear']}")
         for number in (signal.SIGTERM, signal.SIGUSR1):
             signal.signal(number, signal.SIG_IGN if does.get("deaf") else lambda *_: sys.exit(0))
+        signal.signal(signal.SIGUSR2, lambda *_: there.send(b"READY=1"))
         with open(does["log"], "a") as log:  # noqa: PTH123 - the standard library's quickest way
             log.write(f"{order['name']}\n")
         if does.get("ready"):

@@ -31,8 +31,9 @@ from artcafe.server.process import Place, SystemClock, new_id
 from artcafe.server.seed import SeedError, load_seed
 from artcafe.server.serving import Server, on_signals
 from artcafe.server.settings import LOOPBACK, Settings, service_links
+from artcafe.server.slot import Deadlines
 from artcafe.server.store.item import StoreError
-from artcafe.server.workers import Order, Workers, WorkersFailed
+from artcafe.server.workers import FAREWELL_SECONDS, Order, Workers, WorkersFailed
 from artcafe.wire.errors import ArtcafeError
 
 LOG = logging.getLogger("artcafe")
@@ -228,7 +229,7 @@ async def _run(settings: Settings, lines: Lines, *, embedded: bool, ready: Calla
             server = Workers(
                 order,
                 listeners,
-                settings.drain_notice_seconds + settings.drain_seconds,
+                Deadlines(leave=settings.drain_notice_seconds + settings.drain_seconds + FAREWELL_SECONDS),
                 answers,
                 lambda: supervisor.tell("STOPPING=1"),
                 random.random,

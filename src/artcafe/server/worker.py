@@ -18,7 +18,8 @@ from artcafe.server.notify import Supervisor
 from artcafe.server.process import Place
 from artcafe.server.serving import Server, on_signals
 from artcafe.server.settings import load
-from artcafe.server.workers import REPLACED, Order
+from artcafe.server.slot import REPLACED
+from artcafe.server.workers import Order
 
 LOG = logging.getLogger("artcafe")
 
