@@ -126,6 +126,28 @@ async def test_one_member_of_a_queue_group_gets_each_message(buses: Buses) -> No
         assert Counter(payload for who, payload in got if who == name) == Counter(numbers)
 
 
+async def test_who_leaves_a_queue_group_gets_what_it_was_sent(buses: Buses) -> None:
+    """The bus has chosen it, and chooses nobody else."""
+    ours, theirs = await buses.links(await buses.tenant())
+    got: Got = []
+    await ours.subscribe("m.*.job", collect(got), queue="workers")
+    sent = 0
+    for _ in range(20):
+        leaves = await theirs.subscribe("m.*.job", collect(got), queue="workers")
+        for _ in range(20):
+            theirs.publish("m.a.job", b"%d" % sent)
+            sent += 1
+        await leaves.close()
+        before = len(got)
+        theirs.publish("m.a.job", b"%d" % sent)
+        sent += 1
+        await eventually(lambda: len(got) > before)  # noqa: B023 - asked at once
+    await everything_sent(ours)
+    await everything_sent(theirs)
+    await eventually(lambda: len(got) >= sent)
+    assert Counter(payload for _, payload in got) == Counter(b"%d" % number for number in range(sent))
+
+
 async def test_after_close_nothing_is_delivered(buses: Buses) -> None:
     ours, theirs = await buses.links(await buses.tenant())
     closed: Got = []

@@ -28,6 +28,7 @@ class Recorder:
         self.opens = 0
         self.texts: list[bytes] = []
         self.slows = 0
+        self.endings = 0
         self.closes: list[int] = []
         self.broken: list[Code] = []
 
@@ -51,6 +52,10 @@ class Recorder:
 
     def broke(self, error: ArtcafeError) -> None:
         self.broken.append(error.code)
+
+    def ending(self) -> None:
+        self.endings += 1
+        self._do("ending")
 
     def closed(self, code: int) -> None:
         self.closes.append(code)

@@ -74,6 +74,7 @@ class ScriptedPeer:
         """Peer.close."""
         if not self.closed:
             self.closed, self.code, self.reason = True, code, reason
+            self.handler.ending()
 
     # The client's side.
 

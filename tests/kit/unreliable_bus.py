@@ -56,9 +56,13 @@ class WatchedSubscription:
     def __init__(self, link: "UnreliableLink", inner: MemorySubscription) -> None:
         self._link = link
         self._inner = inner
+        self._open = True
 
     async def close(self) -> None:
         """See ports.Subscription."""
+        if not self._open:
+            return
+        self._open = False
         try:
             await self._link.closing.through()
         finally:

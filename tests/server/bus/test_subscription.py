@@ -12,9 +12,13 @@ class Keeper:
 
     def __init__(self) -> None:
         self.forgotten: list[NatsSubscription] = []
+        self.drained: list[NatsSubscription] = []
 
     def forget(self, subscription: NatsSubscription) -> None:
         self.forgotten.append(subscription)
+
+    async def drain(self, subscription: NatsSubscription) -> None:
+        self.drained.append(subscription)
 
 
 async def test_what_is_its_links_own_comes_later_and_not_after_it_was_closed() -> None:
@@ -31,6 +35,14 @@ async def test_what_is_its_links_own_comes_later_and_not_after_it_was_closed() -
     await turns()
     assert inbox.got == ["1"]
     assert keeper.forgotten == [subscription]
+
+
+async def test_one_of_a_group_is_drained_once() -> None:
+    keeper = Keeper()
+    subscription = NatsSubscription(keeper, "m.>", "q", Inbox(), None)
+    await subscription.close()
+    await subscription.close()
+    assert (keeper.drained, keeper.forgotten, subscription.open) == ([subscription], [], False)
 
 
 async def test_who_takes_it_at_once_gets_it_at_once() -> None:

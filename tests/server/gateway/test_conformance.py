@@ -46,6 +46,9 @@ class Echo:
     def broke(self, error: ArtcafeError) -> None:
         pass
 
+    def ending(self) -> None:
+        pass
+
     def closed(self, code: int) -> None:
         pass
 

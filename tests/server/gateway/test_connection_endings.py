@@ -97,6 +97,37 @@ async def test_a_slow_client_is_told_and_closed(door: Door) -> None:
     await peer.ended(4002)
 
 
+async def test_a_socket_that_is_kept_for_the_close_alone_is_in_no_group(door: Door) -> None:
+    """What its group sent it until the client hung up was lost, though acknowledged."""
+    closed, stays = await enter(door), await enter(door)
+    for peer in (closed, stays):
+        peer.say(type="subscribe", subject="jobs", queue="q", id="1")
+        await peer.expect("subscribed")
+    closed.handler.binary(b"x")
+    for number in range(10):
+        stays.say(type="publish", subject="jobs", data=number)
+    await turns()
+    assert [frame["data"] for frame in stays.unread] == list(range(10))
+    assert door.events.count("closed") == 0, "its socket is gone"
+
+
+async def test_who_is_sent_away_gets_what_its_group_had_sent(door: Door) -> None:
+    peer = await enter(door)
+    peer.say(type="subscribe", subject="jobs", queue="q", id="1")
+    await peer.expect("subscribed")
+    connection = peer.handler
+    assert isinstance(connection, Connection)
+    closing = door.link.closing.shut()
+    connection.go_away(1)
+    await turns()
+    await door.link.inner.subscribe("m.>", lambda *_: closing.set())
+    peer.say(type="publish", subject="jobs", data="on its way")
+    await peer.expect("message", data="on its way")
+    await peer.expect("goaway")
+    await peer.ended(1012)
+    assert door.link.open["m.*.jobs"] == 0
+
+
 async def test_going_away_says_when_to_come_back(door: Door) -> None:
     peer, stranger = await enter(door), arrive(door)
     for one in (peer, stranger):

@@ -51,7 +51,7 @@ async def test_a_handler_closes(server: Server, doorman: Doorman) -> None:
         client.write(masked(b"too late") + closing(4002))
         assert await client.ended() == b""
     await eventually(lambda: doorman.last.closes == [4002])
-    assert doorman.last.texts == []
+    assert (doorman.last.texts, doorman.last.endings) == ([], 1)
     assert not server.core.server_state.connections
     peer.send(b"never")
     peer.pause()
@@ -149,7 +149,7 @@ async def test_a_client_closes(
         assert await client.ended() == b""
     await eventually(lambda: doorman.last.closes)
     assert doorman.last.closes == [code]
-    assert doorman.last.texts == [b"one"]
+    assert (doorman.last.texts, doorman.last.endings) == ([b"one"], 1)
 
 
 async def test_a_client_closes_and_does_not_read(doorman: Doorman) -> None:
@@ -158,8 +158,11 @@ async def test_a_client_closes_and_does_not_read(doorman: Doorman) -> None:
         raw_websocket(server.port, receive_buffer=4096) as client,
     ):
         fill(doorman.last)
+        told: list[int] = []
+        doorman.last.on["ending"] = lambda: told.append(len(doorman.last.closes))
         client.write(closing(1000))
         await eventually(lambda: doorman.last.closes == [1000])
+        assert told == [0], "once, and before the socket was gone"
 
 
 async def test_a_client_vanishes(server: Server, doorman: Doorman) -> None:

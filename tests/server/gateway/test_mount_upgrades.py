@@ -173,7 +173,7 @@ async def test_a_client_that_leaves_before_the_decision(
         await eventually(lambda: doorman.cancelled)
     await eventually(lambda: not server.core.server_state.connections)
     assert doorman.recorders == []
-    assert not server.core.server_state.tasks
+    await eventually(lambda: not server.core.server_state.tasks)
 
 
 async def test_a_decision_that_comes_too_late(server: Server, doorman: Doorman) -> None:

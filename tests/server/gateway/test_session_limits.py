@@ -200,7 +200,7 @@ async def test_however_many_frames_one_message_stands_for_they_are_a_loop() -> N
 
 async def test_what_is_left_of_a_list_is_dropped_when_the_connection_closes() -> None:
     table = await a_table(dialect=Lists(1000))
-    table.session.mute()
+    await table.session.leave()
     got = await table.send(b"{}")
     assert len(got) == 1, "the first was asked before anybody looked"
 

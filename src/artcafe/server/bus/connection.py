@@ -124,6 +124,18 @@ class Connection(asyncio.Protocol):
         if self._takers.pop(number, None) is not None:
             self.window.write(b"UNSUB %d\r\n" % number)
 
+    async def drain(self, number: int, seconds: float) -> None:
+        """Unsubscribe; nothing is delivered after this returns. What the server had sent before is, unless it
+        takes longer than so many seconds."""
+        pong = self._loop.create_future()
+        self.window.write(b"UNSUB %d\r\n" % number)
+        self.window.ping(pong)
+        try:
+            # What was read with the answer is delivered before this goes on.
+            await asyncio.wait([pong], timeout=seconds)
+        finally:
+            self._takers.pop(number, None)
+
     def pause(self, paused: bool, /) -> None:
         """Read nothing more for now, or read on; what was read is delivered."""
         if self._transport is None or self.ended.is_set():

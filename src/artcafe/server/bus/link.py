@@ -197,10 +197,10 @@ class NatsLink:
             if self._connection is not None and self._connection.crowded > crowded:
                 raise ArtcafeError(Code.unavailable, "The bus has no room for more subscriptions.")
         except TimeoutError:
-            await subscription.close()
+            self.forget(subscription)
             raise away() from None
         except BaseException:
-            await subscription.close()
+            self.forget(subscription)
             raise
         return subscription
 
@@ -237,12 +237,20 @@ class NatsLink:
             _log.warning("%s is closed before NATS has everything that was published", self._name)
 
     def forget(self, subscription: NatsSubscription) -> None:
-        """Remove a closed subscription from this connection and the next ones."""
+        """Close a subscription, and remove it from this connection and the next ones."""
+        subscription.open = False
         self._subscriptions.pop(subscription, None)
         if not self._echo:
             self._lanes.discard(subscription)
         if self._connection is not None and subscription.number is not None:
             self._connection.leave(subscription.number)
+
+    async def drain(self, subscription: NatsSubscription) -> None:
+        """Remove it as `forget`, once what the server had sent to it before was delivered: of a group's
+        messages each is sent to one member, and to nobody else when that one is gone."""
+        self._subscriptions.pop(subscription, None)
+        if self._connection is not None and subscription.number is not None:
+            await self._connection.drain(subscription.number, self._patience)
 
     def close(self) -> None:
         """Take nothing more, whoever holds it. The one who started `run` cancels it then."""
@@ -252,7 +260,6 @@ class NatsLink:
         self._relieved.set()
         self._settled.set()
         for subscription in tuple(self._subscriptions):
-            subscription.open = False
             self.forget(subscription)
         self._out.give_up()
 

@@ -45,9 +45,11 @@ class MemorySubscription:
             self._deliver(subject, payload)
 
     async def close(self) -> None:
-        """Nothing is delivered after this was called. Closing twice is allowed."""
-        self.open = False
+        """As ports.Subscription; without a queue nothing is delivered after this was called."""
         self._link.forget(self)
+        if self.queue is not None:
+            await asyncio.sleep(0)  # Deliveries of earlier turns come first.
+        self.open = False
 
 
 class MemoryLink:

@@ -15,6 +15,10 @@ class Keeper(Protocol):
         """It was closed."""
         ...
 
+    async def drain(self, subscription: "NatsSubscription", /) -> None:
+        """It was closed: deliver what the server had sent to it before, then nothing."""
+        ...
+
 
 class NatsSubscription:
     """Interest in a pattern, told anew to each connection of its link: ports.Subscription."""
@@ -33,10 +37,14 @@ class NatsSubscription:
         self._own = own
 
     async def close(self) -> None:
-        """Nothing is delivered after this was called. Closing twice is allowed."""
-        if self.open:
-            self.open = False
+        """As ports.Subscription; without a queue nothing is delivered after this was called."""
+        if not self.open:
+            return
+        self.open = False
+        if self.queue is None:
             self._link.forget(self)
+        else:
+            await self._link.drain(self)
 
     def receiver(self, subject: str) -> Callable[[bytes], None]:
         """Who takes what the link delivers itself."""

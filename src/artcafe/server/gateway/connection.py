@@ -137,6 +137,11 @@ class Connection:
         if error.code is Code.flooding:
             journal.throttled(self, error.code)
 
+    def ending(self) -> None:
+        """The socket is there for the CLOSE alone: what its subscriptions would get goes to others."""
+        if self.session is not None:
+            self._door.start(self.session.leave())
+
     def closed(self, code: int) -> None:
         """The socket is gone; said again, it changes nothing."""
         if self._gone:
@@ -211,19 +216,29 @@ class Connection:
             self.end(Code.unavailable, "The bus was away: messages may have been missed.")
 
     def go_away(self, reconnect_after_ms: int) -> None:
-        """The server stops: say when to come back, and close with 1012."""
+        """The server stops: take the client out of its groups, which takes a moment, say when to come back,
+        and close with 1012."""
         if self.peer is None or self.gone():
             return
+        if self.session is not None and self.session.member.grouped:
+            self._door.start(self._leave_groups(self.session, self.peer, reconnect_after_ms))
+        else:
+            self._send_away(self.peer, reconnect_after_ms)
+
+    async def _leave_groups(self, session: Session, peer: Peer, reconnect_after_ms: int) -> None:
+        await session.hub.drain(session.member)
+        if not self.gone():
+            self._send_away(peer, reconnect_after_ms)
+
+    def _send_away(self, peer: Peer, reconnect_after_ms: int) -> None:
         if self.session is not None:
             self.send(frames.Goaway(reason="restart", reconnect_after_ms=reconnect_after_ms))
-        self._close(self.peer, Code.going_away, "restart")
+        self._close(peer, Code.going_away, "restart")
 
     def _close(self, peer: Peer, code: Code, reason: str) -> None:
         self._ended = True
         self.ended_by = code
         peer.close(code.close, reason)
-        if self.session is not None:
-            self.session.mute()
 
     # In order.
 

@@ -261,9 +261,8 @@ class Gateway:
 
     async def _clean_up(self, session: Session) -> None:
         tenant, hub = session.principal.tenant, session.hub
-        session.mute()
         try:
-            await hub.leave(*session.members)
+            await session.leave()
         finally:
             hub.sessions -= 1
             if hub.sessions == 0 and self._hubs.get(tenant) is hub:

@@ -2,16 +2,8 @@ cimport cython
 
 from artcafe.server.domain.recent cimport Recent
 from artcafe.server.gateway.delivery cimport Delivery
-from artcafe.server.gateway.member cimport Keeper, Line, Member, Seen, Topic
+from artcafe.server.gateway.member cimport Keeper, Line, Member, Run, Seen, Topic
 from artcafe.server.gateway.outbox cimport Outboxes
-
-
-cdef class Run:
-    cdef readonly Line line
-    cdef readonly Delivery delivery
-    cdef readonly Py_ssize_t number
-    cdef tuple members
-    cdef Py_ssize_t position
 
 
 cdef class TenantHub(Keeper):
@@ -23,6 +15,7 @@ cdef class TenantHub(Keeper):
     cdef list _waiting
     cdef bint _confirming
     cdef readonly dict _topics
+    cdef readonly object _groups
     cdef readonly object _interest
     cdef readonly object _counts
     cdef Py_ssize_t _version

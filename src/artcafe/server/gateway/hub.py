@@ -1,7 +1,7 @@
 """Who wants what here: one subscription on the bus per tenant and pattern, however many share it."""
 
 import logging
-from asyncio import shield
+from asyncio import gather, shield
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
@@ -11,8 +11,9 @@ from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.interest import Interest
 from artcafe.server.domain.recent import Recent
 from artcafe.server.gateway.delivery import Delivery
+from artcafe.server.gateway.groups import Groups
 from artcafe.server.gateway.letter import NOT_OURS, arrived, identity
-from artcafe.server.gateway.member import Keeper, Line, Member, Seen, Topic
+from artcafe.server.gateway.member import Keeper, Line, Member, Run, Seen, Topic
 from artcafe.server.gateway.outbox import Outboxes
 from artcafe.server.ports.bus import Link, Subscription
 from artcafe.wire.codes import Code
@@ -32,19 +33,6 @@ RECENT = 1024
 
 BUDGET = 8192
 """Units of work (Member.take) that one tenant's deliveries take in one turn of the event loop."""
-
-
-class Run:
-    """What came on one line with nothing else between, and how far it is delivered."""
-
-    __slots__ = ("delivery", "line", "members", "number", "position")
-
-    def __init__(self, line: Line, delivery: Delivery, number: int) -> None:
-        self.line = line
-        self.delivery = delivery
-        self.number = number
-        self.members: tuple[Member, ...] | None = None
-        self.position = 0
 
 
 class TenantHub(Keeper):
@@ -69,6 +57,7 @@ class TenantHub(Keeper):
         self._confirming = False
         # Those without a queue, by pattern.
         self._topics: dict[str, Topic] = {}
+        self._groups = Groups()
         # The patterns of all topics, and how many topics have each.
         self._interest: Interest[str] = Interest()
         self._counts: Counter[str] = Counter()
@@ -130,7 +119,7 @@ class TenantHub(Keeper):
 
     async def _settle(self, member: Member) -> None:
         """Deliver what groups that the member is in were sent before."""
-        if any(queue is not None for _, queue in member.subscriptions):
+        if member.grouped:
             await self.link.settle()
             self._catch_up(member)
 
@@ -168,12 +157,17 @@ class TenantHub(Keeper):
         self._counts[pattern] += 1
         if topic.queue is None:
             self._topics[pattern] = topic
+        else:
+            self._groups.add(topic)
         self._version += 1
 
     def _arrived(self, topic: Topic, bus_subject: str, payload: bytes) -> None:
         """A message by the bus."""
         if not topic.alive:
-            return
+            heir = self._groups.other(topic)
+            if heir is None:
+                return
+            topic = heir
         try:
             line = self._line(None if topic.queue is None else topic, bus_subject)
             if line.group is None:
@@ -299,8 +293,17 @@ class TenantHub(Keeper):
         if queue is None:
             # What is on its way to it may have been passed over where it came by a group.
             await self._settle(member)
+        else:
+            await _close(member.subscriptions[key].topic.opened)
         await self._leave(member, key)
         return True
+
+    async def drain(self, member: Member) -> None:
+        """Let a member's groups send it nothing more; when this returns, what they had sent is delivered. Its
+        subscriptions stay, and others without a queue bring what they bring."""
+        held = member.subscriptions.values()
+        await _close_all([each.topic.opened for each in held if each.queue is not None])
+        self._catch_up(member)
 
     async def _leave(self, member: Member, key: tuple[str, str | None]) -> None:
         self._catch_up(member)  # What was here before.
@@ -324,9 +327,18 @@ class TenantHub(Keeper):
         if topic.members:
             return None
         self._forget(topic)
-        # A topic that is still being opened is closed by whoever opens it.
-        opened = topic.handle.done() and topic.handle.exception() is None
-        return topic.handle.result() if opened else None
+        self._hand_on(topic, member)
+        return topic.opened
+
+    def _hand_on(self, topic: Topic, member: Member) -> None:
+        """Give what waits for who left a group to another member, if there is one here."""
+        other = self._groups.other(topic)
+        if other is None:
+            return
+        for run in [run for run in self._runs if run.line.group is topic and member.upto < run.number]:
+            line = self._line(other, run.line.bus_subject)
+            for payload in run.delivery.payloads:
+                self.keep(line, payload)
 
     def _forget(self, topic: Topic) -> None:
         if not topic.alive:
@@ -336,6 +348,7 @@ class TenantHub(Keeper):
         pattern = topic.pattern
         if self._topics.get(pattern) is topic:
             del self._topics[pattern]
+        self._groups.discard(topic)
         self._counts[pattern] -= 1
         if not self._counts[pattern]:
             del self._counts[pattern]
@@ -384,5 +397,4 @@ async def _close(handle: Subscription | None) -> None:
 
 
 async def _close_all(handles: Sequence[Subscription | None]) -> None:
-    for handle in handles:
-        await _close(handle)
+    await gather(*[_close(handle) for handle in handles if handle is not None])

@@ -31,6 +31,14 @@ cdef class Line:
     cpdef Writer writer(self, str form, dialect)
 
 
+cdef class Run:
+    cdef readonly Line line
+    cdef readonly Delivery delivery
+    cdef readonly Py_ssize_t number
+    cdef tuple members
+    cdef Py_ssize_t position
+
+
 cdef class Subscribed:
     cdef readonly object address
     cdef public bint complete

@@ -59,6 +59,12 @@ class Topic:
         # Done when the bus delivers; fails for everybody who waits when it refuses.
         self.handle: asyncio.Future[Subscription] = asyncio.get_running_loop().create_future()
 
+    @property
+    def opened(self) -> Subscription | None:
+        """What there is to close. What is still being opened is closed by whoever opens it."""
+        opened = self.handle.done() and self.handle.exception() is None
+        return self.handle.result() if opened else None
+
 
 class Line:
     """Messages of one sender on one subject: those for all subscriptions without a queue, or with `group`
@@ -108,6 +114,19 @@ class Line:
             writer = dialect.writer(self._tenant, form + self.subject, self.sender)
             self._writers[key] = writer
         return writer
+
+
+class Run:
+    """What came on one line with nothing else between, and how far it is delivered."""
+
+    __slots__ = ("delivery", "line", "members", "number", "position")
+
+    def __init__(self, line: Line, delivery: Delivery, number: int) -> None:
+        self.line = line
+        self.delivery = delivery
+        self.number = number
+        self.members: tuple[Member, ...] | None = None
+        self.position = 0
 
 
 class Subscribed:
@@ -178,6 +197,11 @@ class Member:
         # Of many subscriptions: their overlap, and which have a pattern. Few are looked through.
         self._overlap: Interest[Topic] | None = None
         self._by_pattern: dict[str, list[Subscribed]] = {}
+
+    @property
+    def grouped(self) -> bool:
+        """Whether it is in any queue group."""
+        return any(queue is not None for _, queue in self.subscriptions)
 
     def filter(self, hears: Callable[[str], bool]) -> None:
         """Deliver from now on only what is on a subject that this tells true of."""

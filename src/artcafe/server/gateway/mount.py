@@ -364,7 +364,7 @@ class _Socket(WSListener):
         self._code = code
         self._transport.send_close(cast("WSCloseCode", code if payload else NORMAL_CLOSURE))
         self._wire.close()
-        self._abort_later()
+        self._wait_for_end()
 
     def _leave(self) -> None:
         """Hang up after our CLOSE, or picows' own: say that nothing follows, and wait for the client."""
@@ -372,12 +372,12 @@ class _Socket(WSListener):
             return
         self._outbox.flush()
         self._over = True
-        self._abort_later()
+        self._wait_for_end()
         hang_up(self._wire, self._ws)
 
-    def _abort_later(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._abort = loop.call_later(self._limits.close_seconds, self._wire.abort)
+    def _wait_for_end(self) -> None:
+        self._call(self._handler.ending)
+        self._abort = asyncio.get_running_loop().call_later(self._limits.close_seconds, self._wire.abort)
 
     def _slow(self) -> None:
         if not self._over:

@@ -120,6 +120,11 @@ class Handler(Protocol):
         """
         ...
 
+    def ending(self) -> None:
+        """A CLOSE was sent or received: what is sent is dropped from now on. Comes once before `closed`,
+        unless the connection just broke; as the only one, also from inside `Peer.close`."""
+        ...
+
     def closed(self, code: int) -> None:
         """The socket is gone. Comes last, and exactly once if `opened` came.
 

@@ -129,10 +129,12 @@ class Session:
         """What the client subscribed to, in the short form."""
         return [held.address.subject for held in self.member.subscriptions.values()]
 
-    def mute(self) -> None:
-        """Deliver nothing any more, and take no more subscriptions."""
+    def leave(self) -> Work:
+        """Deliver nothing any more, and take no more subscriptions; what is left to do on the bus is handed
+        back. Leaving twice is allowed."""
         for member in self.members:
             member.stop()
+        return self.hub.leave(*self.members)
 
     def set_rate(self, messages_per_second: int) -> None:
         """Take so many messages a second from now on."""

@@ -19,7 +19,11 @@ class Subscription(Protocol):
     """Interest in a pattern."""
 
     async def close(self) -> None:
-        """Nothing is delivered after this returns. Closing twice is allowed."""
+        """Nothing is delivered after this returns. Closing twice is allowed.
+
+        With a queue, what the bus had sent to it before is delivered until then, while the link lives, and
+        what comes later goes to other members of the group.
+        """
 
 
 class Link(Protocol):
