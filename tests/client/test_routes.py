@@ -1,4 +1,4 @@
-"""Which message goes where, without a network."""
+"""Which message goes where, and what the server is asked for."""
 
 import asyncio
 from collections.abc import Mapping
@@ -9,10 +9,13 @@ import pytest
 from artcafe.client.calls import Calls
 from artcafe.client.routes import Routes
 from artcafe.client.subscription import Subscription
+from artcafe.client.transport import Connection
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
-from tests.kit.scripted_server import message
+from tests.kit.deadlines import eventually
+from tests.kit.scripted_client import client_of
+from tests.kit.scripted_server import Peer, message, scripted
 
 
 async def no_reply(subject: str, data: Any, *, headers: Mapping[str, str] | None = None) -> str:
@@ -121,7 +124,7 @@ async def test_only_the_last_member_unsubscribes_and_only_what_the_server_knows(
     third = live(routes, "b", "w")
     routes.away()
     assert routes.remove(third) is None
-    assert routes.asks() == []
+    assert list(routes.asks()) == []
 
 
 async def test_after_a_loss_everything_is_asked_for_once() -> None:
@@ -129,11 +132,25 @@ async def test_after_a_loss_everything_is_asked_for_once() -> None:
     live(routes, "a")
     live(routes, "a")
     live(routes, "b", "w")
-    assert routes.asks() == []
+    assert routes.complete()
+    assert list(routes.asks()) == []
     routes.away()
+    assert not routes.complete()
     wanted = [(frame.subject, frame.queue) for frame in map(asked, routes.asks())]
     assert wanted == [("a", None), ("b", "w")]
-    assert routes.asks() == []
+    assert routes.complete()
+    assert list(routes.asks()) == []
+
+
+async def test_what_is_closed_while_the_rest_is_asked_for_is_asked_for_no_more() -> None:
+    routes = routes_of()
+    subscriptions = [live(routes, subject) for subject in ("a", "b", "c")]
+    routes.away()
+    asks = routes.asks()
+    assert asked(next(asks)).subject == "a"
+    assert routes.remove(subscriptions[1]) is None, "an `unsubscribe` would come before its `subscribe`"
+    assert routes.remove(subscriptions[0]) is not None
+    assert [asked(frame).subject for frame in asks] == ["c"]
 
 
 async def test_an_answer_to_a_subscription_that_is_gone_changes_nothing() -> None:
@@ -220,3 +237,45 @@ async def test_the_end_of_an_earlier_subscription_is_not_that_of_one_not_answere
     await asyncio.wait_for(subscription.opened(), 5)
     routes.dispatch(message("a"))
     assert await subjects(subscription) == ["a"]
+
+
+async def test_a_subscription_closed_while_it_comes_back_is_not_left_at_the_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken: list[frames.ClientFrame] = []
+    returned, room = asyncio.Event(), asyncio.Event()
+    send = Connection.send
+
+    async def full(connection: Connection, frame: bytes) -> None:
+        await send(connection, frame)
+        if b'"subscribe"' in frame and returned.is_set():  # It is written, and there is no room for more.
+            await room.wait()
+
+    async def first(peer: Peer) -> None:
+        await peer.log_in()
+        await peer.confirm(3)
+        peer.lose()
+
+    async def second(peer: Peer) -> None:
+        returned.set()
+        await peer.log_in()
+        while True:
+            frame = await peer.next()
+            taken.append(frame)
+            if isinstance(frame, frames.Subscribe):
+                await peer.send(frames.Subscribed(subject=frame.subject, id=frame.id))
+
+    monkeypatch.setattr(Connection, "send", full)
+    async with asyncio.timeout(10), scripted(first, second) as server, client_of(server) as client:
+        opened = [await client.subscribe(subject) for subject in ("a", "b", "c")]
+        await eventually(lambda: taken, "the first subscription on the way back")
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(opened[1].close())
+            tasks.create_task(_set(room))  # What closes had its turn.
+        await client.publish("end", None, ack=False)
+        await eventually(lambda: isinstance(taken[-1], frames.Publish), "the last frame")
+    assert [getattr(frame, "subject", "") for frame in taken] == ["a", "c", "end"]
+
+
+async def _set(event: asyncio.Event) -> None:
+    event.set()

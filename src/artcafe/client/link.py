@@ -238,9 +238,9 @@ class Link:
     async def _restore(self, connection: Connection) -> None:
         """Subscribe to everything anew, then report the client as connected."""
         routes = self._session.routes
-        while asks := routes.asks():
+        while not routes.complete():
             try:
-                for frame in asks:
+                for frame in routes.asks():
                     await connection.send(frame)
             except ClosedError:
                 return  # `_listen` meets the same close, and acts on it

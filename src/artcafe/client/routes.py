@@ -1,7 +1,7 @@
 """Which message goes to which subscription. No I/O: frames to send are given back to the caller."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 
 import msgspec
@@ -121,9 +121,23 @@ class Routes:
                 return route.drop() if route.stand in {Stand.asked, Stand.live} else None
         return None
 
-    def asks(self) -> list[bytes]:
-        """The frames that subscribe whatever the server does not know on this connection."""
-        return [r.ask() for r in self._routes.values() if r.stand in {Stand.new, Stand.deferred}]
+    def asks(self) -> Iterator[bytes]:
+        """The frames that subscribe whatever the server does not know on this connection now.
+
+        Each is made when it is taken, and is to be written before anything else is awaited: until then its
+        route does not count as asked for, so a subscription that is closed meanwhile is left out, and no
+        `unsubscribe` is written before its `subscribe`.
+        """
+        for route in self._unknown():
+            if route.id in self._routes:
+                yield route.ask()
+
+    def complete(self) -> bool:
+        """Whether the server knows, or was asked for, everything."""
+        return not self._unknown()
+
+    def _unknown(self) -> list[Route]:
+        return [r for r in self._routes.values() if r.stand in {Stand.new, Stand.deferred}]
 
     async def settled(self) -> float:
         """Wait until every frame of `asks` is answered; the seconds to wait before asking again."""
