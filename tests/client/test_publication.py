@@ -1,8 +1,12 @@
 """A message on its way out."""
 
 import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import pytest
 
 from artcafe import Backoff, OutcomeUnknownError
@@ -13,6 +17,12 @@ from artcafe.wire.errors import ArtcafeError
 from tests.kit.deadlines import eventually
 from tests.kit.scripted_client import client_of
 from tests.kit.scripted_server import Peer, scripted, stay
+
+
+@dataclass
+class File:
+    name: str
+    content: bytes
 
 
 def made(data: Any = None, **more: Any) -> Publication:
@@ -35,6 +45,44 @@ def test_the_frame_is_what_the_server_reads() -> None:
     )
     assert bytes(frame.data).decode() == '{"ü":[1,null]}'
     assert read(made(headers={})).headers is None
+
+
+@pytest.mark.parametrize("some", [b"x", bytearray(b"x"), memoryview(b"x")])
+@pytest.mark.parametrize(
+    "within",
+    [
+        lambda some: some,
+        lambda some: [1, some],
+        lambda some: ("a", (some,)),
+        lambda some: {"a": {"b": [None, some]}},
+        lambda some: OrderedDict(a=some),
+        lambda some: {bytes(some): 1},
+        lambda some: {bytes(some)},
+        lambda some: frozenset([bytes(some)]),
+    ],
+)
+def test_bytes_are_no_data(some: Any, within: Callable[[Any], Any]) -> None:
+    with pytest.raises(TypeError, match=r"JSON has no (bytes|bytearray|memoryview): make it text"):
+        made(within(some))
+
+
+def test_bytes_of_a_declared_field_are_read_back_by_its_type() -> None:
+    frame = read(made({"files": [File("a", b"\xff\x00")]}))
+    assert bytes(frame.data) == b'{"files":[{"name":"a","content":"/wA="}]}'
+    assert msgspec.json.decode(frame.data, type=dict[str, list[File]]) == {"files": [File("a", b"\xff\x00")]}
+
+
+def test_what_is_too_deep_or_without_end_is_refused_before_it_is_looked_through() -> None:
+    deep: Any = b"x"
+    for _ in range(61):
+        deep = [deep]
+    with pytest.raises(ArtcafeError) as caught:
+        made(deep)
+    assert caught.value.code is Code.bad_frame
+    endless: list[Any] = []
+    endless.append(endless)
+    with pytest.raises(RecursionError):
+        made(endless)
 
 
 @pytest.mark.parametrize("headers", [{"": "v"}, {"k" * 129: "v"}, {"k": "v" * 1025}, {"k": 1}, {1: "v"}])

@@ -215,7 +215,9 @@ class Client:
         timeout passes, before the answer came, or the server says so, it raises OutcomeUnknownError.
         Raises unavailable when nothing was sent, too_large, invalid_subject, validation_failed for headers,
         bad_frame for data that receivers could not read (docs/protocol.md), and what the server says:
-        forbidden, rate_limited, quota_exceeded. TypeError for data that JSON cannot write.
+        forbidden, rate_limited, quota_exceeded. TypeError for data that JSON cannot write: so for bytes,
+        except in a field of a dataclass or msgspec.Struct, where they travel as base64 and
+        `Message.decode` with that type gives them back.
         """
         call = self._session.calls.next_id() if ack else None
         publication = Publication(self.tenant, subject, data, headers=headers, reply_to=reply_to, call=call)

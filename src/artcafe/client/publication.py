@@ -1,6 +1,8 @@
 """One message on its way out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import chain
+from types import NoneType
 from typing import Any
 
 import msgspec
@@ -13,6 +15,9 @@ from artcafe.wire.subjects import parse_subject
 
 _ROOM = 4096
 """What a frame may hold besides the payload, in bytes (docs/protocol.md, sizes)."""
+
+_BYTES = (bytes, bytearray, memoryview)
+_PLAIN = (str, int, float, bool, NoneType)
 
 
 class Publication:
@@ -34,12 +39,13 @@ class Publication:
         call: str | None,
     ) -> None:
         """Raises invalid_subject, validation_failed, bad_frame for data that receivers could not read
-        (wire.payload), and TypeError for data that JSON cannot write."""
+        (wire.payload), and TypeError for data that JSON cannot write, bytes among them."""
         parse_subject(subject, tenant)
         if reply_to is not None:
             parse_subject(reply_to, tenant)
         payload = frames.encode(data)
         require_readable(payload)
+        _require_no_bytes(data)
         publish = frames.Publish(
             subject=subject, data=msgspec.Raw(payload), id=call, headers=_checked(headers), reply_to=reply_to
         )
@@ -53,6 +59,27 @@ class Publication:
         if self.size > most or len(self.frame) > most + _ROOM:
             message = f"A message may hold {most} bytes of JSON, and {_ROOM} bytes of headers."
             raise ArtcafeError(Code.too_large, message)
+
+
+def _require_no_bytes(data: Any) -> None:
+    """Raise TypeError for bytes as data, or within its dicts, lists, tuples and sets, keys included.
+
+    msgspec would write them as base64, and a receiver could not tell that from text. A field of a
+    dataclass or Struct is written so: there its declared type tells (Message.decode). `data` was encoded
+    before, so it is no deeper than wire.payload lets, and holds no cycle.
+    """
+    parts = [data]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, _BYTES):
+            message = f"JSON has no {type(part).__name__}: make it text first (base64, or decode())."
+            raise TypeError(message)
+        inner: Iterable[Any] = ()
+        if isinstance(part, dict):
+            inner = chain(part, part.values())
+        elif isinstance(part, list | tuple | set | frozenset):
+            inner = part
+        parts += [each for each in inner if type(each) not in _PLAIN]
 
 
 def _checked(headers: Mapping[str, str] | None) -> dict[str, str] | None:
