@@ -10,6 +10,7 @@ from artcafe.server.domain.ids import TenantId
 from artcafe.server.gateway.dialects import Dialect, Plain
 from artcafe.server.gateway.hub import TenantHub
 from artcafe.server.gateway.member import Member
+from artcafe.wire.codes import Code
 from artcafe.wire.frames import Envelope, encode
 from artcafe.wire.subjects import parse_pattern, to_bus
 from tests.kit.installation import counting
@@ -30,6 +31,7 @@ class Reader:
         self.got: list[tuple[str, Any]] = []
         self.writes = 0
         self.on_message: Callable[[], None] = lambda: None
+        self.ended: list[Code] = []
 
     def deliver(self, framed: bytes) -> None:
         """hub.Receiver."""
@@ -38,6 +40,10 @@ class Reader:
             message = json.loads(text)
             self.got.append((message["subject"], message["data"]))
         self.on_message()
+
+    def end(self, code: Code) -> None:
+        """hub.Receiver."""
+        self.ended.append(code)
 
     async def subscribe(self, text: str, queue: str | None = None) -> None:
         """As the client writes it."""

@@ -6,9 +6,10 @@ import secrets
 
 import pytest
 
-from artcafe.server.bus.greeting import Info, connect_line, read_info
+from artcafe.server.bus.greeting import MAX_ADDRESS, MAX_SERVERS, Info, connect_line, read_info
 from artcafe.server.bus.nkeys import read_token, verify
 from artcafe.server.bus.operator import Credentials, Operator
+from artcafe.server.bus.parser import PAYLOAD_BYTES
 from tests.kit.nats import WallClock
 
 
@@ -25,6 +26,24 @@ def test_info_is_read_and_what_nobody_needs_is_passed_over() -> None:
     for wrong in [b"INFO", b"INFO []", b'INFO {"max_payload":"x"}', b'INFO {"nonce":"\xff"}']:
         with pytest.raises(ValueError, match="INFO"):
             read_info(wrong)
+
+
+@pytest.mark.parametrize(
+    ("field", "most", "more"),
+    [
+        ("max_payload", PAYLOAD_BYTES, PAYLOAD_BYTES + 1),
+        ("max_payload", 1, 0),
+        ("max_payload", 1, -1),
+        ("max_payload", 1, 2**63),
+        ("max_payload", 1, 10**400),
+        ("connect_urls", ["a:1"] * MAX_SERVERS, ["a:1"] * (MAX_SERVERS + 1)),
+        ("connect_urls", ["a" * MAX_ADDRESS], ["a" * (MAX_ADDRESS + 1)]),
+    ],
+)
+def test_what_no_server_has_is_refused(field: str, most: object, more: object) -> None:
+    assert getattr(read_info(b"INFO %b" % json.dumps({field: most}).encode()), field) == most
+    with pytest.raises(ValueError, match="INFO"):
+        read_info(b"INFO %b" % json.dumps({field: more}).encode())
 
 
 def test_the_login_is_a_signature_of_the_nonce_by_the_key_that_the_token_names(

@@ -95,6 +95,21 @@ async def test_what_is_away_is_told_as_such(mended: TenantLinks, registry: Regis
         await mended.link(make_tenant("acme"))
 
 
+async def test_a_fault_in_it_ends_no_link(nats: Nats, caplog: pytest.LogCaptureFixture) -> None:
+    async def restore(_: TenantRules) -> bool:
+        raise ZeroDivisionError
+
+    tenant = make_tenant("acme")
+    async with nats.authority() as authority:
+        await authority.push(tenant)
+    async with tenant_links(nats, patience=3, restore=restore) as links:
+        link = await links.link(tenant)
+        with refused(Code.unavailable):
+            await links.link(make_tenant("gone"))
+        assert "fault while the account of a tenant is made anew" in caplog.text
+        await link.flush()
+
+
 @pytest.fixture
 async def spawn() -> AsyncIterator[Callable[..., "asyncio.Task[bool]"]]:
     async with asyncio.TaskGroup() as tasks:

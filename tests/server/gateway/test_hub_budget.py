@@ -5,9 +5,11 @@ import asyncio
 import pytest
 
 from artcafe.server.bus.memory import BUFFER_BYTES, MemoryLink
+from artcafe.server.gateway.dialects import Plain
 from artcafe.server.gateway.hub import TenantHub
-from artcafe.server.gateway.member import UNIT_BYTES
+from artcafe.server.gateway.member import UNIT_BYTES, Member
 from artcafe.server.gateway.outbox import Outboxes
+from artcafe.wire.codes import Code
 from tests.kit.hubs import ACME, Publish, Reader, publisher
 from tests.kit.turns import turns
 from tests.kit.unreliable_bus import UnreliableLink
@@ -167,3 +169,36 @@ async def test_a_fault_of_one_client_keeps_nothing_from_the_others(
     await turns()
     assert [len(reader.got) for reader in readers] == [1] * 25
     assert len(caplog.records) == len(readers[::3])
+    assert [bool(reader.ended) for reader in readers] == [number % 3 == 0 for number in range(25)]
+    for reader in readers:
+        reader.on_message = lambda: None
+    publish("tasks")
+    await turns()
+    assert [len(reader.got) for reader in readers] == [1 if reader.ended else 2 for reader in readers], (
+        "who missed one hears nothing more"
+    )
+
+
+async def test_a_client_that_cannot_even_be_closed_keeps_nothing_from_the_others(
+    hub: TenantHub, publish: Publish, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("a fault")
+
+    def fail_to_end(code: Code) -> None:
+        raise RuntimeError("another")
+
+    readers = []
+    for broken in (True, False):
+        reader = Reader(hub)
+        if broken:
+            reader.end = fail_to_end  # type: ignore[method-assign]
+            reader.member = Member(reader, Plain())
+            reader.on_message = fail
+        await reader.subscribe("tasks")
+        readers.append(reader)
+    publish("tasks", 1)
+    publish("tasks", 2)
+    await turns()
+    assert readers[1].got == [("tasks", 1), ("tasks", 2)]
+    assert len(caplog.records) == 2

@@ -5,9 +5,17 @@ import re
 import msgspec
 
 from artcafe.server.bus.operator import Credentials
+from artcafe.server.bus.parser import PAYLOAD_BYTES
 
 # NATS has it signed as it is. What does not look like one could be a text with a meaning elsewhere.
 _NONCE = re.compile(r"[A-Za-z0-9_-]{8,64}")
+
+
+MAX_SERVERS = 1024
+"""Addresses that a server may tell of: more than a cluster has."""
+
+MAX_ADDRESS = 512
+"""Characters of one: more than the longest host name has."""
 
 
 class Info(msgspec.Struct, frozen=True):
@@ -23,11 +31,16 @@ class Info(msgspec.Struct, frozen=True):
 
 
 def read_info(line: bytes) -> Info:
-    """Read an INFO line. Raises ValueError."""
+    """Read an INFO line. Raises ValueError, also for values that no nats-server has."""
     try:
-        return msgspec.json.decode(line.removeprefix(b"INFO"), type=Info)
+        info = msgspec.json.decode(line.removeprefix(b"INFO"), type=Info)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ValueError(f"no INFO that can be read: {error}") from None
+    if not 1 <= info.max_payload <= PAYLOAD_BYTES:
+        raise ValueError(f"an INFO with a max_payload that no nats-server has: {info.max_payload}")
+    if len(info.connect_urls) > MAX_SERVERS or any(len(url) > MAX_ADDRESS for url in info.connect_urls):
+        raise ValueError("an INFO with more, or longer, addresses than a cluster has")
+    return info
 
 
 def connect_line(info: Info, credentials: Credentials, name: str, *, echo: bool) -> bytes:

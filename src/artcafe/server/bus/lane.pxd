@@ -8,6 +8,7 @@ cdef class Lane:
     cdef bytes head
 
     cpdef bytes sized(self, Py_ssize_t size)
+    cpdef hear(self, bytes payload)
 
 
 cdef class Lanes:

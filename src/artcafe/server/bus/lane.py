@@ -1,11 +1,14 @@
 """A subject on the way to a nats-server, and who listens to it here."""
 
+import logging
 from collections.abc import Callable
 from typing import Protocol
 
 from artcafe.server.bus.grammar import check_subject
 from artcafe.server.domain.interest import Interest
 from artcafe.server.domain.recent import Recent
+
+LOG = logging.getLogger(__name__)
 
 MAX_LANES = 1024
 """Subjects that are remembered, with who listens to them here."""
@@ -39,6 +42,15 @@ class Lane:
         if size != self.size:
             self.size, self.head = size, b"PUB %b %d\r\n" % (self.subject.encode(), size)
         return self.head
+
+    def hear(self, payload: bytes) -> None:
+        """Give a payload to everybody who gets it without the server. A fault of one is logged, and keeps it
+        from nobody else."""
+        for receive in self.receivers:
+            try:
+                receive(payload)
+            except Exception:
+                LOG.exception("fault of who listens to %s", self.subject)
 
 
 class Lanes:

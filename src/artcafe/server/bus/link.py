@@ -26,10 +26,9 @@ CROWDED_BYTES = 1024 * 1024
 
 PATIENCE_SECONDS = 5.0
 
-_STEADY_SECONDS = 1.0
-_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.02, 2.0
+_STEADY_SECONDS, _PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 0.02, 2.0
 
-_log = logging.getLogger(__name__)
+LOG = logging.getLogger(__name__)
 
 
 class NatsLink:
@@ -87,8 +86,7 @@ class NatsLink:
         self._jitter = jitter
         self._loop = asyncio.get_running_loop()
         self._connection: Connection | None = None
-        # Its window, unless the server is to be left.
-        self._direct: Window | None = None
+        self._direct: Window | None = None  # Its window, unless the server is to be left.
         self._subscriptions: dict[NatsSubscription, None] = {}
         self._out = Outbox(buffer_bytes)
         self._crowded = CROWDED_BYTES  # Compiled, a number of C.
@@ -141,8 +139,7 @@ class NatsLink:
             if self.over or not self._out.put(b"".join((head, payload, b"\r\n"))):
                 raise away()
             self._hand_over_soon()
-        for receive in lane.receivers:
-            receive(payload)
+        lane.hear(payload)
         return not self._paused and (self._connection is None or self._out.size <= self._crowded)
 
     async def room(self) -> None:
@@ -234,7 +231,7 @@ class NatsLink:
             async with asyncio.timeout(seconds):
                 await self.flush()
         except (ArtcafeError, TimeoutError):
-            _log.warning("%s is closed before NATS has everything that was published", self._name)
+            LOG.warning("%s is closed before NATS has everything that was published", self._name)
 
     def forget(self, subscription: NatsSubscription) -> None:
         """Close a subscription, and remove it from this connection and the next ones."""
@@ -266,7 +263,8 @@ class NatsLink:
     async def run(self) -> None:
         """Keep connected until closed and cancelled; return when the very first attempt fails.
 
-        A cancellation may be swallowed by what is under way, so both are needed.
+        A fault in it is logged, and answered as a broken connection is. A cancellation may be swallowed by
+        what is under way, so both are needed.
         """
         attempt = 0
         try:
@@ -275,9 +273,13 @@ class NatsLink:
                     seconds = await self._serve()
                 except (BrokenError, OSError, ValueError) as error:
                     if not self.stood:
-                        _log.warning("%s cannot connect to NATS: %s", self._name, error)
+                        LOG.warning("%s cannot connect to NATS: %s", self._name, error)
                         return
-                    _log.debug("%s cannot reconnect to NATS: %s", self._name, error)
+                    LOG.debug("%s cannot reconnect to NATS: %s", self._name, error)
+                except Exception:  # Supervision: it ends this connection, and no other link.
+                    LOG.exception("fault in %s", self._name)
+                    if not self.stood:
+                        return
                 else:
                     if seconds >= _STEADY_SECONDS:
                         attempt = 0
@@ -314,7 +316,7 @@ class NatsLink:
                 await connection.open(server, self._credentials, self._name, self._tls, echo=self._echo)
             except (BrokenError, OSError, ValueError) as error:
                 self._servers.failed(server)
-                _log.debug("%s cannot connect to %s: %s", self._name, server, error)
+                LOG.debug("%s cannot connect to %s: %s", self._name, server, error)
                 failure = error
                 if connection.refusal is Refusal.login:
                     self._refused()
@@ -344,7 +346,7 @@ class NatsLink:
             self._out.give_up()
         if not self.over:
             text = "%s lost its connection to NATS: %s; up to %d bytes were on their way"
-            _log.warning(text, self._name, connection.fault, lost)
+            LOG.warning(text, self._name, connection.fault, lost)
         await connection.end()
 
     def _take(self, connection: Connection, subscription: NatsSubscription) -> None:

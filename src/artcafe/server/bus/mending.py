@@ -24,7 +24,7 @@ async def nobody(_: TenantRules) -> bool:
     return False
 
 
-_log = logging.getLogger(__name__)
+LOG = logging.getLogger(__name__)
 
 
 class Mending:
@@ -62,7 +62,11 @@ class Mending:
             async with self._free:
                 restored = await self._restore(tenant)
         except ArtcafeError as error:
-            _log.warning("the account of a tenant cannot be made anew: %s", error)
+            LOG.warning("the account of a tenant cannot be made anew: %s", error)
+            return False
+        except Exception:
+            # Supervision: the fault of one tenant's account ends no other tenant's link.
+            LOG.exception("fault while the account of a tenant is made anew")
             return False
         else:
             if restored:

@@ -1,11 +1,14 @@
 """What is wanted of a link."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
 from artcafe.server.ports.bus import Deliver, Own
+
+LOG = logging.getLogger(__name__)
 
 
 class Keeper(Protocol):
@@ -48,7 +51,13 @@ class NatsSubscription:
 
     def receiver(self, subject: str) -> Callable[[bytes], None]:
         """Who takes what the link delivers itself."""
-        return partial(self._deliver_later, subject) if self._own is None else self._own(subject)
+        if self._own is not None:
+            try:
+                return self._own(subject)
+            except Exception:
+                # It comes as from the server then, and to all others as it would.
+                LOG.exception("fault of who listens to %s", self.pattern)
+        return partial(self._deliver_later, subject)
 
     def _deliver_later(self, subject: str, payload: bytes) -> None:
         asyncio.get_running_loop().call_soon(self._deliver_if_open, subject, payload)

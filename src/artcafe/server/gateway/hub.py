@@ -232,9 +232,10 @@ class TenantHub(Keeper):
             run = runs[done]
             try:
                 left = self._advance(run, left)
-            except Exception:
-                # Whoever comes after it is delivered to all the same.
+            except Exception:  # Whoever comes after it is delivered to all the same.
                 LOG.exception("tenant %s: fault in a delivery", self.tenant)
+                if run.members is not None:
+                    run.members[run.position - 1].failed()
             if run.members is None or run.position >= len(run.members):
                 done += 1
             elif left <= 0:
@@ -284,6 +285,7 @@ class TenantHub(Keeper):
                     member.take(run.line, run.delivery)
                 except Exception:
                     LOG.exception("tenant %s: fault in a delivery", self.tenant)
+                    member.failed()
 
     async def unsubscribe(self, member: Member, text: str, queue: str | None) -> bool:
         """Remove a subscription; from here on nothing more comes by it. False when there was none."""
@@ -358,9 +360,8 @@ class TenantHub(Keeper):
 
     def confirm_later(self, tell: Callable[[ArtcafeError | None], None]) -> Coroutine[Any, Any, None] | None:
         """Call `tell` when the bus has everything published before, with outcome_unknown where that cannot be
-        known: what the link took may still leave it, or have left it.
-
-        One flush serves everybody who waits; the work is handed back when nobody does it yet.
+        known: what the link took may still leave it, or have left it. One flush serves everybody who waits;
+        the work is handed back when nobody does it yet.
         """
         self._waiting.append(tell)
         if self._confirming:
@@ -377,8 +378,7 @@ class TenantHub(Keeper):
                     await self.link.flush()
                 except ArtcafeError:
                     failure = ArtcafeError(Code.outcome_unknown)
-                except Exception:
-                    # Nobody is left without an answer: those who came meanwhile have the next flush.
+                except Exception:  # Nobody is left without an answer: who came meanwhile has the next flush.
                     LOG.exception("tenant %s: fault in a flush", self.tenant)
                     failure = ArtcafeError(Code.outcome_unknown)
                 for tell in waiting:

@@ -60,6 +60,7 @@ cdef class Member:
     cdef readonly bint stopped
     cdef public Py_ssize_t upto
     cdef object _deliver
+    cdef object _end
     cdef object _dialect
     cdef readonly Recent _choices
     cdef readonly Seen _seen

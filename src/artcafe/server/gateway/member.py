@@ -1,6 +1,7 @@
 """One connection's subscriptions, and which of the tenant's messages come to it by them."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Protocol
 
@@ -13,6 +14,8 @@ from artcafe.server.ports.bus import Subscription
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.subjects import Address, from_bus, pattern_to_bus
+
+LOG = logging.getLogger("artcafe.gateway")
 
 MAX_OVERLAP = 16
 """A member's subscriptions on the bus that may match one message, by the bound of Interest.most."""
@@ -32,6 +35,10 @@ class Receiver(Protocol):
 
     def deliver(self, framed: bytes, /) -> None:
         """Take WebSocket frames, joined; must not block or raise."""
+        ...
+
+    def end(self, code: Code, /) -> None:
+        """Say why, and close."""
         ...
 
 
@@ -185,6 +192,7 @@ class Member:
         self.upto = 0
         """The number of the last run that was taken (TenantHub)."""
         self._deliver = receiver.deliver
+        self._end = receiver.end
         self._dialect = dialect
         # Who writes the messages of a line (None where they are not delivered), and whether further copies
         # of them may come.
@@ -212,6 +220,15 @@ class Member:
         """Deliver nothing any more, and take no more subscriptions."""
         self.stopped = True
         self.changed()
+
+    def failed(self) -> None:
+        """A delivery to it failed. Its connection is closed with `internal`: it is never to miss a message
+        unknowingly."""
+        self.stop()
+        try:
+            self._end(Code.internal)
+        except Exception:
+            LOG.exception("fault at the end of a connection")
 
     def delivered(self) -> int:
         """How many messages were delivered since this was last asked."""
