@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from artcafe.wire.payload import MAX_DEPTH
 from tests.kit.platform import RunningPlatform
 from tests.kit.sockets import Socket, agent_url, proven, unproven
 from tests.kit.ssh_keys import KeyRing, fingerprint, raw_signature, ssh_keygen_sign
@@ -327,6 +329,34 @@ async def test_a_first_frame_that_is_no_answer_ends_the_login(platform: RunningP
         await socket.send(type="subscribe", subject=">")
         await socket.expect("error", code="unauthorized")
         assert await socket.closed() == 4500
+
+
+async def test_data_of_as_many_levels_as_there_may_be_reaches_whoever_wants_it_by_every_way(
+    platform: RunningPlatform, tenant: str, new_key: NewKey
+) -> None:
+    """An envelope around 982 levels could be written, acknowledged, and read by nobody behind the bus."""
+    key = new_key()
+    platform.make_agent(tenant, "a", key)
+    async with (
+        proven(platform.ws, tenant, "a", key) as publisher,
+        proven(platform.ws, tenant, "a", key) as plain,
+        proven(platform.ws, tenant, "a", key) as group,
+    ):
+        # By two patterns, so that copies are compared, and by the bus alone.
+        await plain.subscribe("deep.*")
+        await plain.subscribe("deep.>")
+        await group.subscribe("deep.*", queue="workers")
+        deepest = json.loads("[" * MAX_DEPTH + "]" * MAX_DEPTH)
+        await publisher.send(type="publish", subject="deep.x", data=deepest, id="1")
+        await publisher.expect("ack", id="1")
+        await plain.expect("message", subject="deep.x", data=deepest)
+        await group.expect("message", subject="deep.x", data=deepest)
+        for depth in (MAX_DEPTH + 1, 500, *range(976, 986)):
+            data = "[" * depth + "]" * depth
+            await publisher.connection.send(f'{{"type":"publish","subject":"deep.x","data":{data},"id":"2"}}')
+            await publisher.expect("error", code="bad_frame")
+        await plain.silence()
+        await group.silence()
 
 
 async def test_presence_is_told_to_who_wants_it(

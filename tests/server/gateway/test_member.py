@@ -1,10 +1,13 @@
 """How many of a connection's subscriptions one message may match, and what it costs to find them."""
 
+import gc
+import tracemalloc
+
 import pytest
 
 from artcafe.server.gateway.hub import MAX_OVERLAP as MAX_TENANT_OVERLAP
 from artcafe.server.gateway.hub import TenantHub
-from artcafe.server.gateway.member import MAX_OVERLAP, Seen
+from artcafe.server.gateway.member import MAX_CHOICES, MAX_OVERLAP, Seen
 from artcafe.wire.codes import Code
 from tests.kit.hubs import Publish, Reader
 from tests.kit.outcomes import refused
@@ -60,6 +63,32 @@ async def test_a_message_that_many_patterns_match_is_matched_once_and_delivered_
     assert hub._interest.visited == before, "the subject is known"
     assert [reader.got for reader in readers] == [[(SUBJECT, n) for n in range(1, 12)]] * 8
     assert [reader.writes for reader in readers] == [2] * 8, "and what comes at once is one piece"
+
+
+async def test_what_a_connection_remembers_of_a_thousand_lines_is_small(
+    hub: TenantHub, publish: Publish
+) -> None:
+    """A pair for each line and each connection came to 100 KiB."""
+
+    async def everything_to(readers: list[Reader]) -> None:
+        for reader in readers:
+            await reader.subscribe(">")
+        for number in range(MAX_CHOICES):
+            publish(f"line.{number}")
+        await turns(40)
+        assert {len(reader.got) for reader in readers} == {MAX_CHOICES}
+        for reader in readers:
+            reader.got.clear()
+
+    await everything_to([Reader(hub)])  # The lines are the hub's.
+    readers = [Reader(hub) for _ in range(8)]
+    tracemalloc.start()
+    try:
+        await everything_to(readers)
+        gc.collect()
+        assert tracemalloc.get_traced_memory()[0] < len(readers) * 56 * 1024
+    finally:
+        tracemalloc.stop()
 
 
 async def test_the_patterns_of_all_connections_of_a_tenant_overlap_to_a_bound(

@@ -28,7 +28,7 @@ cdef class Line:
     cdef Keeper _keeper
     cdef dict _writers
 
-    cpdef Writer writer(self, str form, dialect)
+    cpdef tuple choice(self, str form, dialect, bint more)
 
 
 cdef class Run:

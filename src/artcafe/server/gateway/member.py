@@ -106,21 +106,23 @@ class Line:
         self.version = -1
         self._keeper = keeper
         self._tenant = tenant
-        self._writers: dict[tuple[str, str], Writer] = {}
+        self._writers: dict[tuple[str, str], tuple[tuple[Writer, bool], tuple[Writer, bool]]] = {}
 
     # A method that was looked up would be another object each time, and each is called by the link.
     def __call__(self, payload: bytes) -> None:
         """A message of this process: it was written here, by `encode`."""
         self._keeper.keep(self, payload)
 
-    def writer(self, form: str, dialect: Dialect) -> Writer:
-        """Who writes for subscribers of a dialect and a form of the subject: the same one for all of them."""
+    def choice(self, form: str, dialect: Dialect, more: bool) -> tuple[Writer, bool]:
+        """Who writes for subscribers of a dialect and a form of the subject, the same one for all of them,
+        and `more`. The pair is one object: each of them remembers it, for every line."""
         key = (form, dialect.name)
-        writer = self._writers.get(key)
-        if writer is None:
+        choices = self._writers.get(key)
+        if choices is None:
             writer = dialect.writer(self._tenant, form + self.subject, self.sender)
-            self._writers[key] = writer
-        return writer
+            choices = (writer, False), (writer, True)
+            self._writers[key] = choices
+        return choices[more]
 
 
 class Run:
@@ -322,7 +324,7 @@ class Member:
             more = any(held.topic is not line.group for held in matching if held.queue is not None) or (
                 line.group is not None and bool(plain)
             )
-            choice = line.writer(form, self._dialect), more
+            choice = line.choice(form, self._dialect, more)
         self._choices.put(line, choice)
         return choice
 
