@@ -69,8 +69,9 @@ def _once(history: History) -> Iterator[Fault]:
             series.setdefault(call.series, []).append(call)
     for answered in series.values():
         for first, second in pairwise(answered):
+            began, ended = min(first.began, second.began), max(first.ended, second.ended)
             between = any(
-                call.possible and call.began < second.ended and call.ended > first.began
+                call.possible and call.began < ended and call.ended > began
                 for call in history.calls
                 if (first.tenant,) in call.effects and call.series != first.series
             )
