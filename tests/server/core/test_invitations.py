@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 
 from artcafe.server.domain.access import LADDER
-from artcafe.server.domain.ids import UserId
+from artcafe.server.domain.ids import TenantId, UserId
 from artcafe.server.domain.invitation import read_token
 from artcafe.server.domain.operators import local_user
 from artcafe.server.domain.principal import Human, User
 from artcafe.server.domain.tenant import Member, Role
+from artcafe.server.store.invitations import InvitationTable, Lost
 from artcafe.server.store.item import Json
 from artcafe.wire.codes import Code
 from tests.kit.installation import ACME, OTHER, Installation, acting
@@ -233,6 +234,24 @@ class TestTheMakersRight:
         for token in tokens:
             accepting = installation.process.invitations.accept(User(UserId(f"for {token}")), token)
             assert (await outcome(accepting) is Code.not_found) == (token in gone)
+
+    async def test_who_got_the_right_back_before_they_are_withdrawn_keeps_them(
+        self, installation: Installation, olivia: Human, adam: Human, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Also where it is another tenant of the same id by then."""
+        withdraw = InvitationTable.withdraw
+
+        async def late(self: InvitationTable, tenant: TenantId, maker: UserId, lost: Lost) -> None:
+            monkeypatch.setattr(InvitationTable, "withdraw", withdraw)
+            await installation.process.tenants.put_member(olivia, ADAM, Role.owner, "")
+            await invite(installation, adam)
+            await self.withdraw(tenant, maker, lost)
+
+        monkeypatch.setattr(InvitationTable, "withdraw", late)
+
+        await lower(installation, olivia, ADAM, None)
+
+        assert len(await open_ones(installation, olivia)) == 1
 
     @pytest.mark.parametrize("becomes", [Role.member, None])
     async def test_a_token_that_could_not_be_withdrawn_is_refused_in_the_same_words(

@@ -91,18 +91,19 @@ class Invitations:
         done = self._scribe.entry(human, "invitation.delete", invitation)
         await self._records.delete(human.tenant, invitation, done)
 
-    async def withdraw(self, human: Human, maker: UserId, role: Role | None) -> None:
-        """Withdraw what a member made and may make no more, since it has this role now, or none.
+    async def withdraw(self, human: Human, maker: UserId) -> None:
+        """Withdraw what somebody made and may make no more, by the role that is stored now.
 
         Raises nothing, since the change of the member is stored: what stays listed is refused when brought.
         """
 
-        def lost(invitation: Invitation) -> Entry | None:
+        def lost(invitation: Invitation, member: Member | None) -> Entry | None:
+            role = member.role if member else None
             if invitation.created_by != maker or self._stands(invitation, role):
                 return None
             return self._scribe.entry(human, "invitation.withdraw", invitation.id)
 
-        await self._records.withdraw(human.tenant, lost)
+        await self._records.withdraw(human.tenant, maker, lost)
 
     def _stands(self, invitation: Invitation, role: Role | None) -> bool:
         """Whether its maker, who has this stored role now or none, may still make it."""

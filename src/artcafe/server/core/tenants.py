@@ -31,9 +31,8 @@ OPERATORS_FIELDS = frozenset({"subscription_tier", "status"})
 NO_MEMBER = "You are not a member of this tenant."
 """In the same words where there is no such tenant."""
 
-Withdraw = Callable[[Human, UserId, Role | None], Awaitable[None]]
-"""Takes back the invitations that a member may not make any more, who has this role now or none; raises
-nothing."""
+Withdraw = Callable[[Human, UserId], Awaitable[None]]
+"""Takes back the invitations that a member, or who was one, may not make any more; raises nothing."""
 
 
 class Tenants:
@@ -294,7 +293,7 @@ class Tenants:
 
         member = await self._members.put(human.tenant, user, edit, done, keep)
         if member.version > 1:
-            await self._withdraw(human, user, role)
+            await self._withdraw(human, user)
         return member
 
     async def remove_member(self, human: Human, user: UserId, if_match: str | None = None) -> None:
@@ -313,7 +312,7 @@ class Tenants:
         await self._members.delete(
             human.tenant, user, check, self._scribe.entry(human, "member.remove", user)
         )
-        await self._withdraw(human, user, None)
+        await self._withdraw(human, user)
 
     async def admit(self, tenant: TenantId, user: User, role: Role) -> Member:
         """Make the user a member with exactly this role, on the word of the installation's operator.

@@ -115,8 +115,11 @@ class InvitationRecords(Protocol):
     async def delete(self, tenant: TenantId, invitation: str, entry: Entry) -> None:
         """Withdraw an invitation. Raises not_found."""
 
-    async def withdraw(self, tenant: TenantId, lost: Callable[[Invitation], Entry | None]) -> None:
-        """Withdraw each for which `lost` gives an entry. What cannot be is logged, and left."""
+    async def withdraw(
+        self, tenant: TenantId, maker: UserId, lost: Callable[[Invitation, Member | None], Entry | None]
+    ) -> None:
+        """Withdraw each for which `lost` gives an entry, by the membership that its maker has in that moment.
+        What cannot be is logged, and left."""
 
     async def accept(
         self,

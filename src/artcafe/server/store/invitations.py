@@ -16,7 +16,7 @@ from artcafe.server.store import addresses as at
 from artcafe.server.store.addresses import Partition
 from artcafe.server.store.answers import kept_in
 from artcafe.server.store.audit import logged
-from artcafe.server.store.item import EXISTS, MAX_OPS, Check, Conflict, Delete, Op, Put, Rev
+from artcafe.server.store.item import ABSENT, EXISTS, MAX_OPS, Check, Conflict, Delete, Op, Put, Rev
 from artcafe.server.store.members import existing, joined, known
 from artcafe.server.store.partitions import live
 from artcafe.server.store.table import Stored, Table, data
@@ -27,6 +27,10 @@ LOG = logging.getLogger("artcafe.store")
 
 Join = Callable[[Invitation, Member | None, Member | None], Member]
 """Makes a member of an invitation, of what the user was before, and of what its maker is."""
+
+
+Lost = Callable[[Invitation, Member | None], Entry | None]
+"""The audit entry for an invitation that its maker, as it is stored now, may not make any more; else None."""
 
 
 class InvitationTable:
@@ -69,28 +73,26 @@ class InvitationTable:
         except Conflict:
             raise ArtcafeError(Code.not_found) from None
 
-    async def withdraw(self, tenant: TenantId, lost: Callable[[Invitation], Entry | None]) -> None:
+    async def withdraw(self, tenant: TenantId, maker: UserId, lost: Lost) -> None:
         """Withdraw each for which `lost` gives an entry. What cannot be is logged, and left."""
-        cursor = None
         try:
-            while True:
-                page = await self.list(tenant, MAX_OPEN, cursor)
-                for invitation in page.items:
-                    entry = lost(invitation)
-                    if entry is not None:
-                        await self._withdraw(tenant, invitation.id, entry)
-                cursor = page.cursor
-                if cursor is None:
-                    return
+            partition = await self._table.partition(tenant)
+            pk = at.tenant(partition)
+            stored = await self._table.read(pk, at.member(maker), Member)
+            # Whoever changes the member meanwhile withdraws by what it is then.
+            as_read = Check(pk, at.member(maker), Rev(stored.rev) if stored else ABSENT)
+            for invitation in await self._table.all(pk, at.INVITATIONS, Invitation):
+                entry = lost(invitation, stored.record if stored else None)
+                if entry is None:
+                    continue
+                row = Delete(pk, at.invitation(invitation.id), EXISTS)
+                try:
+                    await self._table.write(row, as_read, live(partition), *logged(entry, partition))
+                except Conflict as conflict:
+                    if conflict.index != 0:  # Else somebody was faster with this one.
+                        return
         except ArtcafeError as error:
             LOG.warning("invitations whose maker may not invite any more stay listed: %s", error)
-
-    async def _withdraw(self, tenant: TenantId, invitation: str, entry: Entry) -> None:
-        try:
-            await self.delete(tenant, invitation, entry)
-        except ArtcafeError as error:
-            if error.code is not Code.not_found:  # Somebody else was faster.
-                raise
 
     async def accept(
         self,
