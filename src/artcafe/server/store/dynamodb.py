@@ -5,8 +5,7 @@ item has `rev` and `data` (JSON as text), a counter has `n`; both perhaps `expir
 them some day.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any, Final
 
 from aiobotocore.session import AioSession
@@ -30,6 +29,7 @@ from artcafe.server.store.item import (
     Rev,
     Row,
 )
+from artcafe.server.store.together import together
 
 _ITEMS: Final = "I#"
 _COUNTERS: Final = "C#"
@@ -217,22 +217,8 @@ class DynamoStore:
             "ExpressionAttributeValues": values,
         }
 
-    async def _each(self, name: str, requests: list[dict[str, Any]]) -> None:
-        """Make calls, some at a time; when one fails, those are finished that were begun."""
-        waiting = requests[::-1]
-
-        async def work() -> None:
-            while waiting:
-                try:
-                    await self._calls.call(name, **waiting.pop())
-                except BaseException:
-                    waiting.clear()
-                    raise
-
-        done = await asyncio.gather(*(work() for _ in range(TOGETHER)), return_exceptions=True)
-        for failure in done:
-            if failure is not None:
-                raise failure
+    async def _each(self, name: str, requests: Iterable[dict[str, Any]]) -> None:
+        await together(lambda request: self._calls.call(name, **request), requests, TOGETHER)
 
     async def _counters(self, pk: str, first: str, last: str | None) -> AsyncIterator[dict[str, Any]]:
         after = None

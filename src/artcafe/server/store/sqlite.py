@@ -116,7 +116,8 @@ class SqliteStore:
     async def transact(self, ops: Sequence[Op]) -> list[str | None]:
         """See ItemStore."""
         steps = rules.prepare(ops, self._new_rev)
-        await self._thread.write(partial(_apply, steps))
+        if steps:
+            await self._thread.write(partial(_apply, steps))
         return [step.rev or None for step in steps]
 
     async def query(self, pk: str, prefix: str = "", limit: int = 100, cursor: str | None = None) -> Page:

@@ -5,27 +5,20 @@ active leaves an item that says so, made in the transaction that counts; it goes
 any more.
 """
 
-from asyncio import gather
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, timedelta
-from typing import Final, TypeVar
+from typing import Final
 
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.usage import ends
 from artcafe.server.store import addresses as at
-from artcafe.server.store.item import ABSENT, MAX_OPS, Conflict, Delta, Put
+from artcafe.server.store.item import ABSENT, MAX_OPS, Delta, Op, Put
 from artcafe.server.store.partitions import NOWHERE
 from artcafe.server.store.table import Table, translated
-from artcafe.wire.codes import Code
-from artcafe.wire.errors import ArtcafeError
-
-T = TypeVar("T")
+from artcafe.server.store.together import together
 
 TOGETHER: Final = 16
 """Calls of the store under way at once."""
-
-TRIES: Final = 10
-"""How often what is new is looked for again because another process told of it in the same moment."""
 
 _BEFORE_SUBJECTS: Final = "messages"
 """The last of a day's counters before those that are named by SUBJECT."""
@@ -68,24 +61,23 @@ class UsageTable:
             for some in [sorted(told)]
             for start in range(0, len(some), MAX_OPS - 1)
         ]
-        await _together(self._count_new, waiting)
+        await together(self._count_new, waiting, TOGETHER)
 
     async def _count_new(self, told: tuple[str, str, str, Sequence[str]]) -> None:
         pk, counter, day, names = told
         keys = [(pk, f"{counter}#{name}") for name in names]
-        for _ in range(TRIES):
+
+        async def attempt() -> tuple[None, Sequence[Op]]:
             with translated():
                 known = await self._table.store.get_many(keys)
             new = [key for key, item in zip(keys, known, strict=True) if item is None]
             if not new:
-                return
+                return None, []
             marks = [Put(*key, {}, ABSENT, ends(day, TOLD_DAYS)) for key in new]
-            try:
-                await self._table.write(*marks, Delta(pk, counter, len(new), ends(day)))
-            except Conflict:
-                continue  # Another process told of one of them in this moment.
-            return
-        raise ArtcafeError(Code.unavailable, "Too many changes at once; try again.")
+            return None, [*marks, Delta(pk, counter, len(new), ends(day))]
+
+        # Another process may tell of one of them in the same moment.
+        await self._table.again(attempt, contested=MAX_OPS)
 
     async def end(self, metrics: Collection[tuple[TenantId, str, str]], expires: int) -> None:
         """Let counters go at that time, in Unix seconds, with what is added to them until then."""
@@ -113,7 +105,7 @@ class UsageTable:
                     day, _, metric = name.partition("#")
                     found.setdefault(day, {})[metric] = amount
 
-            await _together(read, spans)
+            await together(read, spans, TOGETHER)
         return found
 
     async def _is_clean(self) -> bool:
@@ -129,23 +121,6 @@ class UsageTable:
         with translated():
             counters = await self._table.store.counters(at.usage(partition), f"{day}#{prefix}")
         return {name.removeprefix(f"{day}#"): amount for name, amount in counters.items()}
-
-
-async def _together(work: Callable[[T], Awaitable[None]], waiting: Iterable[T]) -> None:
-    """Do this with each, some at a time; when one fails, those are finished that were begun."""
-    left = list(waiting)[::-1]
-
-    async def some() -> None:
-        while left:
-            try:
-                await work(left.pop())
-            except BaseException:
-                left.clear()
-                raise
-
-    for failure in await gather(*(some() for _ in range(TOGETHER)), return_exceptions=True):
-        if failure is not None:
-            raise failure
 
 
 def _days(first: str, last: str) -> list[str]:
