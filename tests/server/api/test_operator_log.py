@@ -5,6 +5,9 @@ from typing import Any
 import httpx
 import pytest
 
+from artcafe.server.api.unreadable import HEADER
+from artcafe.server.store import addresses as at
+from artcafe.server.store.item import Put
 from artcafe.wire.codes import Code
 from tests.kit.api import Api, good, problem
 
@@ -56,6 +59,18 @@ async def test_pages_follow_each_other(api: Api, oscar: httpx.AsyncClient) -> No
     assert [*first["entries"], *second["entries"]] == whole[:2]
     wrong = {"tenant": "acme", "next_token": first["next_token"]}
     problem(await oscar.get(LOG, params=wrong), Code.bad_request)
+
+
+async def test_an_entry_that_cannot_be_read_is_named(api: Api, oscar: httpx.AsyncClient) -> None:
+    whole = good(await oscar.get(LOG))["entries"]
+    store = api.installation.store
+    newest = (await store.query(at.INSTALLATION_LOG, limit=1)).items[0]
+    await store.put(Put(newest.pk, newest.sk, {**newest.data, "v": 2}))
+
+    page = await oscar.get(LOG)
+
+    assert good(page)["entries"] == whole[1:]
+    assert whole[0]["id"] in page.headers[HEADER]
 
 
 @pytest.mark.parametrize("user", ["olivia", "adam", "vera", "zoe"])

@@ -3,13 +3,14 @@
 from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
 from artcafe.server.api.admission import AdmittingRoute
 from artcafe.server.api.audit import Action, Actor, EntryView
 from artcafe.server.api.deps import Cases, CurrentOperator
 from artcafe.server.api.pages import Limit, NextToken
+from artcafe.server.api.unreadable import tell_unreadable
 from artcafe.server.domain.audit import Entry
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.listing import Query as Asked
@@ -41,6 +42,7 @@ class InstallationLog(BaseModel):
 async def list_installation_log(
     cases: Cases,
     user: CurrentOperator,
+    response: Response,
     limit: Limit = 50,
     next_token: NextToken = None,
     tenant: Tenant = None,
@@ -61,6 +63,7 @@ async def list_installation_log(
     nowhere = TenantId("")  # The log is of no tenant.
     cursor = cases.pages.open(nowhere, asked, next_token)
     page = await cases.operations.log(user, Asked(limit=limit, cursor=cursor, keep=keep))
+    tell_unreadable(response, page)
     return InstallationLog(
         entries=[InstallationEntry.of(entry) for entry in page.items],
         next_token=cases.pages.seal(nowhere, asked, page.cursor),
