@@ -1,7 +1,6 @@
 """The embedded installation's own issuer over HTTP: tokens for who owns the machine, and for no one else."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -9,20 +8,14 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from artcafe.server.core.sign_in import SignIn
-from artcafe.server.identity.dev_issuer import LOCAL_CLIENT, LocalIssuer
+from artcafe.server.identity.dev_issuer import LOCAL_CLIENT
 from artcafe.server.identity.oidc import OidcConfig, OidcVerifier
-from artcafe.server.identity.sealing import AesSealer
-from artcafe.server.store.sign_in import SignInTable
-from artcafe.server.store.table import Table
 from artcafe.wire.codes import Code
 from artcafe.wire.local_proof import SECONDS, Exchange, signer
 from tests.kit.api import Api, furnished, good, problem
-from tests.kit.installation import counting
-from tests.kit.issuers import StoppedClock
+from tests.kit.local_issuer import ISSUER, furnished_with_issuer
 from tests.kit.local_proofs import NONCE, answer, place_of, prove
 
-ISSUER = "http://127.0.0.1/local"
 JSON = {"content-type": "application/json"}
 
 
@@ -41,18 +34,7 @@ def secret(directory: Path, api: Api) -> str:
 @pytest.fixture
 async def api(application: FastAPI, directory: Path) -> Api:
     """With the issuer, as `artcafe up` has it."""
-    issuer = LocalIssuer.open(directory, ISSUER, StoppedClock(), counting("jti"))
-    api = await furnished(application, issuer)
-    api.sign_in = SignIn(
-        issuer=issuer,
-        sealer=AesSealer(issuer.derived("x"), os.urandom),
-        records=SignInTable(Table(api.installation.store)),
-        clock=api.installation.clock,
-        random=os.urandom,
-        new_id=counting("id"),
-    )
-    api.__post_init__()
-    return api
+    return await furnished_with_issuer(application, directory)
 
 
 def verifier(api: Api) -> OidcVerifier:

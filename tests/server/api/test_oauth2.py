@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 import re
 from html import unescape
 from pathlib import Path
@@ -13,20 +12,14 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from artcafe.server.core.sign_in import SignIn
 from artcafe.server.domain.sign_in import Client
-from artcafe.server.identity.dev_issuer import LOCAL_CLIENT, LocalIssuer
-from artcafe.server.identity.sealing import AesSealer
-from artcafe.server.store.sign_in import SignInTable
-from artcafe.server.store.table import Table
+from artcafe.server.identity.dev_issuer import LOCAL_CLIENT
 from artcafe.wire.codes import Code
 from tests.kit.api import Api, furnished, good, problem
-from tests.kit.installation import counting
-from tests.kit.issuers import StoppedClock
+from tests.kit.local_issuer import ISSUER, furnished_with_issuer
 from tests.kit.local_proofs import PROOF, prove
 from tests.server.domain.test_sign_in import CHALLENGE, VERIFIER
 
-ISSUER = "http://127.0.0.1/local"
 HOME = "https://pubsub.example.com"
 """What tests.kit.api says the server is called."""
 
@@ -52,16 +45,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 async def api(application: FastAPI, directory: Path) -> Api:
     """As `artcafe up` has it."""
-    issuer = LocalIssuer.open(directory, ISSUER, StoppedClock(), counting("jti"))
-    api = await furnished(application, issuer)
-    api.sign_in = SignIn(
-        issuer=issuer,
-        sealer=AesSealer(issuer.derived("x"), os.urandom),
-        records=SignInTable(Table(api.installation.store)),
-        clock=api.installation.clock,
-        random=os.urandom,
-        new_id=counting("id"),
-    )
+    api = await furnished_with_issuer(application, directory)
     api.sign_in_client = Client(LOCAL_CLIENT, ("openid", "email"))
     api.__post_init__()
     return api
