@@ -1,7 +1,8 @@
 """Random requests of several clients to several servers over one store, with faults; then the records hold.
 
 `make hammer` does it for a minute under a seed that it prints, `make hammer SEED=7 SECONDS=300` under 7.
-In memory a seed is the same run each time; elsewhere what the store does at once has an order of its own.
+A seed says what is drawn. What is done at once has an order of its own all the same: keys are made in
+threads, and stores but the one in memory have some. So a fault may take several runs of a seed to show again.
 """
 
 import os
