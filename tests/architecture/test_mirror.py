@@ -25,7 +25,7 @@ ELSEWHERE = {
     "server/bus/grammar.py": ("contract/test_bus.py", "both buses have to hold it, and NATS agrees"),
     "server/bus/memory.py": ("contract/test_bus.py", "one suite for the real bus and the one in memory"),
     "server/domain/login_refusal.py": ("server/core/test_login_reasons.py", "who refuses gives the reason"),
-    "server/bounds.py": ("server/test_settings.py", "they are a part of the settings"),
+    "server/limit_settings.py": ("server/test_settings.py", "they are a part of the settings"),
     "server/edge/exchange.py": ("server/edge/test_protocol.py", "one request, seen from outside"),
     "server/gateway/handover.py": ("server/gateway/test_mount_endings.py", "the mount's first half"),
     "server/store/places.py": ("server/test_storage.py", "stores are named where they are moved"),

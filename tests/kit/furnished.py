@@ -8,7 +8,7 @@ from artcafe.server.store.agents import AgentTable
 from artcafe.server.store.channels import ChannelTable
 from artcafe.server.store.invitations import InvitationTable
 from artcafe.server.store.login import ChallengeTable
-from artcafe.server.store.presence import SightingTable
+from artcafe.server.store.presence import PresenceTable
 from artcafe.server.store.table import Table
 from artcafe.server.store.tenants import TenantTable
 from artcafe.server.store.usage import UsageTable
@@ -43,7 +43,7 @@ async def furnish(
     for agent in ("a1", "a2"):
         await AgentTable(table).create(an_agent(agent, f"SHA256:{agent}", tenant=tenant), None, entry)
     await ChannelTable(table).create(a_channel("tasks.new", tenant), None, entry)
-    sightings = SightingTable(table)
+    sightings = PresenceTable(table)
     a1 = AgentId("a1")
     sightings.used(name, a1, "SHA256:a1", AT)
     await sightings.flush()

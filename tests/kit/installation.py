@@ -49,7 +49,7 @@ from artcafe.server.store.members import MemberTable
 from artcafe.server.store.memory import MemoryStore
 from artcafe.server.store.near import NearCache
 from artcafe.server.store.partitions import Partitions
-from artcafe.server.store.presence import SightingTable
+from artcafe.server.store.presence import PresenceTable
 from artcafe.server.store.table import Table
 from artcafe.server.store.tenants import TenantTable
 from artcafe.server.store.usage import UsageTable
@@ -150,7 +150,7 @@ class Installation:
 
         table = Table(store or self.store, announce)
         tenants, members, agents = TenantTable(table), MemberTable(table), AgentTable(table)
-        channels, sightings = ChannelTable(table), SightingTable(table)
+        channels, sightings = ChannelTable(table), PresenceTable(table)
         meter = Meter(UsageTable(table), sightings, self.clock)
         directory = NearCache(tenants, agents, channels, self.clock)
         self._directories.append(directory)

@@ -9,7 +9,7 @@ from artcafe.server.domain.usage import EVER
 from artcafe.server.flushing import EVER_SECONDS, finish, regularly
 from artcafe.server.installed import every
 from artcafe.server.store.memory import MemoryStore
-from artcafe.server.store.presence import SightingTable
+from artcafe.server.store.presence import PresenceTable
 from artcafe.server.store.table import Table
 from artcafe.wire.codes import Code
 from tests.kit.installation import ACME
@@ -27,7 +27,7 @@ class TestStopping:
         clock = StoppedClock()
         memory = MemoryStore(clock=clock.now, new_rev=new_rev)
         await memory.open()
-        kept, sightings = KeptRecords(), SightingTable(Table(memory))
+        kept, sightings = KeptRecords(), PresenceTable(Table(memory))
         slow = SlowRecords(kept)
         meter = Meter(slow, sightings, clock)
         meter.count(ACME, API_CALLS, 1000)
@@ -51,7 +51,7 @@ async def test_what_is_counted_of_each_agent_is_written_once_a_minute() -> None:
     clock = StoppedClock()
     memory = MemoryStore(clock=clock.now, new_rev=new_rev)
     await memory.open()
-    kept, sightings = KeptRecords(), SightingTable(Table(memory))
+    kept, sightings = KeptRecords(), PresenceTable(Table(memory))
     meter = Meter(kept, sightings, clock)
     flush = regularly(lambda: meter.received(ACME, "a1", 1), sightings, meter, clock)
     of_agent = (ACME, EVER, f"{RECEIVED}a1")

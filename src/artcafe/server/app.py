@@ -86,7 +86,7 @@ from artcafe.server.store.login import ChallengeTable
 from artcafe.server.store.members import MemberTable
 from artcafe.server.store.near import NearCache
 from artcafe.server.store.planted import PlantedRows
-from artcafe.server.store.presence import SightingTable
+from artcafe.server.store.presence import PresenceTable
 from artcafe.server.store.servers import RENEW_SECONDS
 from artcafe.server.store.sign_in import SignInTable
 from artcafe.server.store.table import Table
@@ -152,7 +152,7 @@ async def platform(
 
         table = Table(store, announce)
         records, members, keyholders = TenantTable(table), MemberTable(table), AgentTable(table)
-        rooms, sightings = ChannelTable(table), SightingTable(table)
+        rooms, sightings = ChannelTable(table), PresenceTable(table)
         near = NearCache(records, keyholders, rooms, clock)
         forget = partial(_forget, near, table)
         installation = await join(settings, authority, table, clock)

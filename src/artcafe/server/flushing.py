@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from artcafe.server.core.usage import Meter
 from artcafe.server.ports.clock import Clock
-from artcafe.server.store.presence import SightingTable
+from artcafe.server.store.presence import PresenceTable
 from artcafe.wire.errors import ArtcafeError
 
 LOG = logging.getLogger("artcafe")
@@ -15,7 +15,7 @@ EVER_SECONDS = 60.0
 
 
 def flushing(
-    count_delivered: Callable[[], None], sightings: SightingTable, meter: Meter
+    count_delivered: Callable[[], None], sightings: PresenceTable, meter: Meter
 ) -> Callable[[], Awaitable[None]]:
     """Everything that was noted and counted, written when it is called. Raises unavailable."""
 
@@ -28,7 +28,7 @@ def flushing(
 
 
 def regularly(
-    count_delivered: Callable[[], None], sightings: SightingTable, meter: Meter, clock: Clock
+    count_delivered: Callable[[], None], sightings: PresenceTable, meter: Meter, clock: Clock
 ) -> Callable[[], Awaitable[None]]:
     """The same, but what is counted ever, of each agent and channel, only every EVER_SECONDS: it is most of
     what is written, and nobody is billed by it."""
@@ -46,7 +46,7 @@ def regularly(
     return flush
 
 
-async def finish(sightings: SightingTable, meter: Meter) -> None:
+async def finish(sightings: PresenceTable, meter: Meter) -> None:
     """Write what was noted and counted: a clean stop loses nothing."""
     for flush in (sightings.flush, meter.flush):
         try:

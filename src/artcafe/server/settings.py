@@ -14,11 +14,11 @@ from typing import Any, Literal
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from artcafe.server.bounds import named
 from artcafe.server.domain.installation import MARK_PATTERN, UNMARKED
 from artcafe.server.domain.legal import VERSION_PATTERN, Document, Documents, Edition
 from artcafe.server.domain.plan import TIERS
-from artcafe.server.humans import Humans, without_a_password, words
+from artcafe.server.limit_settings import named
+from artcafe.server.oidc_settings import OidcSettings, without_a_password, words
 from artcafe.wire.environment import BUILD, CLIENT, is_service_link, unknown
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
@@ -36,7 +36,7 @@ class SettingsError(ValueError):
     """The settings cannot be used; the message has one line per fault."""
 
 
-class Settings(Humans):
+class Settings(OidcSettings):
     """The server's settings."""
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", env_ignore_empty=True, allow_inf_nan=False)

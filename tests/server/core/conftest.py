@@ -4,7 +4,7 @@ import pytest
 
 from artcafe.server.domain.principal import Human
 from artcafe.server.store.memory import MemoryStore
-from artcafe.server.store.presence import SightingTable
+from artcafe.server.store.presence import PresenceTable
 from artcafe.server.store.table import Table
 from tests.kit.installation import Installation, Process
 from tests.kit.issuers import StoppedClock
@@ -17,10 +17,10 @@ def clock() -> StoppedClock:
 
 
 @pytest.fixture
-async def sightings(clock: StoppedClock) -> SightingTable:
+async def sightings(clock: StoppedClock) -> PresenceTable:
     memory = MemoryStore(clock=clock.now, new_rev=new_rev)
     await memory.open()
-    return SightingTable(Table(memory))
+    return PresenceTable(Table(memory))
 
 
 @pytest.fixture

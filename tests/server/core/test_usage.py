@@ -14,7 +14,7 @@ from artcafe.server.core.usage import (
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.principal import Human
 from artcafe.server.domain.usage import MAX_DAYS
-from artcafe.server.store.presence import SightingTable
+from artcafe.server.store.presence import PresenceTable
 from artcafe.wire.codes import Code
 from tests.kit.installation import ACME, OTHER, Installation
 from tests.kit.issuers import StoppedClock
@@ -143,7 +143,7 @@ class TestFlush:
         assert await written(installation) == {"2025-11-24#messages": 4}
 
     async def test_what_is_counted_meanwhile_goes_with_the_next(
-        self, clock: StoppedClock, sightings: SightingTable
+        self, clock: StoppedClock, sightings: PresenceTable
     ) -> None:
         kept = KeptRecords()
         slow = SlowRecords(kept)
@@ -164,7 +164,7 @@ class TestFlush:
         assert kept.counts == {(ACME, "2025-11-24", MESSAGES): 11}
 
     async def test_a_deleted_tenants_counts_are_forgotten_also_those_on_their_way(
-        self, clock: StoppedClock, sightings: SightingTable
+        self, clock: StoppedClock, sightings: PresenceTable
     ) -> None:
         kept = KeptRecords(failures=1)
         slow = SlowRecords(kept)
@@ -203,7 +203,7 @@ class TestDays:
         assert await meter.days(ACME, TODAY, TODAY) == {"2025-11-24": {MESSAGES: 5}}
 
     async def test_what_is_on_its_way_is_counted_too(
-        self, clock: StoppedClock, sightings: SightingTable
+        self, clock: StoppedClock, sightings: PresenceTable
     ) -> None:
         slow = SlowRecords(KeptRecords())
         meter = Meter(slow, sightings, clock)
@@ -238,7 +238,7 @@ class TestDays:
 
 
 async def test_counters_are_written_once_in_a_while_and_not_once_per_message(
-    clock: StoppedClock, sightings: SightingTable
+    clock: StoppedClock, sightings: PresenceTable
 ) -> None:
     """Bug 7 of the original: every message was a write to the database."""
     records = KeptRecords()

@@ -18,7 +18,7 @@ from artcafe.server.core.usage import (
     Meter,
 )
 from artcafe.server.domain.usage import EVER
-from artcafe.server.store.presence import SightingTable
+from artcafe.server.store.presence import PresenceTable
 from artcafe.wire.codes import Code
 from tests.kit.installation import ACME, OTHER
 from tests.kit.issuers import StoppedClock
@@ -30,7 +30,7 @@ TODAY = date(2025, 11, 24)
 
 class TestBounds:
     async def test_subjects_and_humans_make_no_counters(
-        self, clock: StoppedClock, sightings: SightingTable
+        self, clock: StoppedClock, sightings: PresenceTable
     ) -> None:
         kept = KeptRecords()
         meter = Meter(kept, sightings, clock)
@@ -48,7 +48,7 @@ class TestBounds:
         }
         assert kept.told == [{(ACME, "2025-11-24", ACTIVE_CHANNELS): {"all"}}]
 
-    async def test_many_agents_are_counted_each(self, clock: StoppedClock, sightings: SightingTable) -> None:
+    async def test_many_agents_are_counted_each(self, clock: StoppedClock, sightings: PresenceTable) -> None:
         kept = KeptRecords()
         meter = Meter(kept, sightings, clock)
         for number in range(MAX_TALLIES + 10):
@@ -60,7 +60,7 @@ class TestBounds:
         assert sum(metric.startswith(SENT) for _, _, metric in kept.counts) == MAX_TALLIES + 10
 
     async def test_a_big_flush_is_written_in_parts_and_keeps_what_was_not_written(
-        self, clock: StoppedClock, sightings: SightingTable
+        self, clock: StoppedClock, sightings: PresenceTable
     ) -> None:
         kept = KeptRecords()
         meter = Meter(kept, sightings, clock)
@@ -82,7 +82,7 @@ class TestBounds:
         assert kept.largest == WRITTEN_AT_ONCE
 
     async def test_what_is_of_no_day_can_wait_for_another_flush(
-        self, clock: StoppedClock, sightings: SightingTable
+        self, clock: StoppedClock, sightings: PresenceTable
     ) -> None:
         kept = KeptRecords()
         meter = Meter(kept, sightings, clock)
@@ -98,7 +98,7 @@ class TestBounds:
 
 
 class TestActive:
-    async def test_each_is_told_of_once_a_day(self, clock: StoppedClock, sightings: SightingTable) -> None:
+    async def test_each_is_told_of_once_a_day(self, clock: StoppedClock, sightings: PresenceTable) -> None:
         kept = KeptRecords()
         meter = Meter(kept, sightings, clock)
         for agent in ("a1", "a2", "a1"):
@@ -122,7 +122,7 @@ class TestActive:
         ]
 
     async def test_what_was_not_written_is_told_of_again(
-        self, clock: StoppedClock, sightings: SightingTable
+        self, clock: StoppedClock, sightings: PresenceTable
     ) -> None:
         kept = KeptRecords(failures=1)
         meter = Meter(kept, sightings, clock)
@@ -137,7 +137,7 @@ class TestActive:
         assert kept.told == [{(ACME, "2025-11-24", ACTIVE_AGENTS): {"a1"}}]
         assert await meter.days(ACME, TODAY, TODAY) == {"2025-11-24": {}}, "these records keep nothing"
 
-    async def test_who_is_remembered_is_bounded(self, clock: StoppedClock, sightings: SightingTable) -> None:
+    async def test_who_is_remembered_is_bounded(self, clock: StoppedClock, sightings: PresenceTable) -> None:
         kept = KeptRecords()
         meter = Meter(kept, sightings, clock)
         for number in range(MAX_SEEN + 1):
@@ -151,7 +151,7 @@ class TestActive:
         assert kept.told[1:] == [{(ACME, "2025-11-24", ACTIVE_AGENTS): {"a0"}}]
 
     async def test_a_deleted_tenants_are_forgotten(
-        self, clock: StoppedClock, sightings: SightingTable
+        self, clock: StoppedClock, sightings: PresenceTable
     ) -> None:
         kept = KeptRecords()
         meter = Meter(kept, sightings, clock)
@@ -166,7 +166,7 @@ class TestActive:
         assert len(kept.told) == 1
 
     async def test_of_what_was_deleted_counters_end_once_it_is_told(
-        self, clock: StoppedClock, sightings: SightingTable
+        self, clock: StoppedClock, sightings: PresenceTable
     ) -> None:
         kept = KeptRecords(failures=1)
         meter = Meter(kept, sightings, clock)

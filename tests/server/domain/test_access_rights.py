@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from artcafe.server.domain.access import LADDER, Rights
 from artcafe.server.domain.channel import Channel
-from artcafe.server.domain.channel_rules import ChannelRules, Lane
+from artcafe.server.domain.channel_rules import ChannelRules, PublishPermission
 from artcafe.server.domain.ids import AgentId, ChannelId, TenantId, UserId
 from artcafe.server.domain.policy import Grant, Policy, checked
 from artcafe.server.domain.principal import AgentPrincipal, Human, Principal
@@ -20,6 +20,8 @@ from tests.kit.subjects import pattern_or_none, patterns, patterns_near, subject
 
 TENANT = TenantId("acme")
 AGENT = AgentPrincipal(TENANT, AgentId("a"), "SHA256:x")
+OUTSIDE = PublishPermission((), None)
+"""What may be published outside of channels."""
 
 
 def human(role: str) -> Human:
@@ -38,7 +40,7 @@ def with_channels(*channels: Channel, principal: Principal = AGENT) -> Rights:
     return Rights(principal, Policy(), ChannelRules(channels))
 
 
-def lane(rights: Rights, subject: str) -> Lane | None:
+def permission(rights: Rights, subject: str) -> PublishPermission | None:
     """Where it may publish, or None when it may not."""
     try:
         return rights.publish(parse_subject(subject, TENANT))
@@ -62,27 +64,27 @@ class TestPublishing:
     def test_what_is_allowed_is_all_there_is(self) -> None:
         rights = publishing(allow=["tasks.*", "agents.b.>"])
 
-        assert lane(rights, "tasks.new") == lane(rights, "agents.b.x") == Lane((), None)
+        assert permission(rights, "tasks.new") == permission(rights, "agents.b.x") == OUTSIDE
         for subject in ("tasks", "tasks.new.big", "jobs", "agents.c.x"):
-            assert lane(rights, subject) is None
+            assert permission(rights, subject) is None
 
     def test_allowing_nothing_lets_nothing_pass(self) -> None:
-        assert lane(publishing(allow=[]), "tasks") is None
+        assert permission(publishing(allow=[]), "tasks") is None
 
     def test_denied_is_denied_whatever_is_allowed(self) -> None:
         for rights in (publishing(deny=["tasks.>"]), publishing(allow=[">"], deny=["tasks.>"])):
-            assert lane(rights, "jobs") == Lane((), None)
-            assert lane(rights, "tasks.new") is None
+            assert permission(rights, "jobs") == OUTSIDE
+            assert permission(rights, "tasks.new") is None
 
     def test_what_begins_with_a_wildcard_reaches_no_agents_own_subjects(self) -> None:
-        assert lane(publishing(allow=[">"]), "agents.b.x") is None
-        assert lane(publishing(deny=[">"]), "agents.b.x") == Lane((), None)
+        assert permission(publishing(allow=[">"]), "agents.b.x") is None
+        assert permission(publishing(deny=[">"]), "agents.b.x") == OUTSIDE
 
     def test_no_policy_lets_an_agent_speak_as_the_platform(self) -> None:
-        assert lane(publishing(allow=["sys.>", "presence.>"]), "sys.x") is None
+        assert permission(publishing(allow=["sys.>", "presence.>"]), "sys.x") is None
 
     def test_the_policy_of_hearing_is_another(self) -> None:
-        assert lane(hearing(allow=[], deny=[">"]), "tasks") == Lane((), None)
+        assert permission(hearing(allow=[], deny=[">"]), "tasks") == OUTSIDE
         assert may_subscribe(publishing(allow=[], deny=[">"]), "tasks")
 
 
@@ -151,10 +153,10 @@ class TestChannels:
     def test_who_is_listed_may_and_nobody_else(self) -> None:
         listed, other = with_channels(self.TASKS), with_channels(self.OTHERS)
 
-        assert lane(listed, "tasks") == Lane((ChannelId("tasks"),), None)
+        assert permission(listed, "tasks") == PublishPermission((ChannelId("tasks"),), None)
         assert may_subscribe(listed, "tasks")
         assert listed.hears("tasks")
-        assert lane(other, "tasks") is None
+        assert permission(other, "tasks") is None
         assert not may_subscribe(other, "tasks")
         assert not other.hears("tasks")
 
@@ -164,28 +166,28 @@ class TestChannels:
             with_channels(a_channel()),
         )
 
-        assert lane(nobody, "tasks") is None
+        assert permission(nobody, "tasks") is None
         assert not may_subscribe(nobody, "tasks")
-        assert lane(everybody, "tasks") == Lane((ChannelId("tasks"),), None)
+        assert permission(everybody, "tasks") == PublishPermission((ChannelId("tasks"),), None)
         assert may_subscribe(everybody, "tasks")
 
     def test_publishers_and_subscribers_are_two_lists(self) -> None:
         rights = with_channels(a_channel(publishers=["a"], subscribers=["b"]))
 
-        assert lane(rights, "tasks")
+        assert permission(rights, "tasks")
         assert not may_subscribe(rights, "tasks")
         rights = with_channels(a_channel(publishers=["b"], subscribers=["a"]))
-        assert lane(rights, "tasks") is None
+        assert permission(rights, "tasks") is None
         assert may_subscribe(rights, "tasks")
 
     def test_no_agent_is_a_role_and_no_human_an_agent(self) -> None:
         everyone = [f"role:{role}" for role in LADDER]
         agent = with_channels(a_channel(publishers=everyone, subscribers=everyone))
-        assert lane(agent, "tasks") is None
+        assert permission(agent, "tasks") is None
         assert not may_subscribe(agent, "tasks")
 
         ada = with_channels(a_channel(publishers=["ada", "u-ada"]), principal=human("owner"))
-        assert lane(ada, "tasks") is None
+        assert permission(ada, "tasks") is None
 
     @pytest.mark.parametrize("listed", LADDER)
     @pytest.mark.parametrize("role", LADDER)
@@ -196,18 +198,18 @@ class TestChannels:
 
         assert may_subscribe(rights, "tasks") is rights.hears("tasks") is above
         # A viewer publishes nothing, whatever a channel says.
-        assert (lane(rights, "tasks") is not None) is (above and role is not Role.viewer)
+        assert (permission(rights, "tasks") is not None) is (above and role is not Role.viewer)
 
     def test_a_subject_of_several_channels_is_for_whom_all_let(self) -> None:
         first = a_channel("one", subject="tasks.*", publishers=["a"], subscribers=["a"])
         second = a_channel("two", subject="*.new", publishers=["b"], subscribers=["b"])
         rights = with_channels(first, second)
 
-        assert lane(rights, "tasks.old") == Lane((ChannelId("one"),), None)
-        assert lane(rights, "tasks.new") is None
+        assert permission(rights, "tasks.old") == PublishPermission((ChannelId("one"),), None)
+        assert permission(rights, "tasks.new") is None
         assert (rights.hears("tasks.old"), rights.hears("tasks.new")) == (True, False)
         both = with_channels(first, a_channel("two", subject="*.new"))
-        assert lane(both, "tasks.new") == Lane((ChannelId("one"), ChannelId("two")), None)
+        assert permission(both, "tasks.new") == PublishPermission((ChannelId("one"), ChannelId("two")), None)
 
     def test_a_subject_takes_what_the_smallest_of_its_channels_takes(self) -> None:
         rights = with_channels(
@@ -216,15 +218,17 @@ class TestChannels:
             a_channel("small", subject="*.new", max_message_bytes=10),
         )
 
-        assert lane(rights, "jobs") == Lane((ChannelId("any"),), None)
-        assert lane(rights, "tasks.x") == Lane((ChannelId("any"), ChannelId("big")), 1000)
-        assert lane(rights, "tasks.new") == Lane((ChannelId("any"), ChannelId("big"), ChannelId("small")), 10)
+        assert permission(rights, "jobs") == PublishPermission((ChannelId("any"),), None)
+        assert permission(rights, "tasks.x") == PublishPermission((ChannelId("any"), ChannelId("big")), 1000)
+        assert permission(rights, "tasks.new") == PublishPermission(
+            (ChannelId("any"), ChannelId("big"), ChannelId("small")), 10
+        )
 
     def test_a_channel_is_about_its_own_subjects_and_no_others(self) -> None:
         rights = with_channels(a_channel("all", subject=">", publishers=[], subscribers=[]))
 
         for elsewhere in ("agents.a.x", "inbox.a.x"):
-            assert lane(rights, elsewhere) == Lane((), None)
+            assert permission(rights, elsewhere) == OUTSIDE
             assert may_subscribe(rights, elsewhere)
             assert rights.hears(elsewhere)
         assert may_subscribe(rights, "sys.x")
@@ -243,7 +247,7 @@ class TestChannels:
         policy = Policy(publish=Grant(deny=["tasks"]), subscribe=Grant(deny=["tasks"]))
         rights = Rights(AGENT, policy, ChannelRules([self.TASKS]))
 
-        assert lane(rights, "tasks") is None
+        assert permission(rights, "tasks") is None
         assert not may_subscribe(rights, "tasks")
 
     def test_a_refusal_names_the_channel_and_not_who_is_in_it(self) -> None:

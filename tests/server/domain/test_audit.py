@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from artcafe.server.domain.audit import Entry, Scribe
+from artcafe.server.domain.audit import AuditWriter, Entry
 from artcafe.server.domain.ids import TenantId, UserId
 from artcafe.server.domain.principal import Human
 from artcafe.server.domain.tenant import Role
@@ -12,11 +12,11 @@ OLIVIA = Human(
     TenantId("acme"), UserId("olivia"), Role.owner, "o@example.com", remote="192.0.2.7", request="r1"
 )
 
-SCRIBE = Scribe(lambda: datetime.fromisoformat(AT).timestamp(), lambda: "e1")
+WRITER = AuditWriter(lambda: datetime.fromisoformat(AT).timestamp(), lambda: "e1")
 
 
 def test_it_says_who_did_what_when_and_from_where() -> None:
-    assert SCRIBE.entry(OLIVIA, "agent.update", "a1", {"name": "x", "metadata": {}}) == Entry(
+    assert WRITER.entry(OLIVIA, "agent.update", "a1", {"name": "x", "metadata": {}}) == Entry(
         id="e1",
         tenant=TenantId("acme"),
         at=AT,
@@ -31,10 +31,10 @@ def test_it_says_who_did_what_when_and_from_where() -> None:
 
 
 def test_it_names_what_was_set_and_never_the_value() -> None:
-    made = SCRIBE.entry(OLIVIA, "tenant.update", "acme", {"name": "a secret"})
+    made = WRITER.entry(OLIVIA, "tenant.update", "acme", {"name": "a secret"})
 
     assert "a secret" not in f"{made}"
 
 
 def test_what_sets_nothing_names_nothing() -> None:
-    assert SCRIBE.entry(OLIVIA, "agent.delete", "a1").fields == []
+    assert WRITER.entry(OLIVIA, "agent.delete", "a1").fields == []

@@ -3,7 +3,12 @@
 import pytest
 
 from artcafe.server.domain.access import Rights
-from artcafe.server.domain.channel_rules import MAX_PER_SUBJECT, MAX_REMEMBERED, ChannelRules, Lane
+from artcafe.server.domain.channel_rules import (
+    MAX_PER_SUBJECT,
+    MAX_REMEMBERED,
+    ChannelRules,
+    PublishPermission,
+)
 from artcafe.server.domain.ids import AgentId, ChannelId, TenantId
 from artcafe.server.domain.policy import Grant, Policy
 from artcafe.server.domain.principal import AgentPrincipal
@@ -28,8 +33,8 @@ def test_a_new_subject_is_matched_without_looking_at_every_channel() -> None:
     rules = rules_of_many()
     rights = Rights(AGENT, Policy(), rules)
     for number in range(50):
-        lane = rights.publish(parse_subject(f"c7.new.{number}", TENANT))
-        assert lane == Lane((ChannelId("c7"),), None)
+        permission = rights.publish(parse_subject(f"c7.new.{number}", TENANT))
+        assert permission == PublishPermission((ChannelId("c7"),), None)
         assert rights.hears(f"c8.new.{number}")
     assert rules.visited <= 50 * 2 * 5, "a subject has five tokens on the bus, and meets one node for each"
 
@@ -87,7 +92,7 @@ def test_a_subject_of_too_many_channels_is_closed_to_everybody() -> None:
         refusing.publish(subject)
     assert not refusing.hears("tasks.x")
     assert refusing.hears("jobs")
-    assert refusing.publish(parse_subject("jobs", TENANT)) == Lane((), None)
+    assert refusing.publish(parse_subject("jobs", TENANT)) == PublishPermission((), None)
 
 
 @pytest.mark.parametrize(("subject", "fits"), [("tasks.x", False), ("*.x", False), ("jobs", True)])

@@ -268,7 +268,7 @@ async def test_a_thousand_agents_that_came_and_went_leave_nothing() -> None:
             "HumanEntrance._origins": 1,
             "MemoryLink._subscriptions": 3,  # the gateway hears revocations, changes and questions
             "UnreliableBus.held": 1,  # the kit's own: zero links of one tenant
-            "SightingTable._used": 1,  # the last use of the one key, to be flushed
+            "PresenceTable._used": 1,  # the last use of the one key, to be flushed
         }
         gc.collect()
         assert not [one for one in watched if one() is not None]

@@ -9,7 +9,7 @@ from artcafe.server.domain.ids import AgentId
 from artcafe.server.store.agents import AgentTable
 from artcafe.server.store.audit import AuditTable
 from artcafe.server.store.item import ItemStore
-from artcafe.server.store.presence import SightingTable
+from artcafe.server.store.presence import PresenceTable
 from artcafe.server.store.table import Table
 from artcafe.server.store.tenants import TenantTable
 from artcafe.wire.codes import Code
@@ -184,7 +184,7 @@ class TestDelete:
     async def test_nothing_of_the_agent_is_left_and_its_key_is_free(
         self, table: Table, agents: AgentTable, backend: ItemStore
     ) -> None:
-        sightings = SightingTable(table)
+        sightings = PresenceTable(table)
         for other in ("a10", "a", "a1-"):
             await agents.create(an_agent(other, f"SHA256:{other}"), None, ENTRY)
             sightings.used(ACME, AgentId(other), f"SHA256:{other}", AT)
@@ -224,7 +224,7 @@ class TestDelete:
             await agents.create(an_agent(other), None, ENTRY)
         before = contents(backend)
         await agents.create(an_agent("a1", "SHA256:x"), None, ENTRY)
-        sightings = SightingTable(table)
+        sightings = PresenceTable(table)
         sightings.used(ACME, A1, "SHA256:x", AT)
         await sightings.flush()
         await sightings.announce(ACME, "p1", {}, {A1: AT}, 0)

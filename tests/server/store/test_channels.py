@@ -9,7 +9,7 @@ from artcafe.server.domain.ids import ChannelId
 from artcafe.server.store.audit import AuditTable
 from artcafe.server.store.channels import ChannelTable
 from artcafe.server.store.item import ItemStore
-from artcafe.server.store.presence import SightingTable
+from artcafe.server.store.presence import PresenceTable
 from artcafe.server.store.table import Table
 from artcafe.server.store.tenants import TenantTable
 from artcafe.wire.codes import Code
@@ -130,7 +130,7 @@ async def test_nothing_is_left_either_when_the_word_of_it_goes_nowhere(
         await channels.create(a_channel(other), None, ENTRY)
     before = contents(backend)
     await channels.create(a_channel(), None, ENTRY)
-    await SightingTable(table).spoken(ACME, {TASKS: AT})
+    await PresenceTable(table).spoken(ACME, {TASKS: AT})
 
     with refused(Code.unavailable):
         await ChannelTable(Table(unreliable, to_nobody, chance=lambda: 0.0)).delete(
@@ -247,7 +247,7 @@ async def test_what_was_refused_is_neither_told_nor_in_the_audit(
 async def test_when_a_channel_had_its_last_message_goes_with_it_and_never_back(
     table: Table, channels: ChannelTable, backend: ItemStore
 ) -> None:
-    sightings = SightingTable(table)
+    sightings = PresenceTable(table)
     for other in ("other", "another"):
         await channels.create(a_channel(other), None, ENTRY)
     before = contents(backend)

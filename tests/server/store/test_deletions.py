@@ -21,7 +21,7 @@ from artcafe.server.store.legal import LegalTable
 from artcafe.server.store.login import ChallengeTable
 from artcafe.server.store.members import MemberTable
 from artcafe.server.store.memory import MemoryStore
-from artcafe.server.store.presence import SightingTable
+from artcafe.server.store.presence import PresenceTable
 from artcafe.server.store.quota import StorageQuota
 from artcafe.server.store.table import Table, data
 from artcafe.server.store.tenants import TenantTable
@@ -141,7 +141,7 @@ class TestBegin:
         await furnish(table)
         await begin(table)
         before = contents(backend)
-        agents, channels, sightings = AgentTable(table), ChannelTable(table), SightingTable(table)
+        agents, channels, sightings = AgentTable(table), ChannelTable(table), PresenceTable(table)
         works: list[Callable[[], Awaitable[object]]] = [
             lambda: agents.create(an_agent("new", "SHA256:new"), None, ENTRY),
             lambda: agents.change(ACME, A1, lambda agent: agent, ENTRY),
@@ -223,8 +223,8 @@ class TestAll:
         assert (await InvitationTable(table).list(ACME, 10, None)).items == []
         assert (await LegalTable(table).list(ACME, 10, None)).items == []
         assert (await AuditTable(table).list(ACME, 10, None)).items == [ENTRY]
-        assert await SightingTable(table).last_seen(ACME, [AgentId("a2")]) == {}
-        assert await SightingTable(table).online(ACME, "p2") == {}
+        assert await PresenceTable(table).last_seen(ACME, [AgentId("a2")]) == {}
+        assert await PresenceTable(table).online(ACME, "p2") == {}
         assert await UsageTable(table).days(ACME, "2025-11-24", "2025-11-25") == {}
         assert await ChallengeTable(table).spend(ACME, A1, "for ever", None)
 
@@ -267,7 +267,7 @@ class TestAll:
         """The connections of a deleted tenant end after it is gone, and are announced as ended."""
         await furnish(table)
         await delete_tenant(table)
-        sightings = SightingTable(table)
+        sightings = PresenceTable(table)
 
         await sightings.announce(ACME, "p1", {AgentId("a2"): 1}, {A1: LATER}, 2_000_000_000)
         sightings.used(ACME, A1, "SHA256:a1", LATER)

@@ -14,7 +14,7 @@ from artcafe.server.store.item import Conflict, ItemStore, Put
 from artcafe.server.store.login import ChallengeTable
 from artcafe.server.store.members import MemberTable
 from artcafe.server.store.partitions import NOWHERE, Partitions, live, named
-from artcafe.server.store.presence import SightingTable
+from artcafe.server.store.presence import PresenceTable
 from artcafe.server.store.table import Table, data
 from artcafe.server.store.tenants import TenantTable
 from artcafe.server.store.usage import UsageTable
@@ -159,7 +159,7 @@ class TestStale:
     ) -> None:
         await remake(backend)
         before = contents(backend)
-        agents, sightings = AgentTable(table), SightingTable(table)
+        agents, sightings = AgentTable(table), PresenceTable(table)
 
         assert await agents.get(ACME, A1) is None
         assert await outcome(agents.create(an_agent("a2"), None, ENTRY)) is Code.not_found

@@ -8,7 +8,7 @@ from artcafe.server.domain.ids import AgentId, ChannelId
 from artcafe.server.store.agents import AgentTable
 from artcafe.server.store.channels import ChannelTable
 from artcafe.server.store.item import MAX_OPS, ItemStore
-from artcafe.server.store.presence import ROW_AGENTS, SightingTable
+from artcafe.server.store.presence import ROW_AGENTS, PresenceTable
 from artcafe.server.store.table import Table
 from artcafe.server.store.tenants import TenantTable
 from artcafe.wire.codes import Code
@@ -23,12 +23,12 @@ NOBODY = "no process"
 
 
 @pytest.fixture
-async def sightings(table: Table) -> SightingTable:
+async def sightings(table: Table) -> PresenceTable:
     for tenant in (ACME, ALIKE[0]):
         await TenantTable(table).create(a_tenant(tenant), a_member(tenant=tenant), ENTRY)
         for agent in (A1, A2, A3):
             await AgentTable(table).create(an_agent(agent, tenant=tenant), None, ENTRY)
-    return SightingTable(table)
+    return PresenceTable(table)
 
 
 @pytest.fixture
@@ -37,14 +37,14 @@ def soon(clock: SetClock) -> int:
 
 
 class TestOnline:
-    async def test_connections_are_known_by_process(self, sightings: SightingTable, soon: int) -> None:
+    async def test_connections_are_known_by_process(self, sightings: PresenceTable, soon: int) -> None:
         await sightings.announce(ACME, "p1", {A1: 2, A2: 1}, {}, soon)
         await sightings.announce(ACME, "p2", {A1: 3, A3: 1}, {}, soon)
 
         assert await sightings.online(ACME, NOBODY) == {"p1": {A1: 2, A2: 1}, "p2": {A1: 3, A3: 1}}
 
     async def test_a_process_leaves_out_what_it_said_itself(
-        self, sightings: SightingTable, soon: int
+        self, sightings: PresenceTable, soon: int
     ) -> None:
         await sightings.announce(ACME, "p1", {A1: 2}, {}, soon)
         await sightings.announce(ACME, "p10", {A2: 1}, {}, soon)
@@ -53,7 +53,7 @@ class TestOnline:
         assert await sightings.online(ACME, "p10") == {"p1": {A1: 2}}
 
     async def test_what_a_process_says_replaces_what_it_said(
-        self, sightings: SightingTable, soon: int
+        self, sightings: PresenceTable, soon: int
     ) -> None:
         await sightings.announce(ACME, "p1", {A1: 2, A2: 1}, {}, soon)
         await sightings.announce(ACME, "p1", {A2: 4}, {}, soon)
@@ -65,7 +65,7 @@ class TestOnline:
         assert await sightings.online(ACME, NOBODY) == {}
 
     async def test_a_process_that_stops_telling_is_believed_until_then(
-        self, sightings: SightingTable, clock: SetClock, soon: int
+        self, sightings: PresenceTable, clock: SetClock, soon: int
     ) -> None:
         await sightings.announce(ACME, "p1", {A1: 1}, {}, soon)
         await sightings.announce(ACME, "p2", {A2: 1}, {}, soon + 30)
@@ -75,14 +75,14 @@ class TestOnline:
         clock.now = soon
         assert await sightings.online(ACME, NOBODY) == {"p2": {A2: 1}}
 
-    async def test_it_is_told_of_one_tenant(self, sightings: SightingTable, soon: int) -> None:
+    async def test_it_is_told_of_one_tenant(self, sightings: PresenceTable, soon: int) -> None:
         await sightings.announce(ALIKE[0], "p1", {A1: 1}, {A2: AT}, soon)
 
         assert await sightings.online(ACME, NOBODY) == {}
         assert await sightings.last_seen(ACME, [A2]) == {}
 
     async def test_more_agents_than_a_row_takes_and_fewer_later(
-        self, sightings: SightingTable, backend: ItemStore, soon: int
+        self, sightings: PresenceTable, backend: ItemStore, soon: int
     ) -> None:
         many = {AgentId(f"{number:063}"): 1 for number in range(2 * ROW_AGENTS + 1)}
         before = contents(backend)
@@ -99,7 +99,7 @@ class TestOnline:
 
 class TestLastSeen:
     async def test_who_left_is_noted_and_the_last_time_counts(
-        self, sightings: SightingTable, soon: int
+        self, sightings: PresenceTable, soon: int
     ) -> None:
         await sightings.announce(ACME, "p1", {}, {A1: AT, A2: AT}, soon)
         await sightings.announce(ACME, "p2", {}, {A1: LATER}, soon)
@@ -108,7 +108,7 @@ class TestLastSeen:
         assert await sightings.last_seen(ACME, []) == {}
 
     async def test_many_who_leave_at_once_are_all_noted_but_for_those_who_are_gone(
-        self, table: Table, sightings: SightingTable, soon: int
+        self, table: Table, sightings: PresenceTable, soon: int
     ) -> None:
         names = [AgentId(f"many-{number:02}") for number in range(30)]
         for name in names:
@@ -121,7 +121,7 @@ class TestLastSeen:
         assert set(await sightings.last_seen(ACME, names)) == set(names) - {gone}
 
     async def test_an_agent_that_was_deleted_is_not_noted(
-        self, table: Table, sightings: SightingTable, backend: ItemStore, soon: int
+        self, table: Table, sightings: PresenceTable, backend: ItemStore, soon: int
     ) -> None:
         """Its connections end after it is gone, and are announced as ended."""
         await AgentTable(table).delete(ACME, A1, anyway, ENTRY)
@@ -135,7 +135,7 @@ class TestLastSeen:
 
     @pytest.mark.parametrize("writes", [0, 1])
     async def test_who_left_is_noted_before_the_rows_forget_it(
-        self, sightings: SightingTable, unreliable: UnreliableStore, soon: int, writes: int
+        self, sightings: PresenceTable, unreliable: UnreliableStore, soon: int, writes: int
     ) -> None:
         await sightings.announce(ACME, "p1", {A1: 1}, {}, soon)
         unreliable.writes_left = writes
@@ -149,7 +149,7 @@ class TestLastSeen:
 
 class TestUses:
     @pytest.fixture
-    async def sightings(self, table: Table) -> SightingTable:
+    async def sightings(self, table: Table) -> PresenceTable:
         """Agents with keys."""
         for tenant, keys in (
             (ACME, {A1: ("SHA256:x+/", "SHA256:y"), A2: ("SHA256:x",), A3: ()}),
@@ -158,9 +158,9 @@ class TestUses:
             await TenantTable(table).create(a_tenant(tenant), a_member(tenant=tenant), ENTRY)
             for agent, fingerprints in keys.items():
                 await AgentTable(table).create(an_agent(agent, *fingerprints, tenant=tenant), None, ENTRY)
-        return SightingTable(table)
+        return PresenceTable(table)
 
-    async def test_the_last_use_of_each_key_counts(self, sightings: SightingTable) -> None:
+    async def test_the_last_use_of_each_key_counts(self, sightings: PresenceTable) -> None:
         sightings.used(ACME, A1, "SHA256:x+/", AT)
         sightings.used(ACME, A1, "SHA256:y", AT)
         sightings.used(ACME, A1, "SHA256:y", LATER)
@@ -172,8 +172,8 @@ class TestUses:
             assert await sightings.uses(ACME, A3) == {}
             await sightings.flush()
 
-    async def test_others_know_of_it_once_it_is_written(self, table: Table, sightings: SightingTable) -> None:
-        other = SightingTable(table)
+    async def test_others_know_of_it_once_it_is_written(self, table: Table, sightings: PresenceTable) -> None:
+        other = PresenceTable(table)
         sightings.used(ACME, A1, "SHA256:y", AT)
         assert await other.uses(ACME, A1) == {}
         await sightings.flush()
@@ -182,7 +182,7 @@ class TestUses:
         assert await sightings.uses(ACME, A1) == {"SHA256:y": LATER}
 
     async def test_one_that_is_gone_takes_no_other_along(
-        self, table: Table, sightings: SightingTable, backend: ItemStore
+        self, table: Table, sightings: PresenceTable, backend: ItemStore
     ) -> None:
         names = [AgentId(f"b{number:03}") for number in range(MAX_OPS)]
         for name in names:
@@ -194,14 +194,14 @@ class TestUses:
 
         await sightings.flush()
 
-        other = SightingTable(table)
+        other = PresenceTable(table)
         assert [name for name in names if not await other.uses(ACME, name)] == [gone]
         before = contents(backend)
         await sightings.flush()
         assert contents(backend) == before
 
     async def test_what_was_not_written_waits(
-        self, table: Table, sightings: SightingTable, unreliable: UnreliableStore
+        self, table: Table, sightings: PresenceTable, unreliable: UnreliableStore
     ) -> None:
         sightings.used(ACME, A1, "SHA256:y", AT)
         unreliable.writes_left = 0
@@ -209,10 +209,10 @@ class TestUses:
             await sightings.flush()
         unreliable.writes_left = 1
         await sightings.flush()
-        assert await SightingTable(table).uses(ACME, A1) == {"SHA256:y": AT}
+        assert await PresenceTable(table).uses(ACME, A1) == {"SHA256:y": AT}
 
     async def test_nothing_is_written_of_a_key_that_was_removed_meanwhile(
-        self, table: Table, sightings: SightingTable
+        self, table: Table, sightings: PresenceTable
     ) -> None:
         sightings.used(ACME, A1, "SHA256:x+/", AT)
         sightings.used(ACME, A1, "SHA256:y", AT)
@@ -220,10 +220,10 @@ class TestUses:
 
         await sightings.flush()
 
-        assert await SightingTable(table).uses(ACME, A1) == {"SHA256:y": AT}
+        assert await PresenceTable(table).uses(ACME, A1) == {"SHA256:y": AT}
 
     async def test_of_a_key_that_went_to_another_agent_both_are_asked_about_at_once(
-        self, table: Table, sightings: SightingTable
+        self, table: Table, sightings: PresenceTable
     ) -> None:
         sightings.used(ACME, A1, "SHA256:y", AT)
         await AgentTable(table).change(ACME, A1, lambda _: an_agent(A1), ENTRY)
@@ -232,12 +232,12 @@ class TestUses:
 
         await sightings.flush()
 
-        assert await SightingTable(table).uses(ACME, A2) == {"SHA256:y": LATER}
+        assert await PresenceTable(table).uses(ACME, A2) == {"SHA256:y": LATER}
 
 
 class TestSpoken:
     @pytest.fixture
-    async def names(self, table: Table, sightings: SightingTable) -> list[ChannelId]:
+    async def names(self, table: Table, sightings: PresenceTable) -> list[ChannelId]:
         """Thirty channels, more than one transaction takes."""
         names = [ChannelId(f"c{number:02}") for number in range(30)]
         for name in names:
@@ -245,7 +245,7 @@ class TestSpoken:
         return names
 
     async def test_the_last_time_counts_and_never_goes_back(
-        self, sightings: SightingTable, names: list[ChannelId]
+        self, sightings: PresenceTable, names: list[ChannelId]
     ) -> None:
         await sightings.spoken(ACME, dict.fromkeys(names[:20], LATER))
 
@@ -255,7 +255,7 @@ class TestSpoken:
         assert await sightings.last_spoken(ACME, [*names, ChannelId("none")]) == expected
 
     async def test_of_a_channel_that_is_gone_nothing_is_written_and_of_the_others_all(
-        self, table: Table, sightings: SightingTable, names: list[ChannelId], backend: ItemStore
+        self, table: Table, sightings: PresenceTable, names: list[ChannelId], backend: ItemStore
     ) -> None:
         await ChannelTable(table).delete(ACME, names[17], anyway, ENTRY)
 
@@ -266,9 +266,9 @@ class TestSpoken:
 
     @pytest.mark.parametrize("times", [(AT, LATER), (LATER, AT)], ids=["later last", "later first"])
     async def test_of_two_processes_that_write_at_once_the_later_stays(
-        self, sightings: SightingTable, names: list[ChannelId], backend: ItemStore, times: tuple[str, str]
+        self, sightings: PresenceTable, names: list[ChannelId], backend: ItemStore, times: tuple[str, str]
     ) -> None:
-        processes = [SightingTable(Table(UnreliableStore(backend))) for _ in times]
+        processes = [PresenceTable(Table(UnreliableStore(backend))) for _ in times]
 
         await asyncio.gather(
             *(

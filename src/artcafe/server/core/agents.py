@@ -7,7 +7,7 @@ import msgspec
 
 from artcafe.server.domain.access import Action, require
 from artcafe.server.domain.agent import MAX_KEYS, Agent, AgentKey
-from artcafe.server.domain.audit import Scribe
+from artcafe.server.domain.audit import AuditWriter
 from artcafe.server.domain.ids import AgentId, TenantId, agent_id, is_reserved, slug
 from artcafe.server.domain.listing import Page, Query, page_of
 from artcafe.server.domain.plan import Plan, plan_of
@@ -49,7 +49,7 @@ class Agents:
         self._make_key_pair = make_key_pair
         self._clock = clock
         self._new_id = new_id
-        self._scribe = Scribe(clock.now, new_id)
+        self._audit_writer = AuditWriter(clock.now, new_id)
 
     async def create(
         self,
@@ -78,7 +78,7 @@ class Agents:
             private_key, line = await self._make_key_pair(kind)
             key = self._key(line)
         fields = self._checked(human.tenant, fields)
-        done = self._scribe.entry(human, "agent.create", identifier, fields)
+        done = self._audit_writer.entry(human, "agent.create", identifier, fields)
         agent = Agent(
             id=identifier,
             tenant=human.tenant,
@@ -172,7 +172,7 @@ class Agents:
             require_match(record, if_match)
             known.append(record)
 
-        done = self._scribe.entry(human, "agent.delete", agent)
+        done = self._audit_writer.entry(human, "agent.delete", agent)
         await self._records.delete(human.tenant, agent, check, done)
         await self._revoke(Revocation(human.tenant, agent))
         return known[-1]
@@ -240,7 +240,7 @@ class Agents:
         limited: bool = False,
         kept: Kept | None = None,
     ) -> Agent:
-        done = self._scribe.entry(human, action, agent, fields)
+        done = self._audit_writer.entry(human, action, agent, fields)
 
         def stamped(record: Agent) -> Agent:
             return msgspec.structs.replace(edit(record), version=record.version + 1, updated_at=done.at)

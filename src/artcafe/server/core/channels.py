@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from artcafe.server.domain.access import Action, check_audience, require
-from artcafe.server.domain.audit import Scribe
+from artcafe.server.domain.audit import AuditWriter
 from artcafe.server.domain.channel import Channel
 from artcafe.server.domain.ids import ChannelId, TenantId, slug
 from artcafe.server.domain.listing import Page, Query, page_of
@@ -38,7 +38,7 @@ class Channels:
         self._tenants = tenants
         self._directory = directory
         self._new_id = new_id
-        self._scribe = Scribe(clock.now, new_id)
+        self._audit_writer = AuditWriter(clock.now, new_id)
 
     async def create(
         self,
@@ -58,7 +58,7 @@ class Channels:
         if wanted is None and await self._records.get(human.tenant, identifier) is not None:
             identifier = self._id(human.tenant, f"{name}-{self._new_id()[-6:]}")
         fields = self._checked(human.tenant, fields)
-        done = self._scribe.entry(human, "channel.create", identifier, fields)
+        done = self._audit_writer.entry(human, "channel.create", identifier, fields)
         channel = Channel(
             id=identifier,
             tenant=human.tenant,
@@ -116,7 +116,7 @@ class Channels:
         """
         require(human, Action.manage_channels)
         fields = self._checked(human.tenant, fields)
-        done = self._scribe.entry(human, "channel.update", channel, fields)
+        done = self._audit_writer.entry(human, "channel.update", channel, fields)
 
         rules = await self._directory.rules(human.tenant)
 
@@ -141,7 +141,7 @@ class Channels:
             require_match(record, if_match)
             known.append(record)
 
-        done = self._scribe.entry(human, "channel.delete", channel)
+        done = self._audit_writer.entry(human, "channel.delete", channel)
         await self._records.delete(human.tenant, channel, check, done)
         return known[-1]
 

@@ -7,7 +7,7 @@ from datetime import datetime
 import msgspec
 
 from artcafe.server.domain.access import Action, require
-from artcafe.server.domain.audit import Scribe
+from artcafe.server.domain.audit import AuditWriter
 from artcafe.server.domain.deletion import LINGER_SECONDS, Deletion
 from artcafe.server.domain.principal import Human
 from artcafe.server.domain.revocation import TOPIC, Revocation
@@ -41,7 +41,7 @@ class Deletions:
         self._accounts = accounts
         self._control = control
         self._clock = clock
-        self._scribe = Scribe(clock.now, new_id)
+        self._audit_writer = AuditWriter(clock.now, new_id)
         self._begun = begun
 
     async def begin(self, human: Human, if_match: str | None = None) -> None:
@@ -51,7 +51,7 @@ class Deletions:
         and the id is free again. Raises not_found, deleting, precondition_failed.
         """
         require(human, Action.delete_tenant)
-        done = self._scribe.entry(human, "tenant.delete", human.tenant)
+        done = self._audit_writer.entry(human, "tenant.delete", human.tenant)
 
         def edit(tenant: Tenant) -> Tenant:
             require_match(tenant, if_match)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from artcafe.server.domain.access import LADDER, Action, may_invite, require
-from artcafe.server.domain.audit import Entry, Scribe
+from artcafe.server.domain.audit import AuditWriter, Entry
 from artcafe.server.domain.groups import Groups
 from artcafe.server.domain.ids import UserId
 from artcafe.server.domain.invitation import SECRET_BYTES, Invitation, Token, new_token, read_token
@@ -41,7 +41,7 @@ class Invitations:
         self._directory = directory
         self._clock = clock
         self._new_id = new_id
-        self._scribe = Scribe(clock.now, new_id)
+        self._audit_writer = AuditWriter(clock.now, new_id)
         self._random = random
         self._groups = groups
 
@@ -74,7 +74,7 @@ class Invitations:
             expires_at=rfc3339(now + days * _DAY),
             digest=token.digest,
         )
-        done = self._scribe.entry(
+        done = self._audit_writer.entry(
             human, "invitation.create", token.id, ["role", "email"] if email else ["role"]
         )
         await self._records.create(invitation, done, await keep((invitation, token)))
@@ -88,7 +88,7 @@ class Invitations:
     async def delete(self, human: Human, invitation: str) -> None:
         """Withdraw an invitation. Raises not_found."""
         require(human, Action.manage_members)
-        done = self._scribe.entry(human, "invitation.delete", invitation)
+        done = self._audit_writer.entry(human, "invitation.delete", invitation)
         await self._records.delete(human.tenant, invitation, done)
 
     async def withdraw(self, human: Human, maker: UserId) -> None:
@@ -101,7 +101,7 @@ class Invitations:
             role = member.role if member else None
             if invitation.created_by != maker or self._stands(invitation, role):
                 return None
-            return self._scribe.entry(human, "invitation.withdraw", invitation.id)
+            return self._audit_writer.entry(human, "invitation.withdraw", invitation.id)
 
         await self._records.withdraw(human.tenant, maker, lost)
 
@@ -124,7 +124,7 @@ class Invitations:
             raise ArtcafeError(Code.not_found)
         tenant = await self._directory.tenant(token.tenant)
         human = Human(token.tenant, user.id, Role.viewer, user.email, user.remote, user.request)
-        done = self._scribe.entry(human, "invitation.accept", token.id)
+        done = self._audit_writer.entry(human, "invitation.accept", token.id)
 
         def join(invitation: Invitation, known: Member | None, maker: Member | None) -> Member:
             if not token.opens(invitation) or not self._stands(invitation, maker.role if maker else None):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from artcafe.server.domain.access import Action, require
-from artcafe.server.domain.audit import Scribe
+from artcafe.server.domain.audit import AuditWriter
 from artcafe.server.domain.legal import Acceptance, Document, Documents, acceptances, check_current
 from artcafe.server.domain.listing import Page
 from artcafe.server.domain.principal import Human
@@ -19,7 +19,7 @@ class Legal:
     ) -> None:
         self.published = published
         self._records = records
-        self._scribe = Scribe(clock.now, new_id)
+        self._audit_writer = AuditWriter(clock.now, new_id)
 
     async def accept(self, human: Human, versions: Mapping[Document, str]) -> Sequence[Acceptance]:
         """Accept current versions for the tenant; of each the first acceptance counts, and is given.
@@ -28,7 +28,7 @@ class Legal:
         """
         require(human, Action.change_tenant)
         check_current(self.published, versions)
-        done = self._scribe.entry(human, "legal.accept", human.tenant, versions)
+        done = self._audit_writer.entry(human, "legal.accept", human.tenant, versions)
         accepted = acceptances(versions, human, at=done.at)
         return await self._records.accept(human.tenant, accepted, done)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from msgspec import Raw
 
-from artcafe.server.domain.access import Rights, platform_lane
+from artcafe.server.domain.access import Rights, platform_permission
 from artcafe.server.domain.ids import PLATFORM_SENDER, TenantId
 from artcafe.server.domain.policy import Policy
 from artcafe.server.domain.principal import Human
@@ -57,18 +57,18 @@ class Messages:
             raise ArtcafeError(Code.not_found)
         rules = await self._directory.rules(tenant.id)
         if system:
-            lane = platform_lane(human, address, rules)
+            permission = platform_permission(human, address, rules)
         else:
-            lane = Rights(human, Policy(), rules).publish(address)
-        if lane.max_bytes is not None and len(data) > lane.max_bytes:
-            raise ArtcafeError(Code.too_large, f"The channel takes {lane.max_bytes} bytes at most.")
+            permission = Rights(human, Policy(), rules).publish(address)
+        if permission.max_bytes is not None and len(data) > permission.max_bytes:
+            raise ArtcafeError(Code.too_large, f"The channel takes {permission.max_bytes} bytes at most.")
         sender = PLATFORM_SENDER if system else human.sender
         published = Published(self._new_message_id(), rfc3339(self._clock.now()))
         envelope = Envelope(id=published.message_id, timestamp=published.timestamp, data=Raw(data))
         link = await self._bus.link(tenant)
         try:
             link.publish(to_bus(sender, address.subject), encode(envelope))
-            self._count(tenant.id, human.counted_as, lane.channels, len(data))
+            self._count(tenant.id, human.counted_as, permission.channels, len(data))
             try:
                 await link.flush()
             except ArtcafeError:

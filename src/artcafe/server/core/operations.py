@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from artcafe.server.domain.audit import Entry, Scribe
+from artcafe.server.domain.audit import AuditWriter, Entry
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.listing import Page, Query, by_id
 from artcafe.server.domain.operators import Operators
@@ -62,7 +62,7 @@ class TenantOperations:
         self._log = log
         self._telling = telling
         self._operators = operators
-        self._scribe = Scribe(clock.now, new_id)
+        self._audit_writer = AuditWriter(clock.now, new_id)
 
     def require(self, user: User) -> None:
         """Raises forbidden for who is no operator."""
@@ -106,7 +106,7 @@ class TenantOperations:
             check_tier(change.plan)
         check_overrides({**dict.fromkeys(change.restored, 1), **change.limits})
         action = "tenant.set" if change.status is None else _ACTIONS[change.status]
-        done = self._scribe.by_operator(user, tenant, action, tenant, change.names())
+        done = self._audit_writer.by_operator(user, tenant, action, tenant, change.names())
 
         def edit(record: Tenant) -> Tenant:
             require_match(record, if_match)

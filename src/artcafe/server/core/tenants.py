@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from artcafe.server.domain.access import Action, require
-from artcafe.server.domain.audit import OPERATOR, Scribe
+from artcafe.server.domain.audit import OPERATOR, AuditWriter
 from artcafe.server.domain.groups import Granted, Groups
 from artcafe.server.domain.ids import TenantId, UserId, slug, tenant_id
 from artcafe.server.domain.legal import Document, Documents, acceptances, check_whole
@@ -64,7 +64,7 @@ class Tenants:
         self._telling = telling
         self._clock = clock
         self._new_id = new_id
-        self._scribe = Scribe(clock.now, new_id)
+        self._audit_writer = AuditWriter(clock.now, new_id)
         self._default_tier = default_tier
         self._documents = documents
         self._groups = groups
@@ -176,7 +176,7 @@ class Tenants:
         )
         owner = Member(tenant=identifier, user=user.id, role=Role.owner, email=user.email, joined_at=at)
         human = _inside(identifier, user, owner.role)
-        done = self._scribe.entry(human, "tenant.create", identifier, fields)
+        done = self._audit_writer.entry(human, "tenant.create", identifier, fields)
         kept = await keep(tenant)
         await self._accounts.push(tenant)
         try:
@@ -229,7 +229,7 @@ class Tenants:
         """
         require(human, Action.change_tenant)
         wanted = fields if self._operators.include(human) else _of_tenants(fields)
-        done = self._scribe.entry(human, "tenant.update", human.tenant, wanted)
+        done = self._audit_writer.entry(human, "tenant.update", human.tenant, wanted)
 
         def edit(tenant: Tenant) -> Tenant:
             require_match(tenant, if_match)
@@ -280,7 +280,7 @@ class Tenants:
         conflict when no owner would be left, precondition_failed.
         """
         require(human, Action.manage_members)
-        done = self._scribe.entry(human, "member.put", user, ["role", "email"] if email else ["role"])
+        done = self._audit_writer.entry(human, "member.put", user, ["role", "email"] if email else ["role"])
 
         def edit(known: Member | None) -> Member:
             self.require_managing(human, role, *([known.role] if known else []))
@@ -310,7 +310,7 @@ class Tenants:
             require_match(known, if_match)
 
         await self._members.delete(
-            human.tenant, user, check, self._scribe.entry(human, "member.remove", user)
+            human.tenant, user, check, self._audit_writer.entry(human, "member.remove", user)
         )
         await self._withdraw(human, user)
 

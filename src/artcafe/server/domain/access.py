@@ -8,7 +8,7 @@ from artcafe.server.domain.channel_rules import (
     Audience,
     ChannelRules,
     Found,
-    Lane,
+    PublishPermission,
     too_many_channels,
 )
 from artcafe.server.domain.ids import PLATFORM_SENDER, agent_id
@@ -144,7 +144,7 @@ class Rights:
             and self._policy == other._policy
         )
 
-    def publish(self, address: Address) -> Lane:
+    def publish(self, address: Address) -> PublishPermission:
         """Where the principal may publish. Raises forbidden, too_many_channels.
 
         An agent's own subjects are like any others here: to be written to is what they are for.
@@ -162,7 +162,7 @@ class Rights:
         for audience in found.publishers:
             if not self._is_in(audience):
                 raise ArtcafeError(Code.forbidden, f"Not among who may publish into {audience.channel}.")
-        return found.lane
+        return found.permission
 
     def check_subscribe(self, address: Address, *, queue: bool) -> None:
         """Raises forbidden unless the principal may subscribe to the pattern.
@@ -201,11 +201,11 @@ class Rights:
         return any(ROLE_PREFIX + role in audience.members for role in _at_most(self._principal.role))
 
 
-def platform_lane(human: Human, address: Address, rules: ChannelRules) -> Lane:
+def platform_permission(human: Human, address: Address, rules: ChannelRules) -> PublishPermission:
     """Where a human publishes in the platform's name, whoever may publish there else. Raises forbidden,
     too_many_channels."""
     require(human, Action.publish_as_system)
-    return NO_CHANNEL if address.owner is not None else _checked(rules.of(address.subject)).lane
+    return NO_CHANNEL if address.owner is not None else _checked(rules.of(address.subject)).permission
 
 
 def _checked(found: Found) -> Found:

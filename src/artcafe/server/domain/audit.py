@@ -38,7 +38,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     operator: bool = False
 
 
-class Scribe:
+class AuditWriter:
     """Makes entries. `now` gives seconds since the Unix epoch, `new_id` an id that nothing else has."""
 
     def __init__(self, now: Callable[[], float], new_id: Callable[[], str]) -> None:

@@ -19,15 +19,15 @@ MAX_REMEMBERED = 2048
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
-    """Where a principal may publish: the channels that the subject belongs to, as they are counted, and what
-    they take."""
+class PublishPermission:
+    """Permission to publish to one subject: the channels that count a message, and the bytes that its
+    data may have (None where no channel sets a limit)."""
 
     channels: tuple[str, ...]
     max_bytes: int | None
 
 
-NO_CHANNEL = Lane((), None)
+NO_CHANNEL = PublishPermission((), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,10 @@ class Audience:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The channels of one subject: its lane, and the audiences of those that are not for everybody."""
+    """The channels of one subject: the permission to publish to them, and the audiences of those that are not
+    for everybody."""
 
-    lane: Lane
+    permission: PublishPermission
     publishers: tuple[Audience, ...]
     subscribers: tuple[Audience, ...]
     too_many: bool
@@ -133,7 +134,7 @@ def _found(rules: list[_Rule]) -> Found:
     rules.sort(key=lambda rule: rule.position)
     sizes = [rule.max_bytes for rule in rules if rule.max_bytes is not None]
     return Found(
-        Lane(tuple(rule.counted_as for rule in rules), min(sizes, default=None)),
+        PublishPermission(tuple(rule.counted_as for rule in rules), min(sizes, default=None)),
         tuple(rule.publishers for rule in rules if rule.publishers is not None),
         tuple(rule.subscribers for rule in rules if rule.subscribers is not None),
         too_many=False,

@@ -314,14 +314,14 @@ class Session:
     def _route(self, text: str) -> _Route:
         """Ask once per subject whether this agent may publish there, and remember it."""
         address = parse_subject(text, self.principal.tenant)
-        lane = self._rights.publish(address)
+        permission = self._rights.publish(address)
         if len(self._routes) >= MAX_REMEMBERED:
             self._routes.clear()
         most = self.limits.max_payload_bytes
         route = self._routes[text] = _Route(
             to_bus(self.principal.sender, address.subject),
-            self._tally(self.principal.counted_as, lane.channels),
-            most if lane.max_bytes is None else min(most, lane.max_bytes),
+            self._tally(self.principal.counted_as, permission.channels),
+            most if permission.max_bytes is None else min(most, permission.max_bytes),
         )
         return route
 

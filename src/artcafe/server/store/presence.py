@@ -31,7 +31,7 @@ class _At(Struct):
     at: str
 
 
-class SightingTable:
+class PresenceTable:
     """ports.SightingRecords and ports.KeyUses. Every row depends on what it tells about, so that none
     outlives it."""
 

@@ -11,7 +11,7 @@ def named(name: str, *older: str) -> AliasChoices:
     return AliasChoices(f"ARTCAFE_{name.upper()}", *older)
 
 
-class Bounds(BaseSettings):
+class LimitSettings(BaseSettings):
     """One part of the server's settings."""
 
     max_payload_bytes: int = Field(

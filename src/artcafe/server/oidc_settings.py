@@ -4,10 +4,10 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from artcafe.server.bounds import Bounds, named
 from artcafe.server.domain.groups import NOT_FOR_GROUPS, Groups
 from artcafe.server.domain.ids import UserId
 from artcafe.server.domain.operators import Operators, TenantCreation
+from artcafe.server.limit_settings import LimitSettings, named
 
 
 def words(text: str) -> frozenset[str]:
@@ -22,7 +22,7 @@ def without_a_password(url: str | None) -> str | None:
     return url
 
 
-class Humans(Bounds):
+class OidcSettings(LimitSettings):
     """One part of the server's settings."""
 
     oidc_issuer: str | None = Field(
