@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from artcafe.server.bus.connection import UNANSWERED, BrokenError, Connection
-from artcafe.server.bus.operator import Credentials
+from artcafe.server.bus.credentials import Credentials
 from artcafe.server.bus.servers import Server, server
 from artcafe.server.bus.window import WINDOW_BYTES
 from artcafe.server.embedded.nats_server import NatsServer

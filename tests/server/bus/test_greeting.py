@@ -6,9 +6,10 @@ import secrets
 
 import pytest
 
+from artcafe.server.bus.credentials import Credentials
 from artcafe.server.bus.greeting import MAX_ADDRESS, MAX_SERVERS, Info, connect_line, read_info
 from artcafe.server.bus.nkeys import read_token, verify
-from artcafe.server.bus.operator import Credentials, Operator
+from artcafe.server.bus.operator import Operator
 from artcafe.server.bus.parser import PAYLOAD_BYTES
 from tests.kit.nats import WallClock
 

@@ -7,8 +7,8 @@ import ssl
 from collections.abc import Callable
 from typing import cast
 
+from artcafe.server.bus.credentials import Credentials
 from artcafe.server.bus.greeting import Info, connect_line, read_info
-from artcafe.server.bus.operator import Credentials
 from artcafe.server.bus.parser import NonsenseError, Parser
 from artcafe.server.bus.refusals import Refusal, denied_pattern, refusal
 from artcafe.server.bus.servers import Server

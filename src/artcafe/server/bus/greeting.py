@@ -4,7 +4,7 @@ import re
 
 import msgspec
 
-from artcafe.server.bus.operator import Credentials
+from artcafe.server.bus.credentials import Credentials
 from artcafe.server.bus.parser import PAYLOAD_BYTES
 
 # NATS has it signed as it is. What does not look like one could be a text with a meaning elsewhere.

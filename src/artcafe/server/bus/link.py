@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 from artcafe.server.bus.away import away
 from artcafe.server.bus.connection import BrokenError, Connection
+from artcafe.server.bus.credentials import Credentials
 from artcafe.server.bus.grammar import check_pattern, check_queue
 from artcafe.server.bus.greeting import Info
 from artcafe.server.bus.lane import Lanes
-from artcafe.server.bus.operator import Credentials
 from artcafe.server.bus.outbox import Outbox
 from artcafe.server.bus.refusals import Refusal
 from artcafe.server.bus.servers import Server, Servers

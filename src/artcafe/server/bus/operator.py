@@ -8,13 +8,13 @@ The JWTs follow github.com/nats-io/jwt version 2; see docs.nats.io, "Decentraliz
 Authentication/Authorization".
 """
 
-import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from artcafe.server.bus.cluster import Cluster, Node, Tls, cluster_lines, quoted, tls_lines
+from artcafe.server.bus.credentials import Credentials
 from artcafe.server.bus.nkeys import KeyPair, Kind, read_token, write_token
 from artcafe.server.domain.installation import Mark
 from artcafe.server.domain.tenant import TenantRules
@@ -48,54 +48,6 @@ _SYSTEM_REQUESTS = [
 _STREAM_BYTES = 1024 * 1024 * 1024
 _STREAMS = 64
 _CONSUMERS = 4096
-
-
-class Credentials:
-    """What one process proves itself with, as one user of one account. The user's key lives here only.
-
-    Its JWT has no end: NATS would end the connection with it, and who subscribed would miss messages
-    meanwhile. An end would protect from nobody, since the key is nowhere but in a process that holds
-    the installation's secret as well.
-    """
-
-    def __init__(
-        self, account: KeyPair, signer: KeyPair, clock: Clock, name: str, permissions: dict[str, Any]
-    ) -> None:
-        self._account = account
-        self._signer = signer
-        self._clock = clock
-        self._name = name
-        self._permissions = permissions
-        self._user = KeyPair.random(Kind.user)
-
-    @property
-    def account(self) -> str:
-        """The public key of the account."""
-        return self._account.public
-
-    def jwt(self) -> bytes:
-        """A fresh user JWT: nats-py's `user_jwt_cb`."""
-        now = int(self._clock.now())
-        limits = {"subs": _UNLIMITED, "data": _UNLIMITED, "payload": _UNLIMITED}
-        nats = {
-            **self._permissions,
-            **limits,
-            "issuer_account": self._account.public,
-            "allowed_connection_types": ["STANDARD"],
-            "type": "user",
-            "version": 2,
-        }
-        claims = {
-            "iat": now,
-            "name": self._name,
-            "sub": self._user.public,
-            "nats": nats,
-        }
-        return write_token(self._signer, claims).encode()
-
-    def sign(self, nonce: str) -> bytes:
-        """The signature of the server's nonce in base64: nats-py's `signature_cb`."""
-        return base64.b64encode(self._user.sign(nonce.encode()))
 
 
 class Operator:

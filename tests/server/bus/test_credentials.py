@@ -1,0 +1,32 @@
+"""One user of one account: its JWT, and the proof that it is the one named there."""
+
+import base64
+
+from artcafe.server.bus.credentials import Credentials
+from artcafe.server.bus.nkeys import KeyPair, Kind, read_token, verify
+from tests.kit.nats import WallClock
+
+ACCOUNT, SIGNER = (KeyPair.random(Kind.account) for _ in range(2))
+PERMISSIONS = {"pub": {"allow": ["m.>"]}, "sub": {"allow": ["d.>"]}}
+
+
+def made() -> Credentials:
+    return Credentials(ACCOUNT, SIGNER, WallClock(), "gateway", PERMISSIONS)
+
+
+def test_a_jwt_names_user_account_signer_and_permissions_and_has_no_end() -> None:
+    credentials = made()
+    claims = read_token(credentials.jwt().decode())
+    assert credentials.account == ACCOUNT.public
+    assert (claims["iss"], claims["name"]) == (SIGNER.public, "gateway")
+    assert claims["nats"]["issuer_account"] == ACCOUNT.public
+    assert claims["nats"].items() >= PERMISSIONS.items()
+    assert claims["nats"]["allowed_connection_types"] == ["STANDARD"]
+    assert "exp" not in claims
+
+
+def test_the_nonce_is_signed_by_the_user_and_each_has_a_key_of_its_own() -> None:
+    credentials = made()
+    user = read_token(credentials.jwt().decode())["sub"]
+    assert verify(user, b"0noivy6kmB9_YiE", base64.b64decode(credentials.sign("0noivy6kmB9_YiE")))
+    assert read_token(made().jwt().decode())["sub"] != user
