@@ -63,7 +63,7 @@ test-plain: .venv/.ready  ## what is compiled, once more on its sources
 	@rm -rf $(PLAIN) && mkdir -p $(PLAIN) && cp -r src $(PLAIN) && find $(PLAIN) -name '*.so' -delete
 	PYTHONPATH=$(PLAIN)/src $(BIN)/pytest -q -n $(JOBS) --dist loadfile \
 	  $(addprefix tests/server/gateway/test_,session.py template.py hub_messages.py hub_copies.py hub_budget.py member.py delivery.py dialects.py outbox.py moment.py mount.py) \
-	  tests/server/bus/test_link.py tests/server/bus/test_lane.py tests/server/bus/test_window.py tests/server/core/test_usage.py tests/server/domain/test_recent.py
+	  tests/server/bus/nats/test_link.py tests/server/bus/nats/test_publish_route.py tests/server/bus/nats/test_window.py tests/server/core/test_usage.py tests/server/domain/test_recent.py
 
 # Half of the time for each: two tests share the first, seven have a seventh of the second.
 fuzz: .venv/.ready  ## generated frames, streams and raw HTTP, for five minutes; SECONDS= FUZZ_SEED=

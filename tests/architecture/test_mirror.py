@@ -22,7 +22,7 @@ ELSEWHERE = {
     "server/bus/tasks.py": ("server/bus/test_tenants.py", "what it ends is there"),
     "server/bus/away.py": ("contract/test_bus_accounts.py", "both buses are away in the same words"),
     "server/api/sign_in_page.py": ("server/api/test_oauth2.py", "what is asked there is answered there"),
-    "server/bus/grammar.py": ("contract/test_bus.py", "both buses have to hold it, and NATS agrees"),
+    "server/bus/nats/grammar.py": ("contract/test_bus.py", "both buses have to hold it, and NATS agrees"),
     "server/bus/memory.py": ("contract/test_bus.py", "one suite for the real bus and the one in memory"),
     "server/domain/login_refusal.py": ("server/core/test_login_reasons.py", "who refuses gives the reason"),
     "server/limit_settings.py": ("server/test_settings.py", "they are a part of the settings"),

@@ -1,4 +1,4 @@
-"""What nats-config takes; that it starts real servers is shown in tests/server/bus/test_cluster.py."""
+"""What nats-config takes; real servers are started in tests/server/bus/accounts/test_cluster.py."""
 
 import stat
 import subprocess

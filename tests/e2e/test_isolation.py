@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from artcafe.server.bus.operator import Operator
+from artcafe.server.bus.accounts.operator import Operator
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.tenant import Tenant
 from artcafe.server.process import SystemClock

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from nats.errors import Error as NatsError
 
-from artcafe.server.bus.operator import Operator
+from artcafe.server.bus.accounts.operator import Operator
 from tests.kit.nats import WallClock, connected
 from tests.kit.platform import artcafe, environment, running_platform
 from tests.kit.sockets import proven

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import httpx
 
-from artcafe.server.bus.authority import Authority
-from artcafe.server.bus.operator import Operator
+from artcafe.server.bus.accounts.authority import Authority
+from artcafe.server.bus.accounts.operator import Operator
 from tests.kit.installations import running_bus
 from tests.kit.issuers import Issuer, new_key, running_issuer
 from tests.kit.nats import WallClock

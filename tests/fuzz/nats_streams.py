@@ -2,7 +2,7 @@
 
 import random
 
-from artcafe.server.bus.parser import Message, NonsenseError, Parser
+from artcafe.server.bus.nats.parser import Message, NonsenseError, Parser
 
 Said = Message | bytes
 """A message, or a line that is none."""

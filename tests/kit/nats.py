@@ -21,9 +21,9 @@ from pathlib import Path
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
-from artcafe.server.bus.authority import Authority
-from artcafe.server.bus.credentials import Credentials
-from artcafe.server.bus.operator import Operator
+from artcafe.server.bus.accounts.authority import Authority
+from artcafe.server.bus.accounts.operator import Operator
+from artcafe.server.bus.nats.credentials import Credentials
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.tenant import Tenant
 from artcafe.server.embedded.nats_server import NatsServer

@@ -8,7 +8,7 @@ import pytest
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
-from artcafe.server.bus.credentials import Credentials
+from artcafe.server.bus.nats.credentials import Credentials
 from tests.kit.deadlines import eventually
 from tests.kit.nats import Nats
 

@@ -5,7 +5,7 @@ import json
 from types import TracebackType
 from typing import Any
 
-from artcafe.server.bus.servers import Server, server
+from artcafe.server.bus.nats.servers import Server, server
 from tests.kit.deadlines import eventually
 
 GREETING = {"nonce": "abcdefgh_-1", "max_payload": 1000, "headers": True}

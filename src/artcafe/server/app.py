@@ -19,9 +19,9 @@ from artcafe.server.api.application import create_app
 from artcafe.server.api.deps import UseCases
 from artcafe.server.api.pages import PageTokens
 from artcafe.server.api.readiness import PROBE_SECONDS, Readiness, RecentAnswers
-from artcafe.server.bus.authority import Authority
+from artcafe.server.bus.accounts.authority import Authority
+from artcafe.server.bus.accounts.operator import Operator
 from artcafe.server.bus.control import ControlLink
-from artcafe.server.bus.operator import Operator
 from artcafe.server.bus.telling import RETRY_SECONDS, BusTelling
 from artcafe.server.bus.tenants import TenantLinks
 from artcafe.server.core.agents import Agents

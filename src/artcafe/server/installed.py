@@ -6,7 +6,7 @@ import random
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 
-from artcafe.server.bus.authority import Authority
+from artcafe.server.bus.accounts.authority import Authority
 from artcafe.server.core.installation import Installation
 from artcafe.server.domain.installation import WrongInstallation
 from artcafe.server.events import AccountsReconciled, note

@@ -18,9 +18,9 @@ from pathlib import Path
 import uvloop
 
 from artcafe.server.app import VERSION, platform
-from artcafe.server.bus.cluster import Node, Tls
-from artcafe.server.bus.operator import Operator
-from artcafe.server.bus.system_link import BusRefusedError
+from artcafe.server.bus.accounts.cluster import Node, Tls
+from artcafe.server.bus.accounts.operator import Operator
+from artcafe.server.bus.accounts.system_link import BusRefusedError
 from artcafe.server.domain.installation import WrongInstallation
 from artcafe.server.embedded.nats_server import NatsServer, NatsServerError
 from artcafe.server.events import Started, note

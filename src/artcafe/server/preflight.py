@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from urllib.request import getproxies, proxy_bypass
 
-from artcafe.server.bus.servers import server
+from artcafe.server.bus.nats.servers import server
 from artcafe.server.identity.jwks import check_url
 from artcafe.server.installed import store_at
 from artcafe.server.issuers import ENDPOINTS_SET, http_client, trusted

@@ -9,7 +9,7 @@ import os
 import secrets
 from pathlib import Path
 
-from artcafe.server.bus.operator import SEED_BYTES, Operator
+from artcafe.server.bus.accounts.operator import SEED_BYTES, Operator
 from artcafe.server.process import SystemClock
 from artcafe.server.settings import Settings
 

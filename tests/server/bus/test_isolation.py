@@ -12,9 +12,9 @@ import pytest_asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from artcafe.server.bus.accounts.operator import Operator
 from artcafe.server.bus.control import ControlLink
-from artcafe.server.bus.credentials import Credentials
-from artcafe.server.bus.operator import Operator
+from artcafe.server.bus.nats.credentials import Credentials
 from artcafe.server.domain.tenant import Tenant
 from artcafe.server.ports.bus import Deliver, Link
 from artcafe.wire.codes import Code

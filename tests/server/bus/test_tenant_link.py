@@ -2,7 +2,7 @@
 
 import asyncio
 
-from artcafe.server.bus.link import CROWDED_BYTES
+from artcafe.server.bus.nats.link import CROWDED_BYTES
 from artcafe.server.bus.tenants import TenantLinks
 from artcafe.server.domain.tenant import Tenant
 from artcafe.server.ports.bus import Link

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from artcafe.server.bus.link import NatsLink
+from artcafe.server.bus.nats.link import NatsLink
 from artcafe.server.bus.tenants import TenantLinks
 from artcafe.server.domain.tenant import Tenant
 from artcafe.server.ports.bus import Link

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from artcafe.server.bus.authority import Authority
+from artcafe.server.bus.accounts.authority import Authority
 from artcafe.server.bus.tenant_link import TenantLink
 from artcafe.server.bus.tenants import TenantLinks
 from artcafe.server.domain.tenant import Tenant

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from artcafe.server.bus.credentials import Credentials
-from artcafe.server.bus.operator import Operator
+from artcafe.server.bus.accounts.operator import Operator
+from artcafe.server.bus.nats.credentials import Credentials
 from artcafe.server.bus.tenants import TenantLinks
 from artcafe.server.domain.tenant import TenantRules
 from artcafe.wire.codes import Code

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from artcafe.server.bus.grammar import receives
+from artcafe.server.bus.nats.grammar import receives
 from artcafe.server.domain.interest import Interest
 
 _TOKENS = st.sampled_from(["a", "b", "c"])

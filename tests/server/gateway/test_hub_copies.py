@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from artcafe.server.bus.grammar import receives
+from artcafe.server.bus.nats.grammar import receives
 from artcafe.server.gateway.hub import TenantHub
 from artcafe.server.gateway.outbox import Outboxes
 from artcafe.server.ports.bus import Deliver, Own

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from msgspec import Raw
 
-from artcafe.server.bus.link import BUFFER_BYTES
+from artcafe.server.bus.nats.link import BUFFER_BYTES
 from artcafe.server.gateway.hub import TenantHub
 from artcafe.server.gateway.outbox import Outboxes
 from artcafe.server.ports.bus import Link

@@ -9,7 +9,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 
 from artcafe.server.bus.away import away
-from artcafe.server.bus.grammar import check_pattern, check_queue, check_subject, receives
+from artcafe.server.bus.nats.grammar import check_pattern, check_queue, check_subject, receives
 from artcafe.server.bus.question import ANSWER_SECONDS, Question
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.installation import Mark, too_many

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-from artcafe.server.bus.link import NatsLink
-from artcafe.server.bus.servers import Server
-from artcafe.server.bus.subscription import NatsSubscription
+from artcafe.server.bus.nats.link import NatsLink
+from artcafe.server.bus.nats.servers import Server
+from artcafe.server.bus.nats.subscription import NatsSubscription
 from artcafe.server.ports.bus import Deliver, Own
 
 

@@ -2,8 +2,8 @@
 
 import base64
 
-from artcafe.server.bus.credentials import Credentials
-from artcafe.server.bus.nkeys import KeyPair, Kind, read_token, verify
+from artcafe.server.bus.nats.credentials import Credentials
+from artcafe.server.bus.nats.nkeys import KeyPair, Kind, read_token, verify
 from tests.kit.nats import WallClock
 
 ACCOUNT, SIGNER = (KeyPair.random(Kind.account) for _ in range(2))

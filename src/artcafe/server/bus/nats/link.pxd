@@ -1,8 +1,8 @@
 cimport cython
 
-from artcafe.server.bus.lane cimport Lane, Lanes
-from artcafe.server.bus.outbox cimport Outbox
-from artcafe.server.bus.window cimport Window
+from artcafe.server.bus.nats.publish_route cimport Lane, Lanes
+from artcafe.server.bus.nats.buffer cimport Outbox
+from artcafe.server.bus.nats.window cimport Window
 
 
 cdef class NatsLink:

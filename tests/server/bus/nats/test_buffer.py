@@ -2,7 +2,7 @@
 
 import asyncio
 
-from artcafe.server.bus.outbox import Outbox
+from artcafe.server.bus.nats.buffer import Outbox
 
 
 class Greedy:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from artcafe.server.bus.nkeys import KeyPair, Kind, read_token, verify, write_token
+from artcafe.server.bus.nats.nkeys import KeyPair, Kind, read_token, verify, write_token
 
 # The pair and the signature that the test suites of the NATS clients share (nats.rb, nats.py, nats.ex).
 SEED = "SUAMLK2ZNL35WSMW37E7UD4VZ7ELPKW7DHC3BWBSD2GCZ7IUQQXZIORRBU"

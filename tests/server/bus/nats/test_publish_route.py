@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from artcafe.server.bus.lane import MAX_LANES, Lane, Lanes
+from artcafe.server.bus.nats.publish_route import MAX_LANES, Lane, Lanes
 
 
 def test_a_command_begins_with_its_subject_and_its_own_size() -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from artcafe.server.bus.authority import Authority
-from artcafe.server.bus.credentials import Credentials
-from artcafe.server.bus.nkeys import KeyPair, Kind, read_token, write_token
-from artcafe.server.bus.operator import Operator
+from artcafe.server.bus.accounts.authority import Authority
+from artcafe.server.bus.accounts.operator import Operator
+from artcafe.server.bus.nats.credentials import Credentials
+from artcafe.server.bus.nats.nkeys import KeyPair, Kind, read_token, write_token
 from artcafe.server.domain.installation import MOST_STRANGERS, Mark
 from artcafe.server.domain.tenant import Tenant
 from artcafe.server.ports.bus import Reconciled

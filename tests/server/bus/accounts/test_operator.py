@@ -13,9 +13,9 @@ import pytest_asyncio
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
-from artcafe.server.bus.credentials import Credentials
-from artcafe.server.bus.nkeys import KeyPair, Kind, read_token, write_token
-from artcafe.server.bus.operator import CONTROL, Operator
+from artcafe.server.bus.accounts.operator import CONTROL, Operator
+from artcafe.server.bus.nats.credentials import Credentials
+from artcafe.server.bus.nats.nkeys import KeyPair, Kind, read_token, write_token
 from artcafe.wire.subjects import to_bus
 from tests.kit.nats import Nats, WallClock, connected, make_tenant, running_nats
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from artcafe.server.bus.parser import LINE_BYTES, PAYLOAD_BYTES, Message, NonsenseError, Parser
+from artcafe.server.bus.nats.parser import LINE_BYTES, PAYLOAD_BYTES, Message, NonsenseError, Parser
 
 
 def parsed(*reads: bytes) -> tuple[list[Message], list[bytes], Parser]:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from artcafe.server.bus.connection import UNANSWERED, BrokenError, Connection
-from artcafe.server.bus.credentials import Credentials
-from artcafe.server.bus.servers import Server, server
-from artcafe.server.bus.window import WINDOW_BYTES
+from artcafe.server.bus.nats.connection import UNANSWERED, BrokenError, Connection
+from artcafe.server.bus.nats.credentials import Credentials
+from artcafe.server.bus.nats.servers import Server, server
+from artcafe.server.bus.nats.window import WINDOW_BYTES
 from artcafe.server.embedded.nats_server import NatsServer
 from tests.kit.certificates import certificate_files
 from tests.kit.deadlines import PATIENCE, eventually

@@ -3,7 +3,7 @@
 import base64
 from typing import Any
 
-from artcafe.server.bus.nkeys import KeyPair, Kind, write_token
+from artcafe.server.bus.nats.nkeys import KeyPair, Kind, write_token
 from artcafe.server.ports.clock import Clock
 
 _UNLIMITED = -1

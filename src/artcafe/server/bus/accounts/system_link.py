@@ -14,7 +14,7 @@ from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError
 from nats.errors import TimeoutError as NatsTimeoutError
 
-from artcafe.server.bus.operator import Operator
+from artcafe.server.bus.accounts.operator import Operator
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from artcafe.server.bus.authority import Authority
-from artcafe.server.bus.cluster import Cluster as ClusterConfig
-from artcafe.server.bus.cluster import Node, Tls, cluster_lines, quoted, tls_lines
+from artcafe.server.bus.accounts.authority import Authority
+from artcafe.server.bus.accounts.cluster import Cluster as ClusterConfig
+from artcafe.server.bus.accounts.cluster import Node, Tls, cluster_lines, quoted, tls_lines
+from artcafe.server.bus.accounts.operator import Operator
+from artcafe.server.bus.accounts.system_link import BusRefusedError
 from artcafe.server.bus.control import ControlLink
-from artcafe.server.bus.operator import Operator
-from artcafe.server.bus.system_link import BusRefusedError
 from artcafe.server.bus.tenants import TenantLinks
 from artcafe.server.ports.bus import Link
 from artcafe.wire.codes import Code

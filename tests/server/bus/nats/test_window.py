@@ -3,7 +3,7 @@
 import asyncio
 from typing import cast
 
-from artcafe.server.bus.window import WINDOW_BYTES, Window
+from artcafe.server.bus.nats.window import WINDOW_BYTES, Window
 
 COMMAND = b"PUB m.a 1000\r\n" + b"x" * 1000 + b"\r\n"
 

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from artcafe.server.bus.subscription import NatsSubscription
+from artcafe.server.bus.nats.subscription import NatsSubscription
 from tests.kit.inboxes import Inbox
 from tests.kit.turns import turns
 

@@ -6,16 +6,16 @@ import ssl
 from collections.abc import Callable, Iterable, Sequence
 
 from artcafe.server.bus.away import away
-from artcafe.server.bus.connection import BrokenError, Connection
-from artcafe.server.bus.credentials import Credentials
-from artcafe.server.bus.grammar import check_pattern, check_queue
-from artcafe.server.bus.greeting import Info
-from artcafe.server.bus.lane import Lanes
-from artcafe.server.bus.outbox import Outbox
-from artcafe.server.bus.refusals import Refusal
-from artcafe.server.bus.servers import Server, Servers
-from artcafe.server.bus.subscription import NatsSubscription
-from artcafe.server.bus.window import Window
+from artcafe.server.bus.nats.buffer import Outbox
+from artcafe.server.bus.nats.connection import BrokenError, Connection
+from artcafe.server.bus.nats.credentials import Credentials
+from artcafe.server.bus.nats.grammar import check_pattern, check_queue
+from artcafe.server.bus.nats.greeting import Info
+from artcafe.server.bus.nats.publish_route import Lanes
+from artcafe.server.bus.nats.refusals import Refusal
+from artcafe.server.bus.nats.servers import Server, Servers
+from artcafe.server.bus.nats.subscription import NatsSubscription
+from artcafe.server.bus.nats.window import Window
 from artcafe.server.ports.bus import Deliver, Own
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
-from artcafe.server.bus.nkeys import read_token
-from artcafe.server.bus.operator import Operator, read_mark
-from artcafe.server.bus.system_link import SystemLink, object_of, translated, unavailable
+from artcafe.server.bus.accounts.operator import Operator, read_mark
+from artcafe.server.bus.accounts.system_link import SystemLink, object_of, translated, unavailable
+from artcafe.server.bus.nats.nkeys import read_token
 from artcafe.server.domain.installation import Mark, too_many
 from artcafe.server.domain.tenant import TenantRules
 from artcafe.server.ports.bus import Reconciled

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from artcafe.server.bus.grammar import check_subject
+from artcafe.server.bus.nats.grammar import check_subject
 from artcafe.server.domain.interest import Interest
 from artcafe.server.domain.recent import Recent
 

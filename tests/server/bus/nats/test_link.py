@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 import pytest_asyncio
 
-from artcafe.server.bus.link import NatsLink
+from artcafe.server.bus.nats.link import NatsLink
 from artcafe.server.domain.tenant import Tenant
 from artcafe.server.ports.bus import Link
 from artcafe.wire.codes import Code

@@ -6,11 +6,11 @@ import secrets
 
 import pytest
 
-from artcafe.server.bus.credentials import Credentials
-from artcafe.server.bus.greeting import MAX_ADDRESS, MAX_SERVERS, Info, connect_line, read_info
-from artcafe.server.bus.nkeys import read_token, verify
-from artcafe.server.bus.operator import Operator
-from artcafe.server.bus.parser import PAYLOAD_BYTES
+from artcafe.server.bus.accounts.operator import Operator
+from artcafe.server.bus.nats.credentials import Credentials
+from artcafe.server.bus.nats.greeting import MAX_ADDRESS, MAX_SERVERS, Info, connect_line, read_info
+from artcafe.server.bus.nats.nkeys import read_token, verify
+from artcafe.server.bus.nats.parser import PAYLOAD_BYTES
 from tests.kit.nats import WallClock
 
 

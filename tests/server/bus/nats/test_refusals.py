@@ -2,7 +2,7 @@
 
 import pytest
 
-from artcafe.server.bus.refusals import Refusal, denied_pattern, refusal
+from artcafe.server.bus.nats.refusals import Refusal, denied_pattern, refusal
 
 TEXTS = {
     'Permissions Violation for Publish to "m.a"': Refusal.permission,

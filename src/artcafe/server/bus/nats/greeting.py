@@ -4,8 +4,8 @@ import re
 
 import msgspec
 
-from artcafe.server.bus.credentials import Credentials
-from artcafe.server.bus.parser import PAYLOAD_BYTES
+from artcafe.server.bus.nats.credentials import Credentials
+from artcafe.server.bus.nats.parser import PAYLOAD_BYTES
 
 # NATS has it signed as it is. What does not look like one could be a text with a meaning elsewhere.
 _NONCE = re.compile(r"[A-Za-z0-9_-]{8,64}")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from artcafe.server.bus.servers import Server, Servers, server
+from artcafe.server.bus.nats.servers import Server, Servers, server
 
 
 def places(servers: Servers) -> list[str]:

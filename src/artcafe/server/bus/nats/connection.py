@@ -7,12 +7,12 @@ import ssl
 from collections.abc import Callable
 from typing import cast
 
-from artcafe.server.bus.credentials import Credentials
-from artcafe.server.bus.greeting import Info, connect_line, read_info
-from artcafe.server.bus.parser import NonsenseError, Parser
-from artcafe.server.bus.refusals import Refusal, denied_pattern, refusal
-from artcafe.server.bus.servers import Server
-from artcafe.server.bus.window import Window
+from artcafe.server.bus.nats.credentials import Credentials
+from artcafe.server.bus.nats.greeting import Info, connect_line, read_info
+from artcafe.server.bus.nats.parser import NonsenseError, Parser
+from artcafe.server.bus.nats.refusals import Refusal, denied_pattern, refusal
+from artcafe.server.bus.nats.servers import Server
+from artcafe.server.bus.nats.window import Window
 from artcafe.server.ports.bus import Deliver
 
 CONNECT_SECONDS = 3

@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from artcafe.server.bus.cluster import Cluster, Node, Tls, cluster_lines, quoted, tls_lines
-from artcafe.server.bus.credentials import Credentials
-from artcafe.server.bus.nkeys import KeyPair, Kind, read_token, write_token
+from artcafe.server.bus.accounts.cluster import Cluster, Node, Tls, cluster_lines, quoted, tls_lines
+from artcafe.server.bus.nats.credentials import Credentials
+from artcafe.server.bus.nats.nkeys import KeyPair, Kind, read_token, write_token
 from artcafe.server.domain.installation import Mark
 from artcafe.server.domain.tenant import TenantRules
 from artcafe.server.ports.clock import Clock

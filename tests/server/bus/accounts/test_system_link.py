@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from artcafe.server.bus.authority import Authority
-from artcafe.server.bus.operator import Operator
-from artcafe.server.bus.system_link import BusRefusedError
+from artcafe.server.bus.accounts.authority import Authority
+from artcafe.server.bus.accounts.operator import Operator
+from artcafe.server.bus.accounts.system_link import BusRefusedError
 from artcafe.server.embedded.nats_server import NatsServer
 from tests.kit.nats import Nats, WallClock, make_tenant, running_nats
 from tests.kit.scripted_nats import ScriptedNats, info

@@ -1,0 +1,1 @@
+"""The client protocol of NATS: connections, and the links that outlive them."""
