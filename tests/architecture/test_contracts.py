@@ -24,6 +24,8 @@ BOTH_ENDS = "Client and server meet on the wire alone"
 COMMANDS = "The command line runs the server, its store and seed, nothing more"
 RING = "The server is a ring: adapters outside, core inside"
 ADAPTERS = "Adapters see ports, not use cases"
+WINGS = "The bus: the NATS protocol knows no accounts"
+KEYS = "Accounts take keys and credentials of the NATS protocol, nothing else"
 ROOMS = "Rooms of the core do not import each other"
 CYCLES = "No cycles between siblings"
 PURE = "No I/O, clock or chance in wire, domain, ports and core"
@@ -45,6 +47,10 @@ BREAKS = [
     (ADAPTERS, "server/bus/nats/link.py", "import artcafe.server.core.presence"),
     (ADAPTERS, "server/identity/ssh.py", "import artcafe.server.core.login"),
     (ADAPTERS, "server/embedded/nats_server.py", "import artcafe.server.core.usage"),
+    (WINGS, "server/bus/nats/parser.py", "import artcafe.server.bus.telling"),
+    (WINGS, "server/bus/accounts/cluster.py", "import artcafe.server.bus.telling"),
+    (WINGS, "server/bus/extras.py", '"""A part of the bus without a layer."""'),
+    (KEYS, "server/bus/accounts/authority.py", "import artcafe.server.bus.nats.link"),
     (ROOMS, "server/core/agents.py", "import artcafe.server.core.channels"),
     (ROOMS, "server/core/agents.py", "def later():\n    import artcafe.server.core.channels"),
     (CYCLES, "server/store/table.py", "import artcafe.server.store.agents"),
@@ -53,6 +59,7 @@ BREAKS = [
     (PURE, "server/ports/bus.py", "import logging"),
     (PURE, "server/core/usage.py", "from asyncio import sleep"),
     ("One door: nats", "server/gateway/hub.py", "import nats.errors"),
+    ("One door: nats", "server/bus/nats/link.py", "import nats.errors"),
     ("One door: picows", "server/gateway/connection.py", "import picows"),
     ("One door: mangum", "server/app.py", "import mangum"),
     ("One door: sqlite3", "server/embedded/nats_server.py", "import sqlite3"),
@@ -120,6 +127,22 @@ def test_an_offending_import_breaks_exactly_its_contract(
 ) -> None:
     with package.harmed(module, text):
         assert package.broken() == {contract}
+
+
+def test_the_protocol_that_imports_accounts_breaks_the_layers_of_the_bus(package: Copy) -> None:
+    """It is a cycle as well: the accounts take keys from the protocol."""
+    with package.harmed("server/bus/nats/greeting.py", "import artcafe.server.bus.accounts.cluster"):
+        assert package.broken() == {WINGS, CYCLES}
+
+
+def test_accounts_are_kept_from_everything_of_the_protocol_but_keys_and_credentials() -> None:
+    [contract] = [each for each in CONTRACTS if each["name"] == KEYS]
+    parts = {module for module in modules() if module.startswith("server/bus/nats/")}
+    allowed = {f"server/bus/nats/{name}.py" for name in ("__init__", "credentials", "nkeys")}
+    named = {
+        name.removeprefix("artcafe.").replace(".", "/") + ".py" for name in contract["forbidden_modules"]
+    }
+    assert named == parts - allowed
 
 
 def test_every_contract_is_broken_above() -> None:
