@@ -55,6 +55,11 @@ async def test_a_closed_answer_is_none(hasty: Buses) -> None:
     assert await hasty.control.ask("weather", b"", 1) == []
 
 
+async def test_while_the_bus_is_there_no_word_was_missed(buses: Buses) -> None:
+    await buses.control.hear("weather", collect([]))
+    assert not await buses.control.missed()
+
+
 async def test_topics_are_told_apart_and_a_question_is_no_word(buses: Buses) -> None:
     told: Got = []
     await buses.control.hear("weather", collect(told))

@@ -19,6 +19,7 @@ from websockets.exceptions import InvalidStatus
 from tests.kit.deadlines import PATIENCE
 from tests.kit.issuers import Issuer, new_key, running_issuer
 from tests.kit.platform import RunningPlatform, artcafe, environment, running_platform
+from tests.kit.proxy import Proxy
 from tests.kit.sockets import Socket, agent_url, legacy, proven, unproven
 from tests.kit.ssh_keys import make_key, raw_signature, ssh_keygen_sign
 
@@ -186,6 +187,36 @@ async def test_a_key_revoked_on_one_server_closes_on_the_other(
         await rest.put(f"/agents/a/keys/{known['id']}", json={"status": "revoked"})
         # By the word: of itself, a process asks again only after a minute.
         assert await a.closed() == 4502
+
+
+async def test_a_key_revoked_while_a_server_is_cut_off_closes_there_when_it_is_back(
+    installation: Installation, new_keys: Callable[[str], Path]
+) -> None:
+    """The word is told once, and not heard. Of itself it asks after a minute, longer than this waits."""
+    key = new_keys("a")
+    await _tenant(installation, "unheard", a=key)
+    headers = {**installation.headers(), "x-tenant-id": "unheard"}
+    async with Proxy(installation.settings["NATS_URL"]) as way:
+        settings = {**installation.settings, "NATS_URL": way.url}
+        with ExitStack() as stack:
+            apart = await asyncio.to_thread(
+                stack.enter_context,
+                running_platform(installation.one.data_dir, command="serve", settings=settings),
+            )
+            stack.callback(setattr, way, "refusing", False)  # Its stop does not wait for the bus.
+            async with (
+                httpx.AsyncClient(base_url=f"{installation.one.url}/api/v1", headers=headers) as rest,
+                proven(apart.ws, "unheard", "a", key) as a,
+            ):
+                way.refusing = True
+                way.cut()
+                [known] = (await rest.get("/agents/a/keys")).json()["keys"]
+                await rest.put(f"/agents/a/keys/{known['id']}", json={"status": "revoked"})
+                await a.send(type="ping")
+                await a.expect("pong")
+                way.refusing = False
+                assert await a.closed() == 4502
+            await asyncio.to_thread(stack.close)
 
 
 async def test_a_tenant_that_is_suspended_on_one_is_closed_and_refused_on_both_until_it_is_resumed(

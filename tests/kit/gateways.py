@@ -95,6 +95,7 @@ class House:
     olivia: Human
     key: KeyPair
     tokens: KnownTokens
+    directory: NearCache
     hearing: list[Subscription]
 
     async def knock(
@@ -238,7 +239,17 @@ async def a_house(
             await installation.bus.answer(ASKED, gateway.asked),
         ]
         yield House(
-            gateway, installation, process, bus, login_store, admission_store, olivia, key, tokens, hearing
+            gateway,
+            installation,
+            process,
+            bus,
+            login_store,
+            admission_store,
+            olivia,
+            key,
+            tokens,
+            directory,
+            hearing,
         )
         # A gateway waits for what it started: nothing that a test has shut stays shut.
         for tap in (bus.linking, *_taps(login_store), *_taps(admission_store)):

@@ -72,7 +72,7 @@ from artcafe.server.issuers import (
     token_verifier,
 )
 from artcafe.server.names import server_name, trusted_proxies
-from artcafe.server.ports.bus import Deliver
+from artcafe.server.ports.bus import Control, Deliver
 from artcafe.server.process import MessageIds, Place, SystemClock, new_id
 from artcafe.server.settings import Settings
 from artcafe.server.store.agents import AgentTable
@@ -103,6 +103,9 @@ FRAME_OVERHEAD = 4096
 
 SWEEP_SECONDS = 600.0
 """How often expired items are removed from the store."""
+
+MISSED_SECONDS = 1.0
+"""How often it is looked whether words of other processes may have been missed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +315,7 @@ async def platform(
             every(RENEW_SECONDS, lease.renew),
             every(PROBE_SECONDS, readiness.probe),
             every(RETRY_SECONDS, telling.again),
+            every(MISSED_SECONDS, partial(_catch_up, control, near, gateway)),
             *([whenever(begun, WORK_SECONDS, deletions.work)] if resident else []),
             *([until_done(PlantedRows(store).step)] if resident else []),
             *([every(TEND_SECONDS, Tending(installation))] if resident else []),
@@ -345,6 +349,13 @@ def _changed(forget: Callable[[Change], None], gateway: Gateway) -> Deliver:
         gateway.changed(change)
 
     return hear
+
+
+async def _catch_up(control: Control, near: NearCache, gateway: Gateway) -> None:
+    """Where changes and revocations may have been told unheard, ask the store about everybody."""
+    if await control.missed():
+        near.forget_all()
+        gateway.words_missed()
 
 
 def _secret(settings: Settings, seed: bytes, purpose: str) -> bytes:

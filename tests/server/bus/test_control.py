@@ -7,7 +7,7 @@ import pytest
 from artcafe.server.bus.control import ControlLink
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
-from tests.kit.deadlines import eventually
+from tests.kit.deadlines import PATIENCE, eventually
 from tests.kit.nats import Nats
 from tests.kit.proxy import Proxy
 
@@ -42,6 +42,50 @@ async def test_hearing_goes_on_after_a_break(nats: Nats, proxy: Proxy) -> None:
         await ours.tell("nobody", b"")
         await theirs.tell("tenants.acme", b"gone")
         await eventually(lambda: heard == [("tenants.acme", b"gone")])
+
+
+async def test_after_a_break_it_is_told_once_that_words_may_have_been_missed(
+    nats: Nats, proxy: Proxy
+) -> None:
+    heard: list[bytes] = []
+    async with ControlLink(nats.url, nats.operator) as theirs, ControlLink(proxy.url, nats.operator) as ours:
+        await ours.hear("topic", lambda topic, payload: heard.append(payload))
+        assert not await ours.missed()
+        proxy.refusing = True
+        proxy.cut()
+        await eventually(lambda: not ours._link.up)
+        assert not await ours.missed(), "not while it is away: what is told now is missed as well"
+        await theirs.tell("topic", b"lost")
+        proxy.refusing = False
+        missed = await _missed(ours)
+        await theirs.tell("topic", b"heard")
+        await eventually(lambda: heard)
+        assert (missed, heard) == (True, [b"heard"])
+        assert not await ours.missed()
+        assert not await theirs.missed()
+
+
+async def test_a_break_while_it_is_asked_is_told_of_afterwards(nats: Nats, proxy: Proxy) -> None:
+    """What is told between the two breaks may be missed as well: the answer comes when both are over."""
+    async with ControlLink(proxy.url, nats.operator) as ours:
+        proxy.cut()
+        await eventually(lambda: proxy.accepted == 2 and ours._link.up)
+        proxy.swallowing = True
+        asked = asyncio.create_task(ours.missed())
+        await eventually(lambda: b"PING" in proxy.swallowed)
+        proxy.cut()
+        assert not await asked
+        proxy.swallowing = False
+        assert await _missed(ours)
+        assert not await ours.missed()
+
+
+async def _missed(control: ControlLink) -> bool:
+    """Ask until it is true, as the server does."""
+    async with asyncio.timeout(PATIENCE):
+        while not await control.missed():
+            await asyncio.sleep(0.01)
+    return True
 
 
 async def test_without_nats_there_is_no_control(nats: Nats, proxy: Proxy) -> None:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from artcafe.server.domain.tenant import Role, Status
-from artcafe.server.gateway.gateway import RECHECK_SECONDS
+from artcafe.server.gateway.rechecks import RECHECK_SECONDS
 from artcafe.wire.codes import Code, may_reconnect
 from tests.kit.deadlines import eventually
 from tests.kit.gateways import House, a_house, gone

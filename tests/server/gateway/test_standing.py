@@ -9,7 +9,7 @@ from artcafe.server.core.channels import Channels
 from artcafe.server.domain.ids import AgentId, ChannelId, UserId
 from artcafe.server.domain.policy import Grant, Policy
 from artcafe.server.domain.tenant import Role
-from artcafe.server.gateway.gateway import RECHECK_SECONDS
+from artcafe.server.gateway.rechecks import RECHECK_SECONDS
 from artcafe.server.store import addresses as at
 from artcafe.server.store.item import Put
 from artcafe.wire.codes import Code, may_reconnect

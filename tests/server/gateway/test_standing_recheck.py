@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from artcafe.server.domain.ids import AgentId
-from artcafe.server.gateway.gateway import RECHECK_SECONDS
+from artcafe.server.gateway.rechecks import RECHECK_SECONDS
+from artcafe.server.gateway.standing import RECHECKED_AT_ONCE
 from artcafe.wire.codes import Code
 from tests.kit.deadlines import eventually
 from tests.kit.gateways import House, a_house, revoke
@@ -24,6 +25,12 @@ async def missed(house: House) -> None:
     """Words of other processes do not come here any more."""
     for subscription in house.hearing:
         await subscription.close()
+
+
+def words_missed(house: House) -> None:
+    """The link on which words come was away and is back."""
+    house.directory.forget_all()
+    house.gateway.words_missed()
 
 
 async def test_a_revocation_that_was_missed_is_found_within_a_minute(house: House) -> None:
@@ -127,3 +134,75 @@ async def test_an_agent_that_is_disabled_unheard_is_closed_and_one_that_is_enabl
     await disabled.ended(Code.removed.close)
     await turns()
     assert not back.closed
+
+
+async def test_where_words_may_have_been_missed_everybody_is_asked_about_at_once(house: House) -> None:
+    """Not when the minute is over: the clock stands still."""
+    second = KeyPair()
+    await house.installation.process.agents.add_key(house.olivia, AgentId("a1"), second.line)
+    revoked, kept = await house.enter(), await house.enter(key=second)
+    await missed(house)
+    await revoke(house)
+    await turns()
+    assert not revoked.closed
+    words_missed(house)
+    await revoked.ended(4502)
+    await turns()
+    assert not kept.closed
+
+
+async def test_who_was_asked_about_a_moment_before_is_asked_about_once_more(house: House) -> None:
+    """A round is under way, and what it was told of this agent is from before the revocation."""
+    reading = house.admission_store.reading
+    peer = await house.enter()
+    await missed(house)
+    calls = reading.calls
+    gate = reading.shut()
+    house.installation.clock.advance(RECHECK_SECONDS)
+    await eventually(lambda: reading.calls > calls)
+    await revoke(house)
+    reading.let_pass()
+    words_missed(house)
+    gate.set()
+    await peer.ended(4502)
+
+
+async def test_who_is_being_let_in_meanwhile_is_let_in_by_what_is_stored_now(house: House) -> None:
+    reading, linking = house.admission_store.reading, house.bus.linking
+    await missed(house)
+    linked = linking.shut()
+    peer = await house.arrive()
+    await house.answer(peer)
+    await eventually(lambda: linking.calls)
+    read, calls = reading.shut(), reading.calls
+    linked.set()
+    await eventually(lambda: reading.calls > calls, "its rights being read")
+    await revoke(house)
+    reading.let_pass()
+    words_missed(house)
+    read.set()
+    await peer.expect("error", code="unauthorized")
+    assert peer.closed
+
+
+async def test_however_many_there_are_the_store_is_asked_about_a_few_at_a_time(house: House) -> None:
+    keys = [KeyPair() for _ in range(3 * RECHECKED_AT_ONCE)]
+    for number, key in enumerate(keys):
+        await house.installation.make_agent(house.olivia, f"b{number}", key)
+    peers = [await house.enter(f"b{number}", key=key) for number, key in enumerate(keys)]
+    store = house.admission_store
+    tenant_read = store.reading.shut()
+    before, tenant = store.reading.calls, store.reading.calls + 1
+    words_missed(house)
+    await eventually(lambda: store.reading.calls > before)
+    await turns()
+    assert store.reading.calls == tenant, "what they have in common is read once"
+    agents_read = store.reading.shut()
+    tenant_read.set()
+    await eventually(lambda: store.reading.calls == tenant + RECHECKED_AT_ONCE)
+    await turns()
+    assert store.reading.calls == tenant + RECHECKED_AT_ONCE
+    store.reading.let_pass()
+    agents_read.set()
+    await eventually(lambda: store.reading.calls == tenant + len(keys))
+    assert not any(peer.closed for peer in peers)

@@ -201,6 +201,29 @@ class TestForget:
 
         assert set(store.reads) == read
 
+    @pytest.mark.parametrize("asking", [0, 2])
+    async def test_where_changes_were_told_unheard_nothing_held_or_being_read_is_kept(
+        self, near: NearCache, store: CountedStore, asking: int
+    ) -> None:
+        await near.tenant(ACME)
+        await near.rules(ACME)
+        store.reads.clear()
+        store.gate.clear()
+        before = asyncio.create_task(denials(near))
+        await turns()
+        await deny(store)
+        near.forget_all()
+        after = [asyncio.create_task(denials(near)) for _ in range(asking)]
+        await turns()
+        store.gate.set()
+
+        assert await before == []
+        assert await asyncio.gather(*after) == [["new"]] * asking
+        assert await denials(near) == ["new"]
+        await near.tenant(ACME)
+        await near.rules(ACME)
+        assert store.reads == {"AGENT#a1": 2, "META": 1, "CHAN#": 1}
+
     async def test_what_was_changed_deleted_and_made_is_seen_at_once(
         self, near: NearCache, store: CountedStore
     ) -> None:

@@ -26,8 +26,9 @@ _log = logging.getLogger(__name__)
 class ControlLink:
     """The link on the account that no tenant sees. Enter it before use.
 
-    While NATS is away, `hear` misses what other processes tell: who must not miss a word asks the
-    store again after a while.
+    While NATS is away, `hear` misses what other processes tell: who must not miss a word asks `missed`, and
+    the store again where it is true. In a cluster, what is told at another node in the moment after the link
+    is back may be missed as well, until that node knows what is heard here.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class ControlLink:
         self._name = secrets.token_hex(8)
         self._numbers = itertools.count(1)
         self._questions: dict[str, Question] = {}
+        self._gaps = 0  # Those of the link that `missed` told of.
 
     async def __aenter__(self) -> "ControlLink":
         """Connect. Raises unavailable."""
@@ -94,6 +96,18 @@ class ControlLink:
         return await self._link.subscribe(
             _PREFIX + topic, lambda subject, payload: deliver(subject.removeprefix(_PREFIX), payload)
         )
+
+    async def missed(self) -> bool:
+        """See ports.Control."""
+        gaps = self._link.gaps
+        if gaps == self._gaps or not self._link.up:
+            return False
+        try:
+            await self._link.settle()  # NATS has the subscriptions of the new connection.
+        except ArtcafeError:
+            return False  # Away again: the gap is told of later.
+        self._gaps = gaps
+        return True
 
     async def ask(self, topic: str, payload: bytes, answers: int) -> list[bytes]:
         """What processes answer, as soon as there are so many answers; after a while those that came.

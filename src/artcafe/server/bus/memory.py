@@ -291,6 +291,10 @@ class MemoryBus:
         """`deliver` gets (topic, payload). `topic` may be a pattern."""
         return await self._control.subscribe(topic, deliver)
 
+    async def missed(self) -> bool:
+        """Never: the control account is in this process."""
+        return False
+
     async def ask(self, topic: str, payload: bytes, answers: int) -> list[bytes]:
         """What is answered, as soon as there are so many answers; after a while those that came."""
         number = f"{next(self._numbers)}"

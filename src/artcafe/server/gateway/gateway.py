@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import math
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
@@ -33,6 +32,7 @@ from artcafe.server.gateway.inside import Inside
 from artcafe.server.gateway.member import Member
 from artcafe.server.gateway.moment import Moment
 from artcafe.server.gateway.outbox import Outboxes
+from artcafe.server.gateway.rechecks import Rechecks
 from artcafe.server.gateway.session import Session, Work
 from artcafe.server.gateway.spread import each, spread, supervised
 from artcafe.server.gateway.standing import Standing
@@ -49,10 +49,6 @@ LOG = logging.getLogger("artcafe.gateway")
 
 BROKEN = 1006
 """RFC 6455 section 7.4.1: a connection that ended without a CLOSE frame."""
-
-RECHECK_SECONDS = 60.0
-"""How often it is asked whether who is connected still may be, and may what it does: a word told while
-the bus was away reaches nobody."""
 
 _read_revocation = msgspec.json.Decoder(Revocation).decode
 _read_question = msgspec.json.Decoder(Question).decode
@@ -111,7 +107,7 @@ class Gateway:
         self._inside = Inside()
         self._standing = Standing(directory, self._humans, self._inside, bus, self.start)
         self._hubs: dict[TenantId, TenantHub] = {}
-        self._next_check = clock.monotonic() + RECHECK_SECONDS
+        self._rechecks = Rechecks(self._standing.recheck, clock.monotonic, self.start)
         self._leaving = self._stopping = self._over = False
         self._empty = asyncio.Event()
 
@@ -318,6 +314,12 @@ class Gateway:
         """Hear of a change: whoever it concerns lives by the rights and limits that follow from it."""
         self._standing.changed(change)
 
+    def words_missed(self) -> None:
+        """Ask about everybody, soon: revocations and changes may have been told unheard. Whatever `directory`
+        remembers was forgotten before."""
+        self._standing.words_missed()
+        self._rechecks.hurry()
+
     async def ready(self) -> None:
         """Raises unavailable once this process is going to stop: whoever balances is to leave it out."""
         if self._leaving:
@@ -360,9 +362,7 @@ class Gateway:
             if now >= next_beat:
                 next_beat = now + heartbeat
                 each(self._inside, Connection.beat)
-            if now >= self._next_check:
-                self._next_check = math.inf
-                self.start(self._recheck())
+            self._rechecks.tick()
 
     def _expired(self) -> list[Connection]:
         now = self._clock.now()
@@ -377,12 +377,6 @@ class Gateway:
         missed = {hub for hub in self._hubs.values() if hub.missed()}
         if missed:
             each(self._inside, lambda connection: connection.bus_was_away(missed))
-
-    async def _recheck(self) -> None:
-        try:
-            await self._standing.recheck()
-        finally:
-            self._next_check = self._clock.monotonic() + RECHECK_SECONDS
 
     # Tasks.
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from artcafe.server.domain.access import Rights
@@ -28,6 +28,9 @@ LOG = logging.getLogger("artcafe.gateway")
 
 RETRY_SECONDS = 1.0
 """When rights are asked for again that could not be read."""
+
+RECHECKED_AT_ONCE = 8
+"""About how many connections the store is asked at once when everybody is asked about."""
 
 
 class Standing:
@@ -113,12 +116,27 @@ class Standing:
             connection.refreshing = True
             await self._refresh(connection, connection.session)
 
-    async def recheck(self) -> None:
-        """Ask about everybody, whatever was told. While the store is away it waits for it."""
+    def words_missed(self) -> None:
+        """Read again what is being read of anybody's rights: it may be from before a change that was told
+        unheard. About those of whom nothing is being read `recheck` asks."""
         for connection in self._inside:
+            connection.changes += 1
+
+    async def recheck(self) -> None:
+        """Ask about everybody, whatever was told, RECHECKED_AT_ONCE at a time. While the store is away it
+        waits for it."""
+        waiting = iter(self._inside)
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(RECHECKED_AT_ONCE):
+                tasks.create_task(self._recheck(waiting))
+
+    async def _recheck(self, waiting: Iterator[Connection]) -> None:
+        """Ask about one after the other of those who wait, which others take from, too."""
+        for connection in waiting:
             if connection.session is not None and not connection.refreshing:
                 connection.refreshing = True
                 await supervised(self._refresh(connection, connection.session))
+            await asyncio.sleep(0)  # What is remembered takes no turn of its own: messages come in between.
 
     async def _tenant_changed(self, tenant: TenantId) -> None:
         """Close who is connected to a tenant that is suspended or deleted; let others live by its limits."""

@@ -131,6 +131,10 @@ class Control(Protocol):
     async def hear(self, topic: str, deliver: Deliver) -> Subscription:
         """`deliver` gets (topic, payload)."""
 
+    async def missed(self) -> bool:
+        """Whether words may have been missed since this was last true: the bus was away, and whatever is told
+        from now on is heard. False while it is away, so it is to be asked again."""
+
     async def ask(self, topic: str, payload: bytes, answers: int) -> Sequence[bytes]:
         """What processes answer, as soon as there are so many answers; after a second those that came,
         and the lack of the others is logged. Raises unavailable when nobody can be asked."""

@@ -70,6 +70,11 @@ class NearCache:
         self._held.pop(key, None)
         self._reading.pop(key, None)
 
+    def forget_all(self) -> None:
+        """Any record may be another one now: changes may have been told unheard."""
+        self._held.clear()
+        self._reading.clear()
+
     async def _have(self, key: _Key, read: Callable[[], Awaitable[T]]) -> T:
         try:
             held: T = self._held[key]
