@@ -1,6 +1,7 @@
 """Agents and their keys."""
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -166,16 +167,11 @@ class Agents:
     async def delete(self, human: Human, agent: AgentId, if_match: str | None = None) -> Agent:
         """Delete the agent; its connections end. What it was. Raises not_found, precondition_failed."""
         require(human, Action.manage_agents)
-        known: list[Agent] = []
-
-        def check(record: Agent) -> None:
-            require_match(record, if_match)
-            known.append(record)
-
+        check = partial(require_match, if_match=if_match)
         done = self._audit_writer.entry(human, "agent.delete", agent)
-        await self._records.delete(human.tenant, agent, check, done)
+        gone = await self._records.delete(human.tenant, agent, check, done)
         await self._revoke(Revocation(human.tenant, agent))
-        return known[-1]
+        return gone
 
     async def key_uses(self, human: Human, agent: AgentId) -> Mapping[str, str]:
         """Fingerprint to the time of its last login."""

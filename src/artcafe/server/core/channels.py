@@ -1,6 +1,7 @@
 """Channels: named subjects that humans see."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -135,15 +136,9 @@ class Channels:
     async def delete(self, human: Human, channel: ChannelId, if_match: str | None = None) -> Channel:
         """Delete the channel and the rules on it. What it was. Raises not_found, precondition_failed."""
         require(human, Action.manage_channels)
-        known: list[Channel] = []
-
-        def check(record: Channel) -> None:
-            require_match(record, if_match)
-            known.append(record)
-
+        check = partial(require_match, if_match=if_match)
         done = self._audit_writer.entry(human, "channel.delete", channel)
-        await self._records.delete(human.tenant, channel, check, done)
-        return known[-1]
+        return await self._records.delete(human.tenant, channel, check, done)
 
 
 def _shared(address: Address) -> Address:

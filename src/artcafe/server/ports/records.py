@@ -188,8 +188,11 @@ class AgentRecords(Protocol):
 
     async def delete(
         self, tenant: TenantId, agent: AgentId, check: Callable[[Agent], None], entry: Entry
-    ) -> None:
-        """Remove the agent and what hangs on it, unless `check` raises. Raises not_found."""
+    ) -> Agent:
+        """Remove the agent and what hangs on it, unless `check` raises; the agent as it was.
+
+        Raises not_found.
+        """
 
     def listed(self, tenant: TenantId) -> Source[Agent]:
         """The tenant's agents, by id. For their heads, capabilities, their definitions and metadata are not
@@ -275,8 +278,8 @@ class ChannelRecords(Protocol):
 
     async def delete(
         self, tenant: TenantId, channel: ChannelId, check: Callable[[Channel], None], entry: Entry
-    ) -> None:
-        """Remove the channel, unless `check` raises. Raises not_found."""
+    ) -> Channel:
+        """Remove the channel, unless `check` raises; the channel as it was. Raises not_found."""
 
     def listed(self, tenant: TenantId) -> Source[Channel]:
         """The tenant's channels, by id. For their heads, description and metadata are not read."""

@@ -122,18 +122,21 @@ class AgentTable:
 
     async def delete(
         self, tenant: TenantId, agent: AgentId, check: Callable[[Agent], None], entry: Entry
-    ) -> None:
-        """Remove the agent, its claims and what was seen of it, unless `check` raises. Raises not_found."""
+    ) -> Agent:
+        """Remove the agent, its claims and what was seen of it, unless `check` raises; the agent as it was.
+
+        Raises not_found.
+        """
         partition = await self._table.partition(tenant)
         pk = at.tenant(partition)
 
-        async def attempt() -> tuple[None, list[Op]]:
+        async def attempt() -> tuple[Agent, list[Op]]:
             stored = await self._rows.read(pk, at.agent(agent))
             if stored is None:
                 raise ArtcafeError(Code.not_found)
             check(stored.record)
             first, second = self._rows.delete(pk, at.agent(agent), Rev(stored.rev))
-            return None, [
+            return stored.record, [
                 await self._table.count(pk, at.AGENTS, -1),
                 first,
                 second,
@@ -148,8 +151,9 @@ class AgentTable:
                 *logged(entry, partition),
             ]
 
-        await self._table.again(attempt, contested=2)
+        gone = await self._table.again(attempt, contested=2)
         await self._changed(tenant, agent)
+        return gone
 
     async def _changed(self, tenant: TenantId, agent: AgentId) -> None:
         await self._table.announce(Change(tenant, Kind.agent, agent))

@@ -91,17 +91,17 @@ class ChannelTable:
 
     async def delete(
         self, tenant: TenantId, channel: ChannelId, check: Callable[[Channel], None], entry: Entry
-    ) -> None:
-        """Remove the channel, unless `check` raises. Raises not_found."""
+    ) -> Channel:
+        """Remove the channel, unless `check` raises; the channel as it was. Raises not_found."""
         partition = await self._table.partition(tenant)
         pk, sk = at.tenant(partition), at.channel(channel)
 
-        async def attempt() -> tuple[None, list[Op]]:
+        async def attempt() -> tuple[Channel, list[Op]]:
             stored = await self._rows.read(pk, sk)
             if stored is None:
                 raise ArtcafeError(Code.not_found)
             check(stored.record)
-            return None, [
+            return stored.record, [
                 await self._table.count(pk, at.CHANNELS, -1),
                 *self._rows.delete(pk, sk, Rev(stored.rev)),
                 Delete(pk, at.spoken(channel)),
@@ -110,8 +110,9 @@ class ChannelTable:
                 *logged(entry, partition),
             ]
 
-        await self._table.again(attempt, contested=2)
+        gone = await self._table.again(attempt, contested=2)
         await self._changed(tenant, channel)
+        return gone
 
     async def _changed(self, tenant: TenantId, channel: ChannelId) -> None:
         await self._table.announce(Change(tenant, Kind.channel, channel))
