@@ -6,7 +6,7 @@ import pytest
 
 from artcafe.server.core.usage import API_CALLS, RECEIVED, Meter
 from artcafe.server.domain.usage import EVER
-from artcafe.server.flushing import EVER_SECONDS, finish, regularly
+from artcafe.server.flushing import EVER_SECONDS, finish, flushing
 from artcafe.server.installed import every
 from artcafe.server.store.memory import MemoryStore
 from artcafe.server.store.presence import PresenceTable
@@ -53,7 +53,7 @@ async def test_what_is_counted_of_each_agent_is_written_once_a_minute() -> None:
     await memory.open()
     kept, sightings = KeptRecords(), PresenceTable(Table(memory))
     meter = Meter(kept, sightings, clock)
-    flush = regularly(lambda: meter.received(ACME, "a1", 1), sightings, meter, clock)
+    flush = flushing(lambda: meter.received(ACME, "a1", 1), sightings, meter, clock, EVER_SECONDS)
     of_agent = (ACME, EVER, f"{RECEIVED}a1")
     kept.failures = 1
     with refused(Code.unavailable):
@@ -67,3 +67,16 @@ async def test_what_is_counted_of_each_agent_is_written_once_a_minute() -> None:
     clock.advance(EVER_SECONDS)
     await flush()
     assert kept.counts[of_agent] == 5
+
+
+async def test_what_is_asked_for_is_written_whole_each_time() -> None:
+    clock = StoppedClock()
+    memory = MemoryStore(clock=clock.now, new_rev=new_rev)
+    await memory.open()
+    kept, sightings = KeptRecords(), PresenceTable(Table(memory))
+    meter = Meter(kept, sightings, clock)
+    flush = flushing(lambda: meter.received(ACME, "a1", 1), sightings, meter, clock)
+
+    for times in (1, 2, 3):
+        await flush()
+        assert kept.counts[ACME, EVER, f"{RECEIVED}a1"] == times

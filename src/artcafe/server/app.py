@@ -42,7 +42,7 @@ from artcafe.server.domain.addresses import client_address
 from artcafe.server.domain.change import TOPIC as CHANGED
 from artcafe.server.domain.change import Change, Kind
 from artcafe.server.domain.revocation import TOPIC
-from artcafe.server.flushing import finish, flushing, regularly
+from artcafe.server.flushing import EVER_SECONDS, finish, flushing
 from artcafe.server.gateway.gateway import Gateway, GatewayLimits
 from artcafe.server.gateway.mount import Limits, websocket_protocol
 from artcafe.server.gateway.outbox import Outboxes
@@ -306,10 +306,10 @@ async def platform(
             readiness=readiness,
             version=VERSION,
         )
-        flush = flushing(gateway.count_delivered, sightings, meter)
+        counted = (gateway.count_delivered, sightings, meter, clock)
         chores = await stack.enter_async_context(asyncio.TaskGroup())
         for chore in (
-            every(settings.flush_seconds, regularly(gateway.count_delivered, sightings, meter, clock)),
+            every(settings.flush_seconds, flushing(*counted, EVER_SECONDS)),
             every(SWEEP_SECONDS, sweep_of(store)),
             every(STEP_SECONDS, UsageCleaning(table, clock, name).step),
             every(RENEW_SECONDS, lease.renew),
@@ -325,7 +325,7 @@ async def platform(
             app=create_app(cases, settings.max_payload_bytes + FRAME_OVERHEAD, new_id),
             websocket=websocket_protocol(gateway.endpoint, outboxes, _socket_limits(settings), proxies),
             gateway=gateway,
-            flush=flush,
+            flush=flushing(*counted),
             hold=partial(logged, lease.hold),
         )
 

@@ -11,27 +11,21 @@ from artcafe.wire.errors import ArtcafeError
 LOG = logging.getLogger("artcafe")
 
 EVER_SECONDS = 60.0
-"""How often the counters of each agent and channel are written."""
+"""How often the counters of each agent and channel are written, unless everything is asked for."""
 
 
 def flushing(
-    count_delivered: Callable[[], None], sightings: PresenceTable, meter: Meter
+    count_delivered: Callable[[], None],
+    sightings: PresenceTable,
+    meter: Meter,
+    clock: Clock,
+    ever_seconds: float = 0.0,
 ) -> Callable[[], Awaitable[None]]:
-    """Everything that was noted and counted, written when it is called. Raises unavailable."""
+    """A function that writes everything that was noted and counted; it raises unavailable.
 
-    async def flush() -> None:
-        count_delivered()
-        await sightings.flush()
-        await meter.flush()
-
-    return flush
-
-
-def regularly(
-    count_delivered: Callable[[], None], sightings: PresenceTable, meter: Meter, clock: Clock
-) -> Callable[[], Awaitable[None]]:
-    """The same, but what is counted ever, of each agent and channel, only every EVER_SECONDS: it is most of
-    what is written, and nobody is billed by it."""
+    The counters of each agent and channel, of all their time, are written every `ever_seconds` at most: they
+    are most of what is written, and nobody is billed by them.
+    """
     due = 0.0
 
     async def flush() -> None:
@@ -41,7 +35,7 @@ def regularly(
         now = clock.monotonic()
         await meter.flush(ever=now >= due)
         if now >= due:
-            due = now + EVER_SECONDS
+            due = now + ever_seconds
 
     return flush
 
