@@ -317,7 +317,7 @@ async def platform(
             every(RETRY_SECONDS, telling.again),
             every(MISSED_SECONDS, partial(_catch_up, control, near, gateway)),
             *([whenever(begun, WORK_SECONDS, deletions.work)] if resident else []),
-            *([until_done(PlantedRows(store).step)] if resident else []),
+            *([until_done(PlantedRows(store, members).step)] if resident else []),
             *([every(TEND_SECONDS, Tending(installation))] if resident else []),
         ):
             stack.callback(chores.create_task(chore).cancel)

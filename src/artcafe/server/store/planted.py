@@ -4,7 +4,7 @@ from artcafe.server.domain.ids import UserId
 from artcafe.server.store import addresses as at
 from artcafe.server.store.item import Backend, Put
 from artcafe.server.store.members import MemberTable
-from artcafe.server.store.table import Table, translated
+from artcafe.server.store.table import translated
 
 _MARK = ("MIGRATIONS", "MEMBERSHIPS")
 
@@ -12,9 +12,10 @@ _MARK = ("MIGRATIONS", "MEMBERSHIPS")
 class PlantedRows:
     """Looks through a whole store, once in its life, and removes them. They grant nothing meanwhile."""
 
-    def __init__(self, store: Backend) -> None:
+    def __init__(self, store: Backend, members: MemberTable) -> None:
+        """`members` are those of the same store: who reads a user's memberships removes such rows."""
         self._store = store
-        self._members = MemberTable(Table(store))
+        self._members = members
 
     async def step(self) -> bool:
         """Look at some rows more, wherever the last step ended, in whichever process; True when all are seen.
