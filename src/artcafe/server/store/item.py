@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Literal, Protocol, TypeAlias
 
+from artcafe.server.store.walk import pages
+
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 MAX_KEY_BYTES: Final = 512
@@ -298,13 +300,8 @@ async def purge(store: ItemStore, pk: str) -> int:
     Expired items are left to the backend's own removal.
     """
     removed = 0
-    cursor = None
-    while True:
-        page = await store.query(pk, limit=MAX_OPS, cursor=cursor)
+    async for page in pages(lambda cursor: store.query(pk, limit=MAX_OPS, cursor=cursor)):
         await store.transact([Delete(pk, item.sk) for item in page.items])
         removed += len(page.items)
-        cursor = page.cursor
-        if cursor is None:
-            break
     await store.drop_counters(pk)
     return removed

@@ -15,6 +15,7 @@ from artcafe.server.domain.ids import AgentId, TenantId
 from artcafe.server.domain.tenant import TenantRules
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.records import AgentRecords, ChannelRecords, TenantRecords
+from artcafe.server.store.walk import pages
 
 T = TypeVar("T")
 
@@ -115,10 +116,6 @@ class NearCache:
 
     async def _all_channels(self, tenant: TenantId) -> tuple[ChannelRule, ...]:
         found: list[ChannelRule] = []
-        cursor = None
-        while True:
-            page = await self._channels.rules(tenant, _PAGE, cursor)
+        async for page in pages(lambda cursor: self._channels.rules(tenant, _PAGE, cursor)):
             found += page.items
-            cursor = page.cursor
-            if cursor is None:
-                return tuple(found)
+        return tuple(found)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from artcafe.server.store import addresses as at
 from artcafe.server.store.item import Delete, ItemStore, Put
 from artcafe.server.store.table import translated
+from artcafe.server.store.walk import pages
 
 LEASE_SECONDS = 90
 """How long a server that was killed counts as one that runs."""
@@ -57,11 +58,8 @@ class ServerLease:
 
 async def leases(store: ItemStore) -> list[Lease]:
     """Those that have not ended, by the servers' names. Raises StoreUnavailable."""
-    found: list[Lease] = []
-    cursor = None
-    while True:
-        page = await store.query(at.SERVERS, cursor=cursor)
-        found += [Lease(item.sk, item.expires or 0) for item in page.items]
-        cursor = page.cursor
-        if cursor is None:
-            return found
+    return [
+        Lease(item.sk, item.expires or 0)
+        async for page in pages(lambda cursor: store.query(at.SERVERS, cursor=cursor))
+        for item in page.items
+    ]

@@ -17,6 +17,7 @@ from artcafe.server.store.addresses import Partition
 from artcafe.server.store.contention import TRIES, Line, Turns, busy, pause, shard, total
 from artcafe.server.store.item import (
     ABSENT,
+    MAX_PAGE_ITEMS,
     Check,
     Conflict,
     Delta,
@@ -33,9 +34,11 @@ from artcafe.server.store.item import (
     StoreUnwritable,
     TooLarge,
 )
+from artcafe.server.store.item import Page as ItemPage
 from artcafe.server.store.partitions import Partitions
 from artcafe.server.store.records import readable, record_in
 from artcafe.server.store.unknown import with_unknown
+from artcafe.server.store.walk import pages
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
@@ -252,17 +255,20 @@ class Table:
         records, unreadable = readable(page.items, kind)
         return Page(records, page.cursor, tuple(item.sk.removeprefix(prefix) for item in unreadable))
 
+    def pages(self, pk: str, prefix: str = "") -> AsyncIterator[ItemPage]:
+        """The same, a page of the store's after the other."""
+
+        async def read(cursor: str | None) -> ItemPage:
+            with translated():
+                return await self.store.query(pk, prefix, MAX_PAGE_ITEMS, cursor)
+
+        return pages(read)
+
     async def items(self, pk: str, prefix: str = "") -> AsyncIterator[Item]:
         """Every item of a partition whose sort key begins with the prefix."""
-        cursor = None
-        while True:
-            with translated():
-                page = await self.store.query(pk, prefix, 1000, cursor)
+        async for page in self.pages(pk, prefix):
             for item in page.items:
                 yield item
-            cursor = page.cursor
-            if cursor is None:
-                return
 
     async def all(self, pk: str, prefix: str, kind: type[R]) -> list[R]:
         """Every record that can be read whose sort key begins with the prefix."""

@@ -15,7 +15,6 @@ from artcafe.server.store.answers import kept_in
 from artcafe.server.store.audit import logged, noted
 from artcafe.server.store.item import (
     MAX_GETS,
-    MAX_PAGE_ITEMS,
     Conflict,
     Item,
     Op,
@@ -135,16 +134,10 @@ class TenantTable:
 
     async def every(self) -> AsyncIterator[TenantRules | None]:
         """All tenants of the installation, None for each that cannot be read."""
-        cursor = None
-        while True:
-            with translated():
-                page = await self._table.store.query(at.TENANTS, "", MAX_PAGE_ITEMS, cursor)
+        async for page in self._table.pages(at.TENANTS):
             for head in await _heads(self._table, page.items, (at.META,)):
                 records, _ = readable([head], TenantRules)
                 yield records[0] if records else None
-            cursor = page.cursor
-            if cursor is None:
-                return
 
 
 async def _heads(table: Table, listed: Sequence[Item], rows: Sequence[str]) -> list[Item]:

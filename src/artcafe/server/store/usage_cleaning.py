@@ -16,9 +16,10 @@ from artcafe.server.domain.usage import MAX_DAYS, ends
 from artcafe.server.ports.clock import Clock
 from artcafe.server.store import addresses as at
 from artcafe.server.store.addresses import Partition
-from artcafe.server.store.item import ABSENT, Cond, Conflict, Delta, Put, Rev
+from artcafe.server.store.item import ABSENT, Cond, Conflict, Delta, Page, Put, Rev
 from artcafe.server.store.rules import encode_cursor
 from artcafe.server.store.table import Table, data, translated
+from artcafe.server.store.walk import pages
 
 SUBJECT: Final = "subject:"
 """What older releases counted by subject and day, of which nothing is told any more."""
@@ -89,20 +90,19 @@ class UsageCleaning:
             return
         self._cond = Rev(item.rev) if item else ABSENT
         await self._note(mark.after)
-        cursor = encode_cursor(mark.after) if mark.after else None
-        while True:
-            page = await self._store.query(at.TENANTS, limit=TENANTS_AT_ONCE, cursor=cursor)
+        begin = encode_cursor(mark.after) if mark.after else None
+        async for page in pages(self._tenants, begin):
             for row in page.items:
                 if "partition" not in row.data:
                     async for _ in self._through(at.usage(Partition(row.sk))):
                         yield
                     await self._note(row.sk)
             yield
-            cursor = page.cursor
-            if cursor is None:
-                break
         await self._note("", done=True)
         self._done = True
+
+    async def _tenants(self, cursor: str | None) -> Page:
+        return await self._store.query(at.TENANTS, limit=TENANTS_AT_ONCE, cursor=cursor)
 
     async def _note(self, after: str, *, done: bool = False) -> None:
         mark = Cleaned(after, self._server, self._clock.now(), done)
