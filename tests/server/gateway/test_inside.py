@@ -1,7 +1,7 @@
 """Who is in, and who is not any more."""
 
 from artcafe.server.domain.ids import AgentId, TenantId, UserId
-from artcafe.server.domain.principal import AgentPrincipal, Human
+from artcafe.server.domain.principal import AgentPrincipal, Human, Principal
 from artcafe.server.domain.tenant import Role
 from artcafe.server.gateway.connection import Connection, Door
 from artcafe.server.gateway.dialects import Plain
@@ -15,18 +15,19 @@ ELSEWHERE = AgentPrincipal(OTHER, AgentId("a1"), "SHA256:x")
 OLIVIA = Human(ACME, UserId("a1"), Role.owner)
 
 
-def a_connection() -> Connection:
+def a_connection(principal: Principal = A1) -> Connection:
     door: Door = None  # type: ignore[assignment]
-    entry = Entry(Plain(), Proven(A1))
-    return Connection(door, entry, Claim("url"), connection_id="c", remote="", since=0.0)
+    entry = Entry(Plain(), Proven(principal))
+    connection = Connection(door, entry, Claim("url"), connection_id="c", remote="", since=0.0)
+    connection.authorization.admit(principal, None)
+    return connection
 
 
 def test_who_is_counted_with_whom() -> None:
     inside = Inside()
-    connections = {principal: a_connection() for principal in (A1, SAME_KEY, ELSEWHERE, OLIVIA)}
-    for principal, connection in connections.items():
-        inside.add(connection, principal)
-        assert connection.admitted == principal
+    connections = {principal: a_connection(principal) for principal in (A1, SAME_KEY, ELSEWHERE, OLIVIA)}
+    for connection in connections.values():
+        inside.add(connection)
     assert [inside.count(principal) for principal in connections] == [2, 2, 1, 1]
     assert set(inside.tenant(ACME)) == {connections[A1], connections[SAME_KEY], connections[OLIVIA]}
     assert inside.tenant(OTHER) == [connections[ELSEWHERE]]
@@ -38,7 +39,7 @@ def test_who_is_gone_is_gone_once_and_leaves_nothing() -> None:
     inside, stranger = Inside(), a_connection()
     here = [a_connection() for _ in range(2)]
     for connection in here:
-        inside.add(connection, A1)
+        inside.add(connection)
     assert inside.remove(stranger) is None
     assert inside.remove(here[0]) is A1
     assert inside.remove(here[0]) is None
@@ -51,7 +52,7 @@ def test_who_is_gone_is_gone_once_and_leaves_nothing() -> None:
 def test_it_may_be_changed_while_it_is_gone_through() -> None:
     inside = Inside()
     for _ in range(3):
-        inside.add(a_connection(), A1)
+        inside.add(a_connection())
     for connection in inside:
         inside.remove(connection)
     assert not inside

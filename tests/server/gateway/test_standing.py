@@ -295,7 +295,7 @@ async def test_rights_that_cannot_be_read_are_read_again(
     await eventually(lambda: caplog.records)
     assert not a1.closed
     house.admission_store.heal()
-    await eventually(lambda: not a1.handler.refreshing)  # type: ignore[attr-defined]
+    await eventually(lambda: not a1.handler.authorization.refreshing)  # type: ignore[attr-defined]
     assert not await may_publish(a1, "x")
 
 

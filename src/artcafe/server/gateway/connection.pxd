@@ -8,10 +8,7 @@ cdef class Connection:
     cdef readonly object since
     cdef readonly object claim
     cdef readonly object dialect
-    cdef public object admitted
-    cdef public object expires
-    cdef public Py_ssize_t changes
-    cdef public bint refreshing
+    cdef readonly object authorization
     cdef public Session session
     cdef public object peer
     cdef readonly Py_ssize_t frames_in

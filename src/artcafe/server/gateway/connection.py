@@ -10,6 +10,7 @@ import msgspec
 
 from artcafe.server.domain.principal import Principal
 from artcafe.server.gateway import journal
+from artcafe.server.gateway.authorization import Authorization
 from artcafe.server.gateway.entry import Claim, Entry, Proven, Way
 from artcafe.server.gateway.hub import TenantHub
 from artcafe.server.gateway.peer import Peer
@@ -73,10 +74,7 @@ class Connection:
         self.since = since
         self.claim = claim
         self.dialect = entry.dialect
-        self.admitted: Principal | None = None
-        self.expires: int | None = None  # When what proved it is over: Unix seconds.
-        self.changes = 0  # How often its rights may have become others.
-        self.refreshing = False  # Whether somebody asks for them.
+        self.authorization = Authorization()
         self.session: Session | None = None
         self.peer: Peer | None = None
         self.frames_in = 0
@@ -90,6 +88,11 @@ class Connection:
         self._busy = False
         self._owed = 0
         self._silent = 0
+
+    @property
+    def principal(self) -> Principal | None:
+        """The principal; None until the connection is admitted."""
+        return self.authorization.principal
 
     # The socket's side.
 

@@ -174,8 +174,8 @@ class Gateway:
         self._require_room(principal, plan_of(record))
         # From here on a revocation or a change finds the connection.
         self._arrivals.discard(connection)
-        self._inside.add(connection, principal)
-        connection.expires = proven.expires
+        connection.authorization.admit(principal, proven.expires)
+        self._inside.add(connection)
         if isinstance(principal, AgentPrincipal):
             self._presence.arrived(tenant, principal.agent, connection)
             self._announcer.wake()
@@ -226,14 +226,14 @@ class Gateway:
 
         What a token grants ends with it: of an older one nothing is taken.
         """
-        human = connection.admitted
+        human = connection.principal
         assert isinstance(human, Human)
-        assert connection.expires is not None
+        authorization = connection.authorization
         renewed, expires = await self._humans.renewed(human, token)
-        if expires > connection.expires:
-            connection.expires = expires
-            await self._standing.renewed(connection, renewed)
-        return connection.expires
+        if authorization.renew(renewed, expires):
+            await self._standing.renewed(connection)
+        assert authorization.expires is not None
+        return authorization.expires
 
     # Out.
 
@@ -273,7 +273,7 @@ class Gateway:
             self._count_delivered(connection)
 
     def _count_delivered(self, connection: Connection) -> None:
-        principal, session = connection.admitted, connection.session
+        principal, session = connection.principal, connection.session
         if session is not None:
             delivered = sum(member.delivered() for member in session.members)
             connection.frames_out += delivered
@@ -302,7 +302,7 @@ class Gateway:
         covered = [
             connection
             for connection in self._inside.tenant(revocation.tenant)
-            if connection.admitted is not None and revocation.covers(connection.admitted)
+            if connection.principal is not None and revocation.covers(connection.principal)
         ]
         each(covered, lambda connection: connection.end(revocation.code))
         if revocation.agent is None:
@@ -366,11 +366,7 @@ class Gateway:
 
     def _expired(self) -> list[Connection]:
         now = self._clock.now()
-        return [
-            connection
-            for connection in self._inside
-            if connection.expires is not None and connection.expires <= now
-        ]
+        return [connection for connection in self._inside if connection.authorization.expired(now)]
 
     def _tell_of_gaps(self) -> None:
         """Close who subscribed and may have missed messages while the bus was away: never a silent loss."""

@@ -13,15 +13,16 @@ class Inside:
     def __init__(self) -> None:
         self._tenants: dict[TenantId, dict[str, dict[Connection, None]]] = {}
 
-    def add(self, connection: Connection, principal: Principal) -> None:
-        """It is in, as this principal."""
-        connection.admitted = principal
+    def add(self, connection: Connection) -> None:
+        """It was admitted, as its principal."""
+        principal = connection.principal
+        assert principal is not None
         here = self._tenants.setdefault(principal.tenant, {})
         here.setdefault(principal.sender, {})[connection] = None
 
     def remove(self, connection: Connection) -> Principal | None:
         """It is gone; who it was, or None when that was said before or it never was in."""
-        principal = connection.admitted
+        principal = connection.principal
         if principal is None:
             return None
         here = self._tenants.get(principal.tenant, {})

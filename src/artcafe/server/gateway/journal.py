@@ -34,7 +34,7 @@ class Party(Protocol):
         ...
 
     @property
-    def admitted(self) -> Principal | None:
+    def principal(self) -> Principal | None:
         """Who it is."""
         ...
 
@@ -197,7 +197,7 @@ def _login_refused(error: ArtcafeError, claim: Claim, remote: str, connection: s
 
 def _who(party: Party) -> tuple[str | None, str | None, str | None]:
     """Tenant, agent and human: the proven ones, else those that were claimed."""
-    principal = party.admitted
+    principal = party.principal
     if principal is None:
         return party.claim.tenant, party.claim.agent, None
     if isinstance(principal, AgentPrincipal):

@@ -58,8 +58,8 @@ class Standing:
         forbidden for who is no member any more, suspended, unreadable_record and unavailable.
         """
         while True:
-            before = connection.changes
-            principal = connection.admitted or principal
+            version = connection.authorization.version
+            principal = connection.principal or principal
             record = await self._served(principal.tenant)
             policy = Policy()
             if isinstance(principal, Human):
@@ -67,7 +67,7 @@ class Standing:
             else:
                 policy = (await self._admissible(principal)).policy
             rules = await self._directory.rules(principal.tenant)
-            if connection.changes == before:
+            if connection.authorization.version == version:
                 return principal, Rights(principal, policy, rules), plan_of(record)
 
     async def _admissible(self, principal: AgentPrincipal) -> AgentRules:
@@ -94,33 +94,29 @@ class Standing:
         if change.kind is Kind.tenant:
             here = self._inside.tenant(change.tenant)
             for connection in here:
-                connection.changes += 1
+                connection.authorization.change()
             if here:
                 self._start(self._tenant_changed(change.tenant))
             return
         for connection in self._inside.tenant(change.tenant):
-            if connection.admitted is not None and _concerns(change, connection.admitted):
-                connection.changes += 1
-                if connection.session is not None and not connection.refreshing:
-                    connection.refreshing = True
+            if connection.principal is not None and _concerns(change, connection.principal):
+                connection.authorization.change()
+                if connection.session is not None and connection.authorization.begin_refresh():
                     self._start(self._refresh(connection, connection.session))
 
-    async def renewed(self, connection: Connection, human: Human) -> None:
-        """The same human with another token: what it grants counts when this returns.
+    async def renewed(self, connection: Connection) -> None:
+        """A connection was renewed: what its newer token grants counts when this returns.
 
         Where a change is being read for the connection already, it counts as soon as that is done.
         """
-        connection.admitted = human
-        connection.changes += 1
-        if connection.session is not None and not connection.refreshing:
-            connection.refreshing = True
+        if connection.session is not None and connection.authorization.begin_refresh():
             await self._refresh(connection, connection.session)
 
     def words_missed(self) -> None:
         """Read again what is being read of anybody's rights: it may be from before a change that was told
         unheard. About those of whom nothing is being read `recheck` asks."""
         for connection in self._inside:
-            connection.changes += 1
+            connection.authorization.change()
 
     async def recheck(self) -> None:
         """Ask about everybody, whatever was told, RECHECKED_AT_ONCE at a time. While the store is away it
@@ -133,8 +129,7 @@ class Standing:
     async def _recheck(self, waiting: Iterator[Connection]) -> None:
         """Ask about one after the other of those who wait, which others take from, too."""
         for connection in waiting:
-            if connection.session is not None and not connection.refreshing:
-                connection.refreshing = True
+            if connection.session is not None and connection.authorization.begin_refresh():
                 await supervised(self._refresh(connection, connection.session))
             await asyncio.sleep(0)  # What is remembered takes no turn of its own: messages come in between.
 
@@ -162,7 +157,7 @@ class Standing:
         try:
             work = await self._apply(connection, session)
         finally:
-            connection.refreshing = False
+            connection.authorization.end_refresh()
         if work is not None:
             await work
 
@@ -178,7 +173,7 @@ class Standing:
                 LOG.warning("the rights of connection %s cannot be read now: %s", connection.id, error)
                 await asyncio.sleep(RETRY_SECONDS)
             else:
-                connection.admitted = principal
+                connection.authorization.refreshed(principal)
                 session.set_rate(plan.messages_per_second)
                 return session.rights_changed(principal, rights)
         return None
