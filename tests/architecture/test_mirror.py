@@ -27,7 +27,6 @@ ELSEWHERE = {
     "server/domain/login_refusal.py": ("server/core/test_login_reasons.py", "who refuses gives the reason"),
     "server/limit_settings.py": ("server/test_settings.py", "they are a part of the settings"),
     "server/edge/exchange.py": ("server/edge/test_protocol.py", "one request, seen from outside"),
-    "server/gateway/handover.py": ("server/gateway/test_mount_endings.py", "the mount's first half"),
     "server/store/places.py": ("server/test_storage.py", "stores are named where they are moved"),
     "server/store/dynamodb_table.py": ("server/test_storage.py", "it is made to be moved into"),
     "server/serving.py": ("e2e/test_start_and_stop.py", "it is a process, seen from outside"),
@@ -74,7 +73,7 @@ def test_the_exceptions_are_still_exceptions() -> None:
 
 
 def test_no_test_file_is_for_a_module_that_is_gone() -> None:
-    """A second file for one module is called after it: test_mount_endings.py beside test_mount.py."""
+    """A second file for one module is called after it: test_websocket_endings.py beside test_websocket.py."""
     stems = {module.removesuffix(".py") for module in modules()}
     strays = []
     for folder in ("cli", "client", "server", "wire"):

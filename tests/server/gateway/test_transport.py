@@ -1,6 +1,6 @@
 """What comes behind the last CLOSE is read and forgotten, and a flood of it is read slowly.
 
-How the mount closes, and how its parser is kept from gathering, is shown in test_mount_endings.py.
+How a WebSocket closes, and how its parser is kept from gathering, is shown in test_websocket_endings.py.
 """
 
 import asyncio

@@ -2,6 +2,7 @@ cimport cython
 from picows.picows cimport WSFrame, WSListener, WSTransport
 from picows.picows cimport WSMsgType as MsgType
 
+from artcafe.server.gateway.frame_parser cimport FrameParser
 from artcafe.server.gateway.framing cimport frame
 from artcafe.server.gateway.outbox cimport Outbox
 
@@ -9,7 +10,7 @@ cdef MsgType _TEXT
 cdef Py_ssize_t _LARGE
 
 
-cdef class _Socket(WSListener):
+cdef class WebSocket(WSListener):
     cdef readonly object remote
     cdef object _wire
     cdef Outbox _outbox
@@ -22,12 +23,11 @@ cdef class _Socket(WSListener):
     cdef object _fragments
     cdef bint _active
     cdef Py_ssize_t _room
-    cdef bint _swollen
     cdef bint _over
     cdef object _code
     cdef object _abort
     cdef readonly WSTransport _transport
-    cdef object _ws
+    cdef FrameParser _parser
 
     cpdef on_ws_connected(self, WSTransport transport)
     @cython.locals(message=bytes)

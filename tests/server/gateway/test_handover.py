@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures(
 
 
 async def test_the_versions_whose_handover_is_known() -> None:
-    """mount.py and handover.py lean on how these two are built.
+    """handover.py, frame_parser.py and websocket.py lean on how these two are built.
 
     With another version, read again what uvicorn's `handle_websocket_upgrade` and `Server.shutdown`
     do, and picows' `WSProtocol`, `_send`, and `_get_next_frame`; then this whole folder must pass.

@@ -1,0 +1,8 @@
+cdef class FrameParser:
+    cdef readonly object protocol
+    cdef readonly bint swollen
+    cdef object _transport
+    cdef object _listener
+    cdef object _outbox
+    cdef object _leave
+    cdef object _most_bytes
