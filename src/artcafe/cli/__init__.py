@@ -1,1 +1,2 @@
-"""The command line: one command or group of commands per file. It prints; what it says it asks the SDK."""
+"""The command line: one command or group of commands per file. It parses and prints; the work is done by the
+SDK."""

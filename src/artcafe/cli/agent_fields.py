@@ -1,4 +1,4 @@
-"""What may be set on an agent: the options that `agents create` and `agents update` share."""
+"""The options that set an agent's fields, shared by `agents create` and `agents update`."""
 
 import functools
 from collections.abc import Callable, Sequence

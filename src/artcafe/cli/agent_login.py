@@ -1,4 +1,4 @@
-"""Who logs in as an agent, and with which key: the options that `pub` and `sub` share."""
+"""The options for logging in as an agent (tenant, id, key), shared by `pub` and `sub`."""
 
 import functools
 from collections.abc import Callable

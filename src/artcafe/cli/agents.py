@@ -1,4 +1,4 @@
-"""`artcafe agents`: who may connect."""
+"""`artcafe agents`: create, list, show, update and delete agents."""
 
 from pathlib import Path
 from typing import Any

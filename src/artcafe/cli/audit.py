@@ -1,4 +1,4 @@
-"""`artcafe audit`: who changed what, when and from where."""
+"""`artcafe audit`: changes in a tenant, with actor, time and address."""
 
 import click
 

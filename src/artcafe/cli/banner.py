@@ -1,4 +1,4 @@
-"""What is said to people once a server answers."""
+"""The text printed for people once a server answers."""
 
 from artcafe.server.main import Running
 

@@ -1,4 +1,4 @@
-"""The loopback address at which a browser brings the issuer's answer (RFC 8252 section 7.3)."""
+"""The loopback redirect endpoint of a browser sign-in (RFC 8252 section 7.3)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping

@@ -1,4 +1,4 @@
-"""`artcafe channels`: named subjects that humans see and publish into."""
+"""`artcafe channels`: named subjects, with a description and access rules."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""artcafe check-config: what the settings come to."""
+"""artcafe check-config: prints the effective settings, or their errors."""
 
 import json
 from typing import Any

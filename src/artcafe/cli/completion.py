@@ -1,4 +1,4 @@
-"""`artcafe completion`: what makes a shell complete commands and options."""
+"""`artcafe completion`: prints the shell's completion script."""
 
 import click
 from click.shell_completion import get_completion_class

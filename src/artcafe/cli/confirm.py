@@ -1,4 +1,4 @@
-"""What cannot be undone asks before it is done, in every command in the same way."""
+"""The confirmation prompt of irreversible commands."""
 
 import sys
 

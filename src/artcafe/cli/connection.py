@@ -1,4 +1,4 @@
-"""Where the platform is and who is asking: the options that commands share, and their defaults."""
+"""The platform's address and the caller's identity: the options that commands share, and their defaults."""
 
 import functools
 import ipaddress

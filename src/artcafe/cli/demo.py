@@ -1,4 +1,4 @@
-"""`artcafe demo`: from nothing to two agents that talk."""
+"""`artcafe demo`: creates a tenant, two agents and keys, and runs an exchange between them."""
 
 import asyncio
 import dataclasses

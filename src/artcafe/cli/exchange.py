@@ -1,4 +1,4 @@
-"""Two agents that talk: one asks for a product, the other computes it, both over real connections."""
+"""The demo's exchange: one agent asks for a product, the other computes it, both over real connections."""
 
 import asyncio
 import secrets

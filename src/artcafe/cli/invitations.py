@@ -1,4 +1,4 @@
-"""`artcafe invitations`: how people come in whose name at the token issuer nobody knows yet."""
+"""`artcafe invitations`: invite people by a token, without knowing their subject at the issuer."""
 
 import sys
 

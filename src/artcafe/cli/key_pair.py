@@ -1,4 +1,4 @@
-"""A fresh SSH key for an agent."""
+"""Generates an SSH key pair for an agent."""
 
 import shutil
 import subprocess

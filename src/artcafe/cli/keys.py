@@ -1,4 +1,4 @@
-"""`artcafe keys`: the SSH keys that prove an agent."""
+"""`artcafe keys`: the SSH public keys of an agent."""
 
 import click
 

@@ -1,4 +1,4 @@
-"""`artcafe legal`: the operator's documents, and who accepted them for a tenant."""
+"""`artcafe legal`: the operator's documents, and their acceptances by a tenant."""
 
 import click
 

@@ -1,4 +1,4 @@
-"""The options that lists share."""
+"""The options that list commands share."""
 
 import click
 

@@ -1,4 +1,4 @@
-"""`artcafe logout`: forget who is signed in."""
+"""`artcafe logout`: removes the stored sign-in."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""`artcafe`: the table of commands, and what becomes of their errors."""
+"""`artcafe`: the table of commands, and the mapping of errors to exit codes."""
 
 import errno
 from typing import Any

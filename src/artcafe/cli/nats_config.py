@@ -1,4 +1,4 @@
-"""artcafe nats-config: what nats-servers need to be this installation's bus."""
+"""artcafe nats-config: writes the configuration of the nats-servers of an installation."""
 
 import re
 from pathlib import Path

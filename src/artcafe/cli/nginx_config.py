@@ -1,4 +1,4 @@
-"""artcafe nginx-config: what nginx needs to stand in front of an installation."""
+"""artcafe nginx-config: writes the configuration of an nginx in front of an installation."""
 
 import re
 from collections.abc import Iterable, Sequence

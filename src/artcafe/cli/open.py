@@ -1,4 +1,4 @@
-"""`artcafe open`: the web console, and where the API is described."""
+"""`artcafe open`: prints or opens the address of the web console, or of the API's description."""
 
 import asyncio
 

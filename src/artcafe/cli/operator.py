@@ -1,4 +1,4 @@
-"""`artcafe operator`: what is only for who runs the platform."""
+"""`artcafe operator`: the group of commands for the operator of the platform."""
 
 import click
 

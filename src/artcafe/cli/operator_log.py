@@ -1,4 +1,4 @@
-"""`artcafe operator log`: who made, deleted and operated tenants."""
+"""`artcafe operator log`: creations, deletions and operator changes of tenants."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""`artcafe operator show|rotate|switch|forget`: the seed from which every key of the bus comes."""
+"""`artcafe operator show|rotate|switch|forget`: the seed from which all keys of the bus are derived."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What arguments hold, checked before anything is asked of the platform."""
+"""Parameter types: arguments are validated before any request is sent."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""A new file that only its owner can read."""
+"""Creates a new file with mode 0600."""
 
 import os
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""`artcafe pub`: one message out."""
+"""`artcafe pub`: publishes one message."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""artcafe serve: one server against a NATS that runs already."""
+"""artcafe serve: one server against an external NATS."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A server in this process, and how people or programs are told that it did not start."""
+"""Runs a server in this process, and reports a failed start to people or programs."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Asking the platform as the signed-in human."""
+"""REST requests as the signed-in human."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

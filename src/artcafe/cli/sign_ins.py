@@ -1,4 +1,4 @@
-"""Who is signed in where: one file of mode 0600, with tokens by the platform's address."""
+"""The stored sign-ins: one file of mode 0600, with tokens by the platform's address."""
 
 import asyncio
 import contextlib

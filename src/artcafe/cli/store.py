@@ -1,4 +1,4 @@
-"""artcafe store: the store as a whole."""
+"""artcafe store: creates a store, and copies one to another place."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The standard streams as a program may find them: closed, full, or of an encoding that has few letters."""
+"""The standard streams in any state: closed, full, or of an encoding with few characters."""
 
 import os
 import sys

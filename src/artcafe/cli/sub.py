@@ -1,4 +1,4 @@
-"""`artcafe sub`: messages in, one line each."""
+"""`artcafe sub`: prints messages, one line each."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Tables for people."""
+"""Tables for terminals."""
 
 import sys
 from collections.abc import Container, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""A platform that lives as long as one command."""
+"""A platform with the lifetime of one command."""
 
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""`artcafe tenants`: the customers of the platform, each one apart."""
+"""`artcafe tenants`: create, list, show, update and delete tenants."""
 
 from typing import Any
 

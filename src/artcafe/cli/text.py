@@ -1,4 +1,4 @@
-"""Text as a terminal or a program may safely get it."""
+"""Escapes text for terminals and programs."""
 
 import json
 from typing import Any

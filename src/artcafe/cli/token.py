@@ -1,4 +1,4 @@
-"""`artcafe token`: a token of the platform on this machine."""
+"""`artcafe token`: prints an access token of the platform on this machine."""
 
 import asyncio
 

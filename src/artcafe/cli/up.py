@@ -1,4 +1,4 @@
-"""artcafe up: the whole platform from one command."""
+"""artcafe up: runs the whole platform on this machine."""
 
 from textwrap import indent
 from typing import Any

@@ -1,4 +1,4 @@
-"""`artcafe usage`: what a tenant used, day by day, and what its plan has."""
+"""`artcafe usage`: a tenant's usage by day, and its plan's limits."""
 
 from datetime import datetime
 

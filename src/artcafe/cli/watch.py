@@ -1,4 +1,4 @@
-"""`artcafe watch`: a tenant, live."""
+"""`artcafe watch`: prints a tenant's messages and presence live."""
 
 import asyncio
 import dataclasses

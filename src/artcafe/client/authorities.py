@@ -1,4 +1,4 @@
-"""Whom a client trusts when nothing else is said: the certificate authorities of this machine."""
+"""The default certificate authorities of a client: those of this machine."""
 
 import ssl
 

@@ -1,4 +1,4 @@
-"""How long to wait before coming back: full-jitter exponential backoff, and the server's own word."""
+"""The delay before a reconnect: full-jitter exponential backoff, or the server's Retry-After."""
 
 import random
 from collections.abc import Callable

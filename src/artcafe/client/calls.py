@@ -1,4 +1,4 @@
-"""Frames that wait for their answer."""
+"""Frames with a reply: matches replies to calls, with a timeout."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""What a human's dashboard hears, live: agents coming and going, and messages."""
+"""A human's live view of a tenant: presence of agents, and messages."""
 
 import asyncio
 import importlib.metadata

@@ -1,4 +1,4 @@
-"""Where a client connects to, and the name that the server must use for itself there."""
+"""The address a client connects to, and the server name that the challenge must show there."""
 
 import re
 from dataclasses import dataclass

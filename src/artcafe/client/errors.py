@@ -1,4 +1,4 @@
-"""What callers may catch besides ArtcafeError itself, and how a server's refusals become errors."""
+"""The exceptions of the SDK besides ArtcafeError, and the mapping of a server's refusals to them."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""When to ping, and when to believe that the server is gone."""
+"""The schedule of pings, and the detection of a dead connection."""
 
 from dataclasses import dataclass
 from enum import Enum

@@ -1,4 +1,4 @@
-"""One management request: how it is sent, what its answer may be, what every failure becomes.
+"""Sends one management request, and maps its failures to errors.
 
 The SDK's only user of httpx.
 """

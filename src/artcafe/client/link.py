@@ -1,4 +1,4 @@
-"""Keeps one agent connected: dial, log in, restore, listen, come back."""
+"""Keeps one agent connected: dial, log in, restore subscriptions, receive, reconnect."""
 
 import asyncio
 import ssl

@@ -1,4 +1,4 @@
-"""The client's side of the login: what it signs, and above all what it does not."""
+"""The client's side of the login: verifies a challenge before it signs it."""
 
 from artcafe.wire import frames
 from artcafe.wire.challenge import NAMESPACE, check_before_signing

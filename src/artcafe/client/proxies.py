@@ -1,4 +1,4 @@
-"""Which proxy stands between this program and an address, by the environment (curl(1), ENVIRONMENT)."""
+"""Selects the proxy for an address, by the environment (curl(1), ENVIRONMENT)."""
 
 import ipaddress
 from urllib.parse import urlsplit

@@ -1,4 +1,4 @@
-"""One message on its way out."""
+"""One message to be published."""
 
 from collections.abc import Iterable, Mapping
 from itertools import chain

@@ -1,4 +1,4 @@
-"""Management over REST, noun by noun: tenants and their people, agents and their keys, channels, usage."""
+"""Management over REST: tenants and their people, agents and their keys, channels, usage."""
 
 import ssl
 from hmac import compare_digest

@@ -1,4 +1,4 @@
-"""Which message goes to which subscription. No I/O: frames to send are given back to the caller."""
+"""Routes each message to its subscriptions. No I/O: frames to send are returned to the caller."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator

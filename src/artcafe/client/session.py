@@ -1,4 +1,4 @@
-"""What the frames of the server mean to one client, over all its connections. No I/O."""
+"""Interprets the server's frames for one client, across its connections. No I/O."""
 
 import re
 from collections.abc import Callable

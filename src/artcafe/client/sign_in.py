@@ -1,4 +1,4 @@
-"""Signing a human in at the platform's OIDC issuer, as a program without a secret.
+"""Signs a human in at the platform's OIDC issuer, as a public client.
 
 Authorization Code with PKCE (RFC 7636), a loopback address for the answer (RFC 8252), or the device flow
 (RFC 8628). Nothing here waits for a browser: whoever shows the address does.

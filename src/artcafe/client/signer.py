@@ -1,4 +1,4 @@
-"""Sign with the agent's SSH key: one that lies in a file, or one that an ssh-agent keeps."""
+"""Signs with the agent's SSH key: a key file, or a key in an ssh-agent."""
 
 import base64
 import socket

@@ -1,4 +1,4 @@
-"""What a caller iterates over: the messages of one subscription, in a buffer with a bound."""
+"""The messages of one subscription: an async iterator over a bounded buffer."""
 
 import asyncio
 from collections import deque

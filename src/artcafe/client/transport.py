@@ -1,4 +1,4 @@
-"""One WebSocket connection. The only module that knows `websockets`; its errors are translated here."""
+"""One WebSocket connection. The only module that imports `websockets`; its errors are translated here."""
 
 import ssl
 from collections.abc import Callable

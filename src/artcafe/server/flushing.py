@@ -1,4 +1,4 @@
-"""When what a process noted and counted is written: now and then, on demand, and at its end."""
+"""Writes collected counters and sightings: periodically, on demand, and at shutdown."""
 
 import logging
 from collections.abc import Awaitable, Callable

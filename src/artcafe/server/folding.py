@@ -1,4 +1,4 @@
-"""Lines that are alike are folded: the first ones are written, then one with how many followed.
+"""Rate-limits log lines: of alike lines the first are written, the others counted in a summary line.
 
 The memory of it is bounded: a fixed number of keys, and what comes under further keys is counted together.
 So is what is written: a token bucket holds for all lines of one `Folding`. Nothing is lost silently; each

@@ -1,4 +1,4 @@
-"""What a server process stands on, opened: the store with its lease, and the bus that belongs to it."""
+"""Opens a server's store with its lease, and the bus that belongs to it."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Who signs humans in: the embedded issuer, or the one that is configured."""
+"""Builds the token verifier and the operators from the settings: embedded or configured issuer."""
 
 import secrets
 

@@ -1,4 +1,4 @@
-"""What the processes log: lines for people, or for programs, on standard error.
+"""Log formatting: lines for people or for programs, on standard error.
 
 What clients send may end up in a line, so it is escaped and cut here: one record is one line, but for
 tracebacks in the format for people, whose lines are indented. Lines that clients cause are folded

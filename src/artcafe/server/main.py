@@ -1,4 +1,4 @@
-"""The processes: what `artcafe up` and `artcafe serve` do, from the lock to the last log line."""
+"""The processes `artcafe up` and `artcafe serve`, from the lock to the last log line."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""What a server is called, and whose word about clients' addresses it believes."""
+"""The server's name in challenges, and the proxies trusted for clients' addresses."""
 
 from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_network

@@ -1,4 +1,4 @@
-"""What systemd is told of a service with Type=notify and a watchdog (sd_notify(3))."""
+"""Notifies systemd: ready, watchdog, stopping (sd_notify(3))."""
 
 import asyncio
 import logging

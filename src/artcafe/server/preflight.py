@@ -1,4 +1,4 @@
-"""What keeps a server from starting with the settings it has, told before anything is opened or made.
+"""Checks the settings before anything is opened or created.
 
 `artcafe up`, `artcafe serve` and `artcafe check-config` ask here, so that none takes what another refuses.
 """

@@ -1,4 +1,4 @@
-"""What a server process brings with it: the time, identifiers, and where it listens."""
+"""The environment of a server process: clock, identifiers, and listening address."""
 
 import secrets
 import time

@@ -1,4 +1,4 @@
-"""Writes the pages of the documentation that are made from the code: errors, settings and log events.
+"""Generates pages of the documentation from the code: errors, settings and log events.
 
 `python -m artcafe.server.reference docs` writes them, with `--check` it only says whether they are
 as they should be. The same code gives the same bytes on every machine.

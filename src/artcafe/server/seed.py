@@ -1,4 +1,4 @@
-"""The operator seed: the secret behind all NATS keys (ADR 1), in a file that only its owner reads.
+"""The operator seed: the secret behind all NATS keys (ADR 1), in a file of mode 0600.
 
 A rotation has three files side by side: the seed in force, the next one, and the old one. Whatever
 interrupts it, the seed in force is whole, and the step that was interrupted can be done again.

@@ -1,4 +1,4 @@
-"""One process that serves: the platform behind a listening socket, from its start to its last word."""
+"""One serving process: the platform behind a listening socket, from its start to its shutdown."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""One listening socket of several, and the worker that serves it: started, watched, replaced, stopped."""
+"""One listening socket of several, and its worker process: started, watched, replaced, stopped."""
 
 import asyncio
 import contextlib

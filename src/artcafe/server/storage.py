@@ -1,4 +1,4 @@
-"""A store as a whole: made, and moved to another place."""
+"""A whole store: created, and copied to another place."""
 
 import asyncio
 import json

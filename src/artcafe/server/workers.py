@@ -1,5 +1,5 @@
-"""The processes that serve one port together, and the one that starts, renews and stops them: each in its
-slot (slot.py)."""
+"""The processes that serve one port together, and their parent, which starts, replaces and stops them: each
+in a slot (slot.py)."""
 
 import asyncio
 import contextlib

@@ -1,1 +1,1 @@
-"""The protocol, as data: no I/O, no clock, used by both ends."""
+"""The protocol as data: no I/O, no clock, used by both ends."""

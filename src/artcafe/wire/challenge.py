@@ -1,4 +1,4 @@
-"""The exact bytes an agent signs to prove its key, and what a client checks before it signs them."""
+"""The text an agent signs to prove its key, and the client's checks before it signs."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Names of environment variables: which are ours, which Kubernetes makes, and which nobody knows."""
+"""Environment variables by name: the platform's own, those of Kubernetes, and unknown ones."""
 
 import difflib
 import re

@@ -1,4 +1,5 @@
-"""How the command line and the platform of one machine prove to each other that they know its secret, unsent.
+"""Mutual proof of a shared secret between the command line and the platform of one machine, without sending
+it.
 
 The secret stands in the data directory, for its owner alone. The command line sends a nonce; the platform
 answers with a challenge and its own proof, which is checked before anything else is said. Then the command

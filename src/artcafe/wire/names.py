@@ -1,4 +1,4 @@
-"""Names of fields: what to say of one that is not known, so that a typo changes nothing."""
+"""Names the fields that are not known, each with the nearest known one, so that a typo changes nothing."""
 
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches

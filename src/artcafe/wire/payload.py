@@ -1,4 +1,4 @@
-"""What the `data` of a message may be: JSON that every reader can read, not only the one who wrote it.
+"""The limits on a message's `data`: JSON that any common reader can parse.
 
 JSON itself (RFC 8259 section 9) leaves it to readers how deep they go and how large a number they take, so a
 message could be valid and end those who read it. This is the one rule for all who publish: frames of every

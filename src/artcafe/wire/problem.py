@@ -1,4 +1,4 @@
-"""An error as an HTTP answer: a problem document (RFC 9457), wherever it is refused."""
+"""An error as an HTTP response: a problem document (RFC 9457)."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""How SSH writes things down: the wire encoding, fingerprints, and what an SSHSIG is made over."""
+"""SSH encodings: the wire format, fingerprints, and the text under an SSHSIG."""
 
 import base64
 import hashlib

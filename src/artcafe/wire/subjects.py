@@ -1,4 +1,5 @@
-"""The one place that spells subjects: the grammar, the forms clients use, and how they travel on the bus.
+"""Subjects: the grammar, the forms clients use, and the encoding on the bus. The only module that spells
+them.
 
 A subject is 1-16 tokens joined by dots, 255 bytes at most, each token `[A-Za-z0-9_-]+`. In a
 pattern `*` stands for one token and `>`, last, for one or more.

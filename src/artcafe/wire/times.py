@@ -1,4 +1,4 @@
-"""How an instant is written: RFC 3339, UTC, milliseconds."""
+"""Instants as text: RFC 3339, UTC, milliseconds."""
 
 from datetime import UTC, datetime
 from functools import lru_cache

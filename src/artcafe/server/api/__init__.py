@@ -1,1 +1,1 @@
-"""REST: one router per room. Asks core, answers JSON; every error is a row of the table."""
+"""REST: one router per resource. Calls core, returns JSON; every error is a row of the error table."""

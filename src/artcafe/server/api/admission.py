@@ -1,4 +1,4 @@
-"""What is decided from the head of a request: who is asking, whether they may, what the body is.
+"""Authentication and authorization from the head of a request, before its body is read.
 
 FastAPI reads a body before it solves any dependency. A route of this class asks first, so that whoever is
 refused with 401, 403 or 415 is refused before a byte of the body is read. It asks again when the body came

@@ -1,4 +1,4 @@
-"""The web console: static files, and what a browser may do with them."""
+"""The web console: static files, and their security headers."""
 
 from collections.abc import Mapping
 from importlib.resources import files

@@ -1,4 +1,4 @@
-"""What the routes are given: the use cases, and who is asking."""
+"""The dependencies of routes: the use cases, and the caller's principal."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

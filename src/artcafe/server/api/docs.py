@@ -1,4 +1,4 @@
-"""The API's description for people: Swagger UI at /docs, from this server alone."""
+"""Swagger UI at /docs, served from this process alone."""
 
 from importlib.resources import files
 from pathlib import Path

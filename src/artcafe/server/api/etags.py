@@ -1,4 +1,4 @@
-"""ETag and If-Match: nobody overwrites what somebody else changed (RFC 9110 sections 8.8.3 and 13.1.1).
+"""ETag and If-Match: optimistic concurrency over HTTP (RFC 9110 sections 8.8.3 and 13.1.1).
 
 A tag names the version of what can be set on a record. What a view shows besides, such as who is online,
 changes without it.

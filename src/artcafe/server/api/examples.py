@@ -1,4 +1,4 @@
-"""An example for every schema of the API, told by the names of its fields."""
+"""Examples for the schemas of the API, chosen by field name."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a request sets on a record."""
+"""The field types and the base class of request bodies."""
 
 import re
 from datetime import date

@@ -1,4 +1,4 @@
-"""HEAD: what GET would answer, without its body (RFC 9110 section 9.3.2)."""
+"""HEAD: the response to GET without its body (RFC 9110 section 9.3.2)."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 

@@ -1,4 +1,4 @@
-"""Is it alive, is it ready."""
+"""The liveness and readiness routes."""
 
 from typing import Literal
 

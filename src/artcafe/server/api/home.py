@@ -1,4 +1,4 @@
-"""The platform's own address, for people who open it in a browser."""
+"""The root page, for people who open the platform's address in a browser."""
 
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse

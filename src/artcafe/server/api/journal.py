@@ -1,4 +1,4 @@
-"""What is logged of REST: requests that were refused or failed, and logins by it (server.events)."""
+"""Logs REST requests that were refused or failed, and logins over REST (server.events)."""
 
 import logging
 import re

@@ -1,4 +1,4 @@
-"""JSON bodies: which media types they come as (RFC 8259), and what in them is ambiguous."""
+"""JSON request bodies: accepted media types (RFC 8259), and refusal of ambiguous documents."""
 
 import json
 import re

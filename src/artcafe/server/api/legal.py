@@ -1,4 +1,4 @@
-"""The operator's documents over REST: which there are, and which were accepted."""
+"""The operator's documents over REST: the published ones, and their acceptances."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""How large a request body may be, and what becomes of one that nobody read."""
+"""The limit on request bodies, and the handling of unread ones."""
 
 from http import HTTPStatus
 

@@ -1,4 +1,4 @@
-"""The embedded installation's own issuer over HTTP: its keys, and tokens for who owns the machine."""
+"""The embedded issuer over HTTP: its keys, and tokens for the owner of the machine."""
 
 import hmac
 import secrets

@@ -1,4 +1,4 @@
-"""The embedded issuer's endpoints for browsers and programs: OAuth 2.0 as RFC 6749 writes it.
+"""The OAuth 2.0 endpoints of the embedded issuer (RFC 6749).
 
 They take forms and answer pages, redirects and the errors of OAuth, so they are described by the
 discovery document and not by OpenAPI.

@@ -1,4 +1,5 @@
-"""Idempotency-Key: what is asked for twice is done once (draft-ietf-httpapi-idempotency-key-header-07)."""
+"""Idempotency-Key: a repeated creation returns the stored answer
+(draft-ietf-httpapi-idempotency-key-header-07)."""
 
 import hashlib
 from collections.abc import Awaitable, Callable

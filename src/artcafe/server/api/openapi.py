@@ -1,4 +1,4 @@
-"""The description of the API (OpenAPI 3.1): what FastAPI finds, completed with what is true everywhere."""
+"""The OpenAPI 3.1 description: FastAPI's own, completed with what holds for every route."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""The log of the installation over REST, for operators: who made, deleted and operated tenants."""
+"""The installation's log over REST, for operators: creations, deletions and operator changes of tenants."""
 
 from typing import Annotated
 

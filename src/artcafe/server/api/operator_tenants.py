@@ -1,4 +1,4 @@
-"""Tenants for operators of the platform, over REST: see all of them, set plan, limits and status."""
+"""Tenants over REST, for operators: list all of them, set plan, limits and status."""
 
 from typing import Annotated, Any, Final, Literal
 

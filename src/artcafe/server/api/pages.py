@@ -1,4 +1,4 @@
-"""Page tokens: a list's cursor, signed, so that it opens in no other list and no other tenant."""
+"""Page tokens: a list's cursor, signed for one list and one tenant."""
 
 import base64
 import binascii

@@ -1,4 +1,4 @@
-"""Identifiers in paths: a slash that a client percent-encoded belongs to its segment (RFC 3986 section 2.2).
+"""Percent-encoded slashes in paths: `%2F` belongs to its segment (RFC 3986 section 2.2).
 
 Servers hand an application a path that is decoded as a whole, in which `/members/repo%3Aorg%2Fapp` has
 become two segments. Here each segment is decoded by itself, and `/` and `%` stay encoded in it until the

@@ -1,4 +1,4 @@
-"""What a plan has, as clients read it."""
+"""A plan's limits as the API shows them."""
 
 from pydantic import BaseModel
 

@@ -1,5 +1,5 @@
-"""What the dependencies of this process answer: lately, for people (RecentAnswers), and with patience, for
-balancers (Readiness): one hiccup is no reason to take a process out, or in."""
+"""Health of the dependencies: the latest answers for people (RecentAnswers), and a debounced state for load
+balancers (Readiness)."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping

@@ -1,4 +1,4 @@
-"""Which errors an operation gives, read from its description: what it takes is what can be wrong with it."""
+"""The errors of each operation, derived from its description."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What every answer carries: the id of its request, and how browsers must treat it."""
+"""The headers of every response: the request's id, and the security headers for browsers."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""How humans sign in here, told to whoever has no token yet: a console, a command line."""
+"""The sign-in configuration over REST, for callers without a token: a console, a command line."""
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field

@@ -1,4 +1,4 @@
-"""The pages of the embedded issuer: a question, and what became of it."""
+"""The HTML pages of the embedded issuer."""
 
 from collections.abc import Mapping
 from html import escape

@@ -1,4 +1,4 @@
-"""X-Unreadable: a list says which of its records it goes without because they cannot be read."""
+"""X-Unreadable: the ids of records that a list leaves out because they cannot be read."""
 
 from typing import Any, Final
 from urllib.parse import quote

@@ -1,4 +1,4 @@
-"""Usage over REST: the numbers of the one counter."""
+"""Usage over REST: a tenant's counters by day and month."""
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Tenants go: stored at once, done in the background."""
+"""Deletes tenants: recorded at once, carried out in the background."""
 
 from collections.abc import Callable
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""The store and the bus of one installation: found to belong together, and kept in step."""
+"""Verifies that the store and the bus are of one installation, and reconciles them."""
 
 from collections.abc import Callable
 

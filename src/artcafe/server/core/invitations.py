@@ -1,4 +1,4 @@
-"""Invitations: how somebody becomes a member without being known beforehand."""
+"""Invitations: membership for a human whose subject is not known beforehand."""
 
 from collections.abc import Callable
 

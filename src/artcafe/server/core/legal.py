@@ -1,4 +1,4 @@
-"""The operator's documents: what is published, and what was accepted for a tenant."""
+"""The operator's documents: the published ones, and a tenant's acceptances."""
 
 from collections.abc import Callable, Mapping, Sequence
 

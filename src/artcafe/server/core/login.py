@@ -1,4 +1,4 @@
-"""Agents log in: a challenge, a signature, a principal.
+"""The login of agents: a challenge, a signature, a principal.
 
 Challenges need no memory until they are answered: the nonce carries a keyed hash (RFC 2104) over
 everything the text says, so any process of the installation recognises what any other issued, and

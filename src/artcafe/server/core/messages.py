@@ -1,4 +1,4 @@
-"""Publishing from outside a WebSocket."""
+"""Publishes messages that do not come over a WebSocket."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What operators of the platform do with tenants: see all of them, set plan, limits and status."""
+"""The operator's use cases on tenants: list all of them, set plan, limits and status."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

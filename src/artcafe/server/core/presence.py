@@ -1,4 +1,4 @@
-"""Who is connected and what they subscribed to, over all server processes."""
+"""Presence: the connected agents and their subscriptions, over all server processes."""
 
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Signing in at the embedded issuer: from the proof that somebody owns the machine to tokens.
+"""Sign-in at the embedded issuer: from a proof of ownership of the machine to tokens.
 
 Authorization codes and refresh tokens are sealed, so nothing has to be remembered but which of them were
 used; that the store knows, for all processes. A code or refresh token that comes twice has been stolen

@@ -1,4 +1,4 @@
-"""How often a tenant may call the API, and a user outside of any tenant."""
+"""Rate limits of the API: per tenant, and per user outside of any tenant."""
 
 from typing import Final
 

@@ -1,4 +1,8 @@
-"""One counter: the number that limits is the number that is billed and graphed."""
+"""The meter: counts messages, bytes, calls, and active agents and channels.
+
+Usage reports show these numbers. No limit is enforced by them: token buckets limit rates (domain.rate), and a
+monthly quota is reported only.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Who may do what: one pure table, asked by REST and by the gateway."""
+"""Authorization: one pure table, used by REST and by the gateway."""
 
 from collections.abc import Sequence
 from enum import StrEnum

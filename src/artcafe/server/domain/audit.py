@@ -1,4 +1,4 @@
-"""Who changed what, when and from where."""
+"""The entries of the audit: actor, action, target, time and address."""
 
 from collections.abc import Callable, Iterable
 

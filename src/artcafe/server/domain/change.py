@@ -1,4 +1,4 @@
-"""What was changed in the store, told to every server process after the commit."""
+"""A change of a stored record, announced to every server process after the commit."""
 
 from enum import StrEnum
 

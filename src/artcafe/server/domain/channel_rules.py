@@ -1,4 +1,4 @@
-"""What all channels of one tenant say of a subject: one tree, made once and shared by whoever asks."""
+"""The rules of all channels of a tenant, by subject: one immutable tree, shared by all connections."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How many logins may fail: for an agent from an address, from an address, and in all.
+"""Limits on failed logins: per agent and address, per address, and in all.
 
 What is bounded is the work that somebody without a key can cause. An attempt that names one of the agent's
 own keys, and one of an agent that was let in from the same address before, is charged to that agent at that

@@ -1,4 +1,4 @@
-"""Memberships that a human's token makes, because the operator of the installation said so.
+"""Memberships from the groups in a human's token, as mapped by the operator.
 
 The issuer names groups in a claim; the operator says which of them is a role in which tenant. Nothing of it
 is stored: a membership of this kind is there while a token says so that is good.

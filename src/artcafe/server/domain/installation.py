@@ -1,4 +1,4 @@
-"""Which installation a store and a bus belong to: both have the same mark, or no server starts."""
+"""The identity of an installation: its store and its bus carry the same mark, or no server starts."""
 
 import re
 

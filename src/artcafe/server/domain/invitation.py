@@ -1,4 +1,4 @@
-"""An invitation: whoever brings its token becomes a member, once."""
+"""An invitation: a single-use token that makes its bearer a member."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""The documents that the operator publishes, and who accepted which version of them."""
+"""The operator's documents, and the acceptance of a version."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

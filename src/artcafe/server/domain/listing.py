@@ -1,4 +1,4 @@
-"""Lists in pages: filtered, sorted, and continued where the page before ended.
+"""Pagination: filtered, sorted lists, continued after the last record of the page before.
 
 A walk over the pages is no snapshot. By id, a record that is there all the time comes exactly once, whatever
 else is made, changed or removed meanwhile. In another order that is promised of records whose place in the

@@ -1,4 +1,4 @@
-"""Why a login is refused: for the operator's log alone, never for the client."""
+"""The reasons of refused logins, for the operator's log; a client never sees them."""
 
 from enum import StrEnum
 

@@ -1,4 +1,4 @@
-"""Operators: humans who run the installation, and decide about tenants' plans and status.
+"""Operators: humans who run the installation, and set tenants' plans and status.
 
 Who is one follows from a verified token and the settings alone. Nothing of it is stored, so no write to the
 store makes an operator, and no role in a tenant does.

@@ -1,4 +1,4 @@
-"""Plans: what a tenant may have and how fast it may go. None means unlimited.
+"""Plans: the limits of a tenant. None means unlimited.
 
 A plan belongs to the operator: a tenant has one by name, and single limits of it may be overridden.
 """

@@ -1,4 +1,4 @@
-"""What an agent may say and hear: patterns of subjects, allowed and denied."""
+"""An agent's policy: patterns of subjects that it may publish and subscribe to, allowed and denied."""
 
 from msgspec import Struct, field
 

@@ -1,4 +1,4 @@
-"""Who is asking, after the proof."""
+"""The authenticated caller: an agent or a human."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""The token bucket: how fast somebody may go."""
+"""The token bucket."""
 
 PATIENCE = 10
 """Seconds' worth of frames that are borne before the client is flooding: messages that were refused,

@@ -1,4 +1,4 @@
-"""What was used lately, up to a number."""
+"""A bounded cache of recently used values."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What ends live connections, told to every server process after it was stored."""
+"""Revocations: they end live connections, and are announced to every server process once stored."""
 
 from msgspec import Struct
 

@@ -1,4 +1,4 @@
-"""Humans who sign in with a browser: OAuth 2.0 with PKCE, as far as it is rules.
+"""The rules of browser sign-in: OAuth 2.0 with PKCE, without I/O.
 
 RFC 6749 (the frame), RFC 7636 (PKCE), RFC 8252 (programs with a loopback address), RFC 8628 (devices),
 RFC 9207 (who answers) and RFC 9700 (what attackers try).

@@ -1,4 +1,4 @@
-"""A signature of an agent's login, as it was read: what it says itself of the key that made it."""
+"""A parsed signature of an agent's login, with its own claim about the key."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""A tenant, and who belongs to it."""
+"""A tenant and its members."""
 
 from enum import StrEnum
 from typing import Any

@@ -1,4 +1,4 @@
-"""Where usage is counted, and for how long it is kept."""
+"""The counters of usage, and their retention."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Versions of records, so that nobody overwrites what somebody else changed (RFC 9110 section 13.1.1)."""
+"""Versions of records, for optimistic concurrency (RFC 9110 section 13.1.1)."""
 
 from typing import Protocol
 from zlib import crc32

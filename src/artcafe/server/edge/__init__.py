@@ -1,1 +1,1 @@
-"""The HTTP edge: what a client may send, how much of it, and how long it may take."""
+"""The HTTP edge: limits and deadlines for requests."""

@@ -1,4 +1,4 @@
-"""One request and its answer, on a connection that does not lose the answer when it closes."""
+"""One request and its response, delivered completely before the connection closes."""
 
 import asyncio
 import logging

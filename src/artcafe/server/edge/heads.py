@@ -1,4 +1,5 @@
-"""The head of a request, read strictly (RFC 9112): what two parsers could read differently is refused.
+"""Parses the head of a request strictly (RFC 9112); a head that two parsers could read differently is
+refused.
 
 The body's length, the host and the upgrade are decided here, on the bytes of the whole head. httptools
 then parses the same bytes again and has to agree.

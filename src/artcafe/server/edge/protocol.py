@@ -1,4 +1,4 @@
-"""HTTP/1.1 on a socket, with bounds and deadlines: what uvicorn makes for each connection.
+"""The HTTP/1.1 protocol of a connection, with limits and deadlines; uvicorn makes one per connection.
 
     uvicorn.Config(app, http=http_protocol(HttpLimits(), proxies), ws=websocket_protocol(...))
 

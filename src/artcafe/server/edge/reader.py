@@ -1,4 +1,4 @@
-"""From bytes to requests: heads are read strictly, bodies by httptools, one message's end at a time.
+"""Splits bytes into requests: heads are parsed here, bodies by httptools, one message at a time.
 
 A head is collected until its empty line and read by `heads`; then httptools parses the same bytes and has
 to agree. It gets a body in pieces that hold the end of one message at most. So nothing of a body is ever

@@ -1,1 +1,1 @@
-"""What `artcafe up` runs beside the server itself: a nats-server of its own."""
+"""The embedded nats-server of `artcafe up`."""

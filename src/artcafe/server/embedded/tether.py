@@ -1,4 +1,4 @@
-"""Run a program that ends when its parent does: `python tether.py PARENT PROGRAM ARGUMENT…`.
+"""Runs a program that ends with its parent: `python tether.py PARENT PROGRAM ARGUMENT…`.
 
 The kernel sends the program SIGTERM when the thread that started it ends, however it ends
 (prctl(2), PR_SET_PDEATHSIG; kept across execve). Asked for here, between two programs, rather than

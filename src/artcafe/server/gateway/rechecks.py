@@ -1,4 +1,4 @@
-"""When it is asked whether who is connected still may be, and may what it does."""
+"""Schedules the recheck of every connection's rights: once a minute, and on demand."""
 
 import math
 from collections.abc import Awaitable, Callable, Coroutine

@@ -1,1 +1,1 @@
-"""Proof of who somebody is: SSH signatures, tokens."""
+"""Proof of identity: SSH signatures, tokens."""

@@ -1,4 +1,4 @@
-"""What an issuer says of itself, asked when it is needed and remembered for a while."""
+"""An issuer's discovery document, fetched on demand and cached."""
 
 import asyncio
 import logging

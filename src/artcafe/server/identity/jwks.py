@@ -1,4 +1,4 @@
-"""The public keys of an OIDC issuer: fetched over HTTP, checked, remembered.
+"""The public keys of an OIDC issuer: fetched over HTTP, validated, cached.
 
 The rules are those of RFC 7517 (JSON Web Key). An issuer that is slow, down or poisoned must neither
 lock everybody out nor let anybody in, and must not be asked more often because somebody invents names.

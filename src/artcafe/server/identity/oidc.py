@@ -1,4 +1,4 @@
-"""Humans prove themselves with an access token of one OIDC issuer; this is where it is checked.
+"""Verifies the access tokens of one OIDC issuer.
 
 Amazon Cognito is the reference, any issuer that signs with RS256 works. The rules are those of RFC 7519
 (claims), RFC 8725 (what attackers try), RFC 9068 (access tokens) and OpenID Connect Discovery 1.0.

@@ -1,4 +1,5 @@
-"""Sealing: AES-256-GCM under a key made of the installation's secret and one that the caller brings."""
+"""Authenticated encryption: AES-256-GCM under a key derived from the installation's secret and one from the
+caller."""
 
 import base64
 import hmac

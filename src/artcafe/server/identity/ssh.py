@@ -1,4 +1,4 @@
-"""Check what an agent signed with its SSH key: strictly, and never by an algorithm the agent chose."""
+"""Verifies an agent's SSH signature, with the algorithm of the stored key only."""
 
 import hashlib
 import re

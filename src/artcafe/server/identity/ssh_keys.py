@@ -1,4 +1,4 @@
-"""Public SSH keys: which ones agents may register, in which form they are kept, why others are refused."""
+"""SSH public keys: the accepted kinds, their canonical form, and the reasons of a refusal."""
 
 import base64
 import re

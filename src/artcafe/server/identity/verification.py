@@ -1,4 +1,4 @@
-"""Signatures that are costly to check are checked in a few threads, in turn, and not in the event loop."""
+"""Verifies expensive signatures in a bounded pool of threads, beside the event loop."""
 
 import asyncio
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Answers kept for whoever asks again with the same Idempotency-Key.
+"""Stored responses to creations, by Idempotency-Key.
 
 An answer is kept in the transaction of the creation that it answers: either both are stored or neither is.
 """

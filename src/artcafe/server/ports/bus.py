@@ -1,4 +1,4 @@
-"""Messages between agents, and words between the processes of one installation."""
+"""The bus: messages between agents, and control messages between the processes of one installation."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

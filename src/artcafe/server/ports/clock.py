@@ -1,4 +1,4 @@
-"""The time, passed in."""
+"""The clock, passed in."""
 
 from typing import Protocol
 

@@ -1,4 +1,4 @@
-"""Deletions of tenants: each is stored first, and done afterwards, by whichever process comes to it."""
+"""Deletions of tenants: recorded first, carried out later by any process."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol

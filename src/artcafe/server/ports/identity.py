@@ -1,4 +1,4 @@
-"""Keys, signatures, tokens, and what seals a secret."""
+"""Keys, signatures, tokens and sealing."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""What tells which installation a store and a bus belong to."""
+"""The marks by which a store and a bus prove that they are of one installation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
-"""What is stored. Whoever changes something brings the entry of the audit that is written with it, or None
-for what nobody did. A creation brings the answer that is kept with it, where one is (ports.answers), and
-raises conflict where an answer is kept under the same key already.
+"""The stored records. Each write takes the audit entry that is stored with it, or None where there is no
+actor. A creation takes the response that is kept with it, if any (ports.answers), and raises conflict when
+one is kept under the same key already.
 
 Reads are strong: a write that returned is seen by the next read.
 """

@@ -1,4 +1,4 @@
-"""What the bus is told of a change that is stored."""
+"""Announces a stored change on the bus, with retries."""
 
 from typing import Protocol
 

@@ -1,1 +1,1 @@
-"""Where records live: one contract, several backends, one file per room."""
+"""The store: one contract, several backends, one file per kind of record."""

@@ -1,4 +1,4 @@
-"""Answers that are kept for whoever asks again with the same Idempotency-Key."""
+"""Stored responses by Idempotency-Key."""
 
 from hashlib import sha256
 

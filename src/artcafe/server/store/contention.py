@@ -1,4 +1,4 @@
-"""What many change at the same moment: one at a time in this process, with growing pauses between processes.
+"""Contention on one row: writers queue within a process, and back off with jitter between processes.
 
 Optimistic writes of one row cost the square of how many try at once. Those of one process stand in a line
 instead (`Turns`), and meet those of other processes only, between which chance decides (`pause`: full jitter,

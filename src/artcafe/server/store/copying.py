@@ -1,4 +1,4 @@
-"""A store copied into another one, row by row, until both hold the same.
+"""Copies a store into another one, row by row, and verifies the copy.
 
 The target has a mark while it is half a copy: servers do not open it then, and a copy that was cut off goes
 on from there. However often it is cut off and begun again, it ends with two stores that were compared.

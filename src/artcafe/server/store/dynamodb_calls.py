@@ -1,4 +1,4 @@
-"""Calls of DynamoDB on one table: bounded retries, and every failure as an error of the store."""
+"""Calls of DynamoDB on one table: bounded retries, and failures mapped to errors of the store."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

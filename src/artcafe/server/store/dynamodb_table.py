@@ -1,4 +1,4 @@
-"""The table in DynamoDB: what it is, said once, and how it is made."""
+"""The schema of the DynamoDB table, and its creation."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""What logins leave in the store: answered challenges."""
+"""Answered challenges in the store."""
 
 from artcafe.server.domain.ids import AgentId, TenantId
 from artcafe.server.store import addresses as at

@@ -1,4 +1,4 @@
-"""How many tenants a user made, where those are counted."""
+"""The number of tenants that a user created, where a limit applies."""
 
 from msgspec import Struct
 

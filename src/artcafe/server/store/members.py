@@ -1,4 +1,4 @@
-"""Who belongs where, in the store."""
+"""Memberships in the store."""
 
 import asyncio
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""The store in dictionaries: for trying things out and for tests. Nothing outlives the process."""
+"""The store in dictionaries, for trials and tests. Nothing outlives the process."""
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Sequence

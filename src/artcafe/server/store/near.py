@@ -1,4 +1,4 @@
-"""The near cache: what every login and every decision about messages needs, held in this process."""
+"""The near cache: the records behind each login and each authorization of a message, held in this process."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""Which partition a tenant's rows stand in.
+"""The partition of a tenant's rows.
 
 A partition is named by something that is never used again: the random part of the tenant's account. So
 what is still written for a deleted tenant, by whoever does not know yet, is never seen by a later tenant of

@@ -1,4 +1,4 @@
-"""Where a store is, by its name: `sqlite` in a folder, `sqlite:FILE`, or `dynamodb:TABLE`."""
+"""Parses a store's location: `sqlite` in a folder, `sqlite:FILE`, or `dynamodb:TABLE`."""
 
 from collections.abc import Callable
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Rows that older releases left in users' partitions, of memberships that no tenant has."""
+"""Removes orphaned membership rows of older releases from users' partitions."""
 
 from artcafe.server.domain.ids import UserId
 from artcafe.server.store import addresses as at

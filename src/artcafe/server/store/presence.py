@@ -1,4 +1,4 @@
-"""When keys and agents were last seen, and who is connected where."""
+"""Last-seen times of keys and agents, and connected agents, in the store."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence

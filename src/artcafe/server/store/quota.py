@@ -1,4 +1,4 @@
-"""How many bytes a tenant's agents and channels take in the store, and that they stay within a limit.
+"""The storage quota: bytes of a tenant's agents and channels, counted and limited.
 
 Two numbers move in the transactions that change its records: all bytes, and those of the channels' rules,
 which every login reads together. Each is the sum of several counters, so that those transactions seldom meet

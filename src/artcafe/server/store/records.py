@@ -1,4 +1,4 @@
-"""Records in items, whichever release wrote them. What cannot be read is told, and hides nothing else."""
+"""Records in items, of any release. An unreadable record is reported, and does not hide the others."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final, TypeVar

@@ -1,4 +1,4 @@
-"""What every backend judges alike: keys, data, limits, conditions, expiry, pages and cursors."""
+"""The rules shared by all backends: keys, data, limits, conditions, expiry, pages and cursors."""
 
 import base64
 import binascii

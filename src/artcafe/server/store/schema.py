@@ -1,4 +1,4 @@
-"""Which releases may open a store: one row in it says so, on every backend.
+"""The schema row of a store: which releases may open it, on every backend.
 
 `version` is the newest schema that a server opened the store with, `least` the oldest schema whose releases
 still read and write it rightly. A store without the row is of a release before it, which is read as it is.

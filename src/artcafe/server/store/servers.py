@@ -1,4 +1,4 @@
-"""The server processes that use a store: a lease for each, so that no store is moved while one runs.
+"""Leases of the server processes that use a store; a store with a lease is never moved.
 
 A lease is a row that expires. A server renews it while it runs and removes it when it stops; that of a server
 which was killed ends LEASE_SECONDS after it was renewed the last time.

@@ -1,4 +1,4 @@
-"""What signing in leaves in the store: codes that were used, and devices that wait."""
+"""Used sign-in codes and pending devices in the store."""
 
 from msgspec import Struct
 

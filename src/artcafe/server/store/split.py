@@ -1,4 +1,4 @@
-"""Records in two rows: what decides and what lists are sorted by, and apart from it what only describes.
+"""A record in two rows: its rules and sort fields, and its descriptive details.
 
 The second row has those fields of `details` that differ from their defaults, under the first row's sort key
 with `DETAIL#` in front; there is none when none does. Records of older releases have everything in the first

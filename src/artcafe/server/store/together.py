@@ -1,4 +1,4 @@
-"""Many calls of a store, some of them under way at once."""
+"""Runs many store calls with bounded concurrency."""
 
 from asyncio import gather
 from collections.abc import Awaitable, Callable, Iterable

@@ -1,4 +1,4 @@
-"""What a record holds that this release does not know: it stays when the record is changed.
+"""Keeps the fields of a record that this release does not know when the record is changed.
 
 A release that runs beside a newer one reads records with fields that it has no name for. Such a field stays
 where it was: in its row (split.py) and in its part of the record, down to the element of a list.

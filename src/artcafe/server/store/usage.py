@@ -1,4 +1,4 @@
-"""Counters of usage in the store, and who was active on which day.
+"""Counters of usage in the store, and the agents and channels active on a day.
 
 A day has a handful of counters for each tenant, so that a report of many days is one short list. Who was
 active leaves an item that says so, made in the transaction that counts; it goes when nobody tells of that day

@@ -1,4 +1,4 @@
-"""What older releases left among the counters of usage, cleaned up beside everything else.
+"""Removes the usage counters of older releases, in the background.
 
 They counted each subject of each day, and kept it for ever. Such a counter ends at once, and one of a day
 gets the end that it would have now; what ended is swept, or removed by DynamoDB. Only tenants whose partition
