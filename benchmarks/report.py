@@ -31,9 +31,8 @@ def write(results: Results, folder: Path) -> None:
 
 
 def publish(results: Results, docs: Path) -> None:
-    """Put the table between the marks of performance.md, and the figures and the plot beside it."""
+    """Put the table between the marks of performance.md, and the plot beside it."""
     page.publish(docs / "performance.md", "bench", table(results))
-    (docs / "performance.json").write_bytes(as_json(results))
     (docs / "performance.svg").write_text(plot.svg(results))
 
 

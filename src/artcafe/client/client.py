@@ -215,7 +215,7 @@ class Client:
         timeout passes, before the answer came, or the server says so, it raises OutcomeUnknownError.
         Raises unavailable when nothing was sent, too_large, invalid_subject, validation_failed for headers,
         bad_frame for data that receivers could not read (docs/protocol.md), and what the server says:
-        forbidden, rate_limited, quota_exceeded. TypeError for data that JSON cannot write: so for bytes,
+        forbidden, rate_limited, too_many_channels. TypeError for data that JSON cannot write: so for bytes,
         except in a field of a dataclass or msgspec.Struct, where they travel as base64 and
         `Message.decode` with that type gives them back.
         """

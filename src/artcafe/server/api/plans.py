@@ -6,7 +6,8 @@ from artcafe.server.domain.plan import Plan
 
 
 class Limits(BaseModel):
-    """What the plan has; null is unlimited. Daily figures are a thirtieth of the month."""
+    """The limits of the plan; null is unlimited. Messages per day are a thirtieth of the plan's month and are
+    not enforced; API calls per day are 1,440 times those per minute, which are enforced."""
 
     max_agents: int | None
     max_channels: int | None

@@ -20,7 +20,8 @@ MOST = 2**53 - 1
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The limits of one plan. Rates are per second and connection, quotas per calendar month.
+    """The limits of one plan. Messages are limited per second and connection, API calls per minute and
+    process, connections of agents per process. `messages_per_month` is reported, not enforced.
 
     `storage_bytes` are those of the tenant's agents and channels, as JSON. They are never
     unlimited.
