@@ -29,8 +29,8 @@ CLEARABLE = ("capabilities", "metadata", "tags")
 
 @dataclass(frozen=True, slots=True)
 class AgentFields:
-    """What the options said. `fields` stand for themselves; `tags` and `rules` are parts of what the agent
-    has: its `metadata.tags`, and the lists of its policy by side and kind."""
+    """The parsed options. `fields` are sent as they are; `tags` and `rules` change parts of the agent: its
+    `metadata.tags`, and the lists of its policy by side and kind."""
 
     fields: Json = field(default_factory=dict)
     tags: list[str] | None = None
@@ -56,7 +56,7 @@ class AgentFields:
         return replace(self, fields=fields, tags=[] if "tags" in names else self.tags)
 
     def body(self, agent: Json) -> Json:
-        """What to set on the agent as it is; on a new one, `{}`."""
+        """The request body for the agent as it is; for a new one pass `{}`."""
         body = dict(self.fields)
         if self.tags is not None:
             had: Json = body["metadata"] if "metadata" in body else agent.get("metadata", {})

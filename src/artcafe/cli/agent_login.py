@@ -22,7 +22,7 @@ _FINGERPRINT = "SHA256:"
 
 @dataclass(frozen=True, slots=True)
 class AgentLogin:
-    """What the options said. `socket` is where an ssh-agent listens, None unless one is to sign."""
+    """The parsed options. `socket` is the address of the ssh-agent that signs, None without one."""
 
     agent: str | None
     key: str | None

@@ -30,7 +30,7 @@ class Callback:
 
     @property
     def redirect_uri(self) -> str:
-        """What the issuer is told."""
+        """The redirect address, as the issuer gets it."""
         return f"http://127.0.0.1:{self.port}/callback"
 
     async def answer(self, accepts: Accepts, seconds: float) -> Mapping[str, str]:

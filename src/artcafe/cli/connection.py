@@ -27,7 +27,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """What the shared options said. `chosen` tells that the caller named a place, by URL or port."""
+    """The parsed shared options. `chosen` tells that the caller named a place, by URL or port."""
 
     url: str
     chosen: bool

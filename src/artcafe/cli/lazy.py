@@ -17,7 +17,7 @@ from artcafe.wire.ssh import is_private_key
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Where a command lives, as `module:attribute`, and its line in the list of commands."""
+    """The location of a command, as `module:attribute`, and its line in the list of commands."""
 
     target: str
     help: str

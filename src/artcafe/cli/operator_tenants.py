@@ -158,7 +158,7 @@ def set_tenant(
 
 
 def _print(tenant: Json, *, as_json: bool) -> None:
-    """What a tenant is; its limits and its use one by one."""
+    """Print a tenant, its limits and its use one by one."""
     print_record(tenant, as_json=as_json, hide={"limits", "overrides", "usage"})
     if as_json:
         return

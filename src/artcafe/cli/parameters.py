@@ -44,7 +44,7 @@ def given(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def changes(fields: dict[str, Any], clear: Collection[str] = ()) -> dict[str, Any]:
-    """What to change: the fields that were given, and None for those to clear.
+    """The fields that were given, and None for those to clear.
 
     Raises UsageError for one that is both, and when there is none at all.
     """
@@ -109,7 +109,7 @@ class JsonFile(JsonText):
     name = "file.json"
 
     def read(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> bytes:
-        """What is in the file. Raises BadParameter."""
+        """The text of the file. Raises BadParameter."""
         if value == "-":
             return super().read(value, param, ctx)
         path = home_path(Path(value))
@@ -141,7 +141,7 @@ class PublicKeyFile(click.ParamType[str]):
         return text
 
     def _read(self, path: Path, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """What is in the file. Comments are in whatever code page their machine has."""
+        """The text of the file. Comments may be in any code page."""
         try:
             data = path.read_bytes()
         except (OSError, ValueError) as error:

@@ -91,7 +91,7 @@ async def local_token(
 
 
 async def sign_in_code(connection: Connection) -> str:
-    """What the sign-in page of the platform on this machine asks for. Raises ClickException as above."""
+    """A code for the sign-in page of the platform on this machine. Raises ClickException as above."""
     return await _for_secret(
         connection, lambda rest, secret: rest.sign_in_code(secret, tenant=connection.tenant)
     )

@@ -35,7 +35,7 @@ class SignIn:
 
     @classmethod
     def of(cls, issuer: Issuer, tokens: Tokens, now: float) -> "SignIn":
-        """What was just given."""
+        """The sign-in made from a token response."""
         return cls(issuer, tokens.access, tokens.refresh, now + tokens.lifetime)
 
 
@@ -48,7 +48,7 @@ class SignIns:
 
     @classmethod
     def of(cls, data_dir: Path) -> "SignIns":
-        """Those in a data directory, by the time of this machine."""
+        """The sign-ins in a data directory, by the clock of this machine."""
         return cls(data_dir, time.time)  # noqa: TID251  # the command line has no other clock
 
     def keep(self, url: str, issuer: Issuer, tokens: Tokens) -> None:

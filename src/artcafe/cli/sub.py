@@ -104,7 +104,7 @@ def _for_programs(message: Message) -> str:
 
 
 def _time(message: Message, written: Callable[[datetime], str]) -> str | None:
-    """When it was taken; None where the message does not say it as a time."""
+    """The time of the message; None where its timestamp is not a time."""
     try:
         return written(message.timestamp)
     except UndecodableError:

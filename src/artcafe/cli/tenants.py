@@ -137,7 +137,7 @@ def update(
 
 
 def _print_tenant(tenant: Json, *, as_json: bool) -> None:
-    """What a tenant is; its id is told once, its limits one by one."""
+    """Print a tenant: its id once, its limits one by one."""
     print_record(tenant, as_json=as_json, hide={"tenant_id", "limits"})
     if not as_json and "limits" in tenant:
         print_record(limits_of(tenant))

@@ -100,7 +100,7 @@ class Client:
 
     @property
     def state(self) -> State:
-        """What the client is doing now."""
+        """The current state of the client."""
         return self._link.state
 
     @property
@@ -110,7 +110,7 @@ class Client:
 
     @property
     def reconnects(self) -> int:
-        """How often it came back; messages may have been missed each time."""
+        """The number of reconnects; messages may have been missed at each."""
         return self._link.reconnects
 
     @property
@@ -120,7 +120,7 @@ class Client:
 
     @property
     def limits(self) -> frames.Limits | None:
-        """What the server last granted; None before the first connection."""
+        """The limits that the server granted last; None before the first connection."""
         return None if self._link.welcome is None else self._link.welcome.limits
 
     async def __aenter__(self) -> Self:

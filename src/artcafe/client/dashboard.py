@@ -207,7 +207,7 @@ def _decoded(data: bytes) -> Event:
 
 
 def _partly(data: bytes) -> Event:
-    """What can be read of a frame."""
+    """The readable part of a frame."""
     try:
         fields = _take_apart(data)
     except RecursionError:

@@ -5,7 +5,7 @@ from enum import Enum
 
 
 class Beat(Enum):
-    """What is due now."""
+    """The action that is due."""
 
     ping = "ping"
     dead = "dead"
@@ -25,7 +25,7 @@ class Heartbeat:
     pinged: float
 
     def due(self, now: float, *, heard: float, sent: float) -> Beat | float:
-        """What is due, or the seconds until something may be. After `ping` call `ping_sent`."""
+        """The action that is due, or the seconds until one may be. After `ping` call `ping_sent`."""
         silent = self.pinged > heard and now - self.pinged >= self.interval
         if silent and now - heard >= 2 * self.interval:
             return Beat.dead

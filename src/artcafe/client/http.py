@@ -44,7 +44,7 @@ class UnreachableError(ArtcafeError):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to ask. `path` stands under the address, made by `path_of`.
+    """One request. `path` is relative to the platform's address, made by `path_of`.
 
     `if_match` is the tag of the version that is to be changed; `idempotency_key` is a name of the
     caller's under which it is done once, however often it is asked for within a day.
@@ -94,7 +94,7 @@ class Http:
         await self._client.aclose()
 
     async def ask(self, request: Request) -> Any:
-        """What the request is answered with, whatever it is; None for an answer without a body."""
+        """Send the request and return its decoded response, of any type; None for one without a body."""
         return self._json(await self._send(request))
 
     async def answer(self, request: Request, *, record: str | None = None) -> Json:
@@ -241,7 +241,8 @@ def _parts(url: str) -> SplitResult:
 
 
 def _unanswered(request: Request, what: str) -> ArtcafeError:
-    """What only reads may be asked again; of what changes something nobody knows whether it was done."""
+    """The error for a request without a response: only reads may be repeated; of a change nobody knows
+    whether it was made."""
     if request.method == "GET":
         return ArtcafeError(Code.unavailable, f"{what}.")
     return OutcomeUnknownError(f"{what}; whether it was done is not known.")

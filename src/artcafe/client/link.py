@@ -28,7 +28,7 @@ _BURST = 64
 
 
 class State(Enum):
-    """What a client is doing. `closed` is for good."""
+    """The state of a client. `closed` is final."""
 
     idle = "not connected yet"
     connecting = "connecting for the first time"

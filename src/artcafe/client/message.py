@@ -87,7 +87,8 @@ class Message:
 
     @property
     def timestamp(self) -> datetime:
-        """When the server took the message, in UTC. Raises UndecodableError for what is no time."""
+        """The time at which the server took the message, in UTC. Raises UndecodableError for what is no
+        time."""
         try:
             return datetime.fromisoformat(self._timestamp)
         except ValueError as error:

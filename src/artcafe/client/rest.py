@@ -103,7 +103,7 @@ class Rest:
         role: str | None = None,
         email: str | None = None,
     ) -> str:
-        """What the sign-in page of that issuer asks for; the same users as with `local_token`."""
+        """A code for the sign-in page of that issuer, for the same users as `local_token`."""
         answer = await self._for_secret("/local/code", secret, tenant, role, email)
         if not isinstance(answer.get("code"), str):
             raise self._http.stranger()
@@ -177,8 +177,8 @@ class Rest:
         return await self._http.answer(Request("PATCH", path, fields, if_match=if_match))
 
     async def installation_log(self, *, most: int | None = None, **wanted: str) -> list[Json]:
-        """Who made, deleted and operated tenants, the newest first: tenant?, actor?, action?; all of it, or
-        the latest `most` that fit."""
+        """Creations, deletions and operator changes of tenants, the newest first: tenant?, actor?, action?;
+        all of them, or the latest `most` that fit."""
         return await self._http.pages("entries", path_of("operator", "log"), wanted, most=most)
 
     async def legal_versions(self) -> Json:
@@ -186,7 +186,7 @@ class Rest:
         return await self._http.answer(Request("GET", path_of("legal", "versions")))
 
     async def acceptances(self, tenant: str) -> list[Json]:
-        """Who accepted which version of which document for the tenant, and when."""
+        """The tenant's acceptances of documents: user, document, version, time."""
         return await self._http.pages("acceptances", path_of("tenants", tenant, "legal"))
 
     async def accept_legal(self, tenant: str, **versions: str) -> list[Json]:
@@ -348,7 +348,7 @@ class Rest:
     # What was used, and who did what.
 
     async def usage(self, start: str | None = None, end: str | None = None) -> Json:
-        """What the tenant used, per UTC day: `metrics`, `totals`, and the plan's `limits`.
+        """The tenant's usage per UTC day: `metrics`, `totals`, and the plan's `limits`.
 
         Both ends are dates (2026-11-24) and belong to it; without them it is the last seven days.
         """
@@ -367,6 +367,6 @@ class Rest:
         target: str | None = None,
         most: int | None = None,
     ) -> list[Json]:
-        """Who changed what, the newest first: all of it, or the latest `most` that fit."""
+        """The audit's entries, the newest first: all of them, or the latest `most` that fit."""
         query = {"actor": actor, "action": action, "target": target}
         return await self._http.pages("entries", path_of("audit"), query, most=most)

@@ -18,7 +18,7 @@ _RETRY_SECONDS = 1.0
 
 
 class Stand(Enum):
-    """Where a route stands with the server on the current connection."""
+    """The state of a route at the server on the current connection."""
 
     new = "not asked yet"
     asked = "asked, not answered"

@@ -61,7 +61,7 @@ def _undecodable(data: bytes) -> frames.Message | None:
 
 
 class Session:
-    """Who waits for which answer, who subscribed to what, and what the server last said about itself."""
+    """The state of one client: pending calls, subscriptions, and the server's last welcome."""
 
     def __init__(self, tenant: str, publish: Publisher, on_error: Callable[[ArtcafeError], None]) -> None:
         self.calls = Calls()

@@ -35,7 +35,7 @@ class SignInRefused(ArtcafeError):
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """Where and as whom to sign in: what GET /api/v1/auth/config says, checked."""
+    """The issuer's endpoints and the client id: GET /api/v1/auth/config, validated."""
 
     issuer: str
     client_id: str
@@ -85,7 +85,7 @@ def _is_loopback(host: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What the issuer gave. `lifetime` is that of the access token, in seconds."""
+    """The issuer's token response. `lifetime` is that of the access token, in seconds."""
 
     access: str
     refresh: str | None
@@ -108,7 +108,7 @@ class Attempt:
 
     @property
     def address(self) -> str:
-        """What the browser is to open."""
+        """The authorization address to open in a browser."""
         challenge = base64.urlsafe_b64encode(hashlib.sha256(self.verifier.encode()).digest())
         asked = {
             "response_type": "code",

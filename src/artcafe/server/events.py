@@ -44,11 +44,11 @@ class Event(Struct, frozen=True, kw_only=True, tag_field="event", tag=_snake):
         return self.level
 
     def fields(self) -> dict[str, object]:
-        """What it says, but for what is None."""
+        """The event's fields, without those that are None."""
         return {name: value for name, value in structs.asdict(self).items() if value is not None}
 
     def common(self) -> dict[str, object]:
-        """What it has in common with those that are folded with it."""
+        """The fields that folded events have in common."""
         return {name: value for name in self.alike or () if (value := _common(self, name)) is not None}
 
     def fold_key(self) -> tuple[object, ...]:

@@ -70,11 +70,11 @@ class Folding(Generic[T]):
         return False
 
     def due(self, now: float) -> list[Folded[T]]:
-        """What was counted in windows that ended; it is forgotten then."""
+        """The counts of windows that ended; they are removed."""
         return [*self._ended(self._known, now), *self._ended(self._others, now)]
 
     def rest(self) -> list[Folded[T]]:
-        """What was counted in all windows; everything is forgotten then."""
+        """The counts of all windows; all are removed."""
         return self.due(float("inf"))
 
     def __len__(self) -> int:

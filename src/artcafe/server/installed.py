@@ -64,7 +64,7 @@ async def open_store(
 
 
 def store_check(store: Backend) -> Callable[[], Awaitable[None]]:
-    """What asks the store whether it answers; it raises unavailable."""
+    """A health check of the store; it raises unavailable."""
 
     async def check() -> None:
         with translated():
@@ -74,7 +74,7 @@ def store_check(store: Backend) -> Callable[[], Awaitable[None]]:
 
 
 def sweep_of(store: Backend) -> Callable[[], Awaitable[None]]:
-    """What removes from the store what expired; it raises unavailable."""
+    """A function that removes expired rows from the store; it raises unavailable."""
 
     async def sweep() -> None:
         with translated():
@@ -102,7 +102,7 @@ async def join(settings: Settings, authority: Authority, table: Table, clock: Sy
 
 
 class Tending:
-    """What keeps the bus in step with the store, called every TEND_SECONDS."""
+    """The periodic reconciliation of the bus with the store, called every TEND_SECONDS."""
 
     def __init__(self, installation: Installation) -> None:
         self._installation = installation

@@ -22,7 +22,8 @@ LOCAL_ISSUER = "http://127.0.0.1/local"
 
 
 def http_client(settings: Settings) -> httpx.AsyncClient:
-    """What asks the issuer, through a proxy of the environment, unless that is this machine or the platform.
+    """The HTTP client for the issuer: it uses a proxy of the environment, unless the issuer is this machine
+    or the platform.
 
     Raises ValueError for a proxy, or a file of OpenSSL's variables, that cannot be used.
     """
@@ -48,7 +49,7 @@ ENDPOINTS_SET = ("authorization_endpoint", "token_endpoint")
 
 
 def trusted(settings: Settings, url: str, jwks_url: str | None, *, embedded: bool) -> OidcConfig:
-    """Whose tokens count: those of the configured issuer, which has its keys at `jwks_url`, or with
+    """The trust in tokens: those of the configured issuer, which has its keys at `jwks_url`, or with
     `embedded` those of the platform's own, which answers at `url`. Raises ValueError."""
     if settings.issuer is not None:
         return OidcConfig(
@@ -78,7 +79,8 @@ def trusted(settings: Settings, url: str, jwks_url: str | None, *, embedded: boo
 
 
 def operators(settings: Settings, issuer: LocalIssuer | None) -> Operators:
-    """Who is an operator: by the settings, and who owns the machine where its own issuer signs humans in."""
+    """The operators: those of the settings, and the owner of the machine where its own issuer signs humans
+    in."""
     return settings.operators_with(*([] if issuer is None else [local_user(Role.owner)]))
 
 
@@ -113,7 +115,7 @@ def sign_in_client(settings: Settings) -> Client | None:
 
 
 def discovery(settings: Settings, http: httpx.AsyncClient, clock: Clock) -> IssuerDiscovery | None:
-    """What the configured issuer says of itself. Raises ValueError for an endpoint that is not safe."""
+    """The discovery of the configured issuer. Raises ValueError for an endpoint that is not safe."""
     if settings.issuer is None:
         return None
     given = {name: getattr(settings, f"oidc_{name}") for name in ENDPOINTS_SET}
@@ -129,7 +131,7 @@ def discovery(settings: Settings, http: httpx.AsyncClient, clock: Clock) -> Issu
 async def token_verifier(
     settings: Settings, place: Place, http: httpx.AsyncClient, clock: Clock, *, embedded: bool
 ) -> OidcVerifier:
-    """Whoever checks humans' tokens. Raises ValueError without an issuer, and unavailable."""
+    """The verifier of humans' tokens. Raises ValueError without an issuer, and unavailable."""
     jwks_url = settings.oidc_jwks_url
     if settings.issuer is not None and jwks_url is None:
         near = settings.oidc_allow_loopback_http

@@ -185,5 +185,6 @@ def _function() -> Function:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """What Lambda calls. The first call in a container opens what the later ones use."""
+    """The entry point of the function. The first call in a container opens the store and the bus for later
+    ones."""
     return _function()(event, context)

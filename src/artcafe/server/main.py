@@ -62,7 +62,7 @@ EXPECTED = (
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What is told once everything answers."""
+    """The report of a platform that answers."""
 
     url: str
     data_dir: Path
@@ -110,7 +110,7 @@ def report_start_failure(reason: str) -> None:
 
 
 def _first(error: BaseException) -> BaseException:
-    """What failed first, without the task groups it came through."""
+    """The first failure, without the exception groups around it."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error

@@ -8,7 +8,7 @@ from artcafe.server.settings import LOOPBACK, Settings
 
 
 def server_name(settings: Settings, place: Place) -> Callable[[str], str]:
-    """What agents sign as the server: never what a client made up, so a login cannot be relayed.
+    """The server name that agents sign: never one that a client made up, so a login cannot be relayed.
 
     Without a public address, a loopback name with the right port is as good as the place itself.
     """

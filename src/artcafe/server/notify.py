@@ -10,7 +10,7 @@ LOG = logging.getLogger("artcafe")
 
 
 class Supervisor:
-    """Who started this process, if that wants to hear how it is; else everything here does nothing.
+    """The supervisor of this process, if it asked for notifications; else every method does nothing.
 
     `beat_seconds` is how often it wants to hear that the event loop turns, halved; None for never.
     """

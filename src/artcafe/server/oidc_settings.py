@@ -11,7 +11,7 @@ from artcafe.server.limit_settings import LimitSettings, named
 
 
 def words(text: str) -> frozenset[str]:
-    """What stands between the commas."""
+    """The values between the commas."""
     return frozenset(word.strip() for word in text.split(",") if word.strip())
 
 
@@ -184,17 +184,17 @@ class OidcSettings(LimitSettings):
 
     @property
     def groups(self) -> Groups:
-        """What the issuer's groups are here."""
+        """The mapping of the issuer's groups."""
         return Groups.read(self.oidc_groups)
 
     def operators_with(self, *more: str) -> Operators:
-        """Who is an operator, with subjects that are one whatever the settings say."""
+        """The operators, with subjects that are operators whatever the settings say."""
         subjects = frozenset(UserId(subject) for subject in words(self.operators) | set(more))
         return Operators(subjects, self.operator_group)
 
     @property
     def creation(self) -> TenantCreation:
-        """Who makes tenants, and how many."""
+        """The right to create tenants, and its limit."""
         who = self.tenant_creation or ("anybody" if self.issuer else "operator")
         return TenantCreation(anybody=who == "anybody", most=self.max_tenants_per_user)
 

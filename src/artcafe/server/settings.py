@@ -257,7 +257,7 @@ class Settings(OidcSettings):
 
     @property
     def documents(self) -> Documents:
-        """What the operator publishes, and has accepted."""
+        """The documents that the operator publishes for acceptance."""
         return {
             document: Edition(version, getattr(self, f"{document}_url"))
             for document in Document
@@ -356,7 +356,7 @@ def _kept_secrets(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _secret_in(path: Path, variable: str, *, private: bool) -> str:
-    """What the file holds; systemd looks after its own."""
+    """The content of the file; systemd sets the modes of its own."""
     try:
         if private and path.stat().st_mode & 0o077:
             raise SettingsError(f"{variable}: {path} can be read by others; `chmod 600` it.")

@@ -36,7 +36,7 @@ class Deadlines:
 
     @property
     def look(self) -> float:
-        """How often a slot looks after its workers."""
+        """The interval at which a slot checks its workers."""
         return min(1.0, self.silence / 10)
 
 

@@ -29,8 +29,8 @@ class WorkersFailed(Exception):
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker is to do. `descriptor` is the listening socket, `name` its own among all processes,
-    `ear` the abstract address (unix(7)) where it is heard."""
+    """The order to a worker. `descriptor` is the listening socket, `name` its own among all processes, `ear`
+    the abstract address (unix(7)) of its notifications."""
 
     settings: dict[str, Any]
     port: int
@@ -43,7 +43,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def supervision(self) -> dict[str, str]:
-        """Where the worker tells how it is, as variables of sd_notify(3)."""
+        """The address for the worker's notifications, as variables of sd_notify(3)."""
         return {"NOTIFY_SOCKET": f"@{self.ear}", "WATCHDOG_USEC": f"{SILENCE_SECONDS / 2 * 1e6:.0f}"}
 
 

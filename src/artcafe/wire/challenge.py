@@ -23,7 +23,7 @@ _TEXT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """What one login attempt must sign. `expires` is in whole seconds since the Unix epoch."""
+    """The content that one login attempt must sign. `expires` is in whole seconds since the Unix epoch."""
 
     server: str
     tenant: str

@@ -54,7 +54,7 @@ class Unsubscribe(Struct, tag_field="type", tag="unsubscribe", omit_defaults=Tru
 
 
 class Presence(Struct, tag_field="type", tag="presence", omit_defaults=True, kw_only=True):
-    """What the agent says about itself."""
+    """An agent's status, as told by itself."""
 
     status: Annotated[str, Meta(max_length=64)]
     metadata: dict[str, Any] = {}
@@ -71,7 +71,7 @@ ClientFrame = Publish | Subscribe | Unsubscribe | Presence | Ping
 
 
 class ClientInfo(Struct, kw_only=True):
-    """Who is calling, for people who read logs."""
+    """The client's name and version, for people who read logs."""
 
     name: Annotated[str, Meta(max_length=64)] = ""
     version: Annotated[str, Meta(max_length=64)] = ""
@@ -102,7 +102,7 @@ class Challenge(Struct, tag_field="type", tag="challenge", kw_only=True):
 
 
 class Limits(Struct, kw_only=True):
-    """What this connection may do."""
+    """The limits of this connection."""
 
     max_payload_bytes: int
     messages_per_second: int
@@ -241,12 +241,12 @@ decode_envelope = msgspec.json.Decoder(Envelope).decode
 
 
 def stamp(timestamp: str) -> bytes:
-    """What stands in an envelope for a timestamp of the platform's own. All of one moment have the same."""
+    """The encoded timestamp of the platform's own envelopes; one moment has one."""
     return b'","timestamp":"' + timestamp.encode() + b'","data":'
 
 
 def envelope(message_id: str, stamp: bytes, data: bytes | Raw) -> bytes:
-    """What `encode` makes of an Envelope without headers and reply_to, as nearly every one is. The id is the
+    """The encoding of an Envelope without headers and reply_to, as nearly every one is. The id is the
     platform's own: plain ASCII."""
     return b"".join((b'{"id":"', message_id.encode(), stamp, data, b"}"))
 
@@ -254,7 +254,7 @@ def envelope(message_id: str, stamp: bytes, data: bytes | Raw) -> bytes:
 # Most messages are on the subject, and by the sender, of another one.
 @lru_cache(maxsize=1024)
 def opening(subject: str, sender: str) -> bytes:
-    """What stands in place of an encoded envelope's brace in the delivered `message` frame.
+    """The text that replaces an encoded envelope's brace in the delivered `message` frame.
 
     `subject` and `sender` must have passed the grammar of wire.subjects, and the envelope must come from
     `encode(Envelope)`: nothing here is escaped or checked again.

@@ -31,7 +31,7 @@ _VERSION = "artcafe-local-proof/1"
 
 
 def signer(secret: str) -> Sign:
-    """What signs with this secret."""
+    """A function that signs with this secret."""
     return lambda text: hmac.digest(secret.encode(), text, hashlib.sha256)
 
 
@@ -47,7 +47,7 @@ def address(host: str, port: int | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """What was said: the command line's nonce; and the platform's address, as one side sees it."""
+    """The exchanged values: the command line's nonce; and the platform's address, as one side sees it."""
 
     nonce: str
     address: str

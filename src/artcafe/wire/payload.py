@@ -88,8 +88,8 @@ def _in_number(byte: int) -> bool:
 
 
 def fault(text: bytes) -> str | None:
-    """What is wrong with JSON that is `doubtful`: a sentence, or None when it keeps to the rule. Of what is
-    no JSON it says something or nothing."""
+    """The fault of JSON that is `doubtful`: a sentence, or None when it keeps to the rule. For invalid JSON
+    the result is unspecified."""
     view, size, deepest, longest = text, len(text), MAX_DEPTH, MAX_NUMBER
     depth = 0
     at = 0

@@ -24,7 +24,8 @@ def document(error: ArtcafeError, status: int, request_id: str | None = None) ->
 
 
 def headers(error: ArtcafeError, status: int) -> dict[str, str]:
-    """What goes with it: when to come back (RFC 9110 section 10.2.3), what to bring (section 11.6.1)."""
+    """The headers of the response: the time to retry after (RFC 9110 section 10.2.3), the accepted
+    credentials (section 11.6.1)."""
     named = {}
     if error.retry_after is not None:
         named["retry-after"] = str(math.ceil(error.retry_after))

@@ -75,12 +75,12 @@ class Reader:
 
 
 def string(data: bytes) -> bytes:
-    """What `Reader.string` reads."""
+    """The encoding that `Reader.string` reads."""
     return len(data).to_bytes(4, "big") + data
 
 
 def mpint(number: int) -> bytes:
-    """What `Reader.mpint` reads, for a number above zero."""
+    """The encoding that `Reader.mpint` reads, for a number above zero."""
     return string(number.to_bytes(number.bit_length() // 8 + 1, "big"))
 
 
@@ -90,7 +90,7 @@ def fingerprint(blob: bytes) -> str:
 
 
 def to_be_signed(text: bytes, hash_name: bytes) -> bytes:
-    """What a key signs in place of the text of an agent's login (PROTOCOL.sshsig, section 3).
+    """The bytes that a key signs for the text of an agent's login (PROTOCOL.sshsig, section 3).
 
     `hash_name` is one of SSHSIG_HASHES.
     """

@@ -76,7 +76,7 @@ class AdmittingRoute(APIRoute):
 
 
 def _admission(dependant: Dependant, name: str) -> Callable[[Request], Coroutine[Any, Any, None]] | None:
-    """What has to be asked of a request before this dependant is solved; None for a public route."""
+    """The check to run on a request before this dependant is solved; None for a public route."""
     needed = set(_calls(dependant))
     if current_user not in needed:
         return None

@@ -44,7 +44,7 @@ class EntryView(BaseModel):
 
     @classmethod
     def of(cls, entry: Entry) -> "EntryView":
-        """What who reads the audit sees of an entry."""
+        """An entry as readers of the audit see it."""
         return cls(
             id=entry.id,
             at=entry.at,

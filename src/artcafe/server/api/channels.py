@@ -45,8 +45,7 @@ CLEARABLE = frozenset({"description", "subject", "max_message_bytes", "publisher
 
 
 class ChannelFields(Body):
-    """What may be set on a channel; what is left out stays as it is, null clears it where there may be
-    none.
+    """The fields to set on a channel; a field left out stays unchanged, null clears it where that is allowed.
 
     `subject` is a pattern; a channel without one is the subject of its id. `publishers` and
     `subscribers` are who may: ids of agents, and `role:member` for humans of that role and those above.
@@ -62,7 +61,7 @@ class ChannelFields(Body):
     subscribers: Audience | None = None
 
     def fields(self) -> dict[str, Any]:
-        """What the request sets, as the use cases take it."""
+        """The given fields, as the use cases take them."""
         fields = chosen(self, ChannelFields, CLEARABLE)
         if "subject" in fields:
             fields["subject"] = fields["subject"] or ""
@@ -124,14 +123,14 @@ class MessagePublished(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class _Live:
-    """What is shown of channels besides their records, by channel or by what its messages are counted as."""
+    """Live figures of channels, by channel or by the name under which its messages are counted."""
 
     audience: Mapping[ChannelId, tuple[int, int]]
     messages: Mapping[str, int]
     last: Mapping[ChannelId, str]
 
     def view(self, channel: Channel) -> ChannelView:
-        """What members see of one of them."""
+        """A channel as members see it."""
         subscriptions, agents = self.audience.get(channel.id, (0, 0))
         return ChannelView(
             id=channel.id,
@@ -173,7 +172,7 @@ async def _one(cases: UseCases, human: Human, response: Response, channel: Chann
 
 
 class ChannelQuery(BaseModel):
-    """Which channels are asked for; everything that is named has to fit."""
+    """The filter of a list of channels; every given condition has to match."""
 
     q: Annotated[str | None, Field(max_length=128, description="Part of the name or id.")] = None
     order: Annotated[Order, Field(description="The field to sort by; `-` the other way round.")] = "id"

@@ -51,7 +51,7 @@ async def page() -> Response:
 
 @router.get("/start.js")
 async def start() -> Response:
-    """What starts Swagger UI: a file, because the page may run no script of its own."""
+    """The script that starts Swagger UI: a file, because the page may run no inline script."""
     return Response(_START, media_type="text/javascript", headers={"cache-control": "no-cache"})
 
 
@@ -63,7 +63,7 @@ async def script() -> Response:
 
 @router.get("/swagger-ui.css")
 async def style() -> Response:
-    """How it looks."""
+    """The style sheet of the page."""
     return _packaged("swagger-ui.css", "text/css")
 
 

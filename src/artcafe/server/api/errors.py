@@ -34,7 +34,7 @@ _BY_STATUS = {
 
 
 class Problem(BaseModel):
-    """What every error answer looks like."""
+    """The body of every error response."""
 
     type: str = "about:blank"
     title: str

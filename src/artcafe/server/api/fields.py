@@ -22,8 +22,8 @@ They are taken and ignored; everything else that is not known is refused."""
 
 
 class Body(BaseModel):
-    """What a request brings, at every level: values of the types that are described (`true` and `"1"` are
-    no numbers), and no field that is not known, since a rule with a typo would hold nothing."""
+    """The base of request bodies, at every level: values have exactly the described types (`true` and `"1"`
+    are no numbers), and an unknown field is refused, since a rule with a typo would have no effect."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 

@@ -19,7 +19,7 @@ class Live(BaseModel):
 
 
 class Ready(BaseModel):
-    """What each dependency answered: `ok`, or what is the matter."""
+    """The state of each dependency: `ok`, or its error."""
 
     status: Literal["ok", "unavailable"]
     checks: dict[str, str]

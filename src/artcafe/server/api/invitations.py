@@ -28,7 +28,7 @@ Secret = Annotated[str, Field(min_length=1, max_length=256, examples=[_TOKEN])]
 
 
 class NewInvitation(Body):
-    """Whom to invite. The email is a note for people: whoever brings the token is let in."""
+    """A new invitation. The email is a note for people: any bearer of the token is let in."""
 
     email: Email | None = None
     role: RoleName = Role.member
@@ -47,7 +47,7 @@ class InvitationView(BaseModel):
 
     @classmethod
     def of(cls, invitation: Invitation) -> "InvitationView":
-        """What who manages members sees of it: all but the digest."""
+        """An invitation as managers of members see it: without the digest."""
         return cls(
             id=invitation.id,
             email=invitation.email or None,
@@ -74,7 +74,7 @@ class InvitationList(BaseModel):
 
 
 class InvitationToken(Body):
-    """What an invited human brings."""
+    """The token of an invitation."""
 
     token: Secret
 

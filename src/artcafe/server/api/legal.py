@@ -25,7 +25,7 @@ class Versions(Body):
     privacy_version: Version | None = None
 
     def versions(self) -> dict[Document, str]:
-        """Those that were given."""
+        """The versions that were given."""
         given = {Document.terms: self.terms_version, Document.privacy: self.privacy_version}
         return {document: version for document, version in given.items() if version is not None}
 
@@ -38,19 +38,19 @@ class EditionView(BaseModel):
 
     @classmethod
     def of(cls, edition: Edition | None) -> "EditionView | None":
-        """What everybody sees of a document; None where there is none."""
+        """A document as everybody sees it; None where there is none."""
         return None if edition is None else cls(version=edition.version, url=edition.url)
 
 
 class Published(BaseModel):
-    """What the operator publishes; null is not published, and nothing to accept."""
+    """The operator's documents; null is not published, and nothing to accept."""
 
     terms: EditionView | None
     privacy: EditionView | None
 
 
 class AcceptanceView(BaseModel):
-    """Who accepted a version for the tenant, when, and from which address."""
+    """An acceptance: user, version, time, and network address."""
 
     document: Document
     version: Version
@@ -61,7 +61,7 @@ class AcceptanceView(BaseModel):
 
     @classmethod
     def of(cls, acceptance: Acceptance) -> "AcceptanceView":
-        """What members see of an acceptance."""
+        """An acceptance as members see it."""
         return cls(
             document=acceptance.document,
             version=acceptance.version,

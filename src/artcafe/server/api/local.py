@@ -37,7 +37,7 @@ class Hello(Body):
 
 
 class LocalChallenge(BaseModel):
-    """What the caller proves the secret over, for half a minute, and the platform's own proof of it."""
+    """The challenge for a proof of the secret, good for half a minute, with the platform's own proof."""
 
     challenge: str
     proof: str
@@ -81,7 +81,7 @@ class TokenRequest(Body):
         return given
 
     def wanted(self) -> dict[str, str]:
-        """What the proof is for."""
+        """The purpose of the proof."""
         named = {"tenant": self.tenant, "role": self.role, "email": self.email}
         return {name: f"{value}" for name, value in named.items() if value is not None}
 
@@ -117,7 +117,7 @@ def _sign_in(cases: UseCases) -> SignIn:
 
 @router.get("/.well-known/openid-configuration")
 async def configuration(request: Request, cases: Cases) -> dict[str, object]:
-    """Where everything is."""
+    """The issuer's discovery document."""
     return _issuer(cases).configuration(own_origin(request, cases) + LOCAL)
 
 

@@ -24,7 +24,7 @@ REST = "rest"
 
 
 class ChallengeRequest(Body):
-    """Who wants to log in."""
+    """The agent that wants to log in."""
 
     tenant_id: Annotated[str, Field(pattern=PATTERN)]
     agent_id: Annotated[str, Field(pattern=PATTERN)]

@@ -47,7 +47,7 @@ class MemberView(BaseModel):
 
     @classmethod
     def of(cls, member: Member) -> "MemberView":
-        """What members see of each other."""
+        """A member as members see it."""
         return cls(
             user_id=member.user,
             email=member.email,

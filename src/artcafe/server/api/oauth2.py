@@ -39,7 +39,7 @@ Embedded = Annotated[SignIn, Depends(_embedded)]
 
 
 async def _form(request: Request) -> Form:
-    """What a form holds. Raises OAuthError for what is none."""
+    """The fields of a form. Raises OAuthError for a body that is no form."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
         raise OAuthError("invalid_request", f"The body is {_FORM}.")
     return _parsed(await request.body())

@@ -29,7 +29,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Creation(Generic[R, M]):
-    """What a route makes, and what it answers then.
+    """A creation of a route, and its response.
 
     `check` raises forbidden for who may not make it. `make` calls the use case, which has the answer made
     before it stores anything: a `view` that fails then fails a request that has changed nothing, and after
@@ -107,8 +107,8 @@ class Once:
         return Kept(user, key, digest, sealed, int(self._cases.clock.now()) + KEPT_SECONDS)
 
     async def _made_meanwhile(self, tenant: TenantId, user: UserId, key: str) -> Answer | None:
-        """What is kept after a request failed: it was done all the same, or another one with the same key was
-        faster. None also while that cannot be known."""
+        """The stored response after a request failed: it was carried out all the same, or another request
+        with the same key was faster. None also while that cannot be known."""
         try:
             return await self._cases.answers.get(tenant, user, key)
         except ArtcafeError:

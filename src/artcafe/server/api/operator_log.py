@@ -21,13 +21,13 @@ Tenant = Annotated[str | None, Query(max_length=63, description="Only what was d
 
 
 class InstallationEntry(EntryView):
-    """What was done with a tenant; it stays when the tenant goes."""
+    """An operation on a tenant; the entry outlives the tenant."""
 
     tenant_id: Annotated[str, Field(examples=["acme"])]
 
     @classmethod
     def of(cls, entry: Entry) -> "InstallationEntry":
-        """What operators see of an entry."""
+        """An entry as operators see it."""
         return cls(tenant_id=entry.tenant, **dict(EntryView.of(entry)))
 
 

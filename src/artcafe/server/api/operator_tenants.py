@@ -58,7 +58,7 @@ class OperatorsTenant(BaseModel):
 
     @classmethod
     def of(cls, tenant: Tenant) -> "OperatorsTenant":
-        """What operators see of a tenant."""
+        """A tenant as operators see it."""
         plan = plan_of(tenant)
         return cls(
             id=tenant.id,
@@ -101,7 +101,7 @@ class LimitOverrides(Body):
 
 
 class Operation(Body):
-    """What to set; what is left out stays as it is."""
+    """The fields to set; a field left out stays unchanged."""
 
     plan: Tier | None = None
     limits: LimitOverrides | None = None

@@ -37,13 +37,13 @@ async def answer(check: Check) -> str:
 
 
 async def _answers(checks: Mapping[str, Check]) -> dict[str, str]:
-    """What each of them answers, asked side by side."""
+    """The state of each dependency, asked concurrently."""
     answers = await asyncio.gather(*(answer(check) for check in checks.values()))
     return dict(zip(checks, answers, strict=True))
 
 
 class RecentAnswers:
-    """What each dependency answers, asked when somebody wants to know.
+    """The state of each dependency, asked on demand.
 
     However many want to know, the dependencies are asked once in FRESH_SECONDS at most, and never twice at a
     time: whoever comes meanwhile waits for the same answers, or gets those of the last time. `monotonic`
@@ -68,7 +68,7 @@ class RecentAnswers:
 
 
 class Readiness:
-    """What each dependency answered lately. Whoever owns it calls `probe` every PROBE_SECONDS.
+    """The recent state of each dependency. Its owner calls `probe` every PROBE_SECONDS.
 
     The first answer counts at once; after that FAILURES in a row make a dependency unready, and
     SUCCESSES ready again. What is asked `at_once` is this process's own state, and needs no patience.

@@ -35,7 +35,7 @@ class SignInConfig(BaseModel):
 
 @router.get("/config")
 async def sign_in_config(request: Request, cases: Cases) -> SignInConfig:
-    """Where and as which client a human signs in; there is nothing secret in it."""
+    """The issuer's endpoints and the client id for humans' sign-in; none of it is secret."""
     found = await endpoints(request, cases)
     client = cases.sign_in_client
     if found is None or client is None:

@@ -37,7 +37,7 @@ CLEARABLE = frozenset({"description", "website", "logo_url", "primary_color", "s
 
 
 class TenantFields(Body):
-    """What may be set on a tenant; what is left out stays as it is.
+    """The fields to set on a tenant; a field left out stays unchanged.
 
     Only an operator of the platform sets `subscription_tier`: from others it is read when a tenant is made,
     which gets the installation's tier, and afterwards it may be sent as it is, and not as another one.
@@ -56,7 +56,7 @@ class TenantFields(Body):
 
 
 class TenantChange(TenantFields):
-    """What may be set on a tenant later. `status` is the operator's as well."""
+    """The fields to change on a tenant. Only an operator may set `status`."""
 
     status: StatusName | None = None
 
@@ -91,7 +91,7 @@ class TenantView(BaseModel):
 
     @classmethod
     def of(cls, tenant: Tenant) -> "TenantView":
-        """What a member sees of a tenant."""
+        """A tenant as members see it."""
         limits = Limits.of(plan_of(tenant))
         fields = {name: getattr(tenant, name) for name in set(cls.model_fields) - {"tenant_id", "limits"}}
         return cls(tenant_id=tenant.id, limits=limits, **fields)

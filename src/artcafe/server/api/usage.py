@@ -91,7 +91,7 @@ async def usage_metrics(
     start_date: Annotated[Date | None, Query(description="First UTC day; a week ago.")] = None,
     end_date: Annotated[Date | None, Query(description="Last UTC day; today.")] = None,
 ) -> Usage:
-    """What the tenant used, day by day. Agents and channels are counted as there are now."""
+    """The tenant's usage by day. Agents and channels are counted as of now."""
     last = end_date or _today(cases)
     first = start_date or last - min(timedelta(days=DAYS - 1), last - date.min)
     tenant = await cases.tenants.get(human)
@@ -125,7 +125,8 @@ async def usage_metrics(
 
 
 async def used_this_month(cases: UseCases, human: Human) -> dict[str, int]:
-    """What a tenant has now, and what it used in the current calendar month (UTC)."""
+    """The tenant's agents, channels and bytes as of now, and its usage in the current calendar month
+    (UTC)."""
     today = _today(cases)
     days = await cases.meter.days(human.tenant, today.replace(day=1), today)
     return {

@@ -22,7 +22,7 @@ RETRY_SECONDS = 30.0
 
 
 class Installation:
-    """What one server process does about it. `join` comes first.
+    """The steps of one server process: `join` first, then `tend`.
 
     Each process does the same: whatever it does is done again, or checked again, by whoever comes next.
     """
@@ -170,7 +170,7 @@ class Installation:
         return now + RETRY_SECONDS * (0.5 + self._jitter())
 
     async def _fault(self, held: Mark | None, mine: Mark | None) -> tuple[str, str] | None:
-        """What stands for the bus, and why it is not this store's; None when it is."""
+        """The bus's mark, and the reason why it is not this store's; None when it is."""
         if held is not None:
             difference = _difference(held, mine)
             return None if difference is None else (f"{held}", difference)

@@ -21,7 +21,7 @@ from artcafe.wire.times import rfc3339
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What a publisher gets back."""
+    """The receipt of a published message."""
 
     message_id: str
     timestamp: str

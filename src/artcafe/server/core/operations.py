@@ -25,7 +25,7 @@ _ACTIONS = {Status.suspended: "tenant.suspend", Status.active: "tenant.resume"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantChange:
-    """What an operator sets. None leaves plan and status as they are.
+    """An operator's change. None leaves plan and status as they are.
 
     `limits` overrides single limits of the plan, by their names in domain.plan; None is unlimited. `restored`
     are the names of limits that follow the plan again.
@@ -37,7 +37,7 @@ class TenantChange:
     restored: frozenset[str] = frozenset()
 
     def names(self) -> list[str]:
-        """What the audit calls the fields that are set."""
+        """The audit's names of the fields that are set."""
         limits = [f"limits.{name}" for name in (*self.limits, *self.restored)]
         given = {"subscription_tier": self.plan, "status": self.status}
         return [*limits, *(name for name, value in given.items() if value is not None)]

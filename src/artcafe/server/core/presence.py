@@ -32,7 +32,8 @@ class Holder(Protocol):
 
 
 class Question(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the processes in `asked` are to tell: what these agents hold, and who listens to these patterns.
+    """A request to the processes in `asked`: the subscriptions of these agents, and the subscribers of these
+    patterns.
 
     `several` are agents with connections on more than one process, told apart so that each counts once.
     """
@@ -45,7 +46,7 @@ class Question(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Listening(Struct, frozen=True):
-    """Who listens to one pattern on one process: subscriptions, agents, and those of `several`."""
+    """The subscribers of one pattern on one process: subscriptions, agents, and those of `several`."""
 
     subscriptions: int
     agents: int
@@ -53,7 +54,7 @@ class Listening(Struct, frozen=True):
 
 
 class Answer(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one process tells."""
+    """The response of one process."""
 
     held: dict[AgentId, list[str]] = {}
     audience: dict[ChannelId, Listening] = {}
@@ -64,7 +65,7 @@ Tell = Callable[[TenantId, Mapping[AgentId, bool]], Awaitable[None]]
 
 
 async def _to_nobody(_: TenantId, __: Mapping[AgentId, bool]) -> None:
-    """Where nobody listens."""
+    """A `Tell` that does nothing."""
 
 
 _read_answer = msgspec.json.Decoder(Answer).decode
@@ -183,7 +184,7 @@ class Presence:
         return dict(counts)
 
     async def last_seen(self, tenant: TenantId, agents: Sequence[AgentId]) -> Mapping[AgentId, str]:
-        """When agents that are not connected were last seen going."""
+        """The times at which agents that are not connected were last seen."""
         stored = await self._records.last_seen(tenant, agents)
         here = {agent: at for agent, at in self._left.get(tenant, {}).items() if agent in agents}
         return {**stored, **here}
@@ -229,7 +230,7 @@ class Presence:
         return {name: (subscriptions[name], agents[name] + len(shared[name])) for name in patterns}
 
     async def _ask(self, question: Question) -> list[Answer]:
-        """What this process knows, and what those know that are asked and answer in time."""
+        """The answer of this process, and those of the asked processes that answer in time."""
         answers = [self._known(question)]
         if question.asked:
             payload = msgspec.json.encode(question)
@@ -241,7 +242,7 @@ class Presence:
         return answers
 
     def answer(self, question: Question) -> bytes | None:
-        """What this process knows of a question; None when it is not asked."""
+        """This process's answer to a question; None when it is not asked."""
         return msgspec.json.encode(self._known(question)) if self._instance in question.asked else None
 
     def _known(self, question: Question) -> Answer:

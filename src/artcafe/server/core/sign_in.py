@@ -71,7 +71,7 @@ S = TypeVar("S", _Grant, _Refresh, _Waiting)
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What a client gets; `expires_in` is in seconds and that of the access token."""
+    """The token response; `expires_in` is the access token's, in seconds."""
 
     access_token: str
     refresh_token: str
@@ -82,7 +82,7 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """What a device shows, and what it asks with."""
+    """The codes of a device: the one to show, and the one to poll with."""
 
     device_code: str
     user_code: str
@@ -195,7 +195,7 @@ class SignIn:
         return self._tokens(who, waiting.scope, waiting.id, None, self._until(rules.SESSION_SECONDS))
 
     async def _proven(self, proof: str) -> _Who:
-        """Who brings a sign-in code, which is spent. Raises unauthorized."""
+        """The owner of a sign-in code, which is spent. Raises unauthorized."""
         code = rules.typed(proof, rules.PROOF)
         who = None if code is None else await self._records.take(_digest(code))
         if who is None:
@@ -237,7 +237,7 @@ class SignIn:
         return sealed.translate(str.maketrans("+/", "-_", "="))
 
     def _open(self, kind: type[S], sealed: str) -> S | None:
-        """What was sealed as this kind, and is not over."""
+        """The content sealed as this kind, if it has not expired."""
         plain = sealed.translate(str.maketrans("-_", "+/"))
         try:
             held = msgspec.json.decode(
@@ -249,7 +249,7 @@ class SignIn:
 
 
 def _digest(code: str) -> str:
-    """What the store knows of a sign-in code: whoever reads it there cannot sign in."""
+    """The stored digest of a sign-in code: nobody who reads it there can sign in."""
     return sha256(code.encode()).hexdigest()
 
 

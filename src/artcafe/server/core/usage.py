@@ -221,8 +221,8 @@ class Meter:
                 raise
 
     async def ever(self, tenant: TenantId, kind: str, only: str = "") -> dict[str, int]:
-        """What was counted ever of one kind (SENT, RECEIVED, CHANNEL), by what is counted so; with `only`, of
-        those whose names begin so."""
+        """The lifetime counters of one kind (SENT, RECEIVED, CHANNEL), by counted name; with `only`, of names
+        that begin so."""
         counts = Counter(await self._records.metrics(tenant, EVER, kind + only))
         self._add_up()
         for waiting in (self._pending, self._flushing):
@@ -232,7 +232,7 @@ class Meter:
         return {metric.removeprefix(kind): amount for metric, amount in counts.items()}
 
     async def last_spoken(self, tenant: TenantId, channels: Sequence[ChannelId]) -> Mapping[ChannelId, str]:
-        """When these channels had their last message; a channel that had none is missing."""
+        """The time of the last message of each of these channels; a channel without one is missing."""
         told = dict(await self._sightings.last_spoken(tenant, channels))
         self._add_up()
         here = self._spoken.get(tenant, {})

@@ -22,7 +22,7 @@ from artcafe.wire.subjects import Address, pattern_to_bus, to_bus
 
 
 class Action(StrEnum):
-    """What a human does inside a tenant, as noun and verb."""
+    """A human's action inside a tenant, as noun and verb."""
 
     read = "read"
     change_tenant = "change_tenant"
@@ -111,7 +111,7 @@ class Patterns:
 
 
 class Rights:
-    """What one principal may do with the subjects of its tenant, as things are now.
+    """The current permissions of one principal on the subjects of its tenant.
 
     `policy` is an agent's own; `rules` are those of all the tenant's channels, shared by all its principals.
     """

@@ -39,7 +39,8 @@ def client_address(peer: str, forwarded_for: Sequence[str], proxies: Networks) -
 
 
 def network_of(address: str) -> str:
-    """What one client has all of: an IPv4 address itself, the /64 of an IPv6 one. Other texts stay.
+    """The network that one client is assumed to own: an IPv4 address itself, the /64 of an IPv6 one. Other
+    texts stay.
 
     Whatever is counted by address is counted by this.
     """

@@ -25,8 +25,7 @@ class AgentKey(Struct, frozen=True, kw_only=True):
 
 
 class AgentRules(Struct, frozen=True, kw_only=True):
-    """What decides about an agent's logins and messages, and nothing that only describes it: this is what
-    every login reads."""
+    """The part of an agent that decides about its logins and messages: every login reads it."""
 
     id: AgentId
     tenant: TenantId

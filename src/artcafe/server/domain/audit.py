@@ -46,7 +46,7 @@ class AuditWriter:
         self._new_id = new_id
 
     def entry(self, human: Human, action: str, target: str, fields: Iterable[str] = ()) -> Entry:
-        """What a human does now."""
+        """The entry of a human's action, as of now."""
         return Entry(
             id=self._new_id(),
             tenant=human.tenant,
@@ -64,7 +64,7 @@ class AuditWriter:
     def by_operator(
         self, user: User, tenant: TenantId, action: str, target: str, fields: Iterable[str]
     ) -> Entry:
-        """What an operator of the platform does to a tenant now."""
+        """The entry of an operator's action on a tenant, as of now."""
         return Entry(
             id=self._new_id(),
             tenant=tenant,

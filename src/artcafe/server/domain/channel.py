@@ -12,8 +12,7 @@ from artcafe.wire.subjects import matches, parse_subject
 
 
 class ChannelRule(Struct, frozen=True, kw_only=True):
-    """What a channel says about messages, and nothing that only describes it: logins read those of all the
-    tenant's channels.
+    """The part of a channel that decides about messages: logins read those of all the tenant's channels.
 
     The channel `tasks` is the subject `tasks` of its tenant, unless it was given another pattern.
 

@@ -32,7 +32,7 @@ NO_CHANNEL = PublishPermission((), None)
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Who may do something in a channel: ids of agents, and roles with `role:`."""
+    """The principals that may do something in a channel: ids of agents, and roles with `role:`."""
 
     channel: ChannelId
     members: frozenset[str]
@@ -82,7 +82,7 @@ class ChannelRules:
         return self._rules.visited + self._closed.visited
 
     def of(self, subject: str) -> Found:
-        """What holds for a subject in its short form."""
+        """The rules for a subject in its short form."""
         found: Found | None = self._known.get(subject)
         if found is None:
             found = _found(self._rules.of(to_bus("-", subject)))

@@ -11,8 +11,9 @@ had not heard of it, is removed. Many times what they keep in memory."""
 
 
 class Deletion(Struct, frozen=True, kw_only=True):
-    """What is left to do of it: everything until `freed_at` (RFC 3339), when the tenant's id was free again;
-    then what came late. `partition` is where its rows stand, `created_by` whose tenants it counts among."""
+    """A tenant's pending deletion: everything until `freed_at` (RFC 3339), when the tenant's id was free
+    again; then late rows. `partition` holds its rows, `created_by` is the user among whose tenants it
+    counts."""
 
     tenant: TenantId
     rules: TenantRules

@@ -49,7 +49,7 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """Which group is which role in which tenant. A group that is not here is nothing."""
+    """The mapping of groups to roles in tenants. A group that is not in it has no meaning."""
 
     roles: Mapping[str, Mapping[TenantId, Role]] = field(default_factory=dict)
 
@@ -73,7 +73,7 @@ class Groups:
         return {tenant for places in self.roles.values() for tenant in places}
 
     def granted(self, groups: Iterable[str]) -> Mapping[TenantId, Granted]:
-        """What somebody in these groups is, and where: of several roles in a tenant the highest."""
+        """The roles of somebody in these groups, by tenant: of several in a tenant the highest."""
         found: dict[TenantId, Granted] = {}
         for group in sorted(groups):
             for tenant, role in self.roles.get(group, {}).items():

@@ -44,7 +44,7 @@ class Invitation(Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What an invited human brings: `{tenant}.{id}.{secret}`."""
+    """An invitation's token: `{tenant}.{id}.{secret}`."""
 
     tenant: TenantId
     id: str
@@ -55,7 +55,7 @@ class Token:
 
     @property
     def digest(self) -> str:
-        """What is stored of the secret."""
+        """The stored digest of the secret."""
         return hashlib.sha256(self.secret.encode()).hexdigest()
 
     def opens(self, invitation: Invitation) -> bool:

@@ -16,7 +16,7 @@ VERSION_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 
 class Document(StrEnum):
-    """What an operator may publish."""
+    """The kinds of documents that an operator may publish."""
 
     terms = "terms"
     privacy = "privacy"
@@ -72,7 +72,7 @@ def _current(edition: Edition) -> str:
 
 
 def acceptances(versions: Mapping[Document, str], human: Human, *, at: str) -> list[Acceptance]:
-    """What a human accepts for its tenant, as it is recorded."""
+    """The acceptances of a human for its tenant, to be stored."""
     return [
         Acceptance(
             document=document,

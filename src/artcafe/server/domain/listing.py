@@ -59,8 +59,8 @@ Fetch = Callable[[int, str | None], Awaitable[Page[N]]]
 
 @dataclass(frozen=True, slots=True)
 class Source(Generic[N]):
-    """Where the records of a list come from: a page of them; a page of their heads, records without what only
-    describes them; and some by their ids, in this order, without those that are gone.
+    """The source of a list's records: a page of them; a page of their heads, records without their details;
+    and some by their ids, in this order, without those that are gone.
 
     The first two raise bad_request for a cursor that no earlier page gave."""
 
@@ -71,9 +71,9 @@ class Source(Generic[N]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query(Generic[N]):
-    """What part of a list is asked for. `order` is the name of a field, with `-` in front the other way
-    round, great and small letters alike; records that are equal in it stand by id. `keep` tells what is
-    in the list at all; `whole`, whether it has to see more of a record than its head."""
+    """The part of a list that is asked for. `order` is the name of a field, descending with `-` in front,
+    case-insensitive; equal records are ordered by id. `keep` is the filter; `whole` says whether it has to
+    see more of a record than its head."""
 
     limit: int
     cursor: str | None = None

@@ -39,8 +39,8 @@ def local_user(role: Role) -> UserId:
 
 @dataclass(frozen=True, slots=True)
 class TenantCreation:
-    """Who may make tenants besides operators. `most` is how many one user may have made that still exist;
-    operators have no limit."""
+    """The right to create tenants, besides operators. `most` limits a user's existing tenants; operators have
+    no limit."""
 
     anybody: bool = False
     most: int = 0

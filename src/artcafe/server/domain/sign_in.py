@@ -50,7 +50,7 @@ PROOF = 20
 
 
 class OAuthError(Exception):
-    """What a client is told went wrong.
+    """An OAuth 2.0 error response.
 
     `error` is a word of RFC 6749 sections 4.1.2.1 and 5.2, or of RFC 8628 section 3.5.
     """
@@ -121,7 +121,7 @@ class Authorization:
 
 
 class Decision(StrEnum):
-    """What the human said about a device."""
+    """The human's decision about a device."""
 
     pending = "pending"
     allowed = "allowed"
@@ -130,14 +130,14 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Returning:
-    """Where the answer to an authorization request goes, once that is safe to know."""
+    """The redirect of the answer to an authorization request, once it is known to be safe."""
 
     redirect_uri: str
     state: str | None
 
 
 def returning(given: Mapping[str, list[str]], client_id: str, console: str) -> Returning:
-    """Whom to answer. Raises NobodyToTell unless the client and the address are ours, to the letter.
+    """The redirect to answer to. Raises NobodyToTell unless client and address are exactly registered ones.
 
     The console's page is one address; programs on the same machine listen at /callback of a loopback IP
     address, on whatever port they got (RFC 8252 section 7.3).

@@ -15,7 +15,7 @@ MAX_MEMBERS = 5_000
 
 
 class Role(StrEnum):
-    """What a member may do; domain.access has the table."""
+    """A member's role; domain.access has its permissions."""
 
     owner = "owner"
     admin = "admin"
@@ -33,8 +33,7 @@ class Status(StrEnum):
 
 
 class TenantRules(Struct, frozen=True, kw_only=True):
-    """What decides about a tenant's clients, and nothing that only describes it: this is what every login
-    reads.
+    """The part of a tenant that decides about its clients: every login reads it.
 
     `status` (but for `deleting`), `subscription_tier` and `limits` are the operator's to set. `limits`
     overrides single limits of the plan by their names in domain.plan; None is unlimited there.
@@ -111,7 +110,7 @@ class Member(Struct, frozen=True, kw_only=True):
 
     @property
     def created_at(self) -> str:
-        """When the member came."""
+        """The time at which the member joined."""
         return self.joined_at
 
 

@@ -10,7 +10,7 @@ MAX_DAYS = 400
 
 
 def incarnation(entry: str) -> str:
-    """What tells something that is created from all that had its id before: from the entry of the audit."""
+    """The tag that tells a created record from earlier ones of the same id: from the entry of the audit."""
     return entry[-12:]
 
 
@@ -21,8 +21,8 @@ def counted_as(identifier: str, incarnation: str) -> str:
 
 
 def ends(day: str, kept: int = MAX_DAYS) -> int | None:
-    """When the counts of a UTC day (`2026-11-23`) go that are kept for so many days after it, in Unix
-    seconds; None for what is of no single day."""
+    """The expiry of the counters of a UTC day (`2026-11-23`) that are kept for so many days after it, in Unix
+    seconds; None for lifetime counters."""
     if day == EVER:
         return None
     return int((datetime.fromisoformat(day).replace(tzinfo=UTC) + timedelta(days=1 + kept)).timestamp())

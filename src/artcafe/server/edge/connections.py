@@ -9,7 +9,7 @@ from artcafe.wire.errors import ArtcafeError
 
 
 class Connection(Protocol):
-    """What is counted.
+    """A counted connection.
 
     `remote` is the client's IP address, and "" where it is not known: behind a trusted proxy until the
     request says it, and on a Unix socket. Such a connection counts in all, but for no address.

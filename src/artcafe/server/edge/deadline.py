@@ -15,7 +15,7 @@ class Timer(Protocol):
 
 
 class Loop(Protocol):
-    """What is used of an event loop."""
+    """The used part of an event loop."""
 
     def time(self) -> float:
         """Seconds."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class HttpLimits:
-    """What one connection may hold and how long it may take; times are seconds.
+    """The limits of one connection; times are seconds.
 
     `head_seconds` run from the first byte of a head (from the connection, for the first one) to its end.
     `body_seconds` is silence inside a body, `idle_seconds` the wait for the next request, and

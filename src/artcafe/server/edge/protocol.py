@@ -60,7 +60,7 @@ def http_protocol(limits: HttpLimits, proxies: Networks) -> type[asyncio.Protoco
 
 
 class _Wait(Enum):
-    """What the client is waited for."""
+    """The event that the client is expected to cause."""
 
     nothing = "nothing"
     request = "request"

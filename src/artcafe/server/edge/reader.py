@@ -33,7 +33,7 @@ _MALFORMED = "The request breaks RFC 9112."
 
 
 class Sink(Protocol):
-    """Who takes the requests."""
+    """The receiver of the requests."""
 
     def request(self, head: Head, *, keep_alive: bool) -> None:
         """A request begins."""
@@ -49,7 +49,7 @@ class Sink(Protocol):
 
 
 class _Phase(Enum):
-    """What the next bytes are."""
+    """The expected kind of the next bytes."""
 
     head = "head"
     counted = "counted"

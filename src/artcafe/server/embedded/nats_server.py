@@ -70,12 +70,12 @@ class NatsServer:
 
     @property
     def url(self) -> str:
-        """Where clients connect: `nats://127.0.0.1:4222`."""
+        """The address for clients: `nats://127.0.0.1:4222`."""
         return self._addresses["nats"][0]
 
     @property
     def monitor_url(self) -> str | None:
-        """Where the HTTP monitoring answers, when the configuration asks for it."""
+        """The address of the HTTP monitoring, when the configuration enables it."""
         return next(iter(self._addresses.get("monitoring", [])), None)
 
     @property

@@ -45,7 +45,7 @@ _MAX_MOMENT = 253_402_300_800  # the year 10000, which RFC 3339 cannot write; re
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a valid access token says.
+    """The claims of a valid access token.
 
     `expires` is in Unix seconds and may lie up to the leeway in the past. `email` is None when the
     issuer says it is not verified. `tenant_claim` is only a hint that picks among memberships. `groups` are
@@ -168,7 +168,7 @@ class OidcVerifier:
             ) from None
 
     async def _true_claims(self, token: str) -> Mapping[str, object]:
-        """What stays true of a token as long as its key is the issuer's: all but the times.
+        """The claims that hold as long as the token's key is the issuer's: all but the times.
 
         A human's every request brings the same token, and to check it takes longer than most requests.
         """

@@ -242,7 +242,7 @@ def _read_inner(kind: str, signer: bytes, hash_name: bytes, inner: bytes) -> Sig
 
 
 def _read_raw(signature: bytes) -> Signature:
-    """What a raw signature is by is told by its length; no two kinds have the same."""
+    """Read a raw signature, whose kind is told by its length: no two kinds have the same."""
     size = len(signature)
     if size == _ED25519_SIZE:
         return Signature(ED25519, 0, signature)
@@ -256,7 +256,7 @@ def _read_raw(signature: bytes) -> Signature:
 
 
 def _signed(material: Material, text: bytes, shown: Signature) -> bytes:
-    """What the key signed in place of the text."""
+    """The bytes under the signature, made from the text."""
     if shown.signer is None:
         if b"\0" in text:
             # What SSH signs for logins, git or files holds zero bytes (the lengths of its strings). No such

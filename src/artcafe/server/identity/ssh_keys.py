@@ -105,7 +105,7 @@ class PublicKey:
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What a key's blob holds, ready to verify with. Only hardware (sk) keys have an application."""
+    """The content of a key's blob, ready to verify with. Only hardware (sk) keys have an application."""
 
     type: str
     key: ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey | rsa.RSAPublicKey

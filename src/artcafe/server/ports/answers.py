@@ -38,8 +38,8 @@ async def keep_nothing(_: object, /) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What was answered to a request of this digest, sealed; None where a server of an earlier release says
-    that it works on it."""
+    """The sealed response to a request of this digest; None where a server of an earlier release marked it as
+    in progress."""
 
     digest: str
     sealed: str | None
@@ -49,4 +49,4 @@ class AnswerRecords(Protocol):
     """A key belongs to one user in one tenant; the tenant is empty for what is done in none."""
 
     async def get(self, tenant: TenantId, user: UserId, key: str) -> Answer | None:
-        """What is kept under the key, or None. A strong read."""
+        """The response stored under the key, or None. A strong read."""

@@ -18,7 +18,7 @@ class DeletionRecords(Protocol):
         installation. Raises not_found, deleting when it was begun before, and what `edit` raises."""
 
     async def pending(self) -> Sequence[Deletion]:
-        """Those that are not done, some of them when there are many."""
+        """Deletions that are not finished; some of them when there are many."""
 
     async def sweep(self, deletion: Deletion) -> bool:
         """Remove everything that is stored of the tenant but that it is being deleted; memberships last, and

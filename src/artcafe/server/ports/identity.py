@@ -20,7 +20,7 @@ class PublicKey(Protocol):
 
     @property
     def comment(self) -> str:
-        """What stood behind the key; may be empty."""
+        """The comment behind the key; may be empty."""
 
     @property
     def line(self) -> str:
@@ -32,7 +32,7 @@ ReadKey = Callable[[str], PublicKey]
 
 
 class KeyKind(StrEnum):
-    """What kinds of keys the platform makes for agents."""
+    """The kinds of keys that the platform generates for agents."""
 
     ed25519 = "ed25519"
     rsa = "rsa"
@@ -49,7 +49,7 @@ class SignatureVerifier(Protocol):
         """Read a signature: an armored SSHSIG, or base64 of a raw one. None when no key can have made it."""
 
     async def prove(self, lane: str, keys: Sequence[str], text: bytes, shown: Signature) -> str | None:
-        """Which of the stored key lines made the signature over the text, None when none did.
+        """The stored key line that made the signature over the text, or None.
 
         A refusal takes the same work whatever keys there are, none among them. Raises rate_limited when too
         many wait, in the `lane` or in all.
@@ -57,11 +57,11 @@ class SignatureVerifier(Protocol):
 
 
 class Claims(Protocol):
-    """What a valid token says about a human."""
+    """The claims of a valid token."""
 
     @property
     def subject(self) -> str:
-        """Who, at the issuer."""
+        """The subject at the issuer."""
 
     @property
     def email(self) -> str | None:
@@ -73,7 +73,7 @@ class Claims(Protocol):
 
     @property
     def groups(self) -> frozenset[str]:
-        """What the claim of groups names; none where the operator chose no such claim."""
+        """The groups in the configured claim; none where no claim is configured."""
 
     @property
     def expires(self) -> int:
@@ -98,7 +98,7 @@ class Sealer(Protocol):
 
 
 class Discovery(Protocol):
-    """What an issuer says of itself."""
+    """An issuer's discovery document."""
 
     async def document(self) -> Mapping[str, object]:
         """OpenID Connect Discovery 1.0, section 3. Raises unavailable."""

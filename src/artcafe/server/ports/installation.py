@@ -27,8 +27,8 @@ class InstallationRecords(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What a bus holds beside the tenants' accounts: how many accounts of others, made with the seed in force
-    and not just now, and the marks under other seeds."""
+    """The accounts on a bus besides the tenants': the number of unknown ones, made with the seed in force and
+    not just now, and the marks under other seeds."""
 
     strangers: int = 0
     marks: Sequence[Mark] = ()
@@ -44,4 +44,4 @@ class Marked(Protocol):
         """Give the bus this mark. Raises unavailable."""
 
     async def survey(self, tenants: Sequence[TenantRules]) -> Survey:
-        """What else the bus holds, where these are all tenants. Raises unavailable."""
+        """The other accounts on the bus, where these are all tenants. Raises unavailable."""

@@ -29,7 +29,7 @@ class TenantRecords(Protocol):
         """The tenant, also while it is being deleted, or None."""
 
     async def rules(self, tenant: TenantId) -> TenantRules | None:
-        """What a login reads of the tenant; None also while it is being deleted."""
+        """The part of the tenant that a login reads; None also while it is being deleted."""
 
     async def space(self, tenant: TenantId) -> int:
         """How many bytes the tenant's agents and channels take, as JSON."""
@@ -55,7 +55,7 @@ class TenantRecords(Protocol):
 
 
 class TenantIndex(Protocol):
-    """What is told of all tenants together."""
+    """Lists over all tenants."""
 
     def every(self) -> AsyncIterator[TenantRules | None]:
         """All tenants of the installation that are not being deleted, in no order; None for each whose record
@@ -72,8 +72,8 @@ class TenantIndex(Protocol):
 
 
 class MemberRecords(Protocol):
-    """Who belongs where, as the tenants have it. A tenant keeps an owner: what would leave it
-    without one raises conflict, whoever else goes at the same moment."""
+    """Memberships, as the tenants have them. A tenant keeps an owner: a change that would leave it without
+    one raises conflict, even among concurrent changes."""
 
     async def get(self, tenant: TenantId, user: UserId) -> Member | None:
         """The membership, or None."""
@@ -139,7 +139,7 @@ class InvitationRecords(Protocol):
 
 
 class LegalRecords(Protocol):
-    """What was accepted of the operator's documents. Of each version the first acceptance counts."""
+    """Acceptances of the operator's documents. Of each version the first acceptance counts."""
 
     async def accept(
         self, tenant: TenantId, accepted: Sequence[Acceptance], entry: Entry
@@ -157,7 +157,7 @@ class AgentRecords(Protocol):
         """The agent, or None."""
 
     async def rules(self, tenant: TenantId, agent: AgentId) -> AgentRules | None:
-        """What a login reads of the agent, or None."""
+        """The part of the agent that a login reads, or None."""
 
     async def create(
         self,
@@ -203,7 +203,7 @@ class AgentRecords(Protocol):
 
 
 class KeyUses(Protocol):
-    """When keys logged in."""
+    """The times of keys' last logins."""
 
     def used(self, tenant: TenantId, agent: AgentId, fingerprint: str, at: str) -> None:
         """A key logged in. Known here at once, and everywhere after the next `flush`."""
@@ -217,7 +217,7 @@ class KeyUses(Protocol):
 
 
 class SightingRecords(Protocol):
-    """When agents and channels were last seen, and where agents are connected now."""
+    """Last-seen times of agents and channels, and the places of connected agents."""
 
     async def announce(
         self,
@@ -237,14 +237,14 @@ class SightingRecords(Protocol):
         """Connections per agent, for each process but the one called `besides`."""
 
     async def last_seen(self, tenant: TenantId, agents: Sequence[AgentId]) -> Mapping[AgentId, str]:
-        """When these agents were last seen going, RFC 3339; an agent never seen is missing."""
+        """The times at which these agents were last seen, RFC 3339; an agent never seen is missing."""
 
     async def spoken(self, tenant: TenantId, channels: Mapping[ChannelId, str]) -> None:
-        """When channels had their last message, RFC 3339; an earlier time changes nothing. Nothing is
+        """Record the times of channels' last messages, RFC 3339; an earlier time changes nothing. Nothing is
         written of a channel that was deleted meanwhile."""
 
     async def last_spoken(self, tenant: TenantId, channels: Sequence[ChannelId]) -> Mapping[ChannelId, str]:
-        """When these channels had their last message; a channel that had none is missing."""
+        """The times of these channels' last messages; a channel without one is missing."""
 
 
 class ChannelRecords(Protocol):
@@ -285,15 +285,15 @@ class ChannelRecords(Protocol):
         """The tenant's channels, by id. For their heads, description and metadata are not read."""
 
     async def rules(self, tenant: TenantId, limit: int, cursor: str | None) -> Page[ChannelRule]:
-        """What a login reads of them, a page at a time."""
+        """The rules that a login reads, a page at a time."""
 
     async def count(self, tenant: TenantId) -> int:
         """How many channels the tenant has."""
 
 
 class AuditRecords(Protocol):
-    """Who changed what; the entries are written with the changes. What is done with whole tenants is in the
-    log of the installation besides, which stays when a tenant goes."""
+    """The audit; its entries are written with the changes. Operations on whole tenants are in the log of the
+    installation as well, which outlives the tenant."""
 
     async def list(self, tenant: TenantId, limit: int, cursor: str | None) -> Page[Entry]:
         """A page of entries, the newest first. Raises bad_request for a cursor that no page gave."""
@@ -303,8 +303,8 @@ class AuditRecords(Protocol):
 
 
 class Directory(Protocol):
-    """What logins and decisions about messages need, from memory where it is known, and nothing else: no
-    metadata is read for it.
+    """The records that logins and message permissions need, from memory where they are cached; no metadata is
+    read for it.
 
     A change is seen as soon as word of it comes (domain.change), and after some seconds if none does.
     """
@@ -331,14 +331,14 @@ class ChallengeRecords(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DeviceAnswer:
-    """What was decided about a device, and by whom: text that is the issuer's to read."""
+    """The decision about a device, and the user who made it: text that only the issuer interprets."""
 
     decision: Decision
     by: str = ""
 
 
 class SignInRecords(Protocol):
-    """What signing in at the embedded issuer leaves behind. Times are Unix seconds."""
+    """The state of sign-ins at the embedded issuer. Times are Unix seconds."""
 
     async def spend(self, code: str, expires: int) -> bool:
         """Take a code until `expires`; exactly one of any number of callers, on any process, gets True."""
@@ -350,7 +350,8 @@ class SignInRecords(Protocol):
         """Keep whom a sign-in code stands for."""
 
     async def take(self, proof: str) -> str | None:
-        """Whom it stands for; one of any number of callers is told, the others and later ones get None."""
+        """Take the code and return its owner's text; one of any number of callers gets it, the others and
+        later ones get None."""
 
     async def wait(self, user_code: str, expires: int) -> bool:
         """Let a device wait under a code until `expires`; False when another one does."""
@@ -359,7 +360,7 @@ class SignInRecords(Protocol):
         """Answer a device, once; False when none waits under this code any more."""
 
     async def device(self, user_code: str) -> DeviceAnswer | None:
-        """What a device was answered, `pending` before; None when none waits under this code."""
+        """The decision about a device, `pending` before; None when none waits under this code."""
 
 
 class UsageRecords(Protocol):

@@ -134,7 +134,7 @@ def invitation(of: str) -> str:
 
 
 def acceptance(document: str, version: str) -> str:
-    """Who accepted a version of a document."""
+    """The key of an acceptance of a document's version."""
     return f"{ACCEPTANCES}{document}#{version}"
 
 
@@ -154,12 +154,12 @@ def channel(of: ChannelId) -> str:
 
 
 def detail(of: str) -> str:
-    """What only describes the record with this sort key; with a prefix, the prefix of such rows."""
+    """The key of the details of the record with this sort key; with a prefix, the prefix of such rows."""
     return DETAILS + of
 
 
 def spoken(of: ChannelId) -> str:
-    """When a channel had its last message."""
+    """The key of the time of a channel's last message."""
     return f"SPOKEN#{of}"
 
 
@@ -179,7 +179,7 @@ def log_entry(milliseconds: int, entry: str) -> str:
 
 
 def answer(of: UserId, digest: str) -> str:
-    """What a user's Idempotency-Key was answered with."""
+    """The key of the response to a user's Idempotency-Key."""
     return f"{ANSWERS}{of}#{digest}"
 
 
@@ -189,22 +189,22 @@ def is_answer(sort_key: str) -> bool:
 
 
 def uses(of: AgentId) -> str:
-    """What the last uses of an agent's keys begin with."""
+    """The prefix of the last uses of an agent's keys."""
     return f"USED#{of}#"
 
 
 def use(of: AgentId, fingerprint: str) -> str:
-    """When an agent last used a key of its own."""
+    """The key of the time of a key's last use by its agent."""
     return uses(of) + fingerprint
 
 
 def seen(of: AgentId) -> str:
-    """When an agent was last seen going."""
+    """The key of the time at which an agent was last seen."""
     return f"SEEN#{of}"
 
 
 def online(instance: str) -> str:
-    """What the rows of one server process begin with."""
+    """The prefix of the rows of one server process."""
     return f"{ONLINE}{instance}#"
 
 

@@ -40,7 +40,7 @@ class AgentTable:
         return stored.record if stored else None
 
     async def rules(self, tenant: TenantId, agent: AgentId) -> AgentRules | None:
-        """What a login reads of the agent, or None."""
+        """The part of the agent that a login reads, or None."""
         pk = at.tenant(await self._table.partition(tenant))
         return await self._rows.rules(pk, at.agent(agent), AgentRules)
 

@@ -23,7 +23,7 @@ class AnswerTable:
         self._table = table
 
     async def get(self, tenant: TenantId, user: UserId, key: str) -> Answer | None:
-        """What is kept under the key, or None."""
+        """The response stored under the key, or None."""
         pk = at.tenant(await self._table.partition(tenant)) if tenant else at.user(user)
         stored = await self._table.read(pk, _place(user, key), _Row)
         return None if stored is None else Answer(stored.record.digest, stored.record.sealed)

@@ -122,7 +122,7 @@ class ChannelTable:
         return self._rows.source(tenant, at.CHANNELS)
 
     async def rules(self, tenant: TenantId, limit: int, cursor: str | None) -> Page[ChannelRule]:
-        """What a login reads of them; into one that cannot be read nobody is let. Raises bad_request."""
+        """The rules that a login reads; a channel that cannot be read allows nobody. Raises bad_request."""
         pk, closed = at.tenant(await self._table.partition(tenant)), partial(_closed, tenant)
         return await self._rows.page_of_rules(pk, at.CHANNELS, ChannelRule, limit, cursor, closed)
 
@@ -132,8 +132,8 @@ class ChannelTable:
 
 
 def _closed(tenant: TenantId, item: Item) -> ChannelRule:
-    """What counts in place of a channel that cannot be read: what it says of who may is not known. Where its
-    subjects are not known either, it is every subject."""
+    """The rule in place of a channel that cannot be read: it allows nobody. Where its subjects are not known
+    either, it covers every subject."""
     channel = ChannelId(item.sk.removeprefix(at.CHANNELS))
     subject = item.data.get("subject") or channel
     try:

@@ -35,7 +35,8 @@ class CopyError(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """What a store holds, whatever the order: how many items and counters, and a digest of all of them."""
+    """A checksum of a store, independent of the order: the number of items and counters, and a digest of all
+    of them."""
 
     items: int
     counters: int
@@ -202,7 +203,7 @@ class Copy:
 
 
 def _place(mark: Mapping[str, object]) -> tuple[str | None, int]:
-    """Where an earlier run stopped, and how many rows it had seen."""
+    """The place at which an earlier run stopped, and the number of rows it had seen."""
     cursor, rows = mark.get("cursor"), mark.get("rows")
     return (cursor, rows) if isinstance(cursor, str) and isinstance(rows, int) else (None, 0)
 

@@ -171,5 +171,5 @@ def _index(member: Item) -> str:
 
 
 def _beside(of: Partition) -> tuple[str, ...]:
-    """What a tenant has besides its records."""
+    """The rows of a tenant besides its records."""
     return at.challenges(of), at.usage(of), at.sizes(of), at.log(of)

@@ -46,7 +46,7 @@ _PASSING: Final = _CONTENDED | frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the table is. Region and endpoint, when None, are found as the tools of AWS find them."""
+    """The location of the table. Region and endpoint, when None, are found as AWS's tools find them."""
 
     table: str
     region: str | None = None

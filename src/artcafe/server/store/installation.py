@@ -9,7 +9,7 @@ from artcafe.server.store.table import Stored, Table, data
 
 
 class _Turn(msgspec.Struct):
-    """When somebody began the last time, in Unix seconds."""
+    """The time of the last turn, in Unix seconds."""
 
     at: float
 

@@ -121,7 +121,8 @@ class InvitationTable:
         return member
 
     async def _coming(self, tenant: TenantId, invitation: str, user: UserId, join: Join) -> "_Coming":
-        """What there is for a user who brings an invitation. Raises not_found, and what `join` raises."""
+        """The membership that an invitation gives its bearer, and the rows it depends on. Raises not_found,
+        and what `join` raises."""
         row = at.invitation(invitation)
         stored = await self._table.find(tenant, lambda of: self._table.read(at.tenant(of), row, Invitation))
         if stored is None:

@@ -81,7 +81,7 @@ class StoreUnusable(StoreError):
 
 
 class Presence(Enum):
-    """What a write may require of the item besides a revision. An expired item is absent."""
+    """The condition of a write on the item's existence, besides its revision. An expired item is absent."""
 
     ANY = "any"
     ABSENT = "absent"
@@ -189,7 +189,7 @@ class Row:
 
 
 class ItemStore(Protocol):
-    """What every backend promises; at most nine methods.
+    """The contract of every backend; at most nine methods.
 
     What returned is durable and seen by every later call, from any process. Each call but `query` and
     `counters` is linearizable; these read each item so, but of a transaction that is being applied at that

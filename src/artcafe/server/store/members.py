@@ -180,7 +180,7 @@ def neither_way(partition: Partition, member: Member, cond: Cond = ANY) -> tuple
 async def _leaving(
     table: Table, partition: Partition, before: Stored[Member] | None, after: Member | None
 ) -> tuple[Op, ...]:
-    """What is written besides when an owner goes. Raises conflict for the last one."""
+    """The further operations when an owner leaves. Raises conflict for the last one."""
     if before is None or before.record.role is not Role.owner or (after and after.role is Role.owner):
         return ()
     member = before.record

@@ -61,7 +61,8 @@ class Partitions:
         return await self._read(tenant) if held is None else held
 
     async def find(self, tenant: TenantId, read: Callable[[Partition], Awaitable[T | None]]) -> T | None:
-        """What `read` finds in the tenant's partition; if nothing, in the one that the tenant has by now."""
+        """The result of `read` in the tenant's partition; if nothing, in the one that the tenant has by
+        now."""
         held: Partition | None = self._held.get(tenant)
         if held is not None and (found := await read(held)) is not None:
             return found

@@ -135,11 +135,11 @@ class PresenceTable:
         return processes
 
     async def last_seen(self, tenant: TenantId, agents: Sequence[AgentId]) -> Mapping[AgentId, str]:
-        """When these agents were last seen going; an agent never seen is missing."""
+        """The times at which these agents were last seen; an agent never seen is missing."""
         return await self._times(tenant, agents, at.seen)
 
     async def spoken(self, tenant: TenantId, channels: Mapping[ChannelId, str]) -> None:
-        """When channels had their last message; an earlier time changes nothing."""
+        """Record the times of channels' last messages; an earlier time changes nothing."""
         pk, size = at.tenant(await self._table.partition(tenant)), MAX_OPS // 2
         names = list(channels)
         for start in range(0, len(names), size):
@@ -167,7 +167,7 @@ class PresenceTable:
         return [row, Check(pk, at.channel(channel))]
 
     async def last_spoken(self, tenant: TenantId, channels: Sequence[ChannelId]) -> Mapping[ChannelId, str]:
-        """When these channels had their last message; a channel that had none is missing."""
+        """The times of these channels' last messages; a channel without one is missing."""
         return await self._times(tenant, channels, at.spoken)
 
     async def _times(

@@ -50,7 +50,7 @@ class Step:
 
     @property
     def cond(self) -> Cond:
-        """What the operation requires; a Delta requires nothing."""
+        """The operation's condition; a Delta has none."""
         return ANY if isinstance(self.op, Delta) else self.op.cond
 
 
@@ -195,7 +195,7 @@ def encode_place(space: str, pk: str, sk: str) -> str:
 
 
 def decode_place(cursor: str) -> tuple[str, str, str]:
-    """What `encode_place` was given. Raises InvalidCursor."""
+    """The input of `encode_place`. Raises InvalidCursor."""
     try:
         return msgspec.json.decode(base64.urlsafe_b64decode(cursor.encode()), type=tuple[str, str, str])
     except ValueError:

@@ -57,7 +57,7 @@ class ServerLease:
 
 
 async def leases(store: ItemStore) -> list[Lease]:
-    """Those that have not ended, by the servers' names. Raises StoreUnavailable."""
+    """The leases that have not ended, by the servers' names. Raises StoreUnavailable."""
     return [
         Lease(item.sk, item.expires or 0)
         async for page in pages(lambda cursor: store.query(at.SERVERS, cursor=cursor))

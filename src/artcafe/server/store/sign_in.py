@@ -46,7 +46,7 @@ class SignInTable:
         await self._table.write(Put(at.SIGN_IN, at.proof(proof), data(_Proof(who)), expires=expires))
 
     async def take(self, proof: str) -> str | None:
-        """Whom it stands for, once."""
+        """Take the code and return its owner's text, once."""
         place = (at.SIGN_IN, at.proof(proof))
         stored = await self._table.read(*place, _Proof)
         if stored is None:
@@ -80,6 +80,6 @@ class SignInTable:
         return True
 
     async def device(self, user_code: str) -> DeviceAnswer | None:
-        """What a device was answered; None when none waits under this code."""
+        """The decision about a device; None when none waits under this code."""
         stored = await self._table.read(at.SIGN_IN, at.device(user_code), _Device)
         return None if stored is None else DeviceAnswer(Decision(stored.record.decision), stored.record.by)

@@ -67,7 +67,7 @@ class SplitTable(Generic[R]):
         return {**first, **beside(self.kind, held)}, {**second, **beside(self.kind, apart)}
 
     def _parts(self, whole: dict[str, Any]) -> _Rows:
-        """What stands in either row."""
+        """The contents of the two rows."""
         defaults = self._defaults()
         first = {name: value for name, value in whole.items() if name not in self.details}
         return first, {

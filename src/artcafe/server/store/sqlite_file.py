@@ -56,7 +56,7 @@ ROOM: Final = 1_048_576
 
 
 def unavailable(error: sqlite3.Error) -> StoreUnavailable:
-    """What callers see of an error of an open database."""
+    """The error that callers get for an error of an open database."""
     exact = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
     # A quota that is used up is an error of writing, to SQLite.
     kind = StoreUnwritable if exact in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE} else StoreUnavailable

@@ -66,7 +66,7 @@ class Stored(Generic[R]):
         return self.item.rev
 
     def changed(self, record: R) -> dict[str, Any]:
-        """What the row holds with this record in it: what this release does not know of the row stays."""
+        """The row with this record in it; fields that this release does not know stay."""
         return with_unknown(type(self.record), self.item.data, data(record))
 
     def put(self, record: R) -> Put:
@@ -114,7 +114,7 @@ Announce = Callable[[Change], Awaitable[None]]
 
 
 async def _to_nobody(_: Change) -> None:
-    """Where nobody holds in memory what is stored."""
+    """An announcement to nobody: for processes without caches."""
 
 
 class Table:
@@ -145,8 +145,8 @@ class Table:
             return await self.partitions.of(tenant)
 
     async def find(self, tenant: TenantId, read: Callable[[Partition], Awaitable[T | None]]) -> T | None:
-        """What `read` finds in the tenant's partition, or None: so the first thing that is asked about a
-        tenant is read, since here it shows whether this process still knows the right partition."""
+        """The result of `read` in the tenant's partition, or None: the first read of a tenant goes through
+        this, since it shows whether this process still knows the right partition."""
         with translated():
             return await self.partitions.find(tenant, read)
 

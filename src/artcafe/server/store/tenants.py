@@ -56,7 +56,7 @@ class TenantTable:
         return (partition, stored) if stored else None
 
     async def rules(self, tenant: TenantId) -> TenantRules | None:
-        """What a login reads of the tenant; None also of one that is being deleted."""
+        """The part of the tenant that a login reads; None also of one that is being deleted."""
         return await self._table.find(
             tenant, lambda of: self._rows.rules(at.tenant(of), at.META, TenantRules)
         )

@@ -39,7 +39,7 @@ def inside(kind: type[Struct], before: Mapping[str, Json], after: Mapping[str, J
 
 
 def beside(kind: type[Struct], before: Mapping[str, Json]) -> dict[str, Json]:
-    """What stands beside the fields of the kind."""
+    """The fields beside those of the kind."""
     names = {field.encode_name for field in structs.fields(kind)}
     return {name: value for name, value in before.items() if name not in names}
 
