@@ -7,14 +7,14 @@ from pathlib import Path
 import click
 import pytest
 
-from artcafe.cli.connection import DEFAULT_URL, Connection, is_local, resolve, running
+from artcafe.cli.connection import DEFAULT_URL, Target, is_local, resolve, running
 from tests.kit.command_line import CommandLine
 from tests.kit.rest_stub import RestStub, unused_url
 
 
 def resolved(
     data_dir: Path, url: str | None = None, port: int | None = None, token: str | None = None
-) -> Connection:
+) -> Target:
     return resolve(url=url, port=port, data_dir=data_dir, tenant=None, token=token)
 
 

@@ -9,7 +9,7 @@ import pytest
 from artcafe.client.calls import Calls
 from artcafe.client.routes import Routes
 from artcafe.client.subscription import Subscription
-from artcafe.client.transport import Connection
+from artcafe.client.transport import Transport
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -244,9 +244,9 @@ async def test_a_subscription_closed_while_it_comes_back_is_not_left_at_the_serv
 ) -> None:
     taken: list[frames.ClientFrame] = []
     returned, room = asyncio.Event(), asyncio.Event()
-    send = Connection.send
+    send = Transport.send
 
-    async def full(connection: Connection, frame: bytes) -> None:
+    async def full(connection: Transport, frame: bytes) -> None:
         await send(connection, frame)
         if b'"subscribe"' in frame and returned.is_set():  # It is written, and there is no room for more.
             await room.wait()
@@ -265,7 +265,7 @@ async def test_a_subscription_closed_while_it_comes_back_is_not_left_at_the_serv
             if isinstance(frame, frames.Subscribe):
                 await peer.send(frames.Subscribed(subject=frame.subject, id=frame.id))
 
-    monkeypatch.setattr(Connection, "send", full)
+    monkeypatch.setattr(Transport, "send", full)
     async with asyncio.timeout(10), scripted(first, second) as server, client_of(server) as client:
         opened = [await client.subscribe(subject) for subject in ("a", "b", "c")]
         await eventually(lambda: taken, "the first subscription on the way back")

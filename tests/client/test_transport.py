@@ -10,7 +10,7 @@ import pytest
 
 from artcafe import ArtcafeError, Backoff
 from artcafe.client.endpoint import Endpoint
-from artcafe.client.transport import ClosedError, Connection, DialError, dial
+from artcafe.client.transport import ClosedError, DialError, Transport, dial
 from artcafe.wire.codes import Code
 from tests.kit.certificates import certificate_files
 from tests.kit.deadlines import eventually
@@ -18,7 +18,7 @@ from tests.kit.scripted_client import client_of, gap_after
 from tests.kit.scripted_server import Peer, Refusal, scripted, stay
 
 
-async def dialled(url: str, tls: ssl.SSLContext | None = None, seconds: float = 5.0) -> Connection:
+async def dialled(url: str, tls: ssl.SSLContext | None = None, seconds: float = 5.0) -> Transport:
     return await dial(
         Endpoint.parse(url, tenant="acme", agent="planner"),
         tls=tls,

@@ -18,7 +18,7 @@ import botocore.session
 from aiobotocore.session import AioSession
 
 from artcafe.server.store.dynamodb import DynamoStore
-from artcafe.server.store.dynamodb_calls import Place
+from artcafe.server.store.dynamodb_calls import TableLocation
 
 PROGRAM = Path(__file__).parent / "dynamodb/node_modules/@dynoxide/linux-x64/dynoxide"
 """Installed by `make tools`."""
@@ -78,9 +78,9 @@ session = cache(new_session)
 """One for all: it reads its models of the service once."""
 
 
-async def new_place() -> Place:
+async def new_place() -> TableLocation:
     """A fresh, empty table."""
-    place = Place(f"t{uuid4().hex}", REGION, endpoint())
+    place = TableLocation(f"t{uuid4().hex}", REGION, endpoint())
     async with session().create_client(
         "dynamodb", region_name=place.region, endpoint_url=place.endpoint
     ) as client:
@@ -113,7 +113,9 @@ def keys(table: str) -> set[tuple[str, str]]:
     return {(row["pk"]["S"], row["sk"]["S"]) for page in pages for row in page["Items"]}
 
 
-def store_in(place: Place, clock: Callable[[], float], with_session: AioSession | None = None) -> DynamoStore:
+def store_in(
+    place: TableLocation, clock: Callable[[], float], with_session: AioSession | None = None
+) -> DynamoStore:
     """A store to open. It does not spread its attempts, so that a test takes the same way every time."""
     return DynamoStore(
         place,

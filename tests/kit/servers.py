@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import uvicorn
 from fastapi import FastAPI
 
-from artcafe.server.edge.connections import Connections
+from artcafe.server.edge.connections import OpenConnections
 from artcafe.server.edge.limits import HttpLimits
 from artcafe.server.edge.protocol import http_protocol
 from artcafe.server.gateway.handshake import Networks
@@ -24,7 +24,7 @@ class Server:
     port: int
     core: uvicorn.Server
     task: asyncio.Task[None]
-    connections: Connections
+    connections: OpenConnections
 
     @property
     def http(self) -> str:
@@ -67,7 +67,7 @@ async def serving(
         access_log=False,
     )
     core = uvicorn.Server(config)
-    connections = Connections(most, most_per_address)
+    connections = OpenConnections(most, most_per_address)
     core.server_state.connections = connections  # type: ignore[assignment]  # as serving.py does
     task = asyncio.create_task(core.serve())
     try:

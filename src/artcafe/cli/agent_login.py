@@ -8,7 +8,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import click
 
-from artcafe.cli.connection import Connection
+from artcafe.cli.connection import Target
 from artcafe.cli.parameters import home_path, with_options
 from artcafe.cli.text import plain
 from artcafe.client.client import Client
@@ -28,7 +28,7 @@ class AgentLogin:
     key: str | None
     socket: str | None
 
-    def client(self, connection: Connection) -> Client:
+    def client(self, connection: Target) -> Client:
         """A client that is not connected yet. May ask for the key's passphrase.
 
         Raises UsageError when something is not said, ClickException when nothing listens or the

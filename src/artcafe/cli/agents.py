@@ -7,7 +7,7 @@ import click
 
 from artcafe.cli.agent_fields import CLEARABLE, AgentFields, sets_fields
 from artcafe.cli.confirm import confirm, yes_option
-from artcafe.cli.connection import Connection, signs_in
+from artcafe.cli.connection import Target, signs_in
 from artcafe.cli.lists import order_option, search_option
 from artcafe.cli.parameters import PublicKeyFile, given
 from artcafe.cli.private_file import new_file, private_file
@@ -47,7 +47,7 @@ def agents() -> None:
 @order_option
 @json_option
 @signs_in
-def list_agents(connection: Connection, /, *, as_json: bool, **wanted: Any) -> None:
+def list_agents(connection: Target, /, *, as_json: bool, **wanted: Any) -> None:
     """List the agents of a tenant; everything that is named has to fit.
 
     \b
@@ -88,7 +88,7 @@ def list_agents(connection: Connection, /, *, as_json: bool, **wanted: Any) -> N
 @json_option
 @signs_in
 def create(
-    connection: Connection,
+    connection: Target,
     name: str,
     agent_id: str | None,
     public_key: str | None,
@@ -149,7 +149,7 @@ def _print_made(made: Json) -> None:
 @click.argument("agent")
 @json_option
 @signs_in
-def show(connection: Connection, agent: str, *, as_json: bool) -> None:
+def show(connection: Target, agent: str, *, as_json: bool) -> None:
     """Show one agent.
 
     \b
@@ -173,7 +173,7 @@ def show(connection: Connection, agent: str, *, as_json: bool) -> None:
 @json_option
 @signs_in
 def update(
-    connection: Connection,
+    connection: Target,
     agent: str,
     name: str | None,
     enabled: bool | None,
@@ -213,7 +213,7 @@ def update(
 @yes_option
 @json_option
 @signs_in
-def delete(connection: Connection, agent: str, *, yes: bool, as_json: bool) -> None:
+def delete(connection: Target, agent: str, *, yes: bool, as_json: bool) -> None:
     """Delete an agent with its keys; its connections are closed.
 
     \b

@@ -2,7 +2,7 @@
 
 import click
 
-from artcafe.cli.connection import Connection, signs_in
+from artcafe.cli.connection import Target, signs_in
 from artcafe.cli.session import ask
 from artcafe.cli.table import print_rows
 from artcafe.cli.text import json_option
@@ -29,7 +29,7 @@ _COLUMNS = {
 @json_option
 @signs_in
 def audit(
-    connection: Connection,
+    connection: Target,
     actor: str | None,
     action: str | None,
     target: str | None,

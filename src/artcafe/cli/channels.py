@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from artcafe.cli.confirm import confirm, yes_option
-from artcafe.cli.connection import Connection, signs_in
+from artcafe.cli.connection import Target, signs_in
 from artcafe.cli.lists import order_option, search_option
 from artcafe.cli.parameters import JsonText, changes, given, with_options
 from artcafe.cli.session import ask
@@ -69,7 +69,7 @@ def channels() -> None:
 @order_option
 @json_option
 @signs_in
-def list_channels(connection: Connection, *, q: str | None, order: str | None, as_json: bool) -> None:
+def list_channels(connection: Target, *, q: str | None, order: str | None, as_json: bool) -> None:
     """List the channels of a tenant.
 
     \b
@@ -89,9 +89,7 @@ def list_channels(connection: Connection, *, q: str | None, order: str | None, a
 @with_options(_FIELDS)
 @json_option
 @signs_in
-def create(
-    connection: Connection, /, name: str, channel_id: str | None, *, as_json: bool, **fields: Any
-) -> None:
+def create(connection: Target, /, name: str, channel_id: str | None, *, as_json: bool, **fields: Any) -> None:
     """Make a channel.
 
     \b
@@ -108,7 +106,7 @@ def create(
 @click.argument("channel")
 @json_option
 @signs_in
-def show(connection: Connection, channel: str, *, as_json: bool) -> None:
+def show(connection: Target, channel: str, *, as_json: bool) -> None:
     """Show one channel.
 
     \b
@@ -128,7 +126,7 @@ def show(connection: Connection, channel: str, *, as_json: bool) -> None:
 @json_option
 @signs_in
 def update(
-    connection: Connection, /, channel: str, *, clear: tuple[str, ...], as_json: bool, **fields: Any
+    connection: Target, /, channel: str, *, clear: tuple[str, ...], as_json: bool, **fields: Any
 ) -> None:
     """Change what is named and leave the rest; who is connected feels a rule within a second.
 
@@ -147,7 +145,7 @@ def update(
 @yes_option
 @json_option
 @signs_in
-def delete(connection: Connection, channel: str, *, yes: bool, as_json: bool) -> None:
+def delete(connection: Target, channel: str, *, yes: bool, as_json: bool) -> None:
     """Delete a channel. Who is subscribed to its subject stays subscribed.
 
     \b
@@ -167,7 +165,7 @@ def delete(connection: Connection, channel: str, *, yes: bool, as_json: bool) ->
 @json_option
 @signs_in
 def publish(
-    connection: Connection, channel: str, data: Json, subject: str | None, *, as_system: bool, as_json: bool
+    connection: Target, channel: str, data: Json, subject: str | None, *, as_system: bool, as_json: bool
 ) -> None:
     """Send a JSON object into a channel, as yourself.
 
@@ -181,7 +179,7 @@ def publish(
 
 
 def send(
-    connection: Connection,
+    connection: Target,
     channel: str,
     data: Json,
     subject: str | None = None,

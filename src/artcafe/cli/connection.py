@@ -26,7 +26,7 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class Target:
     """The parsed shared options. `chosen` tells that the caller named a place, by URL or port."""
 
     url: str
@@ -89,7 +89,7 @@ def is_local(url: str) -> bool:
 
 def resolve(
     *, url: str | None, port: int | None, data_dir: Path, tenant: str | None, token: str | None = None
-) -> Connection:
+) -> Target:
     """The URL given, else this port of this machine, else what the running platform wrote down.
 
     The port 0 means any free one, so it says nothing about where a platform is.
@@ -97,7 +97,7 @@ def resolve(
     data_dir = home_path(data_dir)
     if url is None and port:
         url = f"http://127.0.0.1:{port}"
-    return Connection(
+    return Target(
         url=(url or running(data_dir) or DEFAULT_URL).rstrip("/"),
         chosen=url is not None,
         data_dir=data_dir,
@@ -176,7 +176,7 @@ _TOKEN = click.option(
 )
 
 
-def reaches(command: Callable[Concatenate[Connection, P], R]) -> Callable[..., R]:
+def reaches(command: Callable[Concatenate[Target, P], R]) -> Callable[..., R]:
     """Give a command the options that say where the platform is; it gets a Connection."""
 
     @functools.wraps(command)
@@ -190,6 +190,6 @@ def reaches(command: Callable[Concatenate[Connection, P], R]) -> Callable[..., R
     return with_options(_PLACE)(connected)
 
 
-def signs_in(command: Callable[Concatenate[Connection, P], R]) -> Callable[..., R]:
+def signs_in(command: Callable[Concatenate[Target, P], R]) -> Callable[..., R]:
     """Give a command the options of `reaches` and those that say who the human is."""
     return _TOKEN(reaches(command))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from artcafe.cli.connection import Connection, running, signs_in
+from artcafe.cli.connection import Target, running, signs_in
 from artcafe.cli.exchange import ANSWERER, ASKER, QUESTIONS, exchange
 from artcafe.cli.key_pair import make_key_pair
 from artcafe.cli.session import signed_in
@@ -33,7 +33,7 @@ from artcafe.wire.errors import ArtcafeError
 )
 @click.option("--keep", is_flag=True, help="Keep the tenant and the agents' keys for you to go on with.")
 @signs_in
-def demo(connection: Connection, rounds: int, patience: float, *, keep: bool) -> None:
+def demo(connection: Target, rounds: int, patience: float, *, keep: bool) -> None:
     """Show two agents talking: a fresh tenant, fresh SSH keys, questions and answers, live.
 
     It uses the platform that runs here; when none does, it starts one for the length of the demo.
@@ -54,7 +54,7 @@ def demo(connection: Connection, rounds: int, patience: float, *, keep: bool) ->
                 _say("platform", "starting one for this demo …")
                 data_dir = folder / "data"
                 url = stack.enter_context(temporary_platform(data_dir))
-                connection = Connection(url=url, chosen=False, data_dir=data_dir, tenant=None)
+                connection = Target(url=url, chosen=False, data_dir=data_dir, tenant=None)
             _say("platform", connection.url)
             tenant = asyncio.run(_show(connection, folder, rounds, patience, keep=keep))
         _suggest(connection, tenant if keep else None, folder, temporary=temporary)
@@ -63,7 +63,7 @@ def demo(connection: Connection, rounds: int, patience: float, *, keep: bool) ->
             shutil.rmtree(folder)
 
 
-async def _is_there(connection: Connection) -> bool:
+async def _is_there(connection: Target) -> bool:
     """Tell whether the platform of this data directory runs; whatever else may listen is not ours to try.
 
     Raises ClickException when a platform was named and does not run.
@@ -77,7 +77,7 @@ async def _is_there(connection: Connection) -> bool:
     return there
 
 
-async def _show(connection: Connection, folder: Path, rounds: int, patience: float, *, keep: bool) -> str:
+async def _show(connection: Target, folder: Path, rounds: int, patience: float, *, keep: bool) -> str:
     """Everything between a running platform and the last answer; gives the tenant's id."""
     tenant = f"demo-{secrets.token_hex(4)}"
     async with signed_in(connection) as rest:
@@ -100,7 +100,7 @@ async def _show(connection: Connection, folder: Path, rounds: int, patience: flo
     return tenant
 
 
-async def _clean(connection: Connection, tenant: str) -> None:
+async def _clean(connection: Target, tenant: str) -> None:
     """Delete the demo's tenant. A failure is told, and leaves what went before as it is."""
     try:
         async with signed_in(connection, tenant=tenant) as rest:
@@ -113,7 +113,7 @@ def _say(title: str, text: str) -> None:
     click.echo(f"{click.style(f'{title:<11}', dim=True)} {text}")
 
 
-def _suggest(connection: Connection, tenant: str | None, folder: Path, *, temporary: bool) -> None:
+def _suggest(connection: Target, tenant: str | None, folder: Path, *, temporary: bool) -> None:
     """Say what to try next, in commands that work as they stand."""
     click.echo("\nTry next:")
     if tenant is None:

@@ -5,7 +5,7 @@ import sys
 import click
 
 from artcafe.cli.confirm import confirm, yes_option
-from artcafe.cli.connection import Connection, signs_in
+from artcafe.cli.connection import Target, signs_in
 from artcafe.cli.members import ROLES
 from artcafe.cli.parameters import given
 from artcafe.cli.session import ask, ask_in_tenant
@@ -35,7 +35,7 @@ def invitations() -> None:
 @json_option
 @signs_in
 def create(
-    connection: Connection, role: str, email: str | None, expires_in_days: int | None, *, as_json: bool
+    connection: Target, role: str, email: str | None, expires_in_days: int | None, *, as_json: bool
 ) -> None:
     """Make an invitation, and print its token: give it to the person it is for.
 
@@ -58,7 +58,7 @@ def create(
 @invitations.command("list")
 @json_option
 @signs_in
-def list_invitations(connection: Connection, *, as_json: bool) -> None:
+def list_invitations(connection: Target, *, as_json: bool) -> None:
     """List the invitations that stand open.
 
     \b
@@ -75,7 +75,7 @@ def list_invitations(connection: Connection, *, as_json: bool) -> None:
 @yes_option
 @json_option
 @signs_in
-def revoke(connection: Connection, invitation: str, *, yes: bool, as_json: bool) -> None:
+def revoke(connection: Target, invitation: str, *, yes: bool, as_json: bool) -> None:
     """Withdraw an invitation, by its id.
 
     \b
@@ -92,7 +92,7 @@ def revoke(connection: Connection, invitation: str, *, yes: bool, as_json: bool)
 @click.argument("invitation", metavar="INVITATION|-")
 @json_option
 @signs_in
-def accept(connection: Connection, invitation: str, *, as_json: bool) -> None:
+def accept(connection: Target, invitation: str, *, as_json: bool) -> None:
     """Become a member by an invitation's token; `-` reads it from standard input.
 
     \b

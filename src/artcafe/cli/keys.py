@@ -3,7 +3,7 @@
 import click
 
 from artcafe.cli.confirm import confirm, yes_option
-from artcafe.cli.connection import Connection, signs_in
+from artcafe.cli.connection import Target, signs_in
 from artcafe.cli.parameters import PublicKeyFile
 from artcafe.cli.session import ask
 from artcafe.cli.table import print_record, print_rows
@@ -39,7 +39,7 @@ def keys() -> None:
 @click.argument("agent")
 @json_option
 @signs_in
-def list_keys(connection: Connection, agent: str, *, as_json: bool) -> None:
+def list_keys(connection: Target, agent: str, *, as_json: bool) -> None:
     """List the keys of an agent, revoked ones included.
 
     \b
@@ -58,7 +58,7 @@ def list_keys(connection: Connection, agent: str, *, as_json: bool) -> None:
 @click.argument("public_key", type=PublicKeyFile(), metavar="FILE.pub")
 @json_option
 @signs_in
-def add(connection: Connection, agent: str, public_key: str, *, as_json: bool) -> None:
+def add(connection: Target, agent: str, public_key: str, *, as_json: bool) -> None:
     """Give an agent one more key.
 
     \b
@@ -75,7 +75,7 @@ def add(connection: Connection, agent: str, public_key: str, *, as_json: bool) -
 @yes_option
 @json_option
 @signs_in
-def revoke(connection: Connection, agent: str, key: str, *, yes: bool, as_json: bool) -> None:
+def revoke(connection: Target, agent: str, key: str, *, yes: bool, as_json: bool) -> None:
     """Refuse a key from now on, and close the connections it opened. The key stays in the list.
 
     \b
@@ -101,7 +101,7 @@ def revoke(connection: Connection, agent: str, key: str, *, yes: bool, as_json: 
 @yes_option
 @json_option
 @signs_in
-def remove(connection: Connection, agent: str, key: str, *, yes: bool, as_json: bool) -> None:
+def remove(connection: Target, agent: str, key: str, *, yes: bool, as_json: bool) -> None:
     """Forget a key: it may be added again, here or to another agent.
 
     \b

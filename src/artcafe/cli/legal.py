@@ -2,7 +2,7 @@
 
 import click
 
-from artcafe.cli.connection import Connection, signs_in
+from artcafe.cli.connection import Target, signs_in
 from artcafe.cli.parameters import given
 from artcafe.cli.session import ask, ask_in_tenant
 from artcafe.cli.table import print_rows
@@ -33,7 +33,7 @@ def legal() -> None:
 @legal.command()
 @json_option
 @signs_in
-def versions(connection: Connection, *, as_json: bool) -> None:
+def versions(connection: Target, *, as_json: bool) -> None:
     """Show the current version of each document.
 
     \b
@@ -51,7 +51,7 @@ def versions(connection: Connection, *, as_json: bool) -> None:
 @legal.command()
 @json_option
 @signs_in
-def accepted(connection: Connection, *, as_json: bool) -> None:
+def accepted(connection: Target, *, as_json: bool) -> None:
     """List what was accepted for the tenant, by whom and when.
 
     \b
@@ -68,7 +68,7 @@ def accepted(connection: Connection, *, as_json: bool) -> None:
 @click.option("--privacy", metavar="VERSION", help="The version of the privacy notice that you read.")
 @json_option
 @signs_in
-def accept(connection: Connection, terms: str | None, privacy: str | None, *, as_json: bool) -> None:
+def accept(connection: Target, terms: str | None, privacy: str | None, *, as_json: bool) -> None:
     """Accept current versions for the tenant.
 
     \b

@@ -6,7 +6,7 @@ import threading
 import click
 
 from artcafe.cli.callback import listening
-from artcafe.cli.connection import Connection, reaches
+from artcafe.cli.connection import Target, reaches
 from artcafe.cli.sign_ins import SignIns
 from artcafe.cli.text import json_option, plain, print_json
 from artcafe.client.rest import Rest, UnreachableError
@@ -30,7 +30,7 @@ from artcafe.wire.errors import ArtcafeError
 @json_option
 @reaches
 def login(
-    connection: Connection,
+    connection: Target,
     callback_port: int,
     timeout: float,
     *,
@@ -60,7 +60,7 @@ def login(
 
 
 async def _sign_in(
-    connection: Connection, port: int, patience: float, *, browser: bool, device: bool
+    connection: Target, port: int, patience: float, *, browser: bool, device: bool
 ) -> tuple[Issuer, Tokens]:
     issuer = await issuer_of(connection)
     if device:
@@ -85,7 +85,7 @@ def _open(address: str) -> None:
         click.echo("No browser could be started; open the address yourself.", err=True)
 
 
-async def issuer_of(connection: Connection) -> Issuer:
+async def issuer_of(connection: Target) -> Issuer:
     """How the platform signs humans in. Raises ClickException where no browser can."""
     async with Rest(connection.url) as rest:
         try:

@@ -4,7 +4,7 @@ import asyncio
 
 import click
 
-from artcafe.cli.connection import Connection, reaches
+from artcafe.cli.connection import Target, reaches
 from artcafe.cli.sign_ins import SignIns
 from artcafe.client.sign_in import revoke
 from artcafe.wire.errors import ArtcafeError
@@ -12,7 +12,7 @@ from artcafe.wire.errors import ArtcafeError
 
 @click.command()
 @reaches
-def logout(connection: Connection) -> None:
+def logout(connection: Target) -> None:
     """Sign out: the tokens are deleted here, and ended at the issuer where it can.
 
     \b

@@ -3,7 +3,7 @@
 import click
 
 from artcafe.cli.confirm import confirm, yes_option
-from artcafe.cli.connection import Connection, signs_in
+from artcafe.cli.connection import Target, signs_in
 from artcafe.cli.parameters import given
 from artcafe.cli.session import ask_in_tenant
 from artcafe.cli.table import print_record, print_rows
@@ -30,7 +30,7 @@ def members() -> None:
 @members.command("list")
 @json_option
 @signs_in
-def list_members(connection: Connection, *, as_json: bool) -> None:
+def list_members(connection: Target, *, as_json: bool) -> None:
     """List everybody in the tenant.
 
     \b
@@ -49,7 +49,7 @@ def list_members(connection: Connection, *, as_json: bool) -> None:
 @click.option("--email", help="For people to read.")
 @json_option
 @signs_in
-def add(connection: Connection, user: str, role: str, email: str | None, *, as_json: bool) -> None:
+def add(connection: Target, user: str, role: str, email: str | None, *, as_json: bool) -> None:
     """Add a user, by the name that the token issuer has for it (the token's `sub`).
 
     Somebody whose name you do not know comes by an invitation.
@@ -71,7 +71,7 @@ def add(connection: Connection, user: str, role: str, email: str | None, *, as_j
 @click.option("--email", help="For people to read.")
 @json_option
 @signs_in
-def update(connection: Connection, user: str, role: str, email: str | None, *, as_json: bool) -> None:
+def update(connection: Target, user: str, role: str, email: str | None, *, as_json: bool) -> None:
     """Give a member another role; open dashboards feel it within a second.
 
     \b
@@ -89,7 +89,7 @@ def update(connection: Connection, user: str, role: str, email: str | None, *, a
 @yes_option
 @json_option
 @signs_in
-def remove(connection: Connection, user: str, *, yes: bool, as_json: bool) -> None:
+def remove(connection: Target, user: str, *, yes: bool, as_json: bool) -> None:
     """Remove a member, or leave yourself. The last owner stays.
 
     \b

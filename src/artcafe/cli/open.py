@@ -4,7 +4,7 @@ import asyncio
 
 import click
 
-from artcafe.cli.connection import Connection, reaches
+from artcafe.cli.connection import Target, reaches
 from artcafe.cli.session import sign_in_code
 from artcafe.cli.text import json_option, print_json
 
@@ -15,7 +15,7 @@ from artcafe.cli.text import json_option, print_json
 @click.option("--code", is_flag=True, help="Only print a sign-in code of the platform on this machine.")
 @json_option
 @reaches
-def open_console(connection: Connection, *, docs: bool, browser: bool, code: bool, as_json: bool) -> None:
+def open_console(connection: Target, *, docs: bool, browser: bool, code: bool, as_json: bool) -> None:
     """Print the address of the platform's web console and, on its own machine, a code to sign in with.
 
     The code is good once, for five minutes. It is not part of the address: other users of this machine

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from artcafe.cli.connection import Connection, signs_in
+from artcafe.cli.connection import Target, signs_in
 from artcafe.cli.parameters import given
 from artcafe.cli.session import ask
 from artcafe.cli.table import print_rows
@@ -30,9 +30,7 @@ _COLUMNS = {
 )
 @json_option
 @signs_in
-def log(
-    connection: Connection, /, *, tenant_id: str | None, count: int, as_json: bool, **wanted: Any
-) -> None:
+def log(connection: Target, /, *, tenant_id: str | None, count: int, as_json: bool, **wanted: Any) -> None:
     """Show who made, deleted, suspended, resumed and set tenants, the newest first; also those that are gone.
 
     \b

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from artcafe.cli.confirm import confirm, yes_option
-from artcafe.cli.connection import Connection, signs_in
+from artcafe.cli.connection import Target, signs_in
 from artcafe.cli.parameters import given
 from artcafe.cli.session import ask
 from artcafe.cli.table import print_record, print_rows
@@ -57,7 +57,7 @@ def tenants() -> None:
 @click.option("--name", "q", metavar="TEXT", help="Only tenants with this in their name or id.")
 @json_option
 @signs_in
-def list_tenants(connection: Connection, /, *, as_json: bool, **wanted: Any) -> None:
+def list_tenants(connection: Target, /, *, as_json: bool, **wanted: Any) -> None:
     """List all tenants.
 
     \b
@@ -73,7 +73,7 @@ def list_tenants(connection: Connection, /, *, as_json: bool, **wanted: Any) -> 
 @click.argument("tenant_id", metavar="TENANT")
 @json_option
 @signs_in
-def show(connection: Connection, tenant_id: str, *, as_json: bool) -> None:
+def show(connection: Target, tenant_id: str, *, as_json: bool) -> None:
     """Show any tenant with its limits, overrides and use.
 
     \b
@@ -88,7 +88,7 @@ def show(connection: Connection, tenant_id: str, *, as_json: bool) -> None:
 @yes_option
 @json_option
 @signs_in
-def suspend(connection: Connection, tenant_id: str, *, yes: bool, as_json: bool) -> None:
+def suspend(connection: Target, tenant_id: str, *, yes: bool, as_json: bool) -> None:
     """Close a tenant at once, and refuse everything of it until it is resumed. Nothing is deleted.
 
     Its agents do not come back by themselves.
@@ -106,7 +106,7 @@ def suspend(connection: Connection, tenant_id: str, *, yes: bool, as_json: bool)
 @click.argument("tenant_id", metavar="TENANT")
 @json_option
 @signs_in
-def resume(connection: Connection, tenant_id: str, *, as_json: bool) -> None:
+def resume(connection: Target, tenant_id: str, *, as_json: bool) -> None:
     """Serve a suspended tenant again.
 
     \b
@@ -132,7 +132,7 @@ def resume(connection: Connection, tenant_id: str, *, as_json: bool) -> None:
 @json_option
 @signs_in
 def set_tenant(
-    connection: Connection,
+    connection: Target,
     tenant_id: str,
     *,
     plan: str | None,

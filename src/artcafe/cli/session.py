@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import click
 
-from artcafe.cli.connection import Connection
+from artcafe.cli.connection import Target
 from artcafe.cli.sign_ins import SignIns
 from artcafe.cli.text import plain
 from artcafe.client.rest import Json, Rest, UnreachableError
@@ -19,7 +19,7 @@ _TENANT_HEADER = "x-tenant-id"
 """A word of the platform's that the command line has another word for."""
 
 
-def ask(connection: Connection, question: Callable[[Rest], Awaitable[T]], *, tenant: str | None = None) -> T:
+def ask(connection: Target, question: Callable[[Rest], Awaitable[T]], *, tenant: str | None = None) -> T:
     """Sign in, ask, sign out. `tenant` goes before the connection's own.
 
     Raises ArtcafeError with what the platform said, and ClickException when nothing answers.
@@ -32,7 +32,7 @@ def ask(connection: Connection, question: Callable[[Rest], Awaitable[T]], *, ten
     return asyncio.run(asked())
 
 
-def ask_in_tenant(connection: Connection, question: Callable[[Rest, str], Awaitable[T]]) -> T:
+def ask_in_tenant(connection: Target, question: Callable[[Rest, str], Awaitable[T]]) -> T:
     """The same, of the tenant that was named or is the only one. Raises UsageError for several."""
 
     async def asked(rest: Rest) -> T:
@@ -42,7 +42,7 @@ def ask_in_tenant(connection: Connection, question: Callable[[Rest, str], Awaita
 
 
 @asynccontextmanager
-async def signed_in(connection: Connection, *, tenant: str | None = None) -> AsyncIterator[Rest]:
+async def signed_in(connection: Target, *, tenant: str | None = None) -> AsyncIterator[Rest]:
     """A Rest with the token of `token_of`, in the tenant."""
     try:
         token = await token_of(connection)
@@ -57,14 +57,14 @@ async def signed_in(connection: Connection, *, tenant: str | None = None) -> Asy
         raise
 
 
-async def token_of(connection: Connection) -> str:
+async def token_of(connection: Target) -> str:
     """The human's token: the one given, else that of `artcafe login`, else a fresh one of the platform on
     this machine."""
     token = connection.token or await SignIns.of(connection.data_dir).token(connection.url)
     return token or str((await local_token(connection))["access_token"])
 
 
-async def tenant_of(connection: Connection, rest: Rest) -> str:
+async def tenant_of(connection: Target, rest: Rest) -> str:
     """The tenant that was named, else the only one that the human belongs to. Raises UsageError."""
     if connection.tenant is not None:
         return connection.tenant
@@ -75,7 +75,7 @@ async def tenant_of(connection: Connection, rest: Rest) -> str:
 
 
 async def local_token(
-    connection: Connection,
+    connection: Target,
     *,
     tenant: str | None = None,
     role: str | None = None,
@@ -90,14 +90,14 @@ async def local_token(
     )
 
 
-async def sign_in_code(connection: Connection) -> str:
+async def sign_in_code(connection: Target) -> str:
     """A code for the sign-in page of the platform on this machine. Raises ClickException as above."""
     return await _for_secret(
         connection, lambda rest, secret: rest.sign_in_code(secret, tenant=connection.tenant)
     )
 
 
-async def _for_secret(connection: Connection, question: Callable[[Rest, str], Awaitable[T]]) -> T:
+async def _for_secret(connection: Target, question: Callable[[Rest, str], Awaitable[T]]) -> T:
     secret = connection.secret()
     async with Rest(connection.url) as rest:
         if secret is None:
@@ -109,6 +109,6 @@ async def _for_secret(connection: Connection, question: Callable[[Rest, str], Aw
             raise connection.nothing_answers() from error
 
 
-def _token_needed(connection: Connection) -> click.ClickException:
+def _token_needed(connection: Target) -> click.ClickException:
     advice = "run `artcafe login`, give --token or set ARTCAFE_TOKEN"
     return click.ClickException(f"{connection.url} needs to know who you are: {advice}")

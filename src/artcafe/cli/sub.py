@@ -9,7 +9,7 @@ from datetime import datetime
 import click
 
 from artcafe.cli.agent_login import AgentLogin, logs_in
-from artcafe.cli.connection import Connection, reaches
+from artcafe.cli.connection import Target, reaches
 from artcafe.cli.text import json_option, plain
 from artcafe.client.client import Client
 from artcafe.client.errors import SlowSubscriptionError, UndecodableError
@@ -28,7 +28,7 @@ _NOT_ASCII = re.compile(r"[^\x20-\x7e]")
 @json_option
 @reaches
 def sub(
-    connection: Connection,
+    connection: Target,
     login: AgentLogin,
     pattern: str,
     count: int | None,

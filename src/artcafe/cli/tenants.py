@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from artcafe.cli.confirm import confirm, yes_option
-from artcafe.cli.connection import Connection, signs_in
+from artcafe.cli.connection import Target, signs_in
 from artcafe.cli.parameters import JsonText, changes, given, with_options
 from artcafe.cli.session import ask
 from artcafe.cli.table import print_record, print_rows
@@ -59,7 +59,7 @@ def tenants() -> None:
 @tenants.command("list")
 @json_option
 @signs_in
-def list_tenants(connection: Connection, *, as_json: bool) -> None:
+def list_tenants(connection: Target, *, as_json: bool) -> None:
     """List the tenants you belong to.
 
     \b
@@ -81,9 +81,7 @@ def list_tenants(connection: Connection, *, as_json: bool) -> None:
 @click.option("--privacy-version", metavar="VERSION", help="Accept the operator's privacy notice.")
 @json_option
 @signs_in
-def create(
-    connection: Connection, /, name: str, tenant_id: str | None, *, as_json: bool, **fields: Any
-) -> None:
+def create(connection: Target, /, name: str, tenant_id: str | None, *, as_json: bool, **fields: Any) -> None:
     """Make a tenant; you become its owner.
 
     \b
@@ -101,7 +99,7 @@ def create(
 @click.argument("tenant_id", metavar="TENANT")
 @json_option
 @signs_in
-def show(connection: Connection, tenant_id: str, *, as_json: bool) -> None:
+def show(connection: Target, tenant_id: str, *, as_json: bool) -> None:
     """Show one tenant, with the limits of its plan.
 
     \b
@@ -121,7 +119,7 @@ def show(connection: Connection, tenant_id: str, *, as_json: bool) -> None:
 @json_option
 @signs_in
 def update(
-    connection: Connection, /, tenant_id: str, *, clear: tuple[str, ...], as_json: bool, **fields: Any
+    connection: Target, /, tenant_id: str, *, clear: tuple[str, ...], as_json: bool, **fields: Any
 ) -> None:
     """Change what is named and leave the rest.
 
@@ -148,7 +146,7 @@ def _print_tenant(tenant: Json, *, as_json: bool) -> None:
 @yes_option
 @json_option
 @signs_in
-def delete(connection: Connection, tenant_id: str, *, yes: bool, as_json: bool) -> None:
+def delete(connection: Target, tenant_id: str, *, yes: bool, as_json: bool) -> None:
     """Delete a tenant with its agents, keys and channels, for ever.
 
     Nobody enters it any more when this returns. What it stored is removed behind that; until then it is shown

@@ -4,7 +4,7 @@ import asyncio
 
 import click
 
-from artcafe.cli.connection import Connection, reaches
+from artcafe.cli.connection import Target, reaches
 from artcafe.cli.session import local_token
 from artcafe.cli.text import json_option, print_json
 
@@ -18,7 +18,7 @@ from artcafe.cli.text import json_option, print_json
 @click.option("--email", help="The member of the tenant with this address; one that nobody has is refused.")
 @json_option
 @reaches
-def token(connection: Connection, role: str | None, email: str | None, *, as_json: bool) -> None:
+def token(connection: Target, role: str | None, email: str | None, *, as_json: bool) -> None:
     """Print a token of the platform on this machine.
 
     Its own issuer makes it, from the secret in the data directory; other installations have an OIDC

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import click
 
-from artcafe.cli.connection import Connection, signs_in
+from artcafe.cli.connection import Target, signs_in
 from artcafe.cli.session import ask
 from artcafe.cli.table import print_record, print_rows
 from artcafe.cli.text import json_option, print_json
@@ -29,7 +29,7 @@ _DAY = click.DateTime(["%Y-%m-%d"])
 @json_option
 @signs_in
 def usage(
-    connection: Connection, start: datetime | None, end: datetime | None, *, billing: bool, as_json: bool
+    connection: Target, start: datetime | None, end: datetime | None, *, billing: bool, as_json: bool
 ) -> None:
     """Show what a tenant used per day, the totals, and the limits of its plan.
 

@@ -5,7 +5,7 @@ import dataclasses
 
 import click
 
-from artcafe.cli.connection import Connection, signs_in
+from artcafe.cli.connection import Target, signs_in
 from artcafe.cli.session import signed_in, tenant_of, token_of
 from artcafe.cli.text import compact, json_option, plain, print_json
 from artcafe.client.dashboard import Dashboard, Event
@@ -30,7 +30,7 @@ _SHOWN = 200
 @json_option
 @signs_in
 def watch(
-    connection: Connection,
+    connection: Target,
     channels: tuple[str, ...],
     subjects: tuple[str, ...],
     preview: bool | None,
@@ -55,7 +55,7 @@ def watch(
 
 
 async def _watch(
-    connection: Connection,
+    connection: Target,
     channels: tuple[str, ...],
     subjects: tuple[str, ...],
     count: int | None,

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from artcafe.wire.errors import ArtcafeError
 
-Answer = str | ArtcafeError
+Reply = str | ArtcafeError
 """What came back: the id of the message, or why there is none. An error is handed over as a value,
 so that one whose caller has gone away is not reported as an exception that nobody fetched."""
 
@@ -17,7 +17,7 @@ class Calls:
 
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
-        self._waiting: dict[str, asyncio.Future[Answer]] = {}
+        self._waiting: dict[str, asyncio.Future[Reply]] = {}
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -26,7 +26,7 @@ class Calls:
         return str(next(self._numbers))
 
     @contextmanager
-    def expect(self, call: str) -> Iterator[asyncio.Future[Answer]]:
+    def expect(self, call: str) -> Iterator[asyncio.Future[Reply]]:
         """While this lasts, the answer to the frame with this id goes to the future."""
         self._idle.clear()
         self._waiting[call] = asyncio.get_running_loop().create_future()
@@ -37,7 +37,7 @@ class Calls:
             if not self._waiting:
                 self._idle.set()
 
-    def answer(self, call: str, answer: Answer) -> bool:
+    def answer(self, call: str, answer: Reply) -> bool:
         """Hand an answer to its caller; False when nobody waits for it."""
         future = self._waiting.get(call)
         if future is None:

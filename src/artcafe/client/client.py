@@ -19,7 +19,7 @@ from artcafe.client.publication import Publication
 from artcafe.client.session import Session
 from artcafe.client.signer import KeyFile, Signer
 from artcafe.client.subscription import Subscription
-from artcafe.client.transport import ClosedError, Connection
+from artcafe.client.transport import ClosedError, Transport
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -262,7 +262,7 @@ class Client:
             closer=self._unsubscribe,
         )
 
-    async def _ready(self) -> Connection:
+    async def _ready(self) -> Transport:
         if self._running is None:
             message = "The client is not connected: use `async with Client(...)`, or await connect() first."
             raise ArtcafeError(Code.unavailable, message)

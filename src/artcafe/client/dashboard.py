@@ -10,10 +10,10 @@ from typing import Any, Self
 
 import msgspec
 
-from artcafe.client.endpoint import Place
+from artcafe.client.endpoint import Address
 from artcafe.client.errors import of_close, of_frame
 from artcafe.client.message import UNREADABLE
-from artcafe.client.transport import ClosedError, Connection, DialError, dial
+from artcafe.client.transport import ClosedError, DialError, Transport, dial
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -64,7 +64,7 @@ class Dashboard:
         silence: float = 30.0,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._place = Place.of(url, _PATH)
+        self._place = Address.of(url, _PATH)
         if tls is None and self._place.secure:
             tls = ssl.create_default_context()
         self._tls = tls
@@ -73,7 +73,7 @@ class Dashboard:
         self._timeout = timeout
         self._silence = silence
         self._numbers = itertools.count(1)
-        self._connection: Connection | None = None
+        self._connection: Transport | None = None
         self._early: deque[Event] = deque()
         self._refusal: ArtcafeError | None = None
         self.welcome: Event = {}
@@ -186,7 +186,7 @@ class Dashboard:
         except ClosedError as closed:
             raise self._ended(closed) from None
 
-    def _open(self) -> Connection:
+    def _open(self) -> Transport:
         if self._connection is None:
             message = "The dashboard is not connected: use `async with Dashboard(...)`."
             raise ArtcafeError(Code.unavailable, message)

@@ -12,7 +12,7 @@ from artcafe.client.heartbeat import Beat, Heartbeat
 from artcafe.client.login import answer, text_to_sign
 from artcafe.client.session import Session, decode
 from artcafe.client.signer import Signer, SignerError
-from artcafe.client.transport import ClosedError, Connection, DialError, dial
+from artcafe.client.transport import ClosedError, DialError, Transport, dial
 from artcafe.wire import frames
 from artcafe.wire.codes import GOING_AWAY, NORMAL_CLOSURE, Code, may_reconnect
 from artcafe.wire.errors import ArtcafeError
@@ -70,7 +70,7 @@ class Link:
         self._max_frame_bytes = max_frame_bytes
         self._clock = clock
         self._on_state = on_state
-        self._connection: Connection | None = None  # the current one, logged in
+        self._connection: Transport | None = None  # the current one, logged in
         self._turned = asyncio.Event()  # set while connected and once closed
         self._leaving = False
         self._final: ArtcafeError | None = None
@@ -92,7 +92,7 @@ class Link:
             self._session.end(final)
             self._enter(State.closed)
 
-    async def ready(self) -> Connection:
+    async def ready(self) -> Transport:
         """Wait for the connection that is logged in and restored. Raises the error that ended the client."""
         while True:
             if self.state is State.connected and self._connection is not None and not self._leaving:
@@ -103,7 +103,7 @@ class Link:
                 raise ArtcafeError(Code.unavailable, "The client is closed.")
             await self._turned.wait()
 
-    def drop(self, connection: Connection) -> None:
+    def drop(self, connection: Transport) -> None:
         """Stop handing out a connection that turned out to be closed."""
         if connection is self._connection:
             self._pause()
@@ -183,7 +183,7 @@ class Link:
         planned = closed.code in {GOING_AWAY, Code.going_away.close}
         return self._backoff.delay(hint=self.error.retry_after, planned=planned)
 
-    async def _live(self, connection: Connection) -> ClosedError:
+    async def _live(self, connection: Transport) -> ClosedError:
         try:
             async with asyncio.timeout(_LOGIN_SECONDS):
                 self.welcome = await self._log_in(connection)
@@ -205,7 +205,7 @@ class Link:
                 aide.cancel()
         return closed
 
-    async def _log_in(self, connection: Connection) -> frames.Welcome:
+    async def _log_in(self, connection: Transport) -> frames.Welcome:
         challenged = False
         while True:
             match decode(await connection.receive()):
@@ -235,7 +235,7 @@ class Link:
             raise ArtcafeError(Code.unauthorized, f"The login was not signed: {error}") from error
         return answer(signature, name=NAME, version=self._version)
 
-    async def _restore(self, connection: Connection) -> None:
+    async def _restore(self, connection: Transport) -> None:
         """Subscribe to everything anew, then report the client as connected."""
         routes = self._session.routes
         while not routes.complete():
@@ -252,7 +252,7 @@ class Link:
             self.error = None
             self._enter(State.connected)
 
-    async def _listen(self, connection: Connection, goaway: asyncio.Event) -> ClosedError:
+    async def _listen(self, connection: Transport, goaway: asyncio.Event) -> ClosedError:
         """Act on what comes until the connection ends."""
         count = 0
         while True:
@@ -274,12 +274,12 @@ class Link:
                 # subscriptions have their turn before their buffers overflow.
                 await asyncio.sleep(0)
 
-    async def _follow(self, connection: Connection, goaway: asyncio.Event) -> None:
+    async def _follow(self, connection: Transport, goaway: asyncio.Event) -> None:
         """Leave when the server says so, before it cuts the connection: so no answer is lost with it."""
         await goaway.wait()
         await self._drain(connection)
 
-    async def _drain(self, connection: Connection) -> None:
+    async def _drain(self, connection: Transport) -> None:
         try:
             async with asyncio.timeout(_DRAIN_SECONDS):
                 await self._session.calls.idle()
@@ -287,7 +287,7 @@ class Link:
             pass  # whoever still waits will hear that the outcome is unknown
         await connection.close()
 
-    async def _beat(self, connection: Connection, interval: float) -> None:
+    async def _beat(self, connection: Transport, interval: float) -> None:
         heartbeat = Heartbeat(interval, pinged=self._clock())
         ping = frames.encode(frames.Ping())
         while True:

@@ -16,7 +16,7 @@ from websockets.protocol import State
 from websockets.typing import Subprotocol
 
 from artcafe.client.authorities import system_tls
-from artcafe.client.endpoint import Place
+from artcafe.client.endpoint import Address
 from artcafe.client.errors import of_response
 from artcafe.client.proxies import proxy_for
 from artcafe.wire.codes import NORMAL_CLOSURE, Code
@@ -54,7 +54,7 @@ class DialError(Exception):
         super().__init__(str(error))
 
 
-class Connection:
+class Transport:
     """Frames in, frames out. `heard` and `sent` are when a frame last came and went, by `clock`."""
 
     def __init__(self, socket: ClientConnection, clock: Callable[[], float]) -> None:
@@ -99,7 +99,7 @@ class Connection:
 
 
 async def dial(
-    endpoint: Place,
+    endpoint: Address,
     *,
     tls: ssl.SSLContext | None,
     user_agent: str,
@@ -107,7 +107,7 @@ async def dial(
     seconds: float,
     clock: Callable[[], float],
     subprotocol: str | None = SUBPROTOCOL,
-) -> Connection:
+) -> Transport:
     """Open a connection within `seconds`. A proxy of the environment is used, except to this machine.
 
     The server has to speak the subprotocol, where one is named. Raises DialError.
@@ -150,7 +150,7 @@ async def dial(
     if socket.subprotocol != subprotocol:
         await socket.close(Code.protocol_error.close)
         raise DialError(_stranger(endpoint), final=True)
-    return Connection(socket, clock)
+    return Transport(socket, clock)
 
 
 class _Connect(connect):
@@ -160,7 +160,7 @@ class _Connect(connect):
         return exc
 
 
-def _refused(refused: InvalidStatus, endpoint: Place) -> DialError:
+def _refused(refused: InvalidStatus, endpoint: Address) -> DialError:
     response = refused.response
     status = response.status_code
     if 300 <= status < 400:
@@ -181,11 +181,11 @@ def _closed(closed: ConnectionClosed) -> ClosedError:
     return ClosedError(_LOST)
 
 
-def _unavailable(endpoint: Place, reason: str) -> ArtcafeError:
+def _unavailable(endpoint: Address, reason: str) -> ArtcafeError:
     return ArtcafeError(Code.unavailable, f"No connection to {endpoint.server}: {reason}.")
 
 
-def _stranger(endpoint: Place) -> ArtcafeError:
+def _stranger(endpoint: Address) -> ArtcafeError:
     return ArtcafeError(
         Code.protocol_error, f"What answers at {endpoint.server} does not speak {SUBPROTOCOL}."
     )

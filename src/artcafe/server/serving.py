@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import uvicorn
 
 from artcafe.server.app import Platform
-from artcafe.server.edge.connections import Connections
+from artcafe.server.edge.connections import OpenConnections
 from artcafe.server.edge.limits import HttpLimits
 from artcafe.server.edge.protocol import http_protocol
 from artcafe.server.names import trusted_proxies
@@ -52,7 +52,7 @@ class Server(uvicorn.Server):
             )
         )
         most, most_per_address = connection_bounds(settings, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-        self._connections = Connections(most, most_per_address)
+        self._connections = OpenConnections(most, most_per_address)
         self.server_state.connections = self._connections  # type: ignore[assignment]  # uvicorn's is a set of what it knows
         self.fault: Exception | None = None
         """Why it stops, where somebody else found a reason."""

@@ -1,11 +1,11 @@
 """The limits of plans in the shape that clients in the field read."""
 
-from artcafe.server.api.plans import Limits
+from artcafe.server.api.plans import PlanLimits
 from artcafe.server.domain.plan import plan_named
 
 
 def test_a_day_is_a_thirtieth_of_a_month_and_many_minutes() -> None:
-    assert Limits.of(plan_named("growth")).model_dump() == {
+    assert PlanLimits.of(plan_named("growth")).model_dump() == {
         "max_agents": 10,
         "max_channels": 100,
         "max_messages_per_day": 3_333,
@@ -16,7 +16,7 @@ def test_a_day_is_a_thirtieth_of_a_month_and_many_minutes() -> None:
 
 
 def test_what_is_unlimited_is_null() -> None:
-    limits = Limits.of(plan_named("enterprise")).model_dump()
+    limits = PlanLimits.of(plan_named("enterprise")).model_dump()
 
     assert (
         limits.pop("max_storage_bytes") == 1024 * 1024 * 1024

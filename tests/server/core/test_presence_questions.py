@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from artcafe.server.core.presence import TOPIC, Question
+from artcafe.server.core.presence import TOPIC, PresenceQuestion
 from artcafe.server.domain.ids import AgentId, ChannelId
 from tests.kit.holders import Holder
 from tests.kit.installation import ACME, OTHER, Installation, Process
@@ -89,7 +89,7 @@ class TestSubscriptions:
 
 async def answers(installation: Installation, process: Process) -> None:
     await installation.bus.answer(
-        TOPIC, lambda payload: process.presence.answer(msgspec.json.decode(payload, type=Question))
+        TOPIC, lambda payload: process.presence.answer(msgspec.json.decode(payload, type=PresenceQuestion))
     )
 
 

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from artcafe.server.edge.connections import Connections
+from artcafe.server.edge.connections import OpenConnections
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
@@ -12,7 +12,7 @@ from artcafe.wire.errors import ArtcafeError
 class Client:
     """connections.Idle"""
 
-    def __init__(self, registry: Connections, remote: str, *, idle: bool = False) -> None:
+    def __init__(self, registry: OpenConnections, remote: str, *, idle: bool = False) -> None:
         self.remote = remote
         self.registry = registry
         registry.make_room(remote)
@@ -27,14 +27,14 @@ class Client:
         self.registry.discard(self)
 
 
-def refusal(registry: Connections, remote: str) -> Code:
+def refusal(registry: OpenConnections, remote: str) -> Code:
     with pytest.raises(ArtcafeError) as refused:
         Client(registry, remote)
     return refused.value.code
 
 
 def test_connections_are_counted_by_address_and_in_all() -> None:
-    registry = Connections(3, 2)
+    registry = OpenConnections(3, 2)
     one, two = Client(registry, "192.0.2.1"), Client(registry, "192.0.2.1")
     assert refusal(registry, "192.0.2.1") is Code.too_many_connections
     Client(registry, "192.0.2.2")
@@ -47,14 +47,14 @@ def test_connections_are_counted_by_address_and_in_all() -> None:
 
 
 def test_who_is_unknown_counts_in_all_and_for_no_address() -> None:
-    registry = Connections(3, 1)
+    registry = OpenConnections(3, 1)
     for _ in range(3):
         Client(registry, "")
     assert refusal(registry, "") is Code.unavailable
 
 
 def test_the_one_that_is_idle_longest_makes_room() -> None:
-    registry = Connections(3, 3)
+    registry = OpenConnections(3, 3)
     first, second, third = (Client(registry, f"192.0.2.{n}", idle=True) for n in range(3))
     registry.busy(first)
     registry.idle(first)
@@ -69,7 +69,7 @@ def test_the_one_that_is_idle_longest_makes_room() -> None:
 
 
 def test_an_address_at_its_bound_makes_room_of_its_own_alone() -> None:
-    registry = Connections(10, 2)
+    registry = OpenConnections(10, 2)
     others = [Client(registry, "192.0.2.1", idle=True) for _ in range(2)]
     silent = Client(registry, "192.0.2.2", idle=True)
     busy = Client(registry, "192.0.2.2")
@@ -80,7 +80,7 @@ def test_an_address_at_its_bound_makes_room_of_its_own_alone() -> None:
 
 
 def test_nothing_is_kept_of_who_is_gone() -> None:
-    registry = Connections(10, 2)
+    registry = OpenConnections(10, 2)
     for n in range(100):
         registry.discard(Client(registry, f"192.0.2.{n}", idle=True))
     kept = [value for value in vars(registry).values() if isinstance(value, dict)]
@@ -90,7 +90,7 @@ def test_nothing_is_kept_of_who_is_gone() -> None:
 
 def test_each_refusal_is_an_event(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
-    registry = Connections(1, 1)
+    registry = OpenConnections(1, 1)
     Client(registry, "192.0.2.1")
     refusal(registry, "192.0.2.1")
     refusal(registry, "")
@@ -102,7 +102,7 @@ def test_each_refusal_is_an_event(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_retired_connections_have_their_first_request_and_no_second_one() -> None:
-    registry = Connections(9, 9)
+    registry = OpenConnections(9, 9)
     between, answered, websocket = (Client(registry, f"192.0.2.{n}") for n in range(3))
     registry.idle(between)
     fresh = Client(registry, "192.0.2.9")
@@ -119,7 +119,7 @@ def test_retired_connections_have_their_first_request_and_no_second_one() -> Non
 
 
 def test_whoever_goes_before_the_first_request_is_waited_for_no_more() -> None:
-    registry = Connections(9, 9)
+    registry = OpenConnections(9, 9)
     client = Client(registry, "192.0.2.1")
     registry.connected(client)
     registry.discard(client)

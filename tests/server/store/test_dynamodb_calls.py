@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from artcafe.server.store.dynamodb import TOGETHER, DynamoStore
-from artcafe.server.store.dynamodb_calls import ATTEMPTS, FIRST_WAIT, Calls, Place
+from artcafe.server.store.dynamodb_calls import ATTEMPTS, FIRST_WAIT, Calls, TableLocation
 from artcafe.server.store.item import (
     ABSENT,
     EXISTS,
@@ -240,7 +240,7 @@ async def test_the_pauses_grow_and_are_spread() -> None:
 
 
 async def test_a_store_without_its_table_does_not_open() -> None:
-    place = Place("missing", dynoxide.REGION, dynoxide.endpoint())
+    place = TableLocation("missing", dynoxide.REGION, dynoxide.endpoint())
     store = dynoxide.store_in(place, SetClock())
     with pytest.raises(StoreUnusable, match="missing cannot be used: ResourceNotFoundException"):
         await store.open()
@@ -249,6 +249,6 @@ async def test_a_store_without_its_table_does_not_open() -> None:
 
 
 async def test_a_service_that_is_away_is_unavailable() -> None:
-    store = dynoxide.store_in(Place("t", dynoxide.REGION, "http://127.0.0.1:1"), SetClock())
+    store = dynoxide.store_in(TableLocation("t", dynoxide.REGION, "http://127.0.0.1:1"), SetClock())
     with pytest.raises(StoreUnavailable):
         await store.open()

@@ -5,7 +5,7 @@ from pydantic import BaseModel
 from artcafe.server.domain.plan import Plan
 
 
-class Limits(BaseModel):
+class PlanLimits(BaseModel):
     """The limits of the plan; null is unlimited. Messages per day are a thirtieth of the plan's month and are
     not enforced; API calls per day are 1,440 times those per minute, which are enforced."""
 
@@ -17,7 +17,7 @@ class Limits(BaseModel):
     concurrent_connections: int | None
 
     @classmethod
-    def of(cls, plan: Plan) -> "Limits":
+    def of(cls, plan: Plan) -> "PlanLimits":
         """A plan's limits in the shape that clients read."""
         monthly, per_minute = plan.messages_per_month, plan.api_calls_per_minute
         return cls(

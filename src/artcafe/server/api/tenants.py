@@ -13,7 +13,7 @@ from artcafe.server.api.etags import IfMatch, set_tag
 from artcafe.server.api.fields import Body, Email, JsonObject, StatusName, chosen
 from artcafe.server.api.legal import Versions
 from artcafe.server.api.once import CreateOnce, Creation
-from artcafe.server.api.plans import Limits
+from artcafe.server.api.plans import PlanLimits
 from artcafe.server.api.unreadable import tell_unreadable
 from artcafe.server.domain.ids import PATTERN
 from artcafe.server.domain.plan import TIERS, plan_of
@@ -85,14 +85,14 @@ class TenantView(BaseModel):
     secondary_color: str | None
     metadata: dict[str, Any]
     allow_client_challenge: bool
-    limits: Limits
+    limits: PlanLimits
     created_at: str
     updated_at: str
 
     @classmethod
     def of(cls, tenant: Tenant) -> "TenantView":
         """A tenant as members see it."""
-        limits = Limits.of(plan_of(tenant))
+        limits = PlanLimits.of(plan_of(tenant))
         fields = {name: getattr(tenant, name) for name in set(cls.model_fields) - {"tenant_id", "limits"}}
         return cls(tenant_id=tenant.id, limits=limits, **fields)
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from artcafe.server.api.admission import AdmittingRoute
 from artcafe.server.api.deps import Cases, CurrentHuman, UseCases
 from artcafe.server.api.fields import Date
-from artcafe.server.api.plans import Limits
+from artcafe.server.api.plans import PlanLimits
 from artcafe.server.core.usage import (
     ACTIVE_AGENTS,
     ACTIVE_CHANNELS,
@@ -59,7 +59,7 @@ class Usage(BaseModel):
 
     metrics: list[Day]
     totals: Totals
-    limits: Limits
+    limits: PlanLimits
     success: bool = True
 
 
@@ -71,7 +71,7 @@ class Billing(BaseModel):
     billing_cycle: str = "monthly"
     status: str
     current_usage: dict[str, int]
-    limits: Limits
+    limits: PlanLimits
     success: bool = True
 
 
@@ -121,7 +121,7 @@ async def usage_metrics(
         bytes_count=sum(day.bytes_count for day in metrics),
         api_calls_count=sum(day.api_calls_count for day in metrics),
     )
-    return Usage(metrics=metrics, totals=totals, limits=Limits.of(plan_of(tenant)))
+    return Usage(metrics=metrics, totals=totals, limits=PlanLimits.of(plan_of(tenant)))
 
 
 async def used_this_month(cases: UseCases, human: Human) -> dict[str, int]:
@@ -149,5 +149,5 @@ async def billing(cases: Cases, human: CurrentHuman) -> Billing:
         plan=plan.name,
         status=tenant.status,
         current_usage=await used_this_month(cases, human),
-        limits=Limits.of(plan),
+        limits=PlanLimits.of(plan),
     )

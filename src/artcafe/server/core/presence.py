@@ -31,7 +31,7 @@ class Holder(Protocol):
         """The patterns that it holds now, in their short form."""
 
 
-class Question(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class PresenceQuestion(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A request to the processes in `asked`: the subscriptions of these agents, and the subscribers of these
     patterns.
 
@@ -53,7 +53,7 @@ class Listening(Struct, frozen=True):
     several: list[AgentId]
 
 
-class Answer(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class PresenceAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The response of one process."""
 
     held: dict[AgentId, list[str]] = {}
@@ -68,7 +68,7 @@ async def _to_nobody(_: TenantId, __: Mapping[AgentId, bool]) -> None:
     """A `Tell` that does nothing."""
 
 
-_read_answer = msgspec.json.Decoder(Answer).decode
+_read_answer = msgspec.json.Decoder(PresenceAnswer).decode
 
 
 class Presence:
@@ -202,7 +202,7 @@ class Presence:
         elsewhere = await self._records.online(tenant, self._instance)
         asked = [process for process, online in elsewhere.items() if not wanted.isdisjoint(online)]
         held: defaultdict[AgentId, set[str]] = defaultdict(set)
-        for answer in await self._ask(Question(asked=asked, tenant=tenant, agents=sorted(wanted))):
+        for answer in await self._ask(PresenceQuestion(asked=asked, tenant=tenant, agents=sorted(wanted))):
             for agent, patterns in answer.held.items():
                 held[agent].update(patterns)
         return {agent: sorted(patterns) for agent, patterns in held.items()}
@@ -218,7 +218,9 @@ class Presence:
         for online in elsewhere.values():
             places.update(online.keys())
         several = sorted(agent for agent, processes in places.items() if processes > 1)
-        question = Question(asked=list(elsewhere), tenant=tenant, patterns=dict(patterns), several=several)
+        question = PresenceQuestion(
+            asked=list(elsewhere), tenant=tenant, patterns=dict(patterns), several=several
+        )
         subscriptions: Counter[ChannelId] = Counter()
         agents: Counter[ChannelId] = Counter()
         shared: defaultdict[ChannelId, set[AgentId]] = defaultdict(set)
@@ -229,7 +231,7 @@ class Presence:
                 shared[channel].update(listening.several)
         return {name: (subscriptions[name], agents[name] + len(shared[name])) for name in patterns}
 
-    async def _ask(self, question: Question) -> list[Answer]:
+    async def _ask(self, question: PresenceQuestion) -> list[PresenceAnswer]:
         """The answer of this process, and those of the asked processes that answer in time."""
         answers = [self._known(question)]
         if question.asked:
@@ -241,14 +243,14 @@ class Presence:
             answers += [_read_answer(answer) for answer in told]
         return answers
 
-    def answer(self, question: Question) -> bytes | None:
+    def answer(self, question: PresenceQuestion) -> bytes | None:
         """This process's answer to a question; None when it is not asked."""
         return msgspec.json.encode(self._known(question)) if self._instance in question.asked else None
 
-    def _known(self, question: Question) -> Answer:
+    def _known(self, question: PresenceQuestion) -> PresenceAnswer:
         online = self._online.get(question.tenant, {})
         held = {agent: sorted(set(_held(online.get(agent, ())))) for agent in question.agents}
-        return Answer(
+        return PresenceAnswer(
             held={agent: patterns for agent, patterns in held.items() if patterns},
             audience=_audience(online, question),
         )
@@ -258,7 +260,9 @@ def _held(holders: Iterable[Holder]) -> list[str]:
     return [pattern for holder in holders for pattern in holder.patterns()]
 
 
-def _audience(online: Mapping[AgentId, Sequence[Holder]], question: Question) -> dict[ChannelId, Listening]:
+def _audience(
+    online: Mapping[AgentId, Sequence[Holder]], question: PresenceQuestion
+) -> dict[ChannelId, Listening]:
     """Two patterns that overlap begin with the same token, or one with a wildcard: few are compared."""
     if not question.patterns:
         return {}

@@ -8,7 +8,7 @@ from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
 
-class Connection(Protocol):
+class OpenConnection(Protocol):
     """A counted connection.
 
     `remote` is the client's IP address, and "" where it is not known: behind a trusted proxy until the
@@ -20,7 +20,7 @@ class Connection(Protocol):
         """It stays the same while the connection is here."""
 
 
-class Idle(Connection, Protocol):
+class Idle(OpenConnection, Protocol):
     """A connection on which the server waits for the client: for a request, or for the rest of one."""
 
     def evict(self) -> None:
@@ -30,7 +30,7 @@ class Idle(Connection, Protocol):
         """Close with the answer that is being made, or now where none is."""
 
 
-class Connections(set[Connection]):
+class OpenConnections(set[OpenConnection]):
     """uvicorn's set of open connections, which knows how many there may be.
 
     A connection whose client owes the next bytes holds its place only until somebody else needs it: where
@@ -46,7 +46,7 @@ class Connections(set[Connection]):
         self.evicted = 0
         self.retiring = False
         """Each connection takes one request at most from now on: see `retire`."""
-        self._fresh: set[Connection] = set()
+        self._fresh: set[OpenConnection] = set()
         self._counts: dict[str, int] = {}
         # Dictionaries keep their order: who is idle longest comes first.
         self._idle: dict[Idle, None] = {}
@@ -67,7 +67,7 @@ class Connections(set[Connection]):
         for connection in list(self._idle):
             self._close_if_served(connection)
 
-    def add(self, connection: Connection) -> None:
+    def add(self, connection: OpenConnection) -> None:
         """Count it."""
         if connection not in self:
             super().add(connection)
@@ -81,7 +81,7 @@ class Connections(set[Connection]):
         self._fresh.add(connection)
         self.idle(connection)
 
-    def discard(self, connection: Connection) -> None:  # type: ignore[override]  # nothing else is asked of it
+    def discard(self, connection: OpenConnection) -> None:  # type: ignore[override]  # nothing else is asked of it
         """Count it no more; nothing happens when it is not here."""
         if connection not in self:
             return
@@ -105,7 +105,7 @@ class Connections(set[Connection]):
         if self.retiring:
             self._close_if_served(connection)
 
-    def busy(self, connection: Connection) -> None:
+    def busy(self, connection: OpenConnection) -> None:
         """Its client waits for the server; nothing happens when it was not idle."""
         self._fresh.discard(connection)
         self._no_longer_idle(connection)
@@ -114,7 +114,7 @@ class Connections(set[Connection]):
         if connection not in self._fresh:
             connection.shutdown()
 
-    def _no_longer_idle(self, connection: Connection) -> None:
+    def _no_longer_idle(self, connection: OpenConnection) -> None:
         if connection not in self._idle:
             return
         del self._idle[connection]

@@ -19,7 +19,7 @@ from uvicorn.server import ServerState
 
 from artcafe.server import events
 from artcafe.server.domain.addresses import Networks, client_address
-from artcafe.server.edge.connections import Connections
+from artcafe.server.edge.connections import OpenConnections
 from artcafe.server.edge.deadline import Deadline
 from artcafe.server.edge.dispatcher import Dispatcher
 from artcafe.server.edge.exchange import Exchange, Flow, Outgoing, Scopes
@@ -88,7 +88,7 @@ class HttpProtocol(asyncio.Protocol):
         self._config = config
         self._state = server_state
         self._app_state = app_state
-        self._connections = cast("Connections", server_state.connections)
+        self._connections = cast("OpenConnections", server_state.connections)
         self._loop = loop
         self._limits = limits
         self._proxies = proxies

@@ -10,7 +10,7 @@ from functools import partial
 import msgspec
 
 from artcafe.server.core.login import Login
-from artcafe.server.core.presence import Presence, Question
+from artcafe.server.core.presence import Presence, PresenceQuestion
 from artcafe.server.core.usage import Meter
 from artcafe.server.domain.change import Change
 from artcafe.server.domain.ids import TenantId
@@ -51,7 +51,7 @@ BROKEN = 1006
 """RFC 6455 section 7.4.1: a connection that ended without a CLOSE frame."""
 
 _read_revocation = msgspec.json.Decoder(Revocation).decode
-_read_question = msgspec.json.Decoder(Question).decode
+_read_question = msgspec.json.Decoder(PresenceQuestion).decode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import Any, Final
 from aiobotocore.session import AioSession
 
 from artcafe.server.store import rules
-from artcafe.server.store.dynamodb_calls import Calls, Place
+from artcafe.server.store.dynamodb_calls import Calls, TableLocation
 from artcafe.server.store.item import (
     ABSENT,
     ANY,
@@ -59,7 +59,7 @@ class DynamoStore:
 
     def __init__(
         self,
-        place: Place,
+        place: TableLocation,
         *,
         clock: Callable[[], float],
         new_rev: Callable[[], str],

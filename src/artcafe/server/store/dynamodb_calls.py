@@ -45,7 +45,7 @@ _PASSING: Final = _CONTENDED | frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TableLocation:
     """The location of the table. Region and endpoint, when None, are found as AWS's tools find them."""
 
     table: str
@@ -63,7 +63,7 @@ class Calls:
 
     def __init__(
         self,
-        place: Place,
+        place: TableLocation,
         *,
         jitter: Callable[[], float],
         wait: Callable[[float], Awaitable[object]] = asyncio.sleep,

@@ -8,7 +8,7 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
 from botocore.exceptions import BotoCoreError, ClientError
 
-from artcafe.server.store.dynamodb_calls import Place
+from artcafe.server.store.dynamodb_calls import TableLocation
 from artcafe.server.store.item import StoreUnavailable, StoreUnusable
 
 SHAPE: Final[dict[str, Any]] = {
@@ -56,7 +56,7 @@ def template(table: str) -> dict[str, Any]:
 
 
 async def create(
-    place: Place,
+    place: TableLocation,
     *,
     session: AioSession | None = None,
     wait: Callable[[float], Awaitable[object]] = asyncio.sleep,

@@ -80,7 +80,7 @@ class StoreUnusable(StoreError):
     """Raised on opening: as things are, trying again will not help, and an operator must look."""
 
 
-class Presence(Enum):
+class Existence(Enum):
     """The condition of a write on the item's existence, besides its revision. An expired item is absent."""
 
     ANY = "any"
@@ -88,9 +88,9 @@ class Presence(Enum):
     EXISTS = "exists"
 
 
-ANY: Final = Presence.ANY
-ABSENT: Final = Presence.ABSENT
-EXISTS: Final = Presence.EXISTS
+ANY: Final = Existence.ANY
+ABSENT: Final = Existence.ABSENT
+EXISTS: Final = Existence.EXISTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class Rev:
     rev: str
 
 
-Cond: TypeAlias = Presence | Rev
+Cond: TypeAlias = Existence | Rev
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ class Check:
 
     pk: str
     sk: str
-    cond: Literal[Presence.ABSENT, Presence.EXISTS] | Rev = EXISTS
+    cond: Literal[Existence.ABSENT, Existence.EXISTS] | Rev = EXISTS
 
 
 @dataclass(frozen=True, slots=True)

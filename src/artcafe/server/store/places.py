@@ -47,4 +47,4 @@ def dynamodb_at(name: str, region: str | None) -> tuple[Any, Any]:
         tables = import_module("artcafe.server.store.dynamodb_table")
     except ImportError as error:
         raise ValueError("ARTCAFE_STORE: DynamoDB needs the extra `aws` of artcafe-pubsub.") from error
-    return calls.Place(table or TABLE, region), tables
+    return calls.TableLocation(table or TABLE, region), tables

@@ -22,6 +22,7 @@ from artcafe.server.store.item import (
     MAX_TRANSACTION_BYTES,
     Cond,
     Delta,
+    Existence,
     InvalidCursor,
     InvalidKey,
     InvalidWrite,
@@ -29,7 +30,6 @@ from artcafe.server.store.item import (
     Json,
     Op,
     Page,
-    Presence,
     Put,
     Rev,
     TooLarge,
@@ -144,11 +144,11 @@ def holds(cond: Cond, rev: str | None) -> bool:
     match cond:
         case Rev():
             return rev == cond.rev
-        case Presence.ABSENT:
+        case Existence.ABSENT:
             return rev is None
-        case Presence.EXISTS:
+        case Existence.EXISTS:
             return rev is not None
-        case Presence.ANY:
+        case Existence.ANY:
             return True
 
 
