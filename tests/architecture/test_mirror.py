@@ -20,7 +20,7 @@ ELSEWHERE = {
     "client/calls.py": ("client/test_session.py", "its answers come from the session that holds it"),
     "server/api/application.py": ("server/api/test_openapi.py", "the whole of it is described there"),
     "server/bus/tasks.py": ("server/bus/test_tenants.py", "what it ends is there"),
-    "server/bus/away.py": ("contract/test_bus_accounts.py", "both buses are away in the same words"),
+    "server/bus/unavailable.py": ("contract/test_bus_accounts.py", "both buses are away in the same words"),
     "server/api/sign_in_page.py": ("server/api/test_oauth2.py", "what is asked there is answered there"),
     "server/bus/nats/grammar.py": ("contract/test_bus.py", "both buses have to hold it, and NATS agrees"),
     "server/bus/memory.py": ("contract/test_bus.py", "one suite for the real bus and the one in memory"),

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from artcafe.server.bus.control import ControlLink
 from artcafe.server.bus.memory import MemoryBus
-from artcafe.server.bus.mending import Restore, nobody
+from artcafe.server.bus.restoration import Restore, nobody
 from artcafe.server.bus.tenants import TenantLinks
 from artcafe.server.domain.tenant import Tenant
 from artcafe.server.ports.bus import Accounts, Bus, Control, Link

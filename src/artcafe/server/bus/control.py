@@ -10,9 +10,9 @@ from collections.abc import Callable
 from types import TracebackType
 
 from artcafe.server.bus.accounts.operator import Operator
+from artcafe.server.bus.answer_collector import ANSWER_SECONDS, Question
 from artcafe.server.bus.nats.link import BUFFER_BYTES, PATIENCE_SECONDS, NatsLink
 from artcafe.server.bus.nats.subscription import NatsSubscription
-from artcafe.server.bus.question import ANSWER_SECONDS, Question
 from artcafe.server.bus.tasks import leave
 from artcafe.server.ports.bus import Deliver
 from artcafe.wire.errors import ArtcafeError

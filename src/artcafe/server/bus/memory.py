@@ -8,9 +8,9 @@ import itertools
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 
-from artcafe.server.bus.away import away
+from artcafe.server.bus.answer_collector import ANSWER_SECONDS, Question
 from artcafe.server.bus.nats.grammar import check_pattern, check_queue, check_subject, receives
-from artcafe.server.bus.question import ANSWER_SECONDS, Question
+from artcafe.server.bus.unavailable import away
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.installation import Mark, too_many
 from artcafe.server.domain.tenant import TenantRules

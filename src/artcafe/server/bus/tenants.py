@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from types import TracebackType
 
 from artcafe.server.bus.accounts.operator import Operator
-from artcafe.server.bus.away import away
-from artcafe.server.bus.mending import Mending, Restore, nobody
 from artcafe.server.bus.nats.credentials import Credentials
 from artcafe.server.bus.nats.link import BUFFER_BYTES, PATIENCE_SECONDS, NatsLink
+from artcafe.server.bus.restoration import Mending, Restore, nobody
 from artcafe.server.bus.tasks import leave
 from artcafe.server.bus.tenant_link import TenantLink
+from artcafe.server.bus.unavailable import away
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.tenant import TenantRules
 from artcafe.wire.errors import ArtcafeError

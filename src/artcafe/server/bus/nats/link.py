@@ -5,7 +5,6 @@ import logging
 import ssl
 from collections.abc import Callable, Iterable, Sequence
 
-from artcafe.server.bus.away import away
 from artcafe.server.bus.nats.buffer import Outbox
 from artcafe.server.bus.nats.connection import BrokenError, Connection
 from artcafe.server.bus.nats.credentials import Credentials
@@ -16,6 +15,7 @@ from artcafe.server.bus.nats.refusals import Refusal
 from artcafe.server.bus.nats.servers import Server, Servers
 from artcafe.server.bus.nats.subscription import NatsSubscription
 from artcafe.server.bus.nats.window import Window
+from artcafe.server.bus.unavailable import away
 from artcafe.server.ports.bus import Deliver, Own
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from artcafe.server.bus.question import Question
+from artcafe.server.bus.answer_collector import Question
 
 
 async def test_what_comes_on_top_is_dropped() -> None:

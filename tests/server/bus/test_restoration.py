@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from artcafe.server.bus.accounts.authority import Authority
-from artcafe.server.bus.mending import AT_ONCE, REST_SECONDS, Mending
+from artcafe.server.bus.restoration import AT_ONCE, REST_SECONDS, Mending
 from artcafe.server.bus.tenants import TenantLinks
 from artcafe.server.domain.tenant import Tenant, TenantRules
 from artcafe.wire.codes import Code
