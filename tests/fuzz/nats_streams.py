@@ -2,13 +2,13 @@
 
 import random
 
-from artcafe.server.bus.nats.parser import Message, NonsenseError, Parser
+from artcafe.server.bus.nats.parser import Message, Parser, ProtocolError
 
 Said = Message | bytes
 """A message, or a line that is none."""
 
 NONSENSE = b"(nonsense)"
-"""Stands in for the NonsenseError that ends a stream."""
+"""Stands in for the ProtocolError that ends a stream."""
 
 _WORDS = ("a", "tasks", "x-1", "m", "ü")
 _SIZES = (0, 1, 2, 3, 5, 17, 100, 1_000)
@@ -85,7 +85,7 @@ def heard(text: bytes, places: list[int]) -> tuple[list[Said], bool]:
     try:
         for start, end in zip([0, *places], [*places, len(text)], strict=True):
             parser.feed(text[start:end])
-    except NonsenseError:
+    except ProtocolError:
         return [*got, *_taken(parser), NONSENSE], False
     return [*got, *_taken(parser)], parser.between
 

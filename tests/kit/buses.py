@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from artcafe.server.bus.control import ControlLink
 from artcafe.server.bus.memory import MemoryBus
-from artcafe.server.bus.restoration import Restore, nobody
+from artcafe.server.bus.restoration import Restore, no_restoration
 from artcafe.server.bus.tenants import TenantLinks
 from artcafe.server.domain.tenant import Tenant
 from artcafe.server.ports.bus import Accounts, Bus, Control, Link
@@ -71,7 +71,7 @@ def tenant_links(
     idle_seconds: float = IDLE_SECONDS,
     buffer_bytes: int = BUFFER_BYTES,
     patience: float = PATIENCE,
-    restore: Restore = nobody,
+    restore: Restore = no_restoration,
 ) -> TenantLinks:
     """The links of one process, to enter; quick to give up. `url` leads there by another way."""
     return TenantLinks(

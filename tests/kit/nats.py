@@ -23,7 +23,7 @@ from nats.errors import Error as NatsError
 
 from artcafe.server.bus.accounts.authority import Authority
 from artcafe.server.bus.accounts.operator import Operator
-from artcafe.server.bus.nats.credentials import Credentials
+from artcafe.server.bus.nats.credentials import NatsCredentials
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.tenant import Tenant
 from artcafe.server.embedded.nats_server import NatsServer
@@ -93,7 +93,7 @@ async def running_nats(
 
 @asynccontextmanager
 async def connected(
-    url: str, credentials: Credentials, complaints: list[str] | None = None
+    url: str, credentials: NatsCredentials, complaints: list[str] | None = None
 ) -> AsyncIterator[Client]:
     """A plain nats-py connection that does not come back. Raises NatsError when the server refuses.
 

@@ -8,7 +8,7 @@ import pytest
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
-from artcafe.server.bus.nats.credentials import Credentials
+from artcafe.server.bus.nats.credentials import NatsCredentials
 from tests.kit.deadlines import eventually
 from tests.kit.nats import Nats
 
@@ -55,7 +55,7 @@ class Raw:
 
 
 @asynccontextmanager
-async def raw(nats: Nats, credentials: Credentials) -> AsyncIterator[Raw]:
+async def raw(nats: Nats, credentials: NatsCredentials) -> AsyncIterator[Raw]:
     """A connection with these credentials."""
     raw = Raw(Client())
     try:
@@ -73,7 +73,7 @@ async def raw(nats: Nats, credentials: Credentials) -> AsyncIterator[Raw]:
         await raw.client.close()
 
 
-async def refused(nats: Nats, credentials: Credentials) -> None:
+async def refused(nats: Nats, credentials: NatsCredentials) -> None:
     """Assert that nobody gets in with these credentials."""
     with pytest.raises(NatsError, match="Authorization Violation"):
         async with raw(nats, credentials):

@@ -5,7 +5,7 @@ import json
 from types import TracebackType
 from typing import Any
 
-from artcafe.server.bus.nats.servers import Server, server
+from artcafe.server.bus.nats.servers import ServerAddress, server_address
 from tests.kit.deadlines import eventually
 
 GREETING = {"nonce": "abcdefgh_-1", "max_payload": 1000, "headers": True}
@@ -43,9 +43,9 @@ class ScriptedNats:
         await self._listening.wait_closed()
 
     @property
-    def server(self) -> Server:
+    def server(self) -> ServerAddress:
         """Where to connect."""
-        return server(f"nats://127.0.0.1:{self._listening.sockets[0].getsockname()[1]}")
+        return server_address(f"nats://127.0.0.1:{self._listening.sockets[0].getsockname()[1]}")
 
     @property
     def open(self) -> int:

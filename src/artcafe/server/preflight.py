@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from urllib.request import getproxies, proxy_bypass
 
-from artcafe.server.bus.nats.servers import server
+from artcafe.server.bus.nats.servers import server_address
 from artcafe.server.identity.jwks import check_url
 from artcafe.server.installed import store_at
 from artcafe.server.issuers import ENDPOINTS_SET, http_client, trusted
@@ -86,7 +86,7 @@ def _nats(urls: str | None) -> None:
         raise ValueError(NO_NATS)
     for url in urls.split(","):
         try:
-            server(url.strip())
+            server_address(url.strip())
         except ValueError as error:
             raise ValueError(f"ARTCAFE_NATS_URL or NATS_URL: {error}") from error
 

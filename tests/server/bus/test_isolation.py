@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from artcafe.server.bus.accounts.operator import Operator
 from artcafe.server.bus.control import ControlLink
-from artcafe.server.bus.nats.credentials import Credentials
+from artcafe.server.bus.nats.credentials import NatsCredentials
 from artcafe.server.domain.tenant import Tenant
 from artcafe.server.ports.bus import Deliver, Link
 from artcafe.wire.codes import Code
@@ -84,11 +84,11 @@ async def everything_arrived(world: World) -> None:
     await eventually(lambda: len(world.marks) == len(world.receiving))
 
 
-def unlimited(operator: Operator, tenant: Tenant, signer: Tenant | None = None) -> Credentials:
+def unlimited(operator: Operator, tenant: Tenant, signer: Tenant | None = None) -> NatsCredentials:
     """A user who may do everything in a tenant's account, signed by the key of `signer`, else its own."""
     account, _ = operator._tenant_keys(tenant)
     _, signing = operator._tenant_keys(signer or tenant)
-    return Credentials(account, signing, WallClock(), "root", {})
+    return NatsCredentials(account, signing, WallClock(), "root", {})
 
 
 @pytest.mark.parametrize(("here", "there"), [(0, 1), (1, 0), (2, 0)])
@@ -263,7 +263,7 @@ async def test_a_token_without_its_key_opens_nothing(world: World) -> None:
     operator = world.nats.operator
     known, other = operator.credentials(world.acme), operator.credentials(world.acme)
 
-    class Stolen(Credentials):
+    class Stolen(NatsCredentials):
         def sign(self, nonce: str) -> bytes:
             return other.sign(nonce)
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from artcafe.server.bus.accounts.authority import Authority
-from artcafe.server.bus.restoration import AT_ONCE, REST_SECONDS, Mending
+from artcafe.server.bus.restoration import AT_ONCE, REST_SECONDS, AccountRestoration
 from artcafe.server.bus.tenants import TenantLinks
 from artcafe.server.domain.tenant import Tenant, TenantRules
 from artcafe.wire.codes import Code
@@ -28,7 +28,7 @@ class Registry:
         self.away = False
 
     async def restore(self, tenant: TenantRules) -> bool:
-        """See bus.mending.Restore."""
+        """See bus.restoration.Restore."""
         self.asked.append(tenant.id)
         if self.away:
             raise ArtcafeError(Code.unavailable)
@@ -45,30 +45,30 @@ async def registry(nats: Nats) -> AsyncIterator[Registry]:
 
 
 @pytest.fixture
-async def mended(nats: Nats, registry: Registry) -> AsyncIterator[TenantLinks]:
+async def restoring(nats: Nats, registry: Registry) -> AsyncIterator[TenantLinks]:
     """Links whose tenants' accounts are made anew."""
     async with tenant_links(nats, patience=3, restore=registry.restore) as links:
         yield links
 
 
 async def test_the_first_link_to_a_tenant_without_its_account_is_made(
-    mended: TenantLinks, registry: Registry
+    restoring: TenantLinks, registry: Registry
 ) -> None:
     tenant = make_tenant("acme")
     registry.tenants.append(tenant)
-    links = await asyncio.gather(*(mended.link(tenant) for _ in range(30)))
+    links = await asyncio.gather(*(restoring.link(tenant) for _ in range(30)))
     await links[0].flush()
     assert len(set(links)) == 1
     assert registry.asked == ["acme"]
 
 
 async def test_a_link_whose_account_is_removed_comes_back_with_its_subscriptions(
-    mended: TenantLinks, registry: Registry
+    restoring: TenantLinks, registry: Registry
 ) -> None:
     tenant = make_tenant("acme")
     registry.tenants.append(tenant)
     await registry.authority.push(tenant)
-    link = await mended.link(tenant)
+    link = await restoring.link(tenant)
     got: Got = []
     await link.subscribe("m.>", collect(got))
     await registry.authority.remove(tenant)
@@ -80,19 +80,21 @@ async def test_a_link_whose_account_is_removed_comes_back_with_its_subscriptions
 
 
 async def test_a_tenant_that_is_gone_is_asked_for_once_in_a_while_whoever_comes(
-    mended: TenantLinks, registry: Registry
+    restoring: TenantLinks, registry: Registry
 ) -> None:
     gone = make_tenant("gone")
-    assert set(await asyncio.gather(*(outcome(mended.link(gone)) for _ in range(30)))) == {Code.unavailable}
+    assert set(await asyncio.gather(*(outcome(restoring.link(gone)) for _ in range(30)))) == {
+        Code.unavailable
+    }
     with refused(Code.unavailable):
-        await mended.link(gone)
+        await restoring.link(gone)
     assert registry.asked == ["gone"]
 
 
-async def test_what_is_away_is_told_as_such(mended: TenantLinks, registry: Registry) -> None:
+async def test_what_is_away_is_told_as_such(restoring: TenantLinks, registry: Registry) -> None:
     registry.away = True
     with refused(Code.unavailable):
-        await mended.link(make_tenant("acme"))
+        await restoring.link(make_tenant("acme"))
 
 
 async def test_a_fault_in_it_ends_no_link(nats: Nats, caplog: pytest.LogCaptureFixture) -> None:
@@ -124,13 +126,13 @@ async def test_after_a_rest_it_is_tried_again(spawn: Callable[..., "asyncio.Task
         asked += 1
         return answers.pop(0)
 
-    mending, tenant = Mending(restore, lambda: now, spawn), make_tenant("acme")
-    assert not await mending.mend(tenant)
+    restoration, tenant = AccountRestoration(restore, lambda: now, spawn), make_tenant("acme")
+    assert not await restoration.restore(tenant)
     now += REST_SECONDS - 0.1
-    assert not await mending.mend(tenant)
+    assert not await restoration.restore(tenant)
     assert asked == 1
     now += 0.2
-    assert await mending.mend(tenant)
+    assert await restoration.restore(tenant)
     assert asked == 2
 
 
@@ -146,8 +148,8 @@ async def test_few_accounts_are_made_at_the_same_time(spawn: Callable[..., "asyn
         running -= 1
         return True
 
-    mending = Mending(restore, lambda: 0.0, spawn)
-    made = await asyncio.gather(*(mending.mend(make_tenant(f"t{number}")) for number in range(500)))
+    restoration = AccountRestoration(restore, lambda: 0.0, spawn)
+    made = await asyncio.gather(*(restoration.restore(make_tenant(f"t{number}")) for number in range(500)))
     assert all(made)
     assert most == AT_ONCE
 
@@ -159,10 +161,10 @@ async def test_who_stops_waiting_does_not_stop_it(spawn: Callable[..., "asyncio.
         await gate.wait()
         return True
 
-    mending, tenant = Mending(restore, lambda: 0.0, spawn), make_tenant("acme")
-    impatient = asyncio.ensure_future(mending.mend(tenant))
+    restoration, tenant = AccountRestoration(restore, lambda: 0.0, spawn), make_tenant("acme")
+    impatient = asyncio.ensure_future(restoration.restore(tenant))
     await asyncio.sleep(0)
-    waiting = mending.begin(tenant)
+    waiting = restoration.begin(tenant)
     impatient.cancel()
     gate.set()
     assert waiting is not None

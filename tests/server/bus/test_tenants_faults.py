@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from artcafe.server.bus.accounts.operator import Operator
-from artcafe.server.bus.nats.credentials import Credentials
+from artcafe.server.bus.nats.credentials import NatsCredentials
 from artcafe.server.bus.tenants import TenantLinks
 from artcafe.server.domain.tenant import TenantRules
 from artcafe.wire.codes import Code
@@ -18,13 +18,13 @@ A, B = make_tenant("a"), make_tenant("b")
 NO_SIZE = info(max_payload=2**63)
 
 
-class Broken(Credentials):
+class Broken(NatsCredentials):
     """Credentials that cannot be made while their operator is `failing`."""
 
     operator: "BreakingOperator"
 
     def jwt(self) -> bytes:
-        """See Credentials."""
+        """See NatsCredentials."""
         if self.operator.failing:
             raise ZeroDivisionError("a fault")
         return super().jwt()
@@ -35,7 +35,7 @@ class BreakingOperator(Operator):
 
     failing = False
 
-    def credentials(self, tenant: TenantRules) -> Credentials:
+    def credentials(self, tenant: TenantRules) -> NatsCredentials:
         """See Operator."""
         if tenant.id != A.id:
             return super().credentials(tenant)

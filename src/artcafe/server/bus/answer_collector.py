@@ -1,4 +1,4 @@
-"""A question to the other processes, and its answers."""
+"""Collects the answers of the other processes to one question."""
 
 import asyncio
 import logging
@@ -8,8 +8,8 @@ ANSWER_SECONDS = 1.0
 _log = logging.getLogger(__name__)
 
 
-class Question:
-    """Collects so many answers. Made in the event loop."""
+class AnswerCollector:
+    """Collects `answers` answers. Made in the event loop."""
 
     def __init__(self, topic: str, answers: int) -> None:
         self._topic = topic
@@ -20,14 +20,15 @@ class Question:
             self._whole.set()
 
     def take(self, answer: bytes) -> None:
-        """One more answer; what comes on top of the last is dropped."""
+        """Add an answer; those beyond the number expected are dropped."""
         if not self._whole.is_set():
             self._got.append(answer)
             if len(self._got) >= self._answers:
                 self._whole.set()
 
     async def answered(self, seconds: float) -> list[bytes]:
-        """The answers, as soon as there are enough; after so long those that came, and a warning."""
+        """Returns the answers as soon as there are enough; after `seconds` those that came, and logs a
+        warning."""
         try:
             async with asyncio.timeout(seconds):
                 await self._whole.wait()

@@ -1,4 +1,4 @@
-"""What the server processes of one installation tell each other: ports.Control on NATS."""
+"""Messages between the server processes of one installation: ports.Control on NATS."""
 
 import asyncio
 import itertools
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from types import TracebackType
 
 from artcafe.server.bus.accounts.operator import Operator
-from artcafe.server.bus.answer_collector import ANSWER_SECONDS, Question
+from artcafe.server.bus.answer_collector import ANSWER_SECONDS, AnswerCollector
 from artcafe.server.bus.nats.link import BUFFER_BYTES, PATIENCE_SECONDS, NatsLink
 from artcafe.server.bus.nats.subscription import NatsSubscription
 from artcafe.server.bus.tasks import leave
@@ -49,7 +49,7 @@ class ControlLink:
         self._tls = tls
         self._name = secrets.token_hex(8)
         self._numbers = itertools.count(1)
-        self._questions: dict[str, Question] = {}
+        self._collectors: dict[str, AnswerCollector] = {}
         self._gaps = 0  # Those of the link that `missed` told of.
 
     async def __aenter__(self) -> "ControlLink":
@@ -115,12 +115,12 @@ class ControlLink:
         Raises unavailable when the question cannot be handed over.
         """
         number = f"{next(self._numbers)}"
-        question = self._questions[number] = Question(topic, answers)
+        collector = self._collectors[number] = AnswerCollector(topic, answers)
         try:
             self._link.publish(f"{_ASKED}{topic}.{self._name}.{number}", payload)
-            return await question.answered(self._answer_seconds)
+            return await collector.answered(self._answer_seconds)
         finally:
-            del self._questions[number]
+            del self._collectors[number]
 
     async def answer(self, topic: str, reply: Callable[[bytes], bytes | None]) -> NatsSubscription:
         """Answer what is asked on a topic, a single token, unless `reply` gives None. Raises unavailable."""
@@ -137,6 +137,6 @@ class ControlLink:
         return await self._link.subscribe(f"{_ASKED}{topic}.*.*", deliver)
 
     def _answered(self, subject: str, payload: bytes) -> None:
-        question = self._questions.get(subject.rpartition(".")[2])
-        if question is not None:  # Else it comes too late.
-            question.take(payload)
+        collector = self._collectors.get(subject.rpartition(".")[2])
+        if collector is not None:  # Else it comes too late.
+            collector.take(payload)

@@ -8,9 +8,9 @@ import itertools
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 
-from artcafe.server.bus.answer_collector import ANSWER_SECONDS, Question
+from artcafe.server.bus.answer_collector import ANSWER_SECONDS, AnswerCollector
 from artcafe.server.bus.nats.grammar import check_pattern, check_queue, check_subject, receives
-from artcafe.server.bus.unavailable import away
+from artcafe.server.bus.unavailable import bus_unavailable
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.installation import Mark, too_many
 from artcafe.server.domain.tenant import TenantRules
@@ -83,7 +83,7 @@ class MemoryLink:
             raise ArtcafeError(Code.too_large, "The message is larger than the bus takes.")
         size = len(subject) + len(payload)
         if self._over or self._room < size:
-            raise away()
+            raise bus_unavailable()
         self._room -= size
         if self.up:
             self._send(subject, payload)
@@ -171,7 +171,7 @@ class MemoryLink:
 
     def _check_up(self) -> None:
         if not self.up:
-            raise away()
+            raise bus_unavailable()
 
 
 class MemoryBus:
@@ -205,7 +205,7 @@ class MemoryBus:
         """
         key = (tenant.id, tenant.account)
         if key not in self._accounts - self._suspended:
-            raise away()
+            raise bus_unavailable()
         timer = self._idle.pop(tenant.id, None)
         if timer is not None:
             timer.cancel()
@@ -298,11 +298,11 @@ class MemoryBus:
     async def ask(self, topic: str, payload: bytes, answers: int) -> list[bytes]:
         """What is answered, as soon as there are so many answers; after a while those that came."""
         number = f"{next(self._numbers)}"
-        question = Question(topic, answers)
-        heard = await self._control.subscribe(_ANSWERED + number, lambda _, said: question.take(said))
+        collector = AnswerCollector(topic, answers)
+        heard = await self._control.subscribe(_ANSWERED + number, lambda _, said: collector.take(said))
         try:
             self._control.publish(f"{_ASKED}{topic}.{number}", payload)
-            return await question.answered(self._answer_seconds)
+            return await collector.answered(self._answer_seconds)
         finally:
             await heard.close()
 

@@ -1,4 +1,4 @@
-"""Accounts that NATS does not know, though their tenants exist: made anew when a link is refused."""
+"""Restores accounts of existing tenants that NATS has lost, when it refuses a link's login."""
 
 import asyncio
 import logging
@@ -10,30 +10,31 @@ from artcafe.server.events import AccountRestored, note
 from artcafe.wire.errors import ArtcafeError
 
 REST_SECONDS = 5.0
-"""So long after an attempt nobody makes another one for the same account."""
+"""The least time between two attempts for the same account."""
 
 AT_ONCE = 8
-"""Accounts that are made at the same time."""
+"""The most accounts that are restored at the same time."""
 
 Restore = Callable[[TenantRules], Awaitable[bool]]
-"""Makes the account of a tenant anew; False where there is no such tenant. Raises unavailable."""
+"""Makes the account of a tenant anew; False when there is no such tenant. Raises unavailable."""
 
 
-async def nobody(_: TenantRules) -> bool:
-    """Where no account is made anew."""
+async def no_restoration(_: TenantRules) -> bool:
+    """Restores nothing: a Restore for a process that may not change accounts."""
     return False
 
 
 LOG = logging.getLogger(__name__)
 
 
-class Mending:
-    """However many ask and are refused, each account is made once in REST_SECONDS, and few at a time."""
+class AccountRestoration:
+    """Rate limits restorations: each account once in REST_SECONDS, AT_ONCE accounts at a time, however many
+    links are refused."""
 
     def __init__(
         self, restore: Restore, clock: Callable[[], float], spawn: Callable[..., asyncio.Task[bool]]
     ) -> None:
-        """`clock` gives seconds that never go back; `spawn` runs a coroutine as a task that somebody owns."""
+        """`clock` returns monotonic seconds; `spawn` runs a coroutine as a task that its caller owns."""
         self._restore = restore
         self._spawn = spawn
         self._free = asyncio.Semaphore(AT_ONCE)
@@ -43,21 +44,21 @@ class Mending:
         self._resting: dict[tuple[TenantId, str], float] = {}
 
     def begin(self, tenant: TenantRules) -> "asyncio.Task[bool] | None":
-        """The attempt that is under way, one that begins now, or None after one that was just made."""
+        """Returns the running attempt, or starts one; None within REST_SECONDS after the last one."""
         key = (tenant.id, tenant.account)
         if key not in self._running:
             self._rested()
             if key in self._resting:
                 return None
-            self._running[key] = self._spawn(self._mend(key, tenant))
+            self._running[key] = self._spawn(self._attempt(key, tenant))
         return self._running[key]
 
-    async def mend(self, tenant: TenantRules) -> bool:
-        """Whether the account was made anew, by this call or by others at the same time."""
+    async def restore(self, tenant: TenantRules) -> bool:
+        """Returns whether the account was made anew, by this call or a concurrent one."""
         attempt = self.begin(tenant)
         return attempt is not None and await asyncio.shield(attempt)
 
-    async def _mend(self, key: tuple[TenantId, str], tenant: TenantRules) -> bool:
+    async def _attempt(self, key: tuple[TenantId, str], tenant: TenantRules) -> bool:
         try:
             async with self._free:
                 restored = await self._restore(tenant)

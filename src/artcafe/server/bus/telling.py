@@ -1,4 +1,4 @@
-"""Telling the bus of what is stored, again and again while it is away: ports.Telling."""
+"""Announces stored changes on the bus, and retries while the bus is unavailable: ports.Telling."""
 
 from collections.abc import Awaitable, Callable, Hashable
 

@@ -1,9 +1,9 @@
-"""One tenant's place on the bus: ports.Link, as one or two links of NATS."""
+"""A tenant's link: ports.Link, made of one or two NATS links."""
 
 from collections.abc import Callable, Sequence
 
 from artcafe.server.bus.nats.link import NatsLink
-from artcafe.server.bus.nats.servers import Server
+from artcafe.server.bus.nats.servers import ServerAddress
 from artcafe.server.bus.nats.subscription import NatsSubscription
 from artcafe.server.ports.bus import Deliver, Own
 
@@ -29,7 +29,7 @@ class TenantLink:
         return self._own.gaps + (0 if self._groups is None else self._groups.gaps)
 
     @property
-    def known(self) -> Sequence[Server]:
+    def known(self) -> Sequence[ServerAddress]:
         """The servers that it knows."""
         return self._own.known
 

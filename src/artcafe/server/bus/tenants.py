@@ -1,4 +1,4 @@
-"""One connection for each tenant that somebody on this process needs: ports.Bus on NATS."""
+"""The links of the tenants that this process serves, one each: ports.Bus on NATS."""
 
 import asyncio
 import random
@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from types import TracebackType
 
 from artcafe.server.bus.accounts.operator import Operator
-from artcafe.server.bus.nats.credentials import Credentials
+from artcafe.server.bus.nats.credentials import NatsCredentials
 from artcafe.server.bus.nats.link import BUFFER_BYTES, PATIENCE_SECONDS, NatsLink
-from artcafe.server.bus.restoration import Mending, Restore, nobody
+from artcafe.server.bus.restoration import AccountRestoration, Restore, no_restoration
 from artcafe.server.bus.tasks import leave
 from artcafe.server.bus.tenant_link import TenantLink
-from artcafe.server.bus.unavailable import away
+from artcafe.server.bus.unavailable import bus_unavailable
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.tenant import TenantRules
 from artcafe.wire.errors import ArtcafeError
@@ -61,7 +61,7 @@ class TenantLinks:
         patience: float = PATIENCE_SECONDS,
         jitter: Callable[[], float] = random.random,
         tls: ssl.SSLContext | None = None,
-        restore: Restore = nobody,
+        restore: Restore = no_restoration,
     ) -> None:
         """`url` may be several, with commas between them; `buffer_bytes` is what one link holds while
         NATS is away, `patience` how many seconds a call waits for it, `jitter` draws from [0, 1); `tls` says
@@ -84,7 +84,9 @@ class TenantLinks:
     async def __aenter__(self) -> "TenantLinks":
         await self._tasks.__aenter__()
         self._open = True
-        self._mending = Mending(self._restore, asyncio.get_running_loop().time, self._tasks.create_task)
+        self._restoration = AccountRestoration(
+            self._restore, asyncio.get_running_loop().time, self._tasks.create_task
+        )
         return self
 
     async def __aexit__(
@@ -141,7 +143,7 @@ class TenantLinks:
         """Raises unavailable when NATS does not answer; at once when that is known."""
         active = await self._start(_PROBE, self._operator.control_credentials)
         if active.link.stood and not active.link.up:
-            raise away()
+            raise bus_unavailable()
         await active.link.ready()
         await active.link.flush()
 
@@ -155,14 +157,14 @@ class TenantLinks:
         try:
             await active.link.ready()
         except ArtcafeError:
-            if not active.refused or not await self._mending.mend(tenant):
+            if not active.refused or not await self._restoration.restore(tenant):
                 raise
             active = await start()
             await active.link.ready()
         return active
 
     async def _start(
-        self, key: _Key, credentials: Callable[[], Credentials], tenant: TenantRules | None = None
+        self, key: _Key, credentials: Callable[[], NatsCredentials], tenant: TenantRules | None = None
     ) -> _Active:
         """The running link; a new one when there is none. Never two at a time."""
         while (active := self._active.get(key)) is not None:
@@ -170,7 +172,7 @@ class TenantLinks:
                 return active
             await asyncio.wait([active.task])
         if not self._open:
-            raise away()
+            raise bus_unavailable()
 
         def make(*, echo: bool) -> NatsLink:
             return NatsLink(
@@ -190,7 +192,7 @@ class TenantLinks:
         def refuse() -> None:
             made.refused = True
             if made.link.stood and tenant is not None:
-                self._mending.begin(tenant)
+                self._restoration.begin(tenant)
 
         def make_groups() -> NatsLink:
             link = make(echo=True)

@@ -1,9 +1,9 @@
-"""What whoever asks the bus is told while it is not there."""
+"""The "bus unavailable" error."""
 
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
 
-def away() -> ArtcafeError:
-    """To be raised: it is worth trying again."""
+def bus_unavailable() -> ArtcafeError:
+    """Returns the error to raise while the bus is unavailable: `unavailable`, which may be retried."""
     return ArtcafeError(Code.unavailable, "The bus is away for a moment.")

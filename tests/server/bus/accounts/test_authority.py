@@ -10,8 +10,8 @@ import pytest_asyncio
 
 from artcafe.server.bus.accounts.authority import Authority
 from artcafe.server.bus.accounts.operator import Operator
-from artcafe.server.bus.nats.credentials import Credentials
-from artcafe.server.bus.nats.nkeys import KeyPair, Kind, read_token, write_token
+from artcafe.server.bus.nats.credentials import NatsCredentials
+from artcafe.server.bus.nats.nkeys import KeyKind, KeyPair, read_token, write_token
 from artcafe.server.domain.installation import MOST_STRANGERS, Mark
 from artcafe.server.domain.tenant import Tenant
 from artcafe.server.ports.bus import Reconciled
@@ -119,12 +119,12 @@ async def test_streams_go_with_their_account(shared: Nats, authority: Authority,
     assert not folder.exists()
 
 
-def streaming(nats: Nats, tenant: Tenant) -> Credentials:
+def streaming(nats: Nats, tenant: Tenant) -> NatsCredentials:
     """A user of the tenant's account without any restriction."""
     path = f"{tenant.id}/{tenant.account}"
-    account = KeyPair.derive(nats.seed, f"account/{path}", Kind.account)
-    signer = KeyPair.derive(nats.seed, f"account-signing/{path}", Kind.account)
-    return Credentials(account, signer, nats.clock, "test", {})
+    account = KeyPair.derive(nats.seed, f"account/{path}", KeyKind.account)
+    signer = KeyPair.derive(nats.seed, f"account-signing/{path}", KeyKind.account)
+    return NatsCredentials(account, signer, nats.clock, "test", {})
 
 
 async def test_reconcile_makes_nats_agree_with_the_store(shared: Nats, authority: Authority) -> None:
@@ -158,7 +158,7 @@ async def test_reconcile_mends_an_account_that_differs_even_if_it_looks_newer(
     shared: Nats, authority: Authority
 ) -> None:
     tenant = make_tenant("acme")
-    signer = KeyPair.derive(shared.seed, "operator-signing", Kind.operator)
+    signer = KeyPair.derive(shared.seed, "operator-signing", KeyKind.operator)
     claims = read_token(shared.operator.account_jwt(tenant))
     future = claims["iat"] + 1000
     claims["iat"] = future
@@ -177,7 +177,7 @@ async def test_reconcile_replaces_an_account_that_a_stranger_signed(
 ) -> None:
     tenant = make_tenant("acme")
     claims = read_token(shared.operator.account_jwt(tenant))
-    forged = write_token(KeyPair.random(Kind.operator), claims)
+    forged = write_token(KeyPair.random(KeyKind.operator), claims)
     await ask(shared, "$SYS.REQ.CLAIMS.UPDATE", forged.encode())
     assert not await shared.admits(tenant)
     assert await authority.reconcile([tenant]) == Reconciled(pushed=1)

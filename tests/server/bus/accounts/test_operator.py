@@ -14,8 +14,8 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from artcafe.server.bus.accounts.operator import CONTROL, Operator
-from artcafe.server.bus.nats.credentials import Credentials
-from artcafe.server.bus.nats.nkeys import KeyPair, Kind, read_token, write_token
+from artcafe.server.bus.nats.credentials import NatsCredentials
+from artcafe.server.bus.nats.nkeys import KeyKind, KeyPair, read_token, write_token
 from artcafe.wire.subjects import to_bus
 from tests.kit.nats import Nats, WallClock, connected, make_tenant, running_nats
 
@@ -117,13 +117,13 @@ def test_the_same_account_is_told_from_another_whenever_it_was_issued(operator: 
     jwt = operator.account_jwt(tenant, newer_than=1_900_000_000)
     claims = read_token(jwt)
     more = claims | {"nats": claims["nats"] | {"limits": claims["nats"]["limits"] | {"conn": 1}}}
-    signer = KeyPair.derive(SEED, "operator-signing", Kind.operator)
+    signer = KeyPair.derive(SEED, "operator-signing", KeyKind.operator)
     assert signer.public == operator.signer
     assert operator.same_account(tenant, jwt)
     assert operator.same_account(tenant, write_token(signer, claims))
     assert not operator.same_account(tenant, write_token(signer, more))
     assert not operator.same_account(make_tenant("acme", "r2"), jwt)
-    assert not operator.same_account(tenant, write_token(KeyPair.random(Kind.operator), claims))
+    assert not operator.same_account(tenant, write_token(KeyPair.random(KeyKind.operator), claims))
     assert not operator.same_account(tenant, jwt[:-8])
     assert not operator.same_account(tenant, "")
 
@@ -150,7 +150,7 @@ def test_each_credentials_have_a_user_of_their_own(operator: Operator) -> None:
 
 
 def test_users_are_allowed_what_they_need_and_nothing_else(operator: Operator) -> None:
-    def allowed(credentials: Credentials) -> tuple[Any, Any]:
+    def allowed(credentials: NatsCredentials) -> tuple[Any, Any]:
         user = read_token(credentials.jwt().decode())["nats"]
         assert user["allowed_connection_types"] == ["STANDARD"]
         return user["pub"], user["sub"]
@@ -215,7 +215,7 @@ class Guest:
 
 
 @asynccontextmanager
-async def guest_of(url: str, credentials: Credentials) -> AsyncIterator[Guest]:
+async def guest_of(url: str, credentials: NatsCredentials) -> AsyncIterator[Guest]:
     """A connection as this user. Raises NatsError when the server refuses."""
     complaints: list[str] = []
     async with connected(url, credentials, complaints) as client:
@@ -267,10 +267,10 @@ async def test_users_that_this_installation_did_not_make_are_refused(server: Nat
                 pass
 
 
-class Forged(Credentials):
+class Forged(NatsCredentials):
     """The JWT of one user with the signature of another."""
 
-    def __init__(self, shown: Credentials, signing: Credentials) -> None:
+    def __init__(self, shown: NatsCredentials, signing: NatsCredentials) -> None:
         self._shown = shown
         self._signing = signing
 

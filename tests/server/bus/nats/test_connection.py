@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from artcafe.server.bus.nats.connection import UNANSWERED, BrokenError, Connection
-from artcafe.server.bus.nats.credentials import Credentials
-from artcafe.server.bus.nats.servers import Server, server
+from artcafe.server.bus.nats.connection import UNANSWERED, NatsConnection, NotConnectedError
+from artcafe.server.bus.nats.credentials import NatsCredentials
+from artcafe.server.bus.nats.servers import ServerAddress, server_address
 from artcafe.server.bus.nats.window import WINDOW_BYTES
 from artcafe.server.embedded.nats_server import NatsServer
 from tests.kit.certificates import certificate_files
@@ -26,7 +26,7 @@ COMMAND = b"PUB m.a 1000\r\n" + b"x" * 1000 + b"\r\n"
 
 
 @pytest.fixture
-def credentials(nats: Nats) -> Credentials:
+def credentials(nats: Nats) -> NatsCredentials:
     """Those of a user that every nats-server of the installation knows."""
     return nats.operator.control_credentials()
 
@@ -40,10 +40,13 @@ async def far() -> AsyncIterator[ScriptedNats]:
 
 @asynccontextmanager
 async def opened(
-    server: Server, credentials: Credentials, tls: ssl.SSLContext | None = None, ping_seconds: float = 60
-) -> AsyncIterator[Connection]:
+    server: ServerAddress,
+    credentials: NatsCredentials,
+    tls: ssl.SSLContext | None = None,
+    ping_seconds: float = 60,
+) -> AsyncIterator[NatsConnection]:
     """A connection, which is closed at the end."""
-    connection = Connection(lambda: None, ping_seconds)
+    connection = NatsConnection(lambda: None, ping_seconds)
     await connection.open(server, credentials, "test", tls)
     try:
         yield connection
@@ -52,7 +55,7 @@ async def opened(
 
 
 async def test_one_read_is_delivered_in_order_and_to_nobody_who_left(
-    far: ScriptedNats, credentials: Credentials
+    far: ScriptedNats, credentials: NatsCredentials
 ) -> None:
     async with opened(far.server, credentials) as connection:
         got: list[str] = []
@@ -93,7 +96,7 @@ class Recording(asyncio.Transport):
 
 async def test_what_is_handed_over_in_one_turn_leaves_in_one_write_and_in_order() -> None:
     transport = Recording()
-    connection = Connection(lambda: None)
+    connection = NatsConnection(lambda: None)
     connection.connection_made(transport)
     for turn in range(2):
         for number in range(3):
@@ -109,10 +112,10 @@ async def test_what_is_handed_over_in_one_turn_leaves_in_one_write_and_in_order(
 
 
 async def test_the_window_closes_and_a_confirmation_opens_it(
-    far: ScriptedNats, credentials: Credentials
+    far: ScriptedNats, credentials: NatsCredentials
 ) -> None:
     answered: list[bool] = []
-    connection = Connection(lambda: answered.append(True))
+    connection = NatsConnection(lambda: answered.append(True))
     await connection.open(far.server, credentials, "test")
     far.answering = False
     taken = 0
@@ -130,7 +133,7 @@ async def test_the_window_closes_and_a_confirmation_opens_it(
 
 
 async def test_a_ping_is_answered_and_each_pong_is_for_who_asked_first(
-    far: ScriptedNats, credentials: Credentials
+    far: ScriptedNats, credentials: NatsCredentials
 ) -> None:
     async with opened(far.server, credentials) as connection:
         far.answering = False
@@ -151,7 +154,7 @@ async def test_a_ping_is_answered_and_each_pong_is_for_who_asked_first(
 
 
 async def test_a_connection_on_which_nothing_is_answered_ends(
-    far: ScriptedNats, credentials: Credentials
+    far: ScriptedNats, credentials: NatsCredentials
 ) -> None:
     async with opened(far.server, credentials, ping_seconds=0.01) as connection:
         await eventually(lambda: far.got.count("PING") > 6)
@@ -175,7 +178,7 @@ async def test_a_connection_on_which_nothing_is_answered_ends(
     ],
 )
 async def test_a_refusal_that_ends_it_is_named(
-    far: ScriptedNats, credentials: Credentials, text: str, fault: str
+    far: ScriptedNats, credentials: NatsCredentials, text: str, fault: str
 ) -> None:
     async with opened(far.server, credentials) as connection:
         far.say(f"-ERR '{text}'\r\n".encode())
@@ -184,7 +187,7 @@ async def test_a_refusal_that_ends_it_is_named(
 
 
 async def test_a_refusal_that_ends_nothing_is_logged(
-    far: ScriptedNats, credentials: Credentials, caplog: pytest.LogCaptureFixture
+    far: ScriptedNats, credentials: NatsCredentials, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with opened(far.server, credentials) as connection:
         far.say(
@@ -202,7 +205,7 @@ async def test_a_refusal_that_ends_nothing_is_logged(
 
 
 @pytest.mark.parametrize("nonsense", [b"HTTP/1.1 200 OK\r\n\r\n", b"MSG x\r\n", b"INFO {\r\n"])
-async def test_nonsense_ends_it(far: ScriptedNats, credentials: Credentials, nonsense: bytes) -> None:
+async def test_nonsense_ends_it(far: ScriptedNats, credentials: NatsCredentials, nonsense: bytes) -> None:
     async with opened(far.server, credentials) as connection:
         far.say(nonsense)
         await asyncio.wait_for(connection.ended.wait(), PATIENCE)
@@ -224,20 +227,22 @@ async def test_nonsense_ends_it(far: ScriptedNats, credentials: Credentials, non
     ],
 )
 async def test_a_connection_that_is_not_made_leaves_nothing_open(
-    credentials: Credentials, first: bytes, then: bytes, fault: str
+    credentials: NatsCredentials, first: bytes, then: bytes, fault: str
 ) -> None:
     async with ScriptedNats(first, then) as far:
-        with pytest.raises((BrokenError, ValueError), match=fault):
-            await Connection(lambda: None).open(far.server, credentials, "test")
+        with pytest.raises((NotConnectedError, ValueError), match=fault):
+            await NatsConnection(lambda: None).open(far.server, credentials, "test")
         await eventually(lambda: far.open == 0)
         if then == b"":
             assert far.got == [], "nothing is told to whom is no NATS"
 
 
-async def test_closing_does_not_wait_for_a_server_that_stalls(nats: Nats, credentials: Credentials) -> None:
+async def test_closing_does_not_wait_for_a_server_that_stalls(
+    nats: Nats, credentials: NatsCredentials
+) -> None:
     async with Proxy(nats.url) as proxy:
-        connection = Connection(lambda: None)
-        await connection.open(server(proxy.url), credentials, "test")
+        connection = NatsConnection(lambda: None)
+        await connection.open(server_address(proxy.url), credentials, "test")
         proxy.stalled = True
         # More than the sockets on the way have room for.
         connection.window.send(b"x" * 16_000_000)
@@ -248,14 +253,14 @@ async def test_closing_does_not_wait_for_a_server_that_stalls(nats: Nats, creden
         await eventually(lambda: proxy.open == 0)
 
 
-async def test_closing_sends_what_was_handed_over(far: ScriptedNats, credentials: Credentials) -> None:
+async def test_closing_sends_what_was_handed_over(far: ScriptedNats, credentials: NatsCredentials) -> None:
     async with opened(far.server, credentials) as connection:
         connection.window.send(b"PUB m.a 1\r\n1\r\n")
     await eventually(lambda: far.got[-2:] == ["PUB m.a 1", "1"])
 
 
 async def test_tls_is_spoken_where_it_is_asked_for_and_who_answers_has_to_prove_it(
-    nats: Nats, credentials: Credentials, tmp_path: Path
+    nats: Nats, credentials: NatsCredentials, tmp_path: Path
 ) -> None:
     certificate, key = certificate_files(tmp_path)
     config = nats.operator.server_config(server_name="tls", listen="127.0.0.1:-1", data_dir=tmp_path / "data")
@@ -268,24 +273,24 @@ async def test_tls_is_spoken_where_it_is_asked_for_and_who_answers_has_to_prove_
         got: list[bytes] = []
         large = bytes(range(256)) * 1000
         for scheme in ("nats", "tls"):
-            async with opened(server(f"{scheme}://{address}"), credentials, trusting) as connection:
+            async with opened(server_address(f"{scheme}://{address}"), credentials, trusting) as connection:
                 connection.take("control.x", None, lambda subject, payload: got.append(payload))
                 connection.window.send(b"PUB control.x %d\r\n%b\r\n" % (len(large), large))
                 await eventually(lambda: got and got.pop() == large)
         with pytest.raises(ssl.SSLCertVerificationError):
-            await Connection(lambda: None).open(server(f"nats://{address}"), credentials, "test")
-        other = Server("127.0.0.1", int(address.rpartition(":")[2]), True, "other.example")
+            await NatsConnection(lambda: None).open(server_address(f"nats://{address}"), credentials, "test")
+        other = ServerAddress("127.0.0.1", int(address.rpartition(":")[2]), True, "other.example")
         with pytest.raises(ssl.SSLCertVerificationError):
-            await Connection(lambda: None).open(other, credentials, "test", trusting)
+            await NatsConnection(lambda: None).open(other, credentials, "test", trusting)
     finally:
         await running.stop()
 
 
 async def test_nothing_is_told_to_a_server_without_tls_that_has_to_have_it(
-    far: ScriptedNats, credentials: Credentials
+    far: ScriptedNats, credentials: NatsCredentials
 ) -> None:
-    secure = server(f"tls://{far.server}")
-    with pytest.raises(BrokenError, match="does not speak TLS"):
-        await Connection(lambda: None).open(secure, credentials, "test")
+    secure = server_address(f"tls://{far.server}")
+    with pytest.raises(NotConnectedError, match="does not speak TLS"):
+        await NatsConnection(lambda: None).open(secure, credentials, "test")
     await eventually(lambda: far.open == 0)
     assert far.got == []

@@ -2,16 +2,16 @@
 
 import base64
 
-from artcafe.server.bus.nats.credentials import Credentials
-from artcafe.server.bus.nats.nkeys import KeyPair, Kind, read_token, verify
+from artcafe.server.bus.nats.credentials import NatsCredentials
+from artcafe.server.bus.nats.nkeys import KeyKind, KeyPair, read_token, verify
 from tests.kit.nats import WallClock
 
-ACCOUNT, SIGNER = (KeyPair.random(Kind.account) for _ in range(2))
+ACCOUNT, SIGNER = (KeyPair.random(KeyKind.account) for _ in range(2))
 PERMISSIONS = {"pub": {"allow": ["m.>"]}, "sub": {"allow": ["d.>"]}}
 
 
-def made() -> Credentials:
-    return Credentials(ACCOUNT, SIGNER, WallClock(), "gateway", PERMISSIONS)
+def made() -> NatsCredentials:
+    return NatsCredentials(ACCOUNT, SIGNER, WallClock(), "gateway", PERMISSIONS)
 
 
 def test_a_jwt_names_user_account_signer_and_permissions_and_has_no_end() -> None:

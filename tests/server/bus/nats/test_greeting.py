@@ -7,7 +7,7 @@ import secrets
 import pytest
 
 from artcafe.server.bus.accounts.operator import Operator
-from artcafe.server.bus.nats.credentials import Credentials
+from artcafe.server.bus.nats.credentials import NatsCredentials
 from artcafe.server.bus.nats.greeting import MAX_ADDRESS, MAX_SERVERS, Info, connect_line, read_info
 from artcafe.server.bus.nats.nkeys import read_token, verify
 from artcafe.server.bus.nats.parser import PAYLOAD_BYTES
@@ -15,7 +15,7 @@ from tests.kit.nats import WallClock
 
 
 @pytest.fixture
-def credentials() -> Credentials:
+def credentials() -> NatsCredentials:
     """Those of a user."""
     return Operator(secrets.token_bytes(32), WallClock()).control_credentials()
 
@@ -48,7 +48,7 @@ def test_what_no_server_has_is_refused(field: str, most: object, more: object) -
 
 
 def test_the_login_is_a_signature_of_the_nonce_by_the_key_that_the_token_names(
-    credentials: Credentials,
+    credentials: NatsCredentials,
 ) -> None:
     line = connect_line(Info(nonce="0noivy6kmB9_YiE", headers=True), credentials, 'a "name"', echo=False)
     assert line.startswith(b"CONNECT {")
@@ -64,6 +64,6 @@ def test_the_login_is_a_signature_of_the_nonce_by_the_key_that_the_token_names(
 @pytest.mark.parametrize(
     "nonce", ["", "short", "x" * 65, "eyJhbGciOiJ9.eyJzdWIi", "SSHSIG\x00ab", "abcdefgh\n"]
 )
-def test_nothing_but_a_nonce_is_signed(credentials: Credentials, nonce: str) -> None:
+def test_nothing_but_a_nonce_is_signed(credentials: NatsCredentials, nonce: str) -> None:
     with pytest.raises(ValueError, match="no nonce"):
         connect_line(Info(nonce=nonce), credentials, "test", echo=True)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from artcafe.server.bus.nats.parser import LINE_BYTES, PAYLOAD_BYTES, Message, NonsenseError, Parser
+from artcafe.server.bus.nats.parser import LINE_BYTES, PAYLOAD_BYTES, Message, Parser, ProtocolError
 
 
 def parsed(*reads: bytes) -> tuple[list[Message], list[bytes], Parser]:
@@ -70,7 +70,7 @@ def test_every_single_cut() -> None:
 def test_random_bytes_are_lines_or_nonsense_and_end(reads: list[bytes]) -> None:
     try:
         messages, lines, _ = parsed(*reads)
-    except NonsenseError:
+    except ProtocolError:
         return
     total = b"".join(reads)
     assert sum(len(line) + 2 for line in lines) <= len(total)
@@ -83,7 +83,7 @@ def test_one_wrong_byte_never_hangs_or_raises_anything_else(
 ) -> None:
     text = bytearray(one[0])
     text[data.draw(st.integers(0, len(text) - 1))] = data.draw(st.integers(0, 255))
-    with contextlib.suppress(NonsenseError):
+    with contextlib.suppress(ProtocolError):
         messages, lines, _ = parsed(bytes(text), b"PING\r\n")
         assert len(messages) + len(lines) <= text.count(b"\r\n") + 1
 
@@ -108,7 +108,7 @@ def test_one_wrong_byte_never_hangs_or_raises_anything_else(
     ],
 )
 def test_nonsense(text: bytes) -> None:
-    with pytest.raises(NonsenseError):
+    with pytest.raises(ProtocolError):
         parsed(text)
 
 

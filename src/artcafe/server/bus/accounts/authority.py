@@ -1,4 +1,4 @@
-"""The one who tells NATS which accounts exist: the only holder of system-account credentials.
+"""Manages the accounts of a NATS installation: the only holder of system-account credentials.
 
 NATS believes whoever holds a user of the system account; it takes an older JWT as readily as a
 newer one. So the store is the source of truth, and this makes NATS agree with it. In a cluster the

@@ -1,4 +1,4 @@
-"""What several nats-servers, and TLS, need in a configuration (docs.nats.io, "Clustering")."""
+"""The parts of a nats-server configuration for a cluster and for TLS (docs.nats.io, "Clustering")."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

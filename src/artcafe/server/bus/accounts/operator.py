@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from artcafe.server.bus.accounts.cluster import Cluster, Node, Tls, cluster_lines, quoted, tls_lines
-from artcafe.server.bus.nats.credentials import Credentials
-from artcafe.server.bus.nats.nkeys import KeyPair, Kind, read_token, write_token
+from artcafe.server.bus.nats.credentials import NatsCredentials
+from artcafe.server.bus.nats.nkeys import KeyKind, KeyPair, read_token, write_token
 from artcafe.server.domain.installation import Mark
 from artcafe.server.domain.tenant import TenantRules
 from artcafe.server.ports.clock import Clock
@@ -59,8 +59,8 @@ class Operator:
             raise ValueError(f"The installation's secret is {SEED_BYTES} bytes.")
         self._seed = seed
         self._clock = clock
-        self._identity = KeyPair.derive(seed, "operator", Kind.operator)
-        self._signer = KeyPair.derive(seed, "operator-signing", Kind.operator)
+        self._identity = KeyPair.derive(seed, "operator", KeyKind.operator)
+        self._signer = KeyPair.derive(seed, "operator-signing", KeyKind.operator)
         self._system = self._account_keys("system")
         self._control = self._account_keys("control")
         self._installation = self._account_keys("installation")
@@ -140,20 +140,20 @@ class Operator:
         nats = {"accounts": list(accounts), "type": "generic", "version": 2}
         return write_token(self._signer, self._claims("delete", self._signer.public, nats))
 
-    def credentials(self, tenant: TenantRules) -> Credentials:
+    def credentials(self, tenant: TenantRules) -> NatsCredentials:
         """The gateway's user in a tenant's account: its messages and nothing else."""
         permissions = _permissions([*_TENANT_SUBJECTS, _INBOX], [*_TENANT_SUBJECTS, _INBOX])
-        return Credentials(*self._tenant_keys(tenant), self._clock, "gateway", permissions)
+        return NatsCredentials(*self._tenant_keys(tenant), self._clock, "gateway", permissions)
 
-    def control_credentials(self) -> Credentials:
+    def control_credentials(self) -> NatsCredentials:
         """A server process's user in the control account."""
         permissions = _permissions([*_CONTROL_SUBJECTS, _INBOX], [*_CONTROL_SUBJECTS, _INBOX])
-        return Credentials(*self._control, self._clock, "control", permissions)
+        return NatsCredentials(*self._control, self._clock, "control", permissions)
 
-    def system_credentials(self) -> Credentials:
+    def system_credentials(self) -> NatsCredentials:
         """The authority's user in the system account: accounts, streams' end and the servers' state."""
         permissions = _permissions(_SYSTEM_REQUESTS, [_INBOX])
-        return Credentials(*self._system, self._clock, "authority", permissions)
+        return NatsCredentials(*self._system, self._clock, "authority", permissions)
 
     def cluster(self, nodes: Sequence[Node]) -> Cluster:
         """These servers as one cluster, whose secret comes from the installation's."""
@@ -214,8 +214,8 @@ class Operator:
     def _account_keys(self, purpose: str) -> tuple[KeyPair, KeyPair]:
         """An account's own key, which only names it, and the one that signs its users."""
         return (
-            KeyPair.derive(self._seed, f"account/{purpose}", Kind.account),
-            KeyPair.derive(self._seed, f"account-signing/{purpose}", Kind.account),
+            KeyPair.derive(self._seed, f"account/{purpose}", KeyKind.account),
+            KeyPair.derive(self._seed, f"account-signing/{purpose}", KeyKind.account),
         )
 
     def _tenant_keys(self, tenant: TenantRules) -> tuple[KeyPair, KeyPair]:

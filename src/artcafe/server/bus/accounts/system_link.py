@@ -1,4 +1,4 @@
-"""The connection to the system account of NATS: it asks, and proves that this NATS is the right one."""
+"""The connection to the system account of NATS: requests, and the check that this NATS is the right one."""
 
 import asyncio
 import logging
@@ -47,7 +47,7 @@ class _SecureClient(Client):
 
 
 class SystemLink:
-    """Questions to NATS as the system account, over one connection that reconnects for ever."""
+    """Sends requests as the system account, over one connection that reconnects for ever."""
 
     def __init__(
         self,

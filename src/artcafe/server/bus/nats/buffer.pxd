@@ -1,4 +1,4 @@
-cdef class Outbox:
+cdef class PublishBuffer:
     cdef readonly object items
     cdef readonly Py_ssize_t size
     cdef Py_ssize_t _limit

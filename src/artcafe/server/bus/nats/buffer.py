@@ -1,12 +1,12 @@
-"""What waits to be handed to a connection, bounded."""
+"""The bounded buffer of commands that wait for a connection."""
 
 import asyncio
 from collections import deque
 from typing import Protocol
 
 
-class Taker(Protocol):
-    """As a Window takes it."""
+class CommandSink(Protocol):
+    """The part of a Window that the buffer writes to."""
 
     def send(self, command: bytes) -> bool:
         """Take a message; False while there is no room."""
@@ -15,8 +15,9 @@ class Taker(Protocol):
         """`pong` gets True when everything taken before is confirmed."""
 
 
-class Outbox:
-    """Messages, and among them those who wait until the ones before them are confirmed."""
+class PublishBuffer:
+    """Messages in order, and between them futures, each of which waits until the messages before it are
+    confirmed."""
 
     __slots__ = ("_limit", "items", "size")
 
@@ -36,27 +37,28 @@ class Outbox:
         return True
 
     def waiter(self) -> asyncio.Future[bool]:
-        """Who waits for everything put before. The same one for all who ask before the next message."""
+        """Returns a future that gets True when everything put before is confirmed. Calls with no message
+        between them share one."""
         last = self.items[-1] if self.items else None
         if not isinstance(last, asyncio.Future):
             last = asyncio.get_running_loop().create_future()
             self.items.append(last)
         return last
 
-    def hand_over(self, taker: Taker) -> None:
-        """Hand over, in order, what is taken."""
+    def hand_over(self, sink: CommandSink) -> None:
+        """Write to the sink, in order, until it takes no more."""
         while self.items:
             item = self.items[0]
             if not isinstance(item, bytes):
-                taker.ping(item)
-            elif taker.send(item):
+                sink.ping(item)
+            elif sink.send(item):
                 self.size -= len(item)
             else:
                 return
             self.items.popleft()
 
     def give_up(self) -> None:
-        """Tell those who wait that it cannot be known; the messages stay."""
+        """Resolve every future with False: confirmation cannot be known. The messages stay."""
         for item in self.items:
             if not isinstance(item, bytes) and not item.done():
                 item.set_result(False)

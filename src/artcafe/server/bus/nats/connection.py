@@ -1,4 +1,4 @@
-"""One NATS connection, used once: when it ends, for whatever reason, its owner makes the next one."""
+"""One connection to a nats-server, used once: after its end its owner makes the next one."""
 
 import asyncio
 import itertools
@@ -7,11 +7,11 @@ import ssl
 from collections.abc import Callable
 from typing import cast
 
-from artcafe.server.bus.nats.credentials import Credentials
+from artcafe.server.bus.nats.credentials import NatsCredentials
 from artcafe.server.bus.nats.greeting import Info, connect_line, read_info
-from artcafe.server.bus.nats.parser import NonsenseError, Parser
+from artcafe.server.bus.nats.parser import Parser, ProtocolError
 from artcafe.server.bus.nats.refusals import Refusal, denied_pattern, refusal
-from artcafe.server.bus.nats.servers import Server
+from artcafe.server.bus.nats.servers import ServerAddress
 from artcafe.server.bus.nats.window import Window
 from artcafe.server.ports.bus import Deliver
 
@@ -27,16 +27,16 @@ _NO_NATS = "something answers that does not speak as NATS does"
 _log = logging.getLogger(__name__)
 
 
-class BrokenError(Exception):
-    """The connection ended before it was made, and why."""
+class NotConnectedError(Exception):
+    """A connection failed before it was established; the message says why."""
 
 
-class Connection(asyncio.Protocol):
-    """What is said goes through its `window`. Messages of all subscriptions are delivered in the order of
-    arrival, in the turn after the read that brought them."""
+class NatsConnection(asyncio.Protocol):
+    """Commands leave through `window`. Messages of all subscriptions are delivered in the order of arrival,
+    in the turn of the event loop after the read that brought them."""
 
     def __init__(self, answered: Callable[[], None], ping_seconds: float = PING_SECONDS) -> None:
-        """`answered` is called when the server confirmed something, or told something of itself."""
+        """`answered` is called after each confirmation (PONG) and each further INFO of the server."""
         self.ended = asyncio.Event()
         self.denied: set[str] = set()
         self.crowded = 0
@@ -63,8 +63,8 @@ class Connection(asyncio.Protocol):
 
     async def open(
         self,
-        server: Server,
-        credentials: Credentials,
+        server: ServerAddress,
+        credentials: NatsCredentials,
         name: str,
         tls: ssl.SSLContext | None = None,
         *,
@@ -73,7 +73,7 @@ class Connection(asyncio.Protocol):
         """Connect and log in; `tls` is how to trust a server, as the system does unless given. Without
         `echo`, what is sent here is not delivered here.
 
-        Raises BrokenError, OSError or ValueError, and then nothing is left open.
+        Raises NotConnectedError, OSError or ValueError, and then nothing is left open.
         """
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
@@ -90,7 +90,7 @@ class Connection(asyncio.Protocol):
         self._keeping = self._loop.call_later(self._ping_seconds, self._keep)
 
     async def end(self) -> None:
-        """Close, whatever state this is in. Waiting pings get False. What was sent may be lost."""
+        """Close, in any state. Waiting pings get False. Commands that were sent may be lost."""
         self.window.give_up()
         self._takers.clear()
         if self._transport is None or self.ended.is_set():
@@ -106,7 +106,7 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def leave_server(self, why: str) -> None:
-        """End it, and say why. `ended` follows."""
+        """Abort the connection; `why` becomes its fault. `ended` is set soon after."""
         self.fault = self.fault or why
         if self._transport is not None:
             self._transport.abort()
@@ -148,22 +148,22 @@ class Connection(asyncio.Protocol):
     # asyncio.Protocol.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The socket is there; the server speaks first."""
+        """The socket is open; the server sends the first line, INFO."""
         self._transport = cast("asyncio.Transport", transport)
         self.window.open(self._transport)
 
     def data_received(self, data: bytes) -> None:
-        """Read; deliver in the next turn, since what a receiver raises would end the connection here."""
+        """Parse; deliver in the next turn, because a receiver that raises would end the connection here."""
         try:
             self._parser.feed(data)
-        except NonsenseError as error:
+        except ProtocolError as error:
             self.leave_server(str(error))
         if self._parser.messages and not self._delivering:
             self._delivering = True
             self._loop.call_soon(self._deliver)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing is read any more."""
+        """The socket is closed."""
         self.fault = self.fault or str(exc or "closed")
         self.ended.set()
         if self._keeping is not None:
@@ -173,7 +173,8 @@ class Connection(asyncio.Protocol):
                 step.set_result(False)
 
     def _deliver(self) -> None:
-        """Deliver what was read. An error is the event loop's to report; the rest still comes."""
+        """Deliver the messages that were read. The event loop reports an exception; the rest is delivered in
+        the next turn."""
         arrived, self._parser.messages = iter(self._parser.messages), []
         takers = self._takers
         try:
@@ -235,20 +236,20 @@ class Connection(asyncio.Protocol):
 
     async def _reach(self, step: asyncio.Future[bool]) -> None:
         if not await step:
-            raise BrokenError(self.fault)
+            raise NotConnectedError(self.fault)
 
-    async def _secure(self, server: Server, tls: ssl.SSLContext) -> None:
+    async def _secure(self, server: ServerAddress, tls: ssl.SSLContext) -> None:
         assert self._transport is not None
         if not self.info.tls_required:
-            raise BrokenError("the server does not speak TLS")
+            raise NotConnectedError("the server does not speak TLS")
         if not self._parser.between:
-            raise BrokenError(_NO_NATS)
+            raise NotConnectedError(_NO_NATS)
         secured = await self._loop.start_tls(self._transport, self, tls, server_hostname=server.name)
         assert secured is not None
         self.connection_made(secured)
 
     def _keep(self) -> None:
-        """Notice a connection that is dead without having ended."""
+        """Ping, and abort a connection whose server leaves UNANSWERED pings without an answer."""
         if self._unanswered >= UNANSWERED:
             self.leave_server(f"NATS left {self._unanswered} pings unanswered")
             return

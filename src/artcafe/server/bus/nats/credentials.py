@@ -1,16 +1,16 @@
-"""One user of one account in NATS: its key, and the JWT that says what it may do."""
+"""Credentials of one user of a NATS account: its key, and the JWT with its permissions."""
 
 import base64
 from typing import Any
 
-from artcafe.server.bus.nats.nkeys import KeyPair, Kind, write_token
+from artcafe.server.bus.nats.nkeys import KeyKind, KeyPair, write_token
 from artcafe.server.ports.clock import Clock
 
 _UNLIMITED = -1
 
 
-class Credentials:
-    """What one process proves itself with, as one user of one account. The user's key lives here only.
+class NatsCredentials:
+    """The user key and JWT with which one process logs in to one account. The key is in memory only.
 
     Its JWT has no end: NATS would end the connection with it, and who subscribed would miss messages
     meanwhile. An end would protect from nobody, since the key is nowhere but in a process that holds
@@ -25,7 +25,7 @@ class Credentials:
         self._clock = clock
         self._name = name
         self._permissions = permissions
-        self._user = KeyPair.random(Kind.user)
+        self._user = KeyPair.random(KeyKind.user)
 
     @property
     def account(self) -> str:

@@ -1,4 +1,4 @@
-"""What NATS accepts as a subject, a pattern and a queue name, and which pattern receives which subject.
+"""Grammar of subjects, patterns and queue names in NATS, and the match of a pattern and a subject.
 
 The rules are those of docs.nats.io, "Subject-Based Messaging". Checked at this door, so that nothing
 that passes it can end a line of the NATS protocol or be refused by the server later, when nobody waits.

@@ -1,10 +1,10 @@
-"""The first words on a connection: what the server tells of itself, and who we are."""
+"""The handshake of a connection: the server's INFO, and the client's CONNECT."""
 
 import re
 
 import msgspec
 
-from artcafe.server.bus.nats.credentials import Credentials
+from artcafe.server.bus.nats.credentials import NatsCredentials
 from artcafe.server.bus.nats.parser import PAYLOAD_BYTES
 
 # NATS has it signed as it is. What does not look like one could be a text with a meaning elsewhere.
@@ -12,10 +12,10 @@ _NONCE = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 
 MAX_SERVERS = 1024
-"""Addresses that a server may tell of: more than a cluster has."""
+"""The most addresses that a server may announce: more than a cluster has."""
 
 MAX_ADDRESS = 512
-"""Characters of one: more than the longest host name has."""
+"""The most characters of one address: more than the longest host name has."""
 
 
 class Info(msgspec.Struct, frozen=True):
@@ -27,7 +27,7 @@ class Info(msgspec.Struct, frozen=True):
     nonce: str = ""
     connect_urls: list[str] = []
     ldm: bool = False
-    """The server is going to stop, and wants to be left."""
+    """Lame duck mode: the server is going to stop, and clients are to leave it."""
 
 
 def read_info(line: bytes) -> Info:
@@ -43,8 +43,9 @@ def read_info(line: bytes) -> Info:
     return info
 
 
-def connect_line(info: Info, credentials: Credentials, name: str, *, echo: bool) -> bytes:
-    """The CONNECT that proves who we are; with `echo`, what we publish comes back where we listen to it.
+def connect_line(info: Info, credentials: NatsCredentials, name: str, *, echo: bool) -> bytes:
+    """Returns the CONNECT line with the JWT and the signed nonce; with `echo`, the server sends the client's
+    own messages to its subscriptions, too.
 
     Raises ValueError rather than sign what is no nonce.
     """

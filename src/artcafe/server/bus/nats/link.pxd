@@ -1,7 +1,7 @@
 cimport cython
 
-from artcafe.server.bus.nats.publish_route cimport Lane, Lanes
-from artcafe.server.bus.nats.buffer cimport Outbox
+from artcafe.server.bus.nats.publish_route cimport PublishRoute, PublishRoutes
+from artcafe.server.bus.nats.buffer cimport PublishBuffer
 from artcafe.server.bus.nats.window cimport Window
 
 
@@ -17,11 +17,11 @@ cdef class NatsLink:
     cdef object _connection
     cdef Window _direct
     cdef dict _subscriptions
-    cdef Outbox _out
+    cdef PublishBuffer _out
     cdef Py_ssize_t _crowded
     cdef bint _handing
     cdef bint _paused
-    cdef Lanes _lanes
+    cdef PublishRoutes _routes
     cdef bint _echo
     cdef object _server
     cdef object _info
@@ -35,5 +35,5 @@ cdef class NatsLink:
     cdef bint _told
     cdef readonly Py_ssize_t gaps
 
-    @cython.locals(lane=Lane, size=Py_ssize_t, head=bytes)
+    @cython.locals(route=PublishRoute, size=Py_ssize_t, head=bytes)
     cpdef bint publish(self, str subject, bytes payload)

@@ -1,21 +1,21 @@
-"""A place on the bus that outlives its connections: ports.Link on NATS."""
+"""A link to one NATS account, which outlives its connections: ports.Link on NATS."""
 
 import asyncio
 import logging
 import ssl
 from collections.abc import Callable, Iterable, Sequence
 
-from artcafe.server.bus.nats.buffer import Outbox
-from artcafe.server.bus.nats.connection import BrokenError, Connection
-from artcafe.server.bus.nats.credentials import Credentials
+from artcafe.server.bus.nats.buffer import PublishBuffer
+from artcafe.server.bus.nats.connection import NatsConnection, NotConnectedError
+from artcafe.server.bus.nats.credentials import NatsCredentials
 from artcafe.server.bus.nats.grammar import check_pattern, check_queue
 from artcafe.server.bus.nats.greeting import Info
-from artcafe.server.bus.nats.publish_route import Lanes
+from artcafe.server.bus.nats.publish_route import PublishRoutes
 from artcafe.server.bus.nats.refusals import Refusal
-from artcafe.server.bus.nats.servers import Server, Servers
+from artcafe.server.bus.nats.servers import ServerAddress, ServerPool
 from artcafe.server.bus.nats.subscription import NatsSubscription
 from artcafe.server.bus.nats.window import Window
-from artcafe.server.bus.unavailable import away
+from artcafe.server.bus.unavailable import bus_unavailable
 from artcafe.server.ports.bus import Deliver, Own
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -59,7 +59,7 @@ class NatsLink:
     def __init__(
         self,
         servers: list[str],
-        credentials: Credentials,
+        credentials: NatsCredentials,
         name: str,
         *,
         buffer_bytes: int,
@@ -67,7 +67,7 @@ class NatsLink:
         jitter: Callable[[], float],
         echo: bool = True,
         tls: ssl.SSLContext | None = None,
-        others: Iterable[Server] = (),
+        others: Iterable[ServerAddress] = (),
         refused: Callable[[], object] = lambda: None,
     ) -> None:
         """`patience` is how many seconds a call waits for a bus that is away; `jitter` is from [0, 1).
@@ -77,7 +77,7 @@ class NatsLink:
         `tls` says whom to trust, where a server asks for TLS or is addressed as `tls://`: as the
         system does, unless given. Raises ValueError for what is no server's URL.
         """
-        self._servers = Servers(servers, jitter, others)
+        self._servers = ServerPool(servers, jitter, others)
         self._tls = tls
         self._credentials = credentials
         self._refused = refused
@@ -85,13 +85,13 @@ class NatsLink:
         self._patience = patience
         self._jitter = jitter
         self._loop = asyncio.get_running_loop()
-        self._connection: Connection | None = None
+        self._connection: NatsConnection | None = None
         self._direct: Window | None = None  # Its window, unless the server is to be left.
         self._subscriptions: dict[NatsSubscription, None] = {}
-        self._out = Outbox(buffer_bytes)
+        self._out = PublishBuffer(buffer_bytes)
         self._crowded = CROWDED_BYTES  # Compiled, a number of C.
         self._handing = self._paused = False
-        self._lanes = Lanes()
+        self._routes = PublishRoutes()
         self._echo = echo
         # Where it is connected, or was, and what that server told of itself.
         self._server = self._servers.order()[0]
@@ -106,7 +106,7 @@ class NatsLink:
         self.gaps = 0
 
     @property
-    def known(self) -> Sequence[Server]:
+    def known(self) -> Sequence[ServerAddress]:
         """The servers that it knows."""
         return self._servers.order()
 
@@ -121,7 +121,7 @@ class NatsLink:
             async with asyncio.timeout(self._patience):
                 await self._settled.wait()
         except TimeoutError:
-            raise away() from None
+            raise bus_unavailable() from None
         self.check_open()
 
     def publish(self, subject: str, payload: bytes) -> bool:
@@ -130,16 +130,16 @@ class NatsLink:
         Raises unavailable when the buffer is full or the link closed, too_large for more than the
         server takes, invalid_subject for what NATS cannot carry: nothing was taken.
         """
-        lane = self._lanes.of(subject)
+        route = self._routes.of(subject)
         size = len(payload)
         if size > self._max_payload:
             raise ArtcafeError(Code.too_large, "The message is larger than the bus takes.")
-        head = lane.sized(size)
+        head = route.sized(size)
         if self._direct is None or self._out.size or not self._direct.send(head, payload):
             if self.over or not self._out.put(b"".join((head, payload, b"\r\n"))):
-                raise away()
+                raise bus_unavailable()
             self._hand_over_soon()
-        lane.hear(payload)
+        route.hear(payload)
         return not self._paused and (self._connection is None or self._out.size <= self._crowded)
 
     async def room(self) -> None:
@@ -178,7 +178,7 @@ class NatsLink:
         subscription = NatsSubscription(self, pattern, queue, deliver, own)
         self._subscriptions[subscription] = None
         if not self._echo:
-            self._lanes.add(subscription)
+            self._routes.add(subscription)
         crowded = 0
         try:
             if self._connection is not None:
@@ -195,7 +195,7 @@ class NatsLink:
                 raise ArtcafeError(Code.unavailable, "The bus has no room for more subscriptions.")
         except TimeoutError:
             self.forget(subscription)
-            raise away() from None
+            raise bus_unavailable() from None
         except BaseException:
             self.forget(subscription)
             raise
@@ -211,11 +211,11 @@ class NatsLink:
         if self._doubt:
             self._told = True
             self._doubt = not self.up
-            raise away()
+            raise bus_unavailable()
         self._flushing += 1
         try:
             if not await self._confirmed():
-                raise away()
+                raise bus_unavailable()
         finally:
             self._flushing -= 1
 
@@ -238,7 +238,7 @@ class NatsLink:
         subscription.open = False
         self._subscriptions.pop(subscription, None)
         if not self._echo:
-            self._lanes.discard(subscription)
+            self._routes.discard(subscription)
         if self._connection is not None and subscription.number is not None:
             self._connection.leave(subscription.number)
 
@@ -271,7 +271,7 @@ class NatsLink:
             while True:
                 try:
                     seconds = await self._serve()
-                except (BrokenError, OSError, ValueError) as error:
+                except (NotConnectedError, OSError, ValueError) as error:
                     if not self.stood:
                         LOG.warning("%s cannot connect to NATS: %s", self._name, error)
                         return
@@ -307,14 +307,14 @@ class NatsLink:
             self._servers.failed(self._server)
         return self._loop.time() - started
 
-    async def _connect(self) -> Connection:
+    async def _connect(self) -> NatsConnection:
         """Try every server that is known, once."""
-        failure: Exception = BrokenError("no server is known")
+        failure: Exception = NotConnectedError("no server is known")
         for server in self._servers.order():
-            connection = Connection(self._hand_over)
+            connection = NatsConnection(self._hand_over)
             try:
                 await connection.open(server, self._credentials, self._name, self._tls, echo=self._echo)
-            except (BrokenError, OSError, ValueError) as error:
+            except (NotConnectedError, OSError, ValueError) as error:
                 self._servers.failed(server)
                 LOG.debug("%s cannot connect to %s: %s", self._name, server, error)
                 failure = error
@@ -325,7 +325,7 @@ class NatsLink:
                 return connection
         raise failure
 
-    def _begin(self, connection: Connection) -> None:
+    def _begin(self, connection: NatsConnection) -> None:
         self.stood = True
         self._connection, self._direct = connection, connection.window
         self._settled.set()
@@ -335,7 +335,7 @@ class NatsLink:
             self._take(connection, subscription)
         self._hand_over()
 
-    async def _end(self, connection: Connection) -> None:
+    async def _end(self, connection: NatsConnection) -> None:
         self._connection = self._direct = None
         self._settled.clear()
         self._relieved.set()
@@ -349,7 +349,7 @@ class NatsLink:
             LOG.warning(text, self._name, connection.fault, lost)
         await connection.end()
 
-    def _take(self, connection: Connection, subscription: NatsSubscription) -> None:
+    def _take(self, connection: NatsConnection, subscription: NatsSubscription) -> None:
         subscription.number = connection.take(subscription.pattern, subscription.queue, subscription.deliver)
 
     async def _confirmed(self) -> bool:
@@ -386,7 +386,7 @@ class NatsLink:
         if info.connect_urls or info.ldm:
             self._servers.learn(self._server, info.connect_urls)
 
-    def _move_on(self, connection: Connection) -> None:
+    def _move_on(self, connection: NatsConnection) -> None:
         """Leave a server that is going to stop, when it has what it was given."""
         if connection.window.settled:
             connection.leave_server("the server is going to stop")
@@ -397,4 +397,4 @@ class NatsLink:
     def check_open(self) -> None:
         """Raises unavailable once it is over."""
         if self.over:
-            raise away()
+            raise bus_unavailable()

@@ -1,4 +1,4 @@
-"""What a nats-server says, cut into messages and lines: docs.nats.io, "Client Protocol". No I/O."""
+"""Parser of the stream that a nats-server sends: docs.nats.io, "Client Protocol". No I/O."""
 
 from collections.abc import Callable
 
@@ -14,15 +14,15 @@ Message = tuple[int, str, bytes]
 """Subscription, subject, payload. What was sent with headers comes without them."""
 
 
-class NonsenseError(Exception):
-    """No nats-server says this. Nothing that comes after it can be read."""
+class ProtocolError(Exception):
+    """The stream is not the NATS protocol; nothing after this place can be read."""
 
 
 class Parser:
-    """Takes reads as they come; it does not matter how what is said is cut into reads.
+    """Takes reads of any size; the result does not depend on where the stream is cut.
 
-    What is held until the rest comes is bounded by one line or one message, and one read. Work is
-    proportional to what was read, also for a message that comes in many pieces.
+    An incomplete line or message is held, together with one read at most. Work is proportional to the bytes
+    read, also for a message that comes in many pieces.
     """
 
     __slots__ = ("_have", "_held", "_need", "_said", "messages")
@@ -37,11 +37,11 @@ class Parser:
 
     @property
     def between(self) -> bool:
-        """Whether everything that was read has been understood."""
+        """Whether nothing incomplete is held."""
         return not self._held
 
     def feed(self, data: bytes) -> None:
-        """Append to `messages` and call `said`, in the order of arrival. Raises NonsenseError."""
+        """Append to `messages` and call `said`, in the order of arrival. Raises ProtocolError."""
         if self._held:
             self._held.append(data)
             self._have += len(data)
@@ -56,7 +56,7 @@ class Parser:
             line_end = find(b"\r\n", position, position + LINE_BYTES)
             if line_end < 0:
                 if end - position >= LINE_BYTES:
-                    raise NonsenseError("a line without an end")
+                    raise ProtocolError("a line without an end")
                 break
             start = line_end + 2
             words = data[position:line_end].split(b" ")
@@ -66,20 +66,20 @@ class Parser:
                 position = start
                 continue
             if len(words) < 4:
-                raise NonsenseError("a message without its words")
+                raise ProtocolError("a message without its words")
             try:
                 number, size, subject = int(words[2]), int(words[-1]), words[1].decode()
                 head = int(words[3:][-2]) if verb == b"HMSG" else 0
             except (ValueError, IndexError):
-                raise NonsenseError("a message without its numbers") from None
+                raise ProtocolError("a message without its numbers") from None
             if not 0 <= head <= size <= PAYLOAD_BYTES:
-                raise NonsenseError("a message of impossible size")
+                raise ProtocolError("a message of impossible size")
             stop = start + size
             if stop + 2 > end:
                 self._need = stop + 2 - position
                 break
             if data[stop : stop + 2] != b"\r\n":
-                raise NonsenseError("a message without an end")
+                raise ProtocolError("a message without an end")
             take((number, subject, data[start + head : stop]))
             position = stop + 2
         if position < end:

@@ -1,7 +1,7 @@
 from artcafe.server.domain.recent cimport Recent
 
 
-cdef class Lane:
+cdef class PublishRoute:
     cdef str subject
     cdef readonly tuple receivers
     cdef Py_ssize_t size
@@ -11,8 +11,8 @@ cdef class Lane:
     cpdef hear(self, bytes payload)
 
 
-cdef class Lanes:
+cdef class PublishRoutes:
     cdef readonly object _interest
     cdef readonly Recent _known
 
-    cpdef Lane of(self, str subject)
+    cpdef PublishRoute of(self, str subject)

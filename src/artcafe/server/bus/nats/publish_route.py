@@ -1,4 +1,4 @@
-"""A subject on the way to a nats-server, and who listens to it here."""
+"""Publish routes: the PUB command of a subject, and its receivers on the same link."""
 
 import logging
 from collections.abc import Callable
@@ -10,23 +10,23 @@ from artcafe.server.domain.recent import Recent
 
 LOG = logging.getLogger(__name__)
 
-MAX_LANES = 1024
-"""Subjects that are remembered, with who listens to them here."""
+MAX_ROUTES = 1024
+"""The most subjects whose routes are cached."""
 
 
 class Listener(Protocol):
-    """A subscription whose deliveries of what is published here are the link's."""
+    """A subscription to which the link itself delivers messages that are published on it."""
 
     pattern: str
 
     def receiver(self, subject: str) -> Callable[[bytes], None]:
-        """Who takes what is published on a subject."""
+        """Returns the receiver of messages on a subject."""
         ...
 
 
-class Lane:
-    """A subject: how its PUB commands begin (docs.nats.io, "Client Protocol"), and who gets what is published
-    on it without the server."""
+class PublishRoute:
+    """A subject for publishing: the line of its PUB commands (docs.nats.io, "Client Protocol"), and the
+    receivers to which the link delivers without the server."""
 
     __slots__ = ("head", "receivers", "size", "subject")
 
@@ -38,14 +38,13 @@ class Lane:
         self.head = b""
 
     def sized(self, size: int) -> bytes:
-        """The beginning of a command for so many bytes."""
+        """Returns the PUB line for a payload of `size` bytes."""
         if size != self.size:
             self.size, self.head = size, b"PUB %b %d\r\n" % (self.subject.encode(), size)
         return self.head
 
     def hear(self, payload: bytes) -> None:
-        """Give a payload to everybody who gets it without the server. A fault of one is logged, and keeps it
-        from nobody else."""
+        """Deliver a payload to each receiver. An exception of one is logged; the others still get it."""
         for receive in self.receivers:
             try:
                 receive(payload)
@@ -53,33 +52,33 @@ class Lane:
                 LOG.exception("fault of who listens to %s", self.subject)
 
 
-class Lanes:
-    """The lanes of one link. Receivers that are equal are one on a lane."""
+class PublishRoutes:
+    """The cache of routes of one link. Receivers that are equal are called once."""
 
     __slots__ = ("_interest", "_known")
 
     def __init__(self) -> None:
         self._interest: Interest[Listener] = Interest()
-        self._known = Recent(MAX_LANES)
+        self._known = Recent(MAX_ROUTES)
 
     def add(self, listener: Listener) -> None:
-        """Somebody listens from now on."""
+        """Deliver to this subscription from now on."""
         self._interest.add(listener.pattern, listener)
         self._known.clear()
 
     def discard(self, listener: Listener) -> None:
-        """And does not any more; nothing happens where it did not."""
+        """Deliver to it no more. Nothing happens for one that was not added."""
         self._interest.discard(listener.pattern, listener)
         self._known.clear()
 
-    def of(self, subject: str) -> Lane:
-        """The lane of a subject. Raises invalid_subject for what NATS cannot carry."""
-        lane: Lane | None = self._known.get(subject)
-        return self._made(subject) if lane is None else lane
+    def of(self, subject: str) -> PublishRoute:
+        """Returns the route of a subject. Raises invalid_subject for a subject that NATS does not take."""
+        route: PublishRoute | None = self._known.get(subject)
+        return self._made(subject) if route is None else route
 
-    def _made(self, subject: str) -> Lane:
+    def _made(self, subject: str) -> PublishRoute:
         check_subject(subject)
         receivers = dict.fromkeys(each.receiver(subject) for each in self._interest.of(subject))
-        lane = Lane(subject, tuple(receivers))
-        self._known.put(subject, lane)
-        return lane
+        route = PublishRoute(subject, tuple(receivers))
+        self._known.put(subject, route)
+        return route

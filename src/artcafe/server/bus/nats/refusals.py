@@ -1,4 +1,4 @@
-"""What a nats-server says with -ERR, by name, and whether the connection outlives it.
+"""The errors of a nats-server (-ERR) by name, and whether the connection survives each.
 
 The texts are those of github.com/nats-io/nats-server, server/client.go and server/errors.go.
 """

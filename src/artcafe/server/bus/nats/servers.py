@@ -1,4 +1,4 @@
-"""The servers of one cluster that a link knows, in the order in which it tries them."""
+"""Addresses of nats-servers, and the pool of those that a link tries, in order."""
 
 import ipaddress
 from collections.abc import Callable, Iterable, Sequence
@@ -9,8 +9,8 @@ _PORT = 4222
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
-    """Where a nats-server listens. With `secure`, nothing is told to it but through TLS."""
+class ServerAddress:
+    """The address of a nats-server. With `secure`, nothing is sent to it without TLS."""
 
     host: str
     port: int
@@ -22,21 +22,23 @@ class Server:
         return f"{self.host}:{self.port}"
 
 
-def server(url: str) -> Server:
+def server_address(url: str) -> ServerAddress:
     """Read `nats://host:port` or `tls://host:port`. Raises ValueError."""
     parts = urlsplit(url)
     if parts.scheme not in {"nats", "tls"} or not parts.hostname:
         raise ValueError(f"not the address of a NATS server: {url}")
-    return Server(parts.hostname, parts.port or _PORT, parts.scheme == "tls", parts.hostname)
+    return ServerAddress(parts.hostname, parts.port or _PORT, parts.scheme == "tls", parts.hostname)
 
 
-class Servers:
-    """Those that were configured, for ever, and those that the cluster told of, while it does."""
+class ServerPool:
+    """The configured servers, always, and those that the cluster announces, while it does."""
 
-    def __init__(self, urls: Sequence[str], draw: Callable[[], float], others: Iterable[Server] = ()) -> None:
+    def __init__(
+        self, urls: Sequence[str], draw: Callable[[], float], others: Iterable[ServerAddress] = ()
+    ) -> None:
         """Begin in an order by `draw`, from [0, 1), so that processes spread; behind them come the `others`,
         of which somebody else was told. Raises ValueError."""
-        self._configured = [server(url) for url in urls]
+        self._configured = [server_address(url) for url in urls]
         if len(self._configured) > 1:
             self._configured.sort(key=lambda _: draw())
         places = {(each.host, each.port) for each in self._configured}
@@ -45,23 +47,23 @@ class Servers:
     def __len__(self) -> int:
         return len(self._known)
 
-    def order(self) -> tuple[Server, ...]:
-        """Whom to try, the first one first."""
+    def order(self) -> tuple[ServerAddress, ...]:
+        """Returns the servers in the order in which they are tried."""
         return tuple(self._known)
 
-    def failed(self, server: Server) -> None:
-        """Try this one after all others, next time."""
+    def failed(self, server: ServerAddress) -> None:
+        """Try this server after all others next time."""
         if server in self._known:
             self._known.remove(server)
             self._known.append(server)
 
-    def learn(self, source: Server, addresses: Sequence[str]) -> None:
+    def learn(self, source: ServerAddress, addresses: Sequence[str]) -> None:
         """Take the `connect_urls` of a server's INFO: host:port of every server of its cluster.
 
         As secure as the one that told it. An address without a name has to prove the teller's.
         An address that cannot be read is not used.
         """
-        told: list[Server] = []
+        told: list[ServerAddress] = []
         for address in addresses:
             try:
                 parts = urlsplit(f"//{address}")
@@ -69,7 +71,7 @@ class Servers:
             except ValueError:
                 continue
             if host and port:
-                told.append(Server(host, port, source.secure, source.name if _is_ip(host) else host))
+                told.append(ServerAddress(host, port, source.secure, source.name if _is_ip(host) else host))
         places = {(each.host, each.port) for each in told}
         configured = {(each.host, each.port) for each in self._configured}
         self._known = [

@@ -1,4 +1,4 @@
-"""What is wanted of a link."""
+"""A subscription of a link."""
 
 import asyncio
 import logging
@@ -11,15 +11,15 @@ from artcafe.server.ports.bus import Deliver, Own
 LOG = logging.getLogger(__name__)
 
 
-class Keeper(Protocol):
-    """The link, as its subscriptions see it."""
+class SubscriptionOwner(Protocol):
+    """The part of a link that its subscriptions call."""
 
     def forget(self, subscription: "NatsSubscription", /) -> None:
-        """It was closed."""
+        """Remove a subscription that was closed."""
         ...
 
     async def drain(self, subscription: "NatsSubscription", /) -> None:
-        """It was closed: deliver what the server had sent to it before, then nothing."""
+        """Remove a subscription that was closed, once what the server had sent to it is delivered."""
         ...
 
 
@@ -29,7 +29,7 @@ class NatsSubscription:
     __slots__ = ("_link", "_own", "deliver", "number", "open", "pattern", "queue")
 
     def __init__(
-        self, link: Keeper, pattern: str, queue: str | None, deliver: Deliver, own: Own | None
+        self, link: SubscriptionOwner, pattern: str, queue: str | None, deliver: Deliver, own: Own | None
     ) -> None:
         self.open = True
         self.pattern = pattern
@@ -50,7 +50,7 @@ class NatsSubscription:
             await self._link.drain(self)
 
     def receiver(self, subject: str) -> Callable[[bytes], None]:
-        """Who takes what the link delivers itself."""
+        """Returns the receiver of messages that the link delivers itself, without the server."""
         if self._own is not None:
             try:
                 return self._own(subject)

@@ -1,17 +1,17 @@
-"""What is on its way to a nats-server: bounded, until the server has confirmed it."""
+"""The window of bytes in flight to a nats-server: sent, and not yet confirmed."""
 
 import asyncio
 from collections import deque
 
 WINDOW_BYTES = 256 * 1024
-"""What may be on its way unconfirmed: the most that a broken connection can lose."""
+"""The most bytes in flight: the most that a broken connection can lose."""
 
 _PING = b"PING\r\n"
 _END = b"\r\n"
 
 
 class Window:
-    """Everything leaves in the order in which it was handed over, in one write for each turn of the event
+    """Writes commands in the order in which they were handed over, in one write per turn of the event
     loop."""
 
     __slots__ = ("_asked", "_call_soon", "_confirmed", "_leaving", "_most", "_pongs", "_sent", "_transport")
@@ -27,7 +27,7 @@ class Window:
         self._leaving: list[bytes] = []
 
     def open(self, transport: asyncio.Transport) -> None:
-        """Everything leaves by this transport from now on."""
+        """Write to this transport from now on."""
         self._transport = transport
 
     @property
@@ -63,13 +63,13 @@ class Window:
         self.write(_PING)
 
     def write(self, command: bytes) -> None:
-        """Hand over what needs no confirmation."""
+        """Hand over a command that needs no confirmation."""
         if not self._leaving:
             self._call_soon(self.flush)
         self._leaving.append(command)
 
     def confirm(self) -> bool:
-        """A PONG came; False when none was asked for."""
+        """Take a PONG; False when none was asked for."""
         if not self._pongs:
             return False
         pong, self._confirmed = self._pongs.popleft()
@@ -78,13 +78,13 @@ class Window:
         return True
 
     def flush(self) -> None:
-        """Write what waits, now."""
+        """Write the commands of this turn now."""
         if self._leaving and self._transport is not None and not self._transport.is_closing():
             self._transport.write(b"".join(self._leaving))
         self._leaving.clear()
 
     def give_up(self) -> None:
-        """Tell those who wait that it cannot be known: they get False."""
+        """Resolve every waiting ping with False: confirmation cannot be known."""
         for pong, _ in self._pongs:
             if pong is not None and not pong.done():
                 pong.set_result(False)
