@@ -32,11 +32,11 @@ class StoppedClock:
     """A ports.Clock that moves when told."""
 
     def __init__(self) -> None:
-        self._passed = 0.0
+        self._passed = self._set = 0.0
 
     def now(self) -> float:
         """Unix seconds."""
-        return NOON + self._passed
+        return NOON + self._passed + self._set
 
     def monotonic(self) -> float:
         """Far from zero, as on a machine that runs for a while."""
@@ -45,6 +45,10 @@ class StoppedClock:
     def advance(self, seconds: float) -> None:
         """Let time pass."""
         self._passed += seconds
+
+    def set(self, seconds: float) -> None:
+        """Set the wall clock forward or back by so much: no time passes."""
+        self._set += seconds
 
 
 class MovingClock(StoppedClock):

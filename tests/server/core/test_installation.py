@@ -288,6 +288,27 @@ class TestTend:
         await installation.process.installed.check()
         assert await installation.process.installed.tend() is None
 
+    @pytest.mark.parametrize("seconds", [86_400, -86_400])
+    async def test_a_clock_that_is_set_changes_nothing_of_when_it_is_done(
+        self, installation: Installation, tenant: Tenant, seconds: float
+    ) -> None:
+        assert isinstance(installation.bus, FaultyBus)
+        tend = installation.process.installed.tend
+        await installation.bus.remove(tenant)
+        installation.bus.full = True
+        with refused(Code.unavailable):
+            await tend()
+        installation.bus.full = False
+        installation.clock.set(seconds)
+        assert await tend() is None, "not at once"
+        installation.clock.advance(2 * RETRY_SECONDS)
+        assert await tend() == Reconciled(pushed=1)
+        await installation.bus.remove(tenant)
+        installation.clock.set(seconds)
+        assert await tend() is None, "not before it is due"
+        installation.clock.advance(2 * RECONCILE_SECONDS)
+        assert await tend() == Reconciled(pushed=1)
+
     async def test_while_the_store_is_away_it_is_tried_again(
         self, installation: Installation, tenant: Tenant
     ) -> None:

@@ -105,6 +105,28 @@ class TestSeveralProcesses:
             installation.clock.advance(2)
             assert await second.presence.online(ACME) == {A1: 1}
 
+    @pytest.mark.parametrize("seconds", [86_400, 60, -60, -86_400])
+    async def test_a_clock_that_is_set_shows_nobody_offline_who_is_there(
+        self, installation: Installation, first: Process, second: Process, seconds: float
+    ) -> None:
+        first.presence.arrived(ACME, A1, HERE)
+        await first.presence.announce()
+        installation.clock.set(seconds)
+        for _ in range(2 * LIFETIME // 2):
+            await first.presence.announce()
+            assert await second.presence.online(ACME) == {A1: 1}
+            installation.clock.advance(2)
+
+    @pytest.mark.parametrize("seconds", [86_400, 60, -60, -86_400])
+    async def test_a_clock_that_is_set_shows_nobody_online_for_long_who_is_gone(
+        self, installation: Installation, first: Process, second: Process, seconds: float
+    ) -> None:
+        first.presence.arrived(ACME, A1, HERE)
+        await first.presence.announce()
+        installation.clock.set(seconds)
+        installation.clock.advance(2 * LIFETIME)
+        assert await second.presence.online(ACME) == {}
+
     async def test_nothing_is_written_while_nothing_changes_and_nothing_expires(
         self, installation: Installation, first: Process
     ) -> None:

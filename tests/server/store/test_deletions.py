@@ -224,7 +224,7 @@ class TestAll:
         assert (await LegalTable(table).list(ACME, 10, None)).items == []
         assert (await AuditTable(table).list(ACME, 10, None)).items == [ENTRY]
         assert await PresenceTable(table).last_seen(ACME, [AgentId("a2")]) == {}
-        assert await PresenceTable(table).online(ACME, "p2") == {}
+        assert await PresenceTable(table).online(ACME, "p2", 2**40) == {}
         assert await UsageTable(table).days(ACME, "2025-11-24", "2025-11-25") == {}
         assert await ChallengeTable(table).spend(ACME, A1, "for ever", None)
 

@@ -41,7 +41,7 @@ class TestOnline:
         await sightings.announce(ACME, "p1", {A1: 2, A2: 1}, {}, soon)
         await sightings.announce(ACME, "p2", {A1: 3, A3: 1}, {}, soon)
 
-        assert await sightings.online(ACME, NOBODY) == {"p1": {A1: 2, A2: 1}, "p2": {A1: 3, A3: 1}}
+        assert await sightings.online(ACME, NOBODY, soon + 90) == {"p1": {A1: 2, A2: 1}, "p2": {A1: 3, A3: 1}}
 
     async def test_a_process_leaves_out_what_it_said_itself(
         self, sightings: PresenceTable, soon: int
@@ -49,8 +49,8 @@ class TestOnline:
         await sightings.announce(ACME, "p1", {A1: 2}, {}, soon)
         await sightings.announce(ACME, "p10", {A2: 1}, {}, soon)
 
-        assert await sightings.online(ACME, "p1") == {"p10": {A2: 1}}
-        assert await sightings.online(ACME, "p10") == {"p1": {A1: 2}}
+        assert await sightings.online(ACME, "p1", soon + 90) == {"p10": {A2: 1}}
+        assert await sightings.online(ACME, "p10", soon + 90) == {"p1": {A1: 2}}
 
     async def test_what_a_process_says_replaces_what_it_said(
         self, sightings: PresenceTable, soon: int
@@ -58,11 +58,11 @@ class TestOnline:
         await sightings.announce(ACME, "p1", {A1: 2, A2: 1}, {}, soon)
         await sightings.announce(ACME, "p1", {A2: 4}, {}, soon)
 
-        assert await sightings.online(ACME, NOBODY) == {"p1": {A2: 4}}
+        assert await sightings.online(ACME, NOBODY, soon + 90) == {"p1": {A2: 4}}
 
         await sightings.announce(ACME, "p1", {}, {}, soon)
 
-        assert await sightings.online(ACME, NOBODY) == {}
+        assert await sightings.online(ACME, NOBODY, soon + 90) == {}
 
     async def test_a_process_that_stops_telling_is_believed_until_then(
         self, sightings: PresenceTable, clock: SetClock, soon: int
@@ -71,14 +71,23 @@ class TestOnline:
         await sightings.announce(ACME, "p2", {A2: 1}, {}, soon + 30)
 
         clock.now = soon - 0.5
-        assert await sightings.online(ACME, NOBODY) == {"p1": {A1: 1}, "p2": {A2: 1}}
+        assert await sightings.online(ACME, NOBODY, soon + 90) == {"p1": {A1: 1}, "p2": {A2: 1}}
         clock.now = soon
-        assert await sightings.online(ACME, NOBODY) == {"p2": {A2: 1}}
+        assert await sightings.online(ACME, NOBODY, soon + 90) == {"p2": {A2: 1}}
+
+    async def test_what_ends_later_than_anything_that_is_told_was_told_by_a_wrong_clock(
+        self, sightings: PresenceTable, soon: int
+    ) -> None:
+        await sightings.announce(ACME, "p1", {A1: 1}, {}, soon + 86_400)
+        await sightings.announce(ACME, "p2", {A2: 1}, {}, soon)
+
+        assert await sightings.online(ACME, NOBODY, soon) == {"p2": {A2: 1}}
+        assert await sightings.online(ACME, NOBODY, soon - 1) == {}
 
     async def test_it_is_told_of_one_tenant(self, sightings: PresenceTable, soon: int) -> None:
         await sightings.announce(ALIKE[0], "p1", {A1: 1}, {A2: AT}, soon)
 
-        assert await sightings.online(ACME, NOBODY) == {}
+        assert await sightings.online(ACME, NOBODY, soon + 90) == {}
         assert await sightings.last_seen(ACME, [A2]) == {}
 
     async def test_more_agents_than_a_row_takes_and_fewer_later(
@@ -88,12 +97,12 @@ class TestOnline:
         before = contents(backend)
 
         await sightings.announce(ACME, "p1", many, {}, soon)
-        assert await sightings.online(ACME, NOBODY) == {"p1": many}
+        assert await sightings.online(ACME, NOBODY, soon + 90) == {"p1": many}
         assert len(contents(backend) - before) == 3
 
         few = dict(list(many.items())[:5])
         await sightings.announce(ACME, "p1", few, {}, soon)
-        assert await sightings.online(ACME, NOBODY) == {"p1": few}
+        assert await sightings.online(ACME, NOBODY, soon + 90) == {"p1": few}
         assert len(contents(backend) - before) == 1
 
 
@@ -143,7 +152,7 @@ class TestLastSeen:
         with refused(Code.unavailable):
             await sightings.announce(ACME, "p1", {}, {A1: AT}, soon)
 
-        assert await sightings.online(ACME, NOBODY) == {"p1": {A1: 1}}
+        assert await sightings.online(ACME, NOBODY, soon + 90) == {"p1": {A1: 1}}
         assert bool(await sightings.last_seen(ACME, [A1])) == (writes == 1)
 
 

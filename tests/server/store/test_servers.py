@@ -70,6 +70,18 @@ async def test_holding_it_writes_only_when_it_is_time(
     assert await leases(backend) != []
 
 
+async def test_a_clock_that_was_set_back_keeps_nobody_from_holding_it(
+    backend: ItemStore, clock: SetClock, lease: ServerLease
+) -> None:
+    await lease.hold()
+    clock.now -= 86_400
+    await lease.hold()
+    clock.now += LEASE_SECONDS - 1
+    assert await leases(backend) != []
+    clock.now += 1
+    assert await leases(backend) == [], "it ends by the clock as it is now"
+
+
 async def test_many_servers_are_all_found(backend: ItemStore, clock: SetClock) -> None:
     for number in range(120):
         await ServerLease(backend, f"s{number:03}", clock).renew()

@@ -186,5 +186,16 @@ async def test_of_two_processes_one_is_at_it(backend: Backend, clock: SetClock, 
     assert item is not None and item.data["done"] is True
 
 
+async def test_a_clock_that_was_set_back_keeps_nobody_from_going_on(
+    backend: Backend, clock: SetClock, ticking: Ticking
+) -> None:
+    await fill(backend)
+    await UsageCleaning(Table(backend), ticking, "p1").step()
+    clock.now -= 86_400
+    await UsageCleaning(Table(backend), ticking, "p2").step()
+    item = await backend.get(*at.USAGE_CLEANED)
+    assert item is not None and item.data["by"] == "p2"
+
+
 async def test_a_new_store_is_clean_at_once(backend: Backend, ticking: Ticking) -> None:
     await finish(UsageCleaning(Table(backend), ticking, "p1"), backend, steps=3)

@@ -52,7 +52,7 @@ class Installation:
         self._jitter = jitter
         self._adopt = adopt
         self._mark = Mark("", 0)
-        self._due = self._retry = 0.0
+        self._due = self._retry = 0.0  # By the monotonic clock; no retry where it is 0.
         self._rest = AT_START_SECONDS
         self._failed = ""
 
@@ -99,7 +99,7 @@ class Installation:
 
         Raises WrongInstallation, unavailable.
         """
-        now = self._clock.now()
+        now = self._clock.monotonic()
         emptied = await self._marked.mark() is None
         if now < (self._retry if emptied or self._retry else self._due):
             return None
@@ -107,7 +107,7 @@ class Installation:
         if emptied:
             done: Reconciled | None = await self.join()
         else:
-            if not again and not await self._records.turn(now, self._rest):
+            if not again and not await self._records.turn(self._clock.now(), self._rest):
                 done = None
             else:
                 await self._check_mark()
@@ -132,7 +132,7 @@ class Installation:
             await self._accounts.push(rules)
         except ArtcafeError as error:
             self._failed = error.message
-            self._retry = self._retry or self._later(self._clock.now())
+            self._retry = self._retry or self._later(self._clock.monotonic())
             raise
         return True
 

@@ -18,6 +18,9 @@ from artcafe.wire.times import rfc3339
 LIFETIME = 90
 """Seconds after which a process that stopped telling is believed to be gone."""
 
+SET_SECONDS = 5.0
+"""A clock that jumps by more was set, or the machine slept; by less, every renewal is early enough."""
+
 TOPIC = "presence"
 """The control topic on which processes ask each other."""
 
@@ -88,7 +91,8 @@ class Presence:
         # Who was told to be online; False where it is not sure what was told last.
         self._told: dict[TenantId, dict[AgentId, bool]] = {}
         self._changed: set[TenantId] = set()
-        self._announced: dict[TenantId, float] = {}
+        self._announced: dict[TenantId, float] = {}  # When, by the monotonic clock.
+        self._ahead = self._lead()
 
     def arrived(self, tenant: TenantId, agent: AgentId, holder: Holder) -> None:
         """One more connection of the agent."""
@@ -117,8 +121,10 @@ class Presence:
         The last that is told of an agent is right, whatever several processes do at once; it may be
         told twice. Raises unavailable when that happened to some tenant: it is tried again then.
         """
-        now = self._clock.now()
-        due = {tenant for tenant, at in self._announced.items() if now - at > LIFETIME / 3}
+        now, ahead = self._clock.monotonic(), self._lead()
+        # What is written ends by the wall clock: when that was set, it ends too early or too late.
+        was_set, self._ahead = abs(ahead - self._ahead) > SET_SECONDS, ahead
+        due = {tenant for tenant, at in self._announced.items() if was_set or now - at > LIFETIME / 3}
         failure = None
         for tenant in sorted(self._changed | due):
             self._changed.discard(tenant)
@@ -135,13 +141,13 @@ class Presence:
     async def _announce(self, tenant: TenantId, tell: Tell) -> None:
         """The rows are read before they are written and after: of two processes to which an agent comes
         at once, one at least does not see the other before; of two that it leaves, one does not after."""
-        now = self._clock.now()
+        now, ends = self._clock.monotonic(), int(self._clock.now()) + LIFETIME
         here, left = self._here(tenant), dict(self._left.get(tenant, {}))
         told = self._told.setdefault(tenant, {})
         came = [agent for agent in here if not told.get(agent)]
         went = [agent for agent in told if agent not in here]
         before = await self._elsewhere(tenant) if came else {}
-        await self._records.announce(tenant, self._instance, here, left, int(now) + LIFETIME)
+        await self._records.announce(tenant, self._instance, here, left, ends)
         self._announced[tenant] = now
         self._written(tenant, left)
         if came or went:
@@ -170,10 +176,18 @@ class Presence:
         else:
             self._left.pop(tenant, None)
 
+    def _lead(self) -> float:
+        """By how much the wall clock is ahead of the monotonic one: the same until it is set."""
+        return self._clock.now() - self._clock.monotonic()
+
+    def _latest(self) -> int:
+        """When a row of a process that runs ends at the latest, where clocks are LIFETIME apart at most."""
+        return int(self._clock.now()) + 2 * LIFETIME
+
     async def _elsewhere(self, tenant: TenantId) -> Counter[AgentId]:
         """Connections per agent on the other processes, as they last said."""
         counts: Counter[AgentId] = Counter()
-        for agents in (await self._records.online(tenant, self._instance)).values():
+        for agents in (await self._records.online(tenant, self._instance, self._latest())).values():
             counts.update(agents)
         return counts
 
@@ -199,7 +213,7 @@ class Presence:
         if not agents:
             return {}
         wanted = set(agents)
-        elsewhere = await self._records.online(tenant, self._instance)
+        elsewhere = await self._records.online(tenant, self._instance, self._latest())
         asked = [process for process, online in elsewhere.items() if not wanted.isdisjoint(online)]
         held: defaultdict[AgentId, set[str]] = defaultdict(set)
         for answer in await self._ask(PresenceQuestion(asked=asked, tenant=tenant, agents=sorted(wanted))):
@@ -213,7 +227,7 @@ class Presence:
         """For each channel the live subscriptions that overlap its pattern, and how many agents hold them."""
         if not patterns:
             return {}
-        elsewhere = await self._records.online(tenant, self._instance)
+        elsewhere = await self._records.online(tenant, self._instance, self._latest())
         places = Counter(self._online.get(tenant, {}).keys())
         for online in elsewhere.values():
             places.update(online.keys())

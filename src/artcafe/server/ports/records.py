@@ -233,8 +233,11 @@ class SightingRecords(Protocol):
         of a tenant or an agent that was deleted meanwhile.
         """
 
-    async def online(self, tenant: TenantId, besides: str) -> Mapping[str, Mapping[AgentId, int]]:
-        """Connections per agent, for each process but the one called `besides`."""
+    async def online(
+        self, tenant: TenantId, besides: str, latest: int
+    ) -> Mapping[str, Mapping[AgentId, int]]:
+        """Connections per agent, for each process but the one called `besides`. What would end after `latest`
+        (Unix seconds) was written by a clock that was wrong, and is left out."""
 
     async def last_seen(self, tenant: TenantId, agents: Sequence[AgentId]) -> Mapping[AgentId, str]:
         """The times at which these agents were last seen, RFC 3339; an agent never seen is missing."""

@@ -123,13 +123,16 @@ class PresenceTable:
             return False
         return True
 
-    async def online(self, tenant: TenantId, besides: str) -> Mapping[str, Mapping[AgentId, int]]:
-        """Connections per agent, for each process but the one called `besides`."""
+    async def online(
+        self, tenant: TenantId, besides: str, latest: int
+    ) -> Mapping[str, Mapping[AgentId, int]]:
+        """Connections per agent, for each process but the one called `besides`. What would end after `latest`
+        (Unix seconds) was written by a clock that was wrong, and is left out."""
         partition = await self._table.partition(tenant)
         processes: dict[str, dict[AgentId, int]] = {}
         async for item in self._table.items(at.tenant(partition), at.ONLINE):
             process = at.process(item.sk)
-            if process != besides:
+            if process != besides and (item.expires or 0) <= latest:
                 for row in readable([item], _Online)[0]:
                     processes.setdefault(process, {}).update(row.agents)
         return processes

@@ -45,9 +45,9 @@ class ServerLease:
         self._renewed = now
 
     async def hold(self) -> None:
-        """Renew it if RENEW_SECONDS have passed by the clock: for a process that stands still between its
-        requests. Raises unavailable."""
-        if self._now() >= self._renewed + RENEW_SECONDS:
+        """Renew it if RENEW_SECONDS have passed by the wall clock, or that was set back: for a process that
+        stands still between its requests, when no other clock goes on. Raises unavailable."""
+        if not 0 <= self._now() - self._renewed < RENEW_SECONDS:
             await self.renew()
 
     async def leave(self) -> None:

@@ -85,7 +85,7 @@ class UsageCleaning:
         self._done = mark.done
         if mark.done:
             return
-        if mark.by not in {"", self._server} and now < mark.at + BUSY_SECONDS:
+        if mark.by not in {"", self._server} and abs(now - mark.at) < BUSY_SECONDS:
             self._rests_until = self._clock.monotonic() + BUSY_SECONDS
             return
         self._cond = Rev(item.rev) if item else ABSENT
