@@ -94,6 +94,35 @@ def test_what_is_no_event_goes_to_stderr_and_the_end_is_an_error(
     assert result.stderr.splitlines()[-1].startswith("Error: ")
 
 
+def ended(subject: str) -> dict[str, object]:
+    """What a dashboard is sent when a right is gone."""
+    return {"type": "error", "code": "forbidden", "message": "Not you.", "details": {"subject": subject}}
+
+
+def test_when_nothing_that_was_named_is_heard_any_more_it_ends(artcafe: CommandLine, stub: RestStub) -> None:
+    """It waited for ever, and said so in JSON."""
+    stub.channels["orders"] = {"id": "orders", "subject": "orders.*"}
+    stub.subscriptions, stub.events = 2, [ended("orders.*"), MESSAGE, ended("b"), ended("a"), ONLINE]
+
+    result = artcafe("watch", "-t", "acme", "--channel", "orders", "--subject", "a")
+
+    assert result.exit_code == 1
+    assert len(result.stdout.splitlines()) == 1
+    first, other, last = result.stderr.splitlines()[1:]
+    assert first == "orders.* is not heard any more: Not you."
+    assert other.startswith("The platform says: ")
+    assert last == "Error: a is not heard any more: Not you."
+
+
+def test_what_else_was_asked_for_still_comes(artcafe: CommandLine, stub: RestStub) -> None:
+    stub.subscriptions, stub.events = 2, [ended("a"), PREVIEW]
+
+    result = artcafe("watch", "-t", "acme", "--subject", "a", "--preview", "-n", "1")
+
+    assert result.exit_code == 0, result.stderr
+    assert "a is not heard any more: Not you." in result.stderr
+
+
 def test_an_unknown_channel_is_the_servers_word(artcafe: CommandLine, stub: RestStub) -> None:
     result = artcafe("watch", "-t", "acme", "--channel", "none")
 

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,32 @@ def test_check_config_shows_what_is_in_force_and_hides_secrets(tmp_path: Path) -
     assert (effective["port"], effective["data_dir"]) == (9123, str(tmp_path))
     assert effective["secret_key"] == "**********"
     assert secret not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_sighup_while_it_starts_ends_nothing(tmp_path: Path, workers: int) -> None:
+    """A supervisor that reloads its units does not know which of them are up."""
+    data = tmp_path / "data"
+    data.mkdir()
+    with running_platform(
+        data, "--workers", f"{workers}", when=_hangup_at(data / "operator.seed")
+    ) as platform:
+        assert "SIGHUP at the start" in platform.log.read_text()
+        platform.make_tenant("acme")
+        assert platform.stop() == 0
+
+
+def _hangup_at(made: Path) -> Callable[[subprocess.Popen[bytes]], None]:
+    """Send SIGHUP as soon as this file is there."""
+
+    def wait(process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not made.exists():
+            assert time.monotonic() < deadline and process.poll() is None
+            time.sleep(0.002)
+        process.send_signal(signal.SIGHUP)
+
+    return wait
 
 
 def test_one_process_alone_goes_on_at_sighup(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,9 +90,14 @@ class RunningPlatform:
 
 @contextmanager
 def running_platform(
-    data_dir: Path, *words: str, command: str = "up", settings: Mapping[str, str] | None = None
+    data_dir: Path,
+    *words: str,
+    command: str = "up",
+    settings: Mapping[str, str] | None = None,
+    when: Callable[[subprocess.Popen[bytes]], None] = lambda _: None,
 ) -> Iterator[RunningPlatform]:
-    """`artcafe up` on a free port; it is stopped at the end, however the test ends."""
+    """`artcafe up` on a free port; it is stopped at the end, however the test ends. `when` is called with the
+    process before it is waited for."""
     data_dir.mkdir(parents=True, exist_ok=True)
     log = data_dir / f"{command}-{secrets.token_hex(4)}.log"
     with log.open("wb") as out:
@@ -103,6 +108,7 @@ def running_platform(
             env=environment(PYTHONUNBUFFERED="1", **(settings or {})),
         )
     try:
+        when(process)
         deadline = time.monotonic() + START_SECONDS
         while (said := _UP.search(log.read_text())) is None:
             assert process.poll() is None, f"artcafe {command} ended:\n{log.read_text()}"

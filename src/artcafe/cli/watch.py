@@ -9,6 +9,8 @@ from artcafe.cli.connection import Target, signs_in
 from artcafe.cli.session import signed_in, tenant_of, token_of
 from artcafe.cli.text import compact, json_option, plain, print_json
 from artcafe.client.dashboard import Dashboard, Event
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
 
 _SHOWN = 200
 """Characters that people are shown of what cannot be read."""
@@ -41,7 +43,7 @@ def watch(
     """Print what happens in a tenant, as yourself, until Ctrl-C: agents coming and going, and messages.
 
     With --json each line is one event as the platform tells it; `type` says what happened. What is no
-    event goes to stderr.
+    event goes to stderr. When you may not hear the last of what you named any more, it ends with that error.
 
     \b
     Examples:
@@ -73,8 +75,16 @@ async def _watch(
         if everything:
             await dashboard.preview()
         click.echo(f"Watching {plain(tenant)}; Ctrl-C ends.", err=True)
-        printed = 0
+        printed, heard = 0, set(topics)
         async for event in dashboard:
+            lost = _ended(event)
+            if lost in heard:
+                heard.discard(lost)
+                reason = f"{lost} is not heard any more: {event.get('message')}"
+                if not heard and not everything:
+                    raise ArtcafeError(Code.forbidden, reason)
+                click.echo(plain(reason), err=True)
+                continue
             line = _for_people(event)
             if line is None:
                 click.echo(f"The platform says: {compact(event)}", err=True)
@@ -86,6 +96,15 @@ async def _watch(
             printed += 1
             if printed == count:
                 return
+
+
+def _ended(event: Event) -> str | None:
+    """The subject or pattern whose subscription the platform ended, because a right is gone."""
+    details = event.get("details")
+    if event["type"] != "error" or "id" in event or not isinstance(details, dict):
+        return None
+    subject = details.get("subject")
+    return subject if isinstance(subject, str) else None
 
 
 def _for_people(event: Event) -> str | None:

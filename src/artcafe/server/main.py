@@ -163,6 +163,9 @@ async def _run(settings: Settings, lines: Lines, *, embedded: bool, ready: Calla
         main = asyncio.current_task()
         assert main is not None
         on_signals(lambda _: main.cancel())
+        loop, renewable = asyncio.get_running_loop(), not sys.stdin.isatty()
+        if renewable:  # With a terminal, SIGHUP says that it is gone.
+            loop.add_signal_handler(signal.SIGHUP, LOG.info, "SIGHUP at the start: there is nothing to renew")
         _make_data_dir(settings.data_dir)
         listeners = [stack.enter_context(contextlib.closing(_listen(settings, settings.port)))]
         place = Place(settings.host, listeners[0].getsockname()[1])
@@ -235,8 +238,8 @@ async def _run(settings: Settings, lines: Lines, *, embedded: bool, ready: Calla
                 random.random,
             )
         on_signals(server.stop)
-        if not sys.stdin.isatty():  # With a terminal, SIGHUP says that it is gone.
-            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, server.renew)
+        if renewable:
+            loop.add_signal_handler(signal.SIGHUP, server.renew)
         async with asyncio.TaskGroup() as group:
             beside = [group.create_task(supervisor.beat()), group.create_task(lines.keep_writing_counts())]
             if nats is not None:

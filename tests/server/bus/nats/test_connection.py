@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from artcafe.server.bus.nats.connection import UNANSWERED, NatsConnection, NotConnectedError
+from artcafe.server.bus.nats.connection import (
+    LONGEST_PATTERN,
+    MOST_DENIED,
+    SHOWN,
+    UNANSWERED,
+    NatsConnection,
+    NotConnectedError,
+)
 from artcafe.server.bus.nats.credentials import NatsCredentials
 from artcafe.server.bus.nats.servers import ServerAddress, server_address
 from artcafe.server.bus.nats.window import WINDOW_BYTES
@@ -198,10 +205,40 @@ async def test_a_refusal_that_ends_nothing_is_logged(
         pong = asyncio.get_running_loop().create_future()
         connection.window.ping(pong)
         assert await pong
-        assert connection.denied == {"m.Ab.>"}
+        assert list(connection.denied) == ["m.Ab.>"]
         assert connection.crowded == 1
     errors = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert len(errors) == 4
+
+
+async def test_what_a_server_denies_without_an_end_is_forgotten(
+    far: ScriptedNats, credentials: NatsCredentials
+) -> None:
+    async with opened(far.server, credentials) as connection:
+        denial = "-ERR 'Permissions Violation for Subscription to \"{}\"'\r\n"
+        patterns = [f"m.{number}" for number in range(MOST_DENIED + 10)]
+        far.say("".join(denial.format(pattern) for pattern in patterns).encode())
+        far.say(denial.format("x" * (LONGEST_PATTERN + 1)).encode())
+        pong = asyncio.get_running_loop().create_future()
+        connection.window.ping(pong)
+        assert await pong
+        assert list(connection.denied) == patterns[10:]
+
+
+async def test_a_refusal_of_many_words_is_cut_in_the_log(
+    far: ScriptedNats, credentials: NatsCredentials, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(far.server, credentials) as connection:
+        far.say(b"-ERR 'Invalid Subject " + b"x" * 200_000 + b"'\r\n")
+        await eventually(lambda: caplog.records)
+        far.say(b"-ERR '" + b"y" * 200_000 + b"'\r\n")
+        await asyncio.wait_for(connection.ended.wait(), PATIENCE)
+        assert connection.fault.endswith("yy …")
+        assert len(connection.fault) < SHOWN + 100
+    assert caplog.records[0].message.startswith(
+        "NATS refused what this process asked for: Invalid Subject xx"
+    )
+    assert len(caplog.records[0].message) < SHOWN + 100
 
 
 @pytest.mark.parametrize("nonsense", [b"HTTP/1.1 200 OK\r\n\r\n", b"MSG x\r\n", b"INFO {\r\n"])

@@ -1,7 +1,7 @@
 """A link that knows several servers, and what servers tell it meanwhile."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -12,9 +12,10 @@ from artcafe.server.domain.tenant import Tenant
 from artcafe.server.ports.bus import Link
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
-from tests.kit.deadlines import eventually
+from tests.kit.deadlines import PATIENCE, eventually
 from tests.kit.inboxes import Inbox, hearing, publish
 from tests.kit.nats import Nats
+from tests.kit.outcomes import refused
 from tests.kit.proxy import Proxy
 from tests.kit.scripted_nats import info
 from tests.kit.turns import turns
@@ -28,7 +29,9 @@ async def other(nats: Nats) -> AsyncIterator[Proxy]:
 
 
 @asynccontextmanager
-async def linked(nats: Nats, tenant: Tenant, *urls: str) -> AsyncIterator[NatsLink]:
+async def linked(
+    nats: Nats, tenant: Tenant, *urls: str, jitter: Callable[[], float] = lambda: 0.0
+) -> AsyncIterator[NatsLink]:
     """A running link that tries these servers in this order."""
     link = NatsLink(
         list(urls),
@@ -36,7 +39,7 @@ async def linked(nats: Nats, tenant: Tenant, *urls: str) -> AsyncIterator[NatsLi
         "test",
         buffer_bytes=10**6,
         patience=3,
-        jitter=lambda: 0.0,
+        jitter=jitter,
     )
     running = asyncio.get_running_loop().create_task(link.run())
     try:
@@ -180,3 +183,45 @@ def test_what_is_no_address_is_refused() -> None:
 
     with pytest.raises(ValueError, match="not the address"):
         asyncio.run(make())
+
+
+async def test_a_fault_while_a_pause_is_drawn_ends_no_link(
+    nats: Nats, tenant: Tenant, proxy: Proxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    faults = 0
+
+    def jitter() -> float:
+        nonlocal faults
+        if link_stood and faults < 3:
+            faults += 1
+            raise RuntimeError("of the test")
+        return 0.0
+
+    link_stood = False
+    async with linked(nats, tenant, proxy.url, jitter=jitter) as link:
+        link_stood = True
+        proxy.cut()
+        await eventually(lambda: faults == 3 and link.up)
+        await link.flush()
+    assert [record.message for record in caplog.records if record.exc_info] == ["fault in test"] * 3
+
+
+async def test_a_fault_in_the_first_attempt_is_the_last_one(
+    nats: Nats, tenant: Tenant, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who waits for the link is told at once, and nobody is left who would go on trying."""
+    drawn = 0
+
+    def jitter() -> float:
+        nonlocal drawn
+        drawn += 1
+        raise RuntimeError("of the test")
+
+    login = nats.operator.credentials(tenant)
+    link = NatsLink([nats.url], login, "test", buffer_bytes=1, patience=PATIENCE, jitter=jitter)
+    running = asyncio.create_task(link.run())
+    with refused(Code.unavailable):
+        await link.ready()
+    await asyncio.wait_for(running, PATIENCE)
+    assert (link.over, link.stood, drawn) == (True, False, 1)
+    assert "fault in test" in caplog.text

@@ -20,6 +20,14 @@ PING_SECONDS = 20.0
 UNANSWERED = 2
 """Pings of ours that may be unanswered when the next one is due."""
 
+MOST_DENIED = 4096
+LONGEST_PATTERN = 1024
+"""Denied patterns that are remembered, for who subscribes at that moment, and the characters of each: a
+server may deny what nobody asked for."""
+
+SHOWN = 300
+"""Characters of what a server refuses that are logged."""
+
 _END_SECONDS = 1
 _PING, _PONG = b"PING\r\n", b"PONG\r\n"
 _NO_NATS = "something answers that does not speak as NATS does"
@@ -38,7 +46,8 @@ class NatsConnection(asyncio.Protocol):
     def __init__(self, answered: Callable[[], None], ping_seconds: float = PING_SECONDS) -> None:
         """`answered` is called after each confirmation (PONG) and each further INFO of the server."""
         self.ended = asyncio.Event()
-        self.denied: set[str] = set()
+        self.denied: dict[str, None] = {}
+        """The patterns that the server denied last, MOST_DENIED at most."""
         self.crowded = 0
         """How many subscriptions the server had no room for."""
         self.fault = ""
@@ -222,17 +231,19 @@ class NatsConnection(asyncio.Protocol):
             self._answered()
 
     def _refused(self, text: str) -> None:
-        kind = refusal(text)
+        kind, shown = refusal(text), text if len(text) <= SHOWN else f"{text[:SHOWN]} …"
         pattern = denied_pattern(text)
-        if pattern is not None:
-            self.denied.add(pattern)
+        if pattern is not None and len(pattern) <= LONGEST_PATTERN:
+            self.denied[pattern] = None
+            if len(self.denied) > MOST_DENIED:
+                del self.denied[next(iter(self.denied))]
         if kind is Refusal.subscriptions:
             self.crowded += 1
         if kind.survives:
-            _log.error("NATS refused what this process asked for: %s (%s)", text, kind)
+            _log.error("NATS refused what this process asked for: %s (%s)", shown, kind)
         else:
             self.refusal = kind
-            self.leave_server(f"NATS refused {kind}: {text}")
+            self.leave_server(f"NATS refused {kind}: {shown}")
 
     async def _reach(self, step: asyncio.Future[bool]) -> None:
         if not await step:

@@ -183,7 +183,7 @@ class NatsLink:
         try:
             if self._connection is not None:
                 crowded = self._connection.crowded
-                self._connection.denied.discard(pattern)
+                self._connection.denied.pop(pattern, None)
                 self._take(self._connection, subscription)
             async with asyncio.timeout(self._patience):
                 # A connection that breaks meanwhile is followed by one that knows the subscription.
@@ -266,10 +266,11 @@ class NatsLink:
         A fault in it is logged, and answered as a broken connection is. A cancellation may be swallowed by
         what is under way, so both are needed.
         """
-        attempt = 0
+        attempt, share = 0, 1.0
         try:
             while True:
                 try:
+                    share = 0.5 + self._jitter()
                     seconds = await self._serve()
                 except (NotConnectedError, OSError, ValueError) as error:
                     if not self.stood:
@@ -285,9 +286,8 @@ class NatsLink:
                         attempt = 0
                 if self.over:
                     return
-                pause = min(_PAUSE_SECONDS * 2**attempt, _LONGEST_PAUSE_SECONDS)
+                await asyncio.sleep(share * min(_PAUSE_SECONDS * 2**attempt, _LONGEST_PAUSE_SECONDS))
                 attempt = min(attempt + 1, 10)
-                await asyncio.sleep(pause * (0.5 + self._jitter()))
         finally:
             self.close()
 
