@@ -1,4 +1,4 @@
-# Every verb of the project; CI says the same words. `make help` lists them.
+# Every target of the project; CI uses the same. `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
@@ -11,7 +11,7 @@ JOBS ?= 2
 # Where this is set, every process that starts compiles a thousand modules anew: two seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-help:  ## list the verbs
+help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .tools/bin/uv: requirements/uv.txt
@@ -59,14 +59,14 @@ test: check tools test-plain  ## check, then every test, on real components
 
 # What is compiled works as it is written, too. The copy comes before what is installed.
 PLAIN := build/plain
-test-plain: .venv/.ready  ## what is compiled, once more on its sources
+test-plain: .venv/.ready  ## the compiled modules' tests, on their sources
 	@rm -rf $(PLAIN) && mkdir -p $(PLAIN) && cp -r src $(PLAIN) && find $(PLAIN) -name '*.so' -delete
 	PYTHONPATH=$(PLAIN)/src $(BIN)/pytest -q -n $(JOBS) --dist loadfile \
 	  $(addprefix tests/server/gateway/test_,session.py template.py hub_messages.py hub_copies.py hub_budget.py member.py delivery.py dialects.py outbox.py moment.py websocket.py frame_parser.py) \
 	  tests/server/bus/nats/test_link.py tests/server/bus/nats/test_publish_route.py tests/server/bus/nats/test_window.py tests/server/core/test_usage.py tests/server/domain/test_recent.py
 
 # Half of the time for each: two tests share the first, seven have a seventh of the second.
-fuzz: .venv/.ready  ## generated frames, streams and raw HTTP, for five minutes; SECONDS= FUZZ_SEED=
+fuzz: .venv/.ready  ## fuzz frames, streams and raw HTTP for five minutes; SECONDS= FUZZ_SEED=
 	FUZZ_SECONDS=$$(( $(or $(SECONDS),300) / 2 )) $(BIN)/pytest -q tests/e2e/test_wire_fuzz.py
 	FUZZ_SECONDS=$$(( $(or $(SECONDS),300) / 14 )) $(BIN)/pytest -q tests/fuzz
 
@@ -80,7 +80,7 @@ test-dynamodb-local: .venv/.ready tools tests/kit/dynamodb-local/node_modules/.p
 up: .venv/.ready  ## run the platform on this machine (Ctrl-C stops it)
 	@exec $(BIN)/artcafe up
 
-demo: .venv/.ready  ## a tenant, two agents, fresh keys, and their exchange
+demo: .venv/.ready  ## create a tenant and two agents, and run their exchange
 	@exec $(BIN)/artcafe demo
 
 # A peer that cannot be installed is left out of the table, which then says so.
@@ -103,10 +103,10 @@ bench-programs profile-programs:
 PEERS := bench-programs .bench/plain/.ready benchmarks/peers/programs/node_modules/.package-lock.json
 PEERS += $(if $(QUICK),,.bench/crossbar/.ready)
 
-bench: .venv/.ready $(PEERS)  ## measure beside other servers; QUICK=1 in a minute
+bench: .venv/.ready $(PEERS)  ## compare with other servers; QUICK=1 in a minute
 	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(PUBLISH),--publish) $(if $(ONLY),--only $(ONLY))
 
-growth: .venv/.ready  ## what more subscribers, tenants, patterns and bytes cost
+growth: .venv/.ready  ## measure the cost of more subscribers, tenants, patterns and bytes
 	@$(BIN)/python -m benchmarks.growth $(if $(SECONDS),--seconds $(SECONDS)) $(if $(PUBLISH),--publish)
 
 attack: .venv/.ready  ## attack one tenant's neighbours in some thirty ways; ONLY="pings silent" SECONDS=
@@ -115,10 +115,10 @@ attack: .venv/.ready  ## attack one tenant's neighbours in some thirty ways; ONL
 soak: .venv/.ready  ## five minutes at half load: nothing lost, memory flat; SECONDS=
 	@$(BIN)/python -m benchmarks.soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(PUBLISH),--publish)
 
-profile: .venv/.ready profile-programs .bench/profile/.ready  ## where the microseconds go, case by case
+profile: .venv/.ready profile-programs .bench/profile/.ready  ## profile the cases of the benchmark
 	@$(BIN)/python -m benchmarks.profile $(if $(SECONDS),--seconds $(SECONDS)) $(if $(PUBLISH),--publish)
 
-compression: .venv/.ready  ## what permessage-deflate would cost and save
+compression: .venv/.ready  ## measure permessage-deflate
 	@$(BIN)/python -m benchmarks.compression $(if $(PUBLISH),--publish)
 
 .audit/.ready: requirements/audit.txt | $(UV)

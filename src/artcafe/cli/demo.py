@@ -64,7 +64,7 @@ def demo(connection: Target, rounds: int, patience: float, *, keep: bool) -> Non
 
 
 async def _is_there(connection: Target) -> bool:
-    """Tell whether the platform of this data directory runs; whatever else may listen is not ours to try.
+    """Tell whether the platform of this data directory runs; other programs on its port are not contacted.
 
     Raises ClickException when a platform was named and does not run.
     """

@@ -67,7 +67,7 @@ class SignIns:
         return None if gone is None else self._parsed(gone)
 
     async def token(self, url: str) -> str | None:
-        """The access token for a platform, renewed when it is about to end; None when nobody is signed in.
+        """The access token for a platform, renewed when it is about to end; None without a sign-in.
 
         Raises SignInRefused when the sign-in is over, which forgets it, and unavailable when the issuer is
         away.

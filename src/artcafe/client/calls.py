@@ -38,7 +38,7 @@ class Calls:
                 self._idle.set()
 
     def answer(self, call: str, answer: Reply) -> bool:
-        """Hand an answer to its caller; False when nobody waits for it."""
+        """Pass a reply to its caller; False when none waits for it."""
         future = self._waiting.get(call)
         if future is None:
             return False
@@ -52,5 +52,5 @@ class Calls:
             self.answer(call, error())
 
     async def idle(self) -> None:
-        """Wait until nobody waits."""
+        """Wait until no call is pending."""
         await self._idle.wait()

@@ -44,13 +44,16 @@ class LimitSettings(BaseSettings):
         description="Connections per agent and process.",
     )
     max_pending_logins: int = Field(
-        1000, ge=1, validation_alias=named("max_pending_logins"), description="Connections on their way in."
+        1000,
+        ge=1,
+        validation_alias=named("max_pending_logins"),
+        description="Connections that are not logged in yet, in each process.",
     )
     max_pending_logins_per_address: int = Field(
         64,
         ge=1,
         validation_alias=named("max_pending_logins_per_address"),
-        description="Of them, by address.",
+        description="Such connections from one address.",
     )
     max_connections: int | None = Field(
         None,
@@ -66,8 +69,8 @@ class LimitSettings(BaseSettings):
         ge=1,
         validation_alias=named("max_connections_per_address"),
         description=(
-            "Of them, by address (IPv6: by /64). Half of them when not set. Sockets of trusted proxies count "
-            "for no address, the WebSockets on them for the client's."
+            "Open connections from one address (IPv6: a /64). Half of all when not set. Sockets of trusted "
+            "proxies count for no address, the WebSockets on them for the client's."
         ),
     )
     max_head_bytes: int = Field(
@@ -96,28 +99,28 @@ class LimitSettings(BaseSettings):
         ge=0.1,
         le=300,
         validation_alias=named("head_seconds"),
-        description="How long the head of a request may take, and the first one from the connection on.",
+        description="Seconds until a request's head is complete; for the first one, from the connection on.",
     )
     body_seconds: float = Field(
         30.0,
         ge=0.1,
         le=600,
         validation_alias=named("body_seconds"),
-        description="Silence inside a request's body after which it is 408.",
+        description="Seconds of silence inside a request's body until it is answered with 408.",
     )
     keep_alive_seconds: float = Field(
         75.0,
         ge=0.1,
         le=3600,
         validation_alias=named("keep_alive_seconds"),
-        description=("How long an idle HTTP connection stays open; longer than a proxy in front keeps it."),
+        description=("Seconds until an idle HTTP connection is closed; set it above the proxy's timeout."),
     )
     answer_seconds: float = Field(
         30.0,
         ge=0.1,
         le=600,
         validation_alias=named("answer_seconds"),
-        description="How long a client may leave an HTTP answer unread before it is cut off.",
+        description="Seconds for which a client may leave an HTTP response unread until it is cut off.",
     )
     user_calls_per_minute: int = Field(
         300,
@@ -139,37 +142,40 @@ class LimitSettings(BaseSettings):
         300,
         ge=1,
         validation_alias=named("failed_logins_per_address"),
-        description="The same from one address (an IPv6 /64), of agents that name none of their keys.",
+        description="Failed logins in a minute from one address (an IPv6 /64), without a key of the agent.",
     )
     failed_logins: int = Field(
-        3000, ge=1, validation_alias=named("failed_logins"), description="The same from all addresses."
+        3000,
+        ge=1,
+        validation_alias=named("failed_logins"),
+        description="Failed logins in a minute from all addresses, likewise.",
     )
     heartbeat_seconds: float = Field(
         25.0,
         ge=0.1,
         le=300,
         validation_alias=named("heartbeat_seconds"),
-        description="Silence after which a client is asked; twice this, and it is gone.",
+        description="Seconds of silence until a client is pinged; after twice as many it is closed.",
     )
     idle_link_seconds: float = Field(
         60.0,
         ge=0,
         validation_alias=named("idle_link_seconds"),
-        description="How long a tenant's connection to the bus stays when nobody uses it.",
+        description="Seconds until an unused connection of a tenant to the bus is closed.",
     )
     flush_seconds: float = Field(
         2.0,
         gt=0,
         le=60,
         validation_alias=named("flush_seconds"),
-        description="How often usage and presence are written.",
+        description="Seconds between two writes of usage and presence.",
     )
     drain_seconds: float = Field(
         5.0,
         ge=0.5,
         le=300,
         validation_alias=named("drain_seconds"),
-        description="How long a stop may take before connections are cut.",
+        description="Seconds for a graceful shutdown, until connections are cut.",
     )
     log_rate: float = Field(
         20.0,
@@ -187,7 +193,7 @@ class LimitSettings(BaseSettings):
         ge=0,
         le=300,
         validation_alias=named("drain_notice_seconds"),
-        description="How long before that /readyz alone tells of it, for a balancer that asks there.",
+        description="Seconds before the shutdown in which only /readyz reports it, for load balancers.",
     )
 
     @property

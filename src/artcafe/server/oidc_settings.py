@@ -26,18 +26,24 @@ class OidcSettings(LimitSettings):
     """One part of the server's settings."""
 
     oidc_issuer: str | None = Field(
-        None, validation_alias=named("oidc_issuer"), description="The issuer of humans' tokens."
+        None,
+        validation_alias=named("oidc_issuer"),
+        description="The OIDC issuer of humans' tokens: the `iss` claim.",
     )
     oidc_jwks_url: str | None = Field(
-        None, validation_alias=named("oidc_jwks_url"), description="Its keys; else found by discovery."
+        None,
+        validation_alias=named("oidc_jwks_url"),
+        description="The address of the issuer's keys; from its discovery document when not set.",
     )
     oidc_client_ids: str = Field(
         "",
         validation_alias=named("oidc_client_ids"),
-        description="Client ids, comma-separated, whose tokens count.",
+        description="Client ids, comma-separated, whose tokens are accepted.",
     )
     oidc_audiences: str = Field(
-        "", validation_alias=named("oidc_audiences"), description="Audiences, comma-separated, that count."
+        "",
+        validation_alias=named("oidc_audiences"),
+        description="Audiences, comma-separated, whose tokens are accepted.",
     )
     oidc_allow_loopback_http: bool = Field(
         False,
@@ -57,7 +63,7 @@ class OidcSettings(LimitSettings):
     oidc_groups: str = Field(
         "",
         validation_alias=named("oidc_groups"),
-        description="What they are: GROUP=TENANT:ROLE, comma-separated. Any other group is nothing.",
+        description="The mapping of groups: GROUP=TENANT:ROLE, comma-separated. Others have no meaning.",
     )
     operators: str = Field(
         "",
@@ -95,30 +101,32 @@ class OidcSettings(LimitSettings):
     oidc_sign_in_scopes: str = Field(
         "openid email",
         validation_alias=named("oidc_sign_in_scopes"),
-        description="What it asks for, separated by spaces.",
+        description="The scopes that it asks for, separated by spaces.",
     )
     oidc_authorization_endpoint: str | None = Field(
         None,
         validation_alias=named("oidc_authorization_endpoint"),
-        description="Where a browser signs in; else found by discovery.",
+        description="The issuer's authorization endpoint; from its discovery document when not set.",
     )
     oidc_token_endpoint: str | None = Field(
         None,
         validation_alias=named("oidc_token_endpoint"),
-        description="Where the code is exchanged; else found by discovery.",
+        description="The issuer's token endpoint; from its discovery document when not set.",
     )
     aws_region: str | None = Field(
         None,
         validation_alias=named("aws_region", "AWS_REGION"),
-        description="Of the Cognito pool and the table.",
+        description="The AWS region of the Cognito pool and the DynamoDB table.",
     )
     cognito_user_pool_id: str | None = Field(
         None,
         validation_alias=named("cognito_user_pool_id", "COGNITO_USER_POOL_ID"),
-        description="With the region: the issuer, when `oidc_issuer` is not set.",
+        description="The Cognito pool: with the region the issuer, when `oidc_issuer` is not set.",
     )
     cognito_client_id: str | None = Field(
-        None, validation_alias=named("cognito_client_id", "COGNITO_CLIENT_ID"), description="A further one."
+        None,
+        validation_alias=named("cognito_client_id", "COGNITO_CLIENT_ID"),
+        description="A client id, besides `oidc_client_ids`.",
     )
 
     @field_validator("oidc_issuer", "oidc_jwks_url", "oidc_authorization_endpoint", "oidc_token_endpoint")

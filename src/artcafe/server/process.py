@@ -16,7 +16,7 @@ class SystemClock:
 
 
 def new_id() -> str:
-    """An identifier that nobody guesses and nobody else has."""
+    """A random identifier, unguessable and unique."""
     return secrets.token_hex(16)
 
 

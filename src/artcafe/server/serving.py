@@ -68,7 +68,7 @@ class Server(uvicorn.Server):
         self.handle_exit(number, None)
 
     def replaced(self) -> None:
-        """Begin to stop, because another process accepts on the same sockets: first accept nobody more."""
+        """Begin to stop, because another process accepts on the same sockets: first stop accepting."""
         self._replaced = self.should_exit = True
 
     def renew(self) -> None:

@@ -50,12 +50,12 @@ class Settings(OidcSettings):
         ge=1,
         le=64,
         validation_alias=named("workers"),
-        description="Processes that serve the port together, under one that starts and stops them.",
+        description="Processes that serve the port together, under a parent that starts and stops them.",
     )
     data_dir: Path = Field(
         Path("~/.artcafe"),
         validation_alias=named("data_dir"),
-        description="Where an embedded installation keeps everything: store, bus, keys, logs.",
+        description="The directory of an embedded installation's store, bus, keys and logs.",
     )
     store: str = Field(
         "sqlite",
@@ -72,7 +72,7 @@ class Settings(OidcSettings):
         ),
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", validation_alias=named("log_level"), description="How much is logged."
+        "info", validation_alias=named("log_level"), description="The lowest level that is logged."
     )
     log_format: Literal["text", "json"] = Field(
         "text", validation_alias=named("log_format"), description="Lines for people, or JSON for programs."
@@ -99,7 +99,7 @@ class Settings(OidcSettings):
     nats_ca: Path | None = Field(
         None,
         validation_alias=named("nats_ca"),
-        description="Whose certificates to trust as a tls:// NATS, a file; the system's authorities else.",
+        description="A file with the certificate authorities of a tls:// NATS; the system's when not set.",
     )
     adopt_bus: str | None = Field(
         None,
@@ -116,7 +116,11 @@ class Settings(OidcSettings):
         description="The nats-server program `artcafe up` runs; the one of the installed wheel.",
     )
     nats_port: int = Field(
-        0, ge=0, le=65535, validation_alias=named("nats_port"), description="Its port; 0 takes any."
+        0,
+        ge=0,
+        le=65535,
+        validation_alias=named("nats_port"),
+        description="The port of that nats-server; 0 takes any.",
     )
     operator_seed: SecretStr | None = Field(
         None,
@@ -149,7 +153,7 @@ class Settings(OidcSettings):
         description="The current version of your terms of service; who makes a tenant has to accept it.",
     )
     terms_url: str | None = Field(
-        None, validation_alias=named("terms_url"), description="Where they can be read."
+        None, validation_alias=named("terms_url"), description="The address of the terms of service."
     )
     privacy_version: str | None = Field(
         None,
@@ -157,7 +161,7 @@ class Settings(OidcSettings):
         description="The current version of your privacy policy; who makes a tenant has to accept it.",
     )
     privacy_url: str | None = Field(
-        None, validation_alias=named("privacy_url"), description="Where it can be read."
+        None, validation_alias=named("privacy_url"), description="The address of the privacy policy."
     )
 
     @field_validator("data_dir")

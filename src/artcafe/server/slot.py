@@ -247,7 +247,7 @@ class Slot:
         return math.inf if self._again is None else max(self._again - now, 0.0)
 
     def _answer(self, *, came_up: bool) -> None:
-        """Tell whoever asked for a renewal."""
+        """Resolve the pending renewal."""
         if self._renewal is not None and not self._renewal.done():
             self._renewal.set_result(came_up)
         self._renewal = None

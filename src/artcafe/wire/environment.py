@@ -32,7 +32,7 @@ def is_service_link(name: str, value: str) -> bool:
 
 
 def unknown(environment: Mapping[str, str], known: Collection[str]) -> list[str]:
-    """A line for each variable of ours that nobody reads, with the nearest known name."""
+    """A line for each unknown variable with our prefix, with the nearest known name."""
     strangers = (
         name
         for name, value in environment.items()

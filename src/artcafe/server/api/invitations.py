@@ -89,7 +89,7 @@ class Joined(MemberView):
 async def create_invitation(
     body: NewInvitation, cases: Cases, human: NamedHuman, once: CreateOnce
 ) -> InvitationCreated:
-    """Invite somebody into the tenant."""
+    """Invite a human into the tenant."""
 
     async def make(keep: Keep[tuple[Invitation, Token]]) -> tuple[Invitation, Token]:
         return await cases.invitations.create(human, body.role, body.email or "", body.expires_in_days, keep)

@@ -121,7 +121,7 @@ def login_refused(
     tenant: str | None = None,
     agent: str | None = None,
 ) -> None:
-    """Somebody is not let in by this request; `client` is the address."""
+    """Log a refused login over REST; `client` is the address."""
     events.note(
         events.LoginRefused(
             way=way,

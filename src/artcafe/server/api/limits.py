@@ -11,7 +11,7 @@ DRAINED_BYTES = 2 * 1024 * 1024
 
 
 class BodyLimit:
-    """Refuse bodies over `limit` bytes with 413, when they are read: at once if they say their length, else
+    """Refuse bodies over `limit` bytes with 413, when they are read: at once with a Content-Length, else
     as soon as they are over.
 
     Nothing is read before the application asks, so who is refused for another reason is told so after the

@@ -129,7 +129,7 @@ async def jwks(cases: Cases) -> dict[str, object]:
 
 @router.post("/challenge")
 async def local_challenge(body: Hello, request: Request, cases: Cases) -> LocalChallenge:
-    """A challenge for whoever can read the data directory, with a proof that this platform can."""
+    """A challenge for a caller that can read the data directory, with a proof that this platform can."""
     sign, exchange = _issuer(cases).sign, _exchange(body.nonce, request)
     expires = int(cases.clock.now()) + SECONDS
     challenge = exchange.challenge(sign, secrets.token_urlsafe(32), expires)
@@ -138,7 +138,7 @@ async def local_challenge(body: Hello, request: Request, cases: Cases) -> LocalC
 
 @router.post("/token")
 async def token(body: TokenRequest, request: Request, cases: Cases) -> Token:
-    """A token for whoever can read the data directory."""
+    """A token for a caller that can read the data directory."""
     user = await _chosen(body, "/token", request, cases)
     minted = _issuer(cases).mint(user.id, email=user.email, lifetime_seconds=LIFETIME, tenant=body.tenant)
     return Token(access_token=minted, expires_in=LIFETIME, user=user.id, tenant=body.tenant)
@@ -146,7 +146,7 @@ async def token(body: TokenRequest, request: Request, cases: Cases) -> Token:
 
 @router.post("/code")
 async def sign_in_code(body: TokenRequest, request: Request, cases: Cases) -> SignInCode:
-    """A code to be shown on the sign-in page, for whoever can read the data directory; good once."""
+    """A code to be shown on the sign-in page, for a caller that can read the data directory; good once."""
     user = await _chosen(body, "/code", request, cases)
     return SignInCode(code=await _sign_in(cases).proof(user), expires_in=PROOF_SECONDS)
 

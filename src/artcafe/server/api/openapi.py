@@ -19,7 +19,7 @@ from artcafe.wire.problem import MEDIA_TYPE, document
 from artcafe.wire.subjects import SUBJECT_SCHEMA
 
 _TAGS = {
-    "health": "Is it alive, is it ready. For probes and for people; without a token.",
+    "health": "Liveness and readiness. For probes and for people; without a token.",
     "sign-in": "How humans get a token; without one.",
     "tenants": "A tenant is a closed world: its members, agents, channels and messages meet nobody else's.",
     "members": "The humans of a tenant, and what each may do.",

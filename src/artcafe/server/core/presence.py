@@ -75,9 +75,9 @@ _read_answer = msgspec.json.Decoder(PresenceAnswer).decode
 
 
 class Presence:
-    """Knows the connections of this process, and tells the others by rows in the store.
+    """Tracks the connections of this process, and shares them with the others by rows in the store.
 
-    Whoever owns it calls `announce` after changes, and every few seconds: everything is written
+    Its owner calls `announce` after changes, and every few seconds: everything is written
     again before it expires.
     """
 

@@ -70,7 +70,7 @@ class Tally:
 
 
 class Meter:
-    """Counts in memory, flushed by whoever owns it as increments that never conflict.
+    """Counts in memory; its owner flushes it, as increments that never conflict.
 
     A tenant has a handful of counters a day, and one for each agent and channel that there is. Agents and
     channels are named by what `counted_as` says of them, which nobody has after them. What is counted between
@@ -114,7 +114,7 @@ class Meter:
         self._tallies.append(tally)
 
     def _add_up(self) -> None:
-        """Put the tallies into `_pending`; whoever reads that does this first."""
+        """Add the tallies to `_pending`; call it before reading that."""
         tallies, self._tallies = self._tallies, []
         pending, day = self._pending, utc_day(self.day_ends - DAY_SECONDS)
         for tally in tallies:

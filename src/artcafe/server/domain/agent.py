@@ -46,7 +46,7 @@ class AgentRules(Struct, frozen=True, kw_only=True):
 
 
 class Agent(AgentRules, frozen=True, kw_only=True):
-    """Somebody who connects. Whether it is online is not a fact about it: see core.presence."""
+    """An agent's record. Its connections are not part of it: see core.presence."""
 
     name: str
     type: str = "agent"

@@ -11,7 +11,7 @@ TOPIC = "changed"
 
 
 class Kind(StrEnum):
-    """The nouns that somebody may hold in memory."""
+    """The kinds of records that processes cache."""
 
     tenant = "tenant"
     member = "member"

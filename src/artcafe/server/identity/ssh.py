@@ -143,7 +143,7 @@ class SshVerifier:
         return True
 
     def _decoy(self, shown: Signature) -> Material:
-        """A key that the signature could be of, and whose private key nobody holds."""
+        """A decoy key of the signature's kind, whose private key does not exist."""
         if shown.kind == RSA:
             return _rsa_decoy(shown.size)
         kind = ED25519 if shown.kind == SK_ED25519 else shown.kind

@@ -113,7 +113,7 @@ class Material:
 
 
 def parse_public_key(text: str) -> PublicKey:
-    """Read the public key that somebody wants to register, in any of the forms that tools write.
+    """Parse a public key to be registered, in any of the forms that tools write.
 
     Those are an OpenSSH line (`type base64 comment`), PEM, as SubjectPublicKeyInfo or PKCS #1, and RFC 4716
     (`ssh-keygen -e`, PuTTYgen). Blanks, newlines, a byte order mark, and lines that are empty or begin with

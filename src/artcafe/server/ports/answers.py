@@ -29,7 +29,7 @@ class Keep(Protocol[R_contra]):
     """Makes of what is about to be stored the answer to be kept with it; None where none is kept."""
 
     async def __call__(self, made: R_contra, /) -> Kept | None:
-        """Called before anything is stored, again when somebody else was faster."""
+        """Called before anything is stored, again after a conflicting write."""
 
 
 async def keep_nothing(_: object, /) -> None:

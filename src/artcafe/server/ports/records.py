@@ -46,11 +46,11 @@ class TenantRecords(Protocol):
         """All or nothing. Raises conflict when the id is taken.
 
         With `most` the tenant counts among those that its creator made, and it raises quota_exceeded when so
-        many exist: exactly, whoever creates another one meanwhile.
+        many exist: exactly, under concurrent creations too.
         """
 
     async def change(self, tenant: TenantId, edit: Callable[[Tenant], Tenant], entry: Entry) -> Tenant:
-        """Apply `edit` to the current record, again when somebody else was faster. What an operator does is
+        """Apply `edit` to the current record, again after a conflicting write. What an operator does is
         in the log of the installation, too. Raises not_found, also while the tenant is being deleted."""
 
 
@@ -92,7 +92,7 @@ class MemberRecords(Protocol):
         entry: Entry,
         keep: Keep[Member] = keep_nothing,
     ) -> Member:
-        """Write what `edit` makes of the membership, or of None, again when somebody else was faster.
+        """Write what `edit` makes of the membership, or of None, again after a conflicting write.
 
         Raises not_found when the tenant does not exist, conflict, quota_exceeded for too many members.
         """
@@ -168,7 +168,7 @@ class AgentRecords(Protocol):
         kept: Kept | None = None,
     ) -> None:
         """Raises conflict when the id or one of the keys is taken, not_found without the tenant, and
-        quota_exceeded when the tenant has `limit` agents: exactly, whoever else creates meanwhile; or when
+        quota_exceeded when the tenant has `limit` agents: exactly, under concurrent creations too; or when
         its records would take more than `space` bytes."""
 
     async def change(
@@ -180,7 +180,7 @@ class AgentRecords(Protocol):
         space: int | None = None,
         kept: Kept | None = None,
     ) -> Agent:
-        """Apply `edit` to the current record, again when somebody else was faster.
+        """Apply `edit` to the current record, again after a conflicting write.
 
         Raises not_found, conflict when a key that `edit` adds belongs to another agent, and quota_exceeded
         when the record grows and the tenant's would take more than `space` bytes.
@@ -265,7 +265,7 @@ class ChannelRecords(Protocol):
         kept: Kept | None = None,
     ) -> None:
         """Raises conflict when the id is taken, not_found without the tenant, and quota_exceeded when
-        the tenant has `limit` channels: exactly, whoever else creates meanwhile; or when its records would
+        the tenant has `limit` channels: exactly, under concurrent creations too; or when its records would
         take more than `space` bytes, or the rules of its channels more than any tenant may have."""
 
     async def change(
@@ -276,7 +276,7 @@ class ChannelRecords(Protocol):
         entry: Entry,
         space: int | None = None,
     ) -> Channel:
-        """Apply `edit` to the current record, again when somebody else was faster. Raises not_found, and
+        """Apply `edit` to the current record, again after a conflicting write. Raises not_found, and
         quota_exceeded as `create` does, for a record that grows."""
 
     async def delete(
@@ -347,7 +347,7 @@ class SignInRecords(Protocol):
         """Take a code until `expires`; exactly one of any number of callers, on any process, gets True."""
 
     async def spent(self, code: str) -> bool:
-        """Whether somebody took it and `expires` is not over."""
+        """Whether it was taken and `expires` is not over."""
 
     async def keep(self, proof: str, who: str, expires: int) -> None:
         """Keep whom a sign-in code stands for."""

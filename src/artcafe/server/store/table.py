@@ -70,8 +70,7 @@ class Stored(Generic[R]):
         return with_unknown(type(self.record), self.item.data, data(record))
 
     def put(self, record: R) -> Put:
-        """The operation that writes this record in place of the one that was read, when nobody was faster; it
-        expires when that one does."""
+        """The operation that replaces the record that was read, unless it changed; the expiry stays."""
         return Put(self.item.pk, self.item.sk, self.changed(record), Rev(self.rev), self.item.expires)
 
 
@@ -164,7 +163,7 @@ class Table:
     async def change(
         self, pk: str, sk: str, kind: type[R], steps: Callable[[Stored[R]], tuple[R, Sequence[Op]]]
     ) -> R:
-        """Read a record, write what `steps` makes of it, and do both again when somebody was faster.
+        """Read a record, write what `steps` makes of it, and retry both after a conflicting write.
 
         The first of the operations is the one on the record itself; a Conflict of another one is
         the caller's. Raises not_found.
@@ -185,7 +184,7 @@ class Table:
         *,
         line: Line | None = None,
     ) -> T:
-        """Write what `attempt` makes, made anew as long as somebody else is faster.
+        """Write what `attempt` makes, made anew after each conflicting write.
 
         The first `contested` of its operations are those that others compete for; a Conflict of a later one
         is the caller's. Where many of this process compete, `line` names what for, by owner and prefix:

@@ -52,7 +52,7 @@ class Cleaned(Struct, frozen=True):
 
 
 class UsageCleaning:
-    """The work of one process called `server`. Whoever owns it takes a `step` every STEP_SECONDS."""
+    """The work of one process called `server`. Its owner takes a `step` every STEP_SECONDS."""
 
     def __init__(self, table: Table, clock: Clock, server: str) -> None:
         self._store = table.store
