@@ -18,6 +18,7 @@ from tests.kit.scripted_peer import texts
 from tests.kit.unreliable_bus import UnreliableLink
 
 ACME = TenantId("acme")
+SUBJECT = "a.b.c.d.e.f.g.h"
 Publish = Callable[..., None]
 
 
@@ -67,3 +68,12 @@ def publisher(link: UnreliableLink) -> Publish:
         link.publish(to_bus("planner", subject), encode(envelope))
 
     return publish
+
+
+def matching(number: int) -> list[str]:
+    """So many patterns, each another one, that all receive SUBJECT."""
+    tokens = SUBJECT.split(".")
+    return [
+        ".".join("*" if which >> position & 1 else token for position, token in enumerate(tokens))
+        for which in range(number)
+    ]

@@ -68,7 +68,7 @@ class Publishers:
         """The same."""
         told: list[ArtcafeError | None] = []
         self.link.publish("m.a.x", json.dumps({"data": text}).encode())
-        work = self._hub.confirm_later(told.append)
+        work = self._hub.acknowledgements.later(told.append)
         assert work is not None
         await work
         [failure] = told

@@ -17,7 +17,7 @@ from tests.kit.unreliable_bus import AWAY, UnreliableLink
 
 def topics(hub: TenantHub) -> int:
     """How many patterns the hub shares."""
-    return len(hub._topics)
+    return len(hub._topics.plain)
 
 
 # One subscription on the bus.

@@ -149,7 +149,7 @@ async def settled(processes: tuple[Process, Process]) -> None:
         await process.link.flush()
     for process in processes:
         await process.link.settle()
-        await eventually(lambda: not process.hub._runs)  # noqa: B023 - asked at once
+        await eventually(lambda: not process.hub._runs.waiting)  # noqa: B023 - asked at once
 
 
 def exactly_once(readers: list[Reader], sent: int) -> bool:
@@ -170,7 +170,7 @@ async def test_what_waits_for_who_left_goes_to_another(hub: TenantHub, publish: 
     left: list[Coroutine[Any, Any, None]] = []
 
     def leave() -> None:
-        assert hub._runs, "nothing waits"
+        assert hub._runs.waiting, "nothing waits"
         one.member.stop()
         left.append(hub.leave(one.member))
 

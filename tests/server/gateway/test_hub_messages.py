@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
 
 import pytest
 from msgspec import Raw
@@ -10,17 +9,15 @@ from msgspec import Raw
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.gateway.delivery import Teller, Writer
 from artcafe.server.gateway.dialects import Legacy, Plain
-from artcafe.server.gateway.hub import MAX_LINES, RECENT, TenantHub
+from artcafe.server.gateway.hub import RECENT, TenantHub
 from artcafe.server.gateway.letter import Letter
 from artcafe.server.gateway.member import MAX_CHOICES, Line, Topic
 from artcafe.server.gateway.outbox import Outboxes
 from artcafe.server.ports.bus import Deliver, Own
-from artcafe.wire.codes import Code
-from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.frames import Envelope, encode
 from tests.kit.hubs import ACME, Publish, Reader
 from tests.kit.turns import turns
-from tests.kit.unreliable_bus import AWAY, UnreliableLink, WatchedSubscription
+from tests.kit.unreliable_bus import UnreliableLink, WatchedSubscription
 
 
 def hub_receivers(link: UnreliableLink) -> tuple[Deliver, Deliver]:
@@ -309,7 +306,7 @@ async def test_what_was_here_before_a_subscription_ended_is_delivered(
     reader = Reader(hub)
     await reader.subscribe("tasks")
     publish("tasks", "before")
-    while not hub._runs:
+    while not hub._runs.waiting:
         await turns(1)
     await reader.unsubscribe("tasks")
     assert reader.got == [("tasks", "before")]
@@ -390,7 +387,7 @@ async def test_what_was_said_here_comes_in_order_with_what_came_by_the_bus(link:
 async def test_sender_and_subject_come_from_the_bus_subject(
     hub: TenantHub, bus_subject: str, sender: str, subject: str
 ) -> None:
-    line = Line(hub, ACME, bus_subject)
+    line = Line(hub._runs, ACME, bus_subject)
     assert (line.sender, line.subject) == (sender, subject)
 
 
@@ -400,21 +397,7 @@ async def test_sender_and_subject_come_from_the_bus_subject(
 )
 async def test_a_subject_that_is_not_ours_is_no_line(hub: TenantHub, subject: str) -> None:
     with pytest.raises(ValueError, match="not a subject"):
-        Line(hub, ACME, subject)
-
-
-async def test_what_is_remembered_of_lines_is_bounded(hub: TenantHub, publish: Publish) -> None:
-    reader = Reader(hub)
-    await reader.subscribe(">")
-    for number in range(MAX_LINES + 2):
-        publish(f"jobs.{number}", "x")
-        if number % 500 == 0:
-            await turns()
-    await turns()
-    assert len(reader.got) == MAX_LINES + 2
-    assert len(hub._lines) <= MAX_LINES
-    await reader.unsubscribe(">")
-    assert len(hub._lines) == 0
+        Line(hub._runs, ACME, subject)
 
 
 # What is not ours.
@@ -486,65 +469,3 @@ async def test_no_depth_of_nesting_hides_the_sender_from_legacy_clients(
         await turns(3)
     assert reader.got
     assert {data["agent_id"] for _, data in reader.got} == {"planner"}
-
-
-# Acknowledgements.
-
-
-class Waiter:
-    """Remembers what it was told, and does something `then`."""
-
-    def __init__(self, then: Callable[[], None] = lambda: None) -> None:
-        self.told: list[ArtcafeError | None] = []
-        self._then = then
-
-    def __call__(self, failure: ArtcafeError | None) -> None:
-        self.told.append(failure)
-        self._then()
-
-
-async def test_many_who_wait_share_one_flush_and_who_comes_meanwhile_has_the_next(
-    hub: TenantHub, link: UnreliableLink
-) -> None:
-    link.flushing.shut()
-    first = [Waiter() for _ in range(10)]
-    works = [hub.confirm_later(waiter) for waiter in first]
-    assert [work is None for work in works] == [False] + [True] * 9
-    assert works[0] is not None
-    confirming = asyncio.create_task(works[0])
-    await turns()
-    later = [Waiter() for _ in range(10)]
-    assert [hub.confirm_later(waiter) for waiter in later] == [None] * 10
-    assert link.flushing.calls == 1
-    assert [waiter.told for waiter in first + later] == [[]] * 20
-    link.flushing.open()
-    await confirming
-    assert link.flushing.calls == 2
-    assert [waiter.told for waiter in first + later] == [[None]] * 20
-    again = hub.confirm_later(Waiter())
-    assert again is not None, "the next one works for itself"
-    await again
-
-
-@pytest.mark.parametrize("failure", [AWAY, OSError()])
-async def test_a_flush_that_fails_is_told_to_those_it_was_for_and_to_nobody_else(
-    hub: TenantHub, link: UnreliableLink, failure: Exception
-) -> None:
-    """Whether the bus has it, or gets it later, is not known."""
-
-    def recover() -> None:
-        link.flushing.failure = None
-
-    link.flushing.shut()
-    unlucky, lucky = [Waiter(), Waiter(recover)], [Waiter(), Waiter()]
-    works = [hub.confirm_later(waiter) for waiter in unlucky]
-    assert works[0] is not None
-    confirming = asyncio.create_task(works[0])
-    await turns()
-    link.flushing.failure = failure
-    for waiter in lucky:
-        assert hub.confirm_later(waiter) is None
-    link.flushing.open()
-    await confirming
-    assert [[told.code for told in waiter.told if told] for waiter in unlucky] == [[Code.outcome_unknown]] * 2
-    assert [waiter.told for waiter in lucky] == [[None]] * 2

@@ -5,25 +5,14 @@ import tracemalloc
 
 import pytest
 
-from artcafe.server.gateway.hub import MAX_OVERLAP as MAX_TENANT_OVERLAP
 from artcafe.server.gateway.hub import TenantHub
 from artcafe.server.gateway.member import MAX_CHOICES, MAX_OVERLAP, Seen
+from artcafe.server.gateway.topics import MAX_OVERLAP as MAX_TENANT_OVERLAP
 from artcafe.wire.codes import Code
-from tests.kit.hubs import Publish, Reader
+from tests.kit.hubs import SUBJECT, Publish, Reader, matching
 from tests.kit.outcomes import refused
 from tests.kit.turns import turns
 from tests.kit.unreliable_bus import UnreliableLink
-
-SUBJECT = "a.b.c.d.e.f.g.h"
-
-
-def matching(number: int) -> list[str]:
-    """So many patterns, each another one, that all receive SUBJECT."""
-    tokens = SUBJECT.split(".")
-    return [
-        ".".join("*" if which >> position & 1 else token for position, token in enumerate(tokens))
-        for which in range(number)
-    ]
 
 
 async def test_of_patterns_that_all_match_a_connection_has_a_few(
@@ -55,12 +44,12 @@ async def test_a_message_that_many_patterns_match_is_matched_once_and_delivered_
             await reader.subscribe(pattern)
     publish(SUBJECT)
     await turns()
-    before = hub._interest.visited
+    before = hub._topics.interest.visited
     assert before <= MAX_TENANT_OVERLAP * (SUBJECT.count(".") + 3)
     for number in range(2, 12):
         publish(SUBJECT, number)
     await turns()
-    assert hub._interest.visited == before, "the subject is known"
+    assert hub._topics.interest.visited == before, "the subject is known"
     assert [reader.got for reader in readers] == [[(SUBJECT, n) for n in range(1, 12)]] * 8
     assert [reader.writes for reader in readers] == [2] * 8, "and what comes at once is one piece"
 
@@ -89,32 +78,6 @@ async def test_what_a_connection_remembers_of_a_thousand_lines_is_small(
         assert tracemalloc.get_traced_memory()[0] < len(readers) * 56 * 1024
     finally:
         tracemalloc.stop()
-
-
-async def test_the_patterns_of_all_connections_of_a_tenant_overlap_to_a_bound(
-    hub: TenantHub, link: UnreliableLink, publish: Publish
-) -> None:
-    patterns = matching(256)
-    readers = [Reader(hub) for _ in range(16)]
-    refusals = 0
-    for number, pattern in enumerate(patterns):
-        reader = readers[number % 16]
-        if number < MAX_TENANT_OVERLAP:
-            await reader.subscribe(pattern)
-        else:
-            with refused(Code.too_many_subscriptions):
-                await reader.subscribe(pattern)
-            refusals += 1
-    assert refusals == 256 - MAX_TENANT_OVERLAP
-    assert sum(link.open.values()) == len(hub._topics) == MAX_TENANT_OVERLAP
-    newcomer = Reader(hub)
-    await newcomer.subscribe(patterns[0])
-    await newcomer.subscribe("elsewhere.*")
-    publish(SUBJECT)
-    await turns()
-    assert [len(reader.got) for reader in (*readers, newcomer)] == [1] * 17
-    await readers[0].leave()
-    await newcomer.subscribe(patterns[200])
 
 
 @pytest.mark.parametrize(
@@ -168,7 +131,7 @@ async def test_the_same_pattern_in_other_forms_is_no_other_one(hub: TenantHub, l
         for form in ("", "tenant.acme.", "channels.acme."):
             assert await reader.unsubscribe(form + pattern)
     assert sum(link.open.values()) == 0
-    assert (reader.member._overlap is None or reader.member._overlap.most == 0) and not hub._counts
+    assert (reader.member._overlap is None or reader.member._overlap.most == 0) and not hub._topics.counts
 
 
 async def test_each_queue_group_of_a_pattern_counts(hub: TenantHub) -> None:
@@ -219,7 +182,7 @@ async def test_a_flood_of_new_subjects_costs_each_the_same(hub: TenantHub, publi
         publish(f"room7.n{number}", number)
     await turns()
     assert len(reader.got) == 200
-    assert hub._interest.visited <= 200 * 4, "four tokens on the bus, one node for each"
+    assert hub._topics.interest.visited <= 200 * 4, "four tokens on the bus, one node for each"
 
 
 # What came already.

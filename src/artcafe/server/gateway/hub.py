@@ -2,31 +2,23 @@
 
 import logging
 from asyncio import gather, shield
-from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
 from artcafe.server.domain.ids import TenantId
-from artcafe.server.domain.interest import Interest
-from artcafe.server.domain.recent import Recent
-from artcafe.server.gateway.delivery import Delivery
-from artcafe.server.gateway.groups import Groups
+from artcafe.server.gateway.acknowledgements import Acknowledgements
 from artcafe.server.gateway.letter import NOT_OURS, arrived, identity
-from artcafe.server.gateway.member import Keeper, Line, Member, Run, Seen, Topic
+from artcafe.server.gateway.member import Member, Seen, Topic
 from artcafe.server.gateway.outbox import Outboxes
+from artcafe.server.gateway.runs import Runs
+from artcafe.server.gateway.topics import Topics
 from artcafe.server.ports.bus import Link, Subscription
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.subjects import Address, pattern_to_bus
 
 LOG = logging.getLogger("artcafe.gateway")
-
-MAX_OVERLAP = 128
-"""Patterns of one tenant on this process that may match one message, by the bound of Interest.most."""
-
-MAX_LINES = 4096
-"""Lines that a hub remembers."""
 
 RECENT = 1024
 """Messages after which no other copy of one by another pattern is expected."""
@@ -35,46 +27,23 @@ BUDGET = 8192
 """Units of work (Member.take) that one tenant's deliveries take in one turn of the event loop."""
 
 
-class TenantHub(Keeper):
-    """The subscriptions and acknowledgements of one tenant on this process.
+class TenantHub:
+    """The subscriptions of one tenant on this process, and the acknowledgements of what is published.
 
     The bus sends a copy of a message for each pattern that matches it. The first one is delivered, to
     whoever has any subscription without a queue that matches; the others are told by their id and
-    dropped. Copies by queue groups are for the one member they come to.
-
-    What is delivered in one turn of the event loop is bounded by `budget`. While more waits, nothing is
-    read from the bus and publishers here have no room, so what waits is bounded by what is read and
-    published in one turn.
+    dropped. Copies by queue groups are for the one member they come to. `budget` is that of Runs.
     """
 
     def __init__(self, tenant: TenantId, link: Link, outboxes: Outboxes, *, budget: int = BUDGET) -> None:
         self.tenant = tenant
         self.link = link
-        self._outboxes = outboxes
         self.sessions = 0
         self._gaps = link.gaps
-        self._waiting: list[Callable[[ArtcafeError | None], None]] = []
-        self._confirming = False
-        # Those without a queue, by pattern.
-        self._topics: dict[str, Topic] = {}
-        self._groups = Groups()
-        # The patterns of all topics, and how many topics have each.
-        self._interest: Interest[str] = Interest()
-        self._counts: Counter[str] = Counter()
-        # Grows with every change of the topics.
-        self._version = 0
-        # By bus subject; those of a group by (group, bus subject).
-        self._lines = Recent(MAX_LINES)
+        self.acknowledgements = Acknowledgements(tenant, link)
+        self._topics = Topics(tenant)
+        self._runs = Runs(tenant, link, outboxes, self._topics, budget)
         self._seen = Seen(RECENT)
-        # In the order in which they came.
-        self._runs: list[Run] = []
-        # The last of them, while more may be added: its line and its payloads.
-        self._last: Line | None = None
-        self._latest: list[bytes] = []
-        self._number = 0
-        self._budget = budget
-        self.behind = False
-        """Whether deliveries were left for the next turn."""
 
     def missed(self) -> bool:
         """Whether messages may have been missed since this was last asked."""
@@ -92,14 +61,14 @@ class TenantHub(Keeper):
             return
         if member.stopped:
             raise ArtcafeError(Code.unavailable, "The connection is over.")
-        topic = self._topics.get(address.subject) if queue is None else None
+        topic = self._topics.plain.get(address.subject) if queue is None else None
         fresh = topic is None
         if topic is None:
             topic = Topic(address.subject, queue)
         held = member.add(key, address, topic)
         if fresh:
             try:
-                self._include(topic)
+                self._topics.include(topic)
             except BaseException:
                 member.remove(key)
                 raise
@@ -121,7 +90,7 @@ class TenantHub(Keeper):
         """Deliver what groups that the member is in were sent before."""
         if member.grouped:
             await self.link.settle()
-            self._catch_up(member)
+            self._runs.catch_up(member)
 
     async def _open(self, topic: Topic, queue: str | None) -> None:
         try:
@@ -133,7 +102,7 @@ class TenantHub(Keeper):
             )
         except BaseException as error:
             # Who waits is told, and who comes from now on tries again.
-            self._forget(topic)
+            self._topics.forget(topic)
             topic.handle.set_exception(
                 error if isinstance(error, ArtcafeError) else ArtcafeError(Code.internal)
             )
@@ -143,35 +112,17 @@ class TenantHub(Keeper):
         if not topic.members:
             await _close(handle)
 
-    def _include(self, topic: Topic) -> None:
-        """Raises too_many_subscriptions."""
-        pattern = topic.pattern
-        if pattern not in self._counts:
-            self._interest.add(pattern_to_bus(pattern), pattern)
-            if self._interest.most > MAX_OVERLAP:
-                self._interest.discard(pattern_to_bus(pattern), pattern)
-                raise ArtcafeError(
-                    Code.too_many_subscriptions,
-                    f"One message may match {MAX_OVERLAP} patterns of a tenant; here they overlap more.",
-                )
-        self._counts[pattern] += 1
-        if topic.queue is None:
-            self._topics[pattern] = topic
-        else:
-            self._groups.add(topic)
-        self._version += 1
-
     def _arrived(self, topic: Topic, bus_subject: str, payload: bytes) -> None:
         """A message by the bus."""
         if not topic.alive:
-            heir = self._groups.other(topic)
+            heir = self._topics.groups.other(topic)
             if heir is None:
                 return
             topic = heir
         try:
-            line = self._line(None if topic.queue is None else topic, bus_subject)
+            line = self._topics.line(self._runs, None if topic.queue is None else topic, bus_subject)
             if line.group is None:
-                self._update(line)
+                self._topics.update(line)
                 more = len(line.topics) > 1
                 if more or self._seen.ids:
                     if identity(payload) in self._seen.ids:
@@ -180,112 +131,18 @@ class TenantHub(Keeper):
                     name = identity(payload)
                     assert name is not None
                     if self._seen.is_first(name, more):
-                        self.keep(line, payload)
+                        self._runs.keep(line, payload)
                     return
-            self.keep(line, arrived(payload))
+            self._runs.keep(line, arrived(payload))
         except NOT_OURS as error:
             LOG.warning("tenant %s: dropped a message that is not ours: %s", self.tenant, error)
 
     def _receiver(self, topic: Topic, bus_subject: str) -> Callable[[bytes], None]:
         """Who takes what this process itself says: the same for all topics without a queue."""
         try:
-            return self._line(None if topic.queue is None else topic, bus_subject)
+            return self._topics.line(self._runs, None if topic.queue is None else topic, bus_subject)
         except ValueError:
             return partial(self._arrived, topic, bus_subject)
-
-    def _line(self, group: Topic | None, bus_subject: str) -> Line:
-        """Raises ValueError for a subject that is not ours."""
-        key = bus_subject if group is None else (group, bus_subject)
-        line: Line | None = self._lines.get(key)
-        if line is None:
-            line = Line(self, self.tenant, bus_subject, group)
-            self._lines.put(key, line)
-        return line
-
-    def _update(self, line: Line) -> None:
-        """Match a line with the topics as they are now: once for all of them, and again when they change."""
-        if line.version != self._version:
-            self._match(line)
-
-    def _match(self, line: Line) -> None:
-        line.version = self._version
-        line.patterns = tuple(self._interest.of(line.bus_subject))
-        if line.group is None:
-            line.topics = tuple(self._topics[each] for each in line.patterns if each in self._topics)
-
-    def keep(self, line: Line, payload: bytes) -> None:
-        """Keep a message for the end of the turn: what is alike is delivered at once."""
-        if line is self._last:
-            self._latest.append(payload)
-            return
-        if not self._runs:
-            self._outboxes.first(self._deliver)
-        self._last, self._latest = line, [payload]
-        self._number += 1
-        self._runs.append(Run(line, Delivery(self._latest), self._number))
-
-    def _deliver(self) -> None:
-        """Deliver what waits, as far as the budget reaches."""
-        runs, count, done, left = self._runs, len(self._runs), 0, self._budget
-        self._last, self._latest = None, []
-        while done < count:
-            run = runs[done]
-            try:
-                left = self._advance(run, left)
-            except Exception:  # Whoever comes after it is delivered to all the same.
-                LOG.exception("tenant %s: fault in a delivery", self.tenant)
-                if run.members is not None:
-                    run.members[run.position - 1].failed()
-            if run.members is None or run.position >= len(run.members):
-                done += 1
-            elif left <= 0:
-                break
-        del runs[:done]
-        if runs:
-            self._outboxes.first(self._deliver)
-        if done < count:
-            self.behind = True
-            self.link.pause(True)
-        elif self.behind:
-            self.behind = False
-            self.link.pause(False)
-
-    def _advance(self, run: Run, left: int) -> int:
-        """Deliver a run to further members, for so many units of work: how many are left."""
-        if run.members is None:
-            run.members = self._members(run.line)
-        members = run.members
-        while left > 0 and run.position < len(members):
-            member = members[run.position]
-            run.position += 1
-            if member.upto < run.number:
-                member.upto = run.number
-                left -= member.take(run.line, run.delivery)
-        return left
-
-    def _members(self, line: Line) -> tuple[Member, ...]:
-        """Everybody whom the messages of a line may concern, once."""
-        self._update(line)
-        topics = line.topics
-        if len(topics) == 1:
-            return tuple(topics[0].members)
-        merged: dict[Member, None] = {}
-        for topic in topics:
-            merged.update(topic.members)
-        return tuple(merged)
-
-    def _catch_up(self, member: Member) -> None:
-        """Deliver now what waits for a member."""
-        self._last, self._latest = None, []
-        for run in tuple(self._runs):
-            if member.upto < run.number:
-                member.upto = run.number
-                self._update(run.line)
-                try:
-                    member.take(run.line, run.delivery)
-                except Exception:
-                    LOG.exception("tenant %s: fault in a delivery", self.tenant)
-                    member.failed()
 
     async def unsubscribe(self, member: Member, text: str, queue: str | None) -> bool:
         """Remove a subscription; from here on nothing more comes by it. False when there was none."""
@@ -305,10 +162,10 @@ class TenantHub(Keeper):
         subscriptions stay, and others without a queue bring what they bring."""
         held = member.subscriptions.values()
         await _close_all([each.topic.opened for each in held if each.queue is not None])
-        self._catch_up(member)
+        self._runs.catch_up(member)
 
     async def _leave(self, member: Member, key: tuple[str, str | None]) -> None:
-        self._catch_up(member)  # What was here before.
+        self._runs.catch_up(member)  # What was here before.
         if key in member.subscriptions:
             await _close(self._detach(member, key))
 
@@ -328,63 +185,11 @@ class TenantHub(Keeper):
         del topic.members[member]
         if topic.members:
             return None
-        self._forget(topic)
-        self._hand_on(topic, member)
+        self._topics.forget(topic)
+        other = self._topics.groups.other(topic)
+        if other is not None:
+            self._runs.hand_on(topic, member, other)
         return topic.opened
-
-    def _hand_on(self, topic: Topic, member: Member) -> None:
-        """Give what waits for who left a group to another member, if there is one here."""
-        other = self._groups.other(topic)
-        if other is None:
-            return
-        for run in [run for run in self._runs if run.line.group is topic and member.upto < run.number]:
-            line = self._line(other, run.line.bus_subject)
-            for payload in run.delivery.payloads:
-                self.keep(line, payload)
-
-    def _forget(self, topic: Topic) -> None:
-        if not topic.alive:
-            return
-        topic.alive = False
-        self._version += 1
-        pattern = topic.pattern
-        if self._topics.get(pattern) is topic:
-            del self._topics[pattern]
-        self._groups.discard(topic)
-        self._counts[pattern] -= 1
-        if not self._counts[pattern]:
-            del self._counts[pattern]
-            self._interest.discard(pattern_to_bus(pattern), pattern)
-        if not self._counts:
-            self._lines.clear()
-
-    def confirm_later(self, tell: Callable[[ArtcafeError | None], None]) -> Coroutine[Any, Any, None] | None:
-        """Call `tell` when the bus has everything published before, with outcome_unknown where that cannot be
-        known: what the link took may still leave it, or have left it. One flush serves everybody who waits;
-        the work is handed back when nobody does it yet.
-        """
-        self._waiting.append(tell)
-        if self._confirming:
-            return None
-        self._confirming = True
-        return self._confirm()
-
-    async def _confirm(self) -> None:
-        try:
-            while self._waiting:
-                waiting, self._waiting = self._waiting, []
-                failure: ArtcafeError | None = None
-                try:
-                    await self.link.flush()
-                except ArtcafeError:
-                    failure = ArtcafeError(Code.outcome_unknown)
-                except Exception:  # Nobody is left without an answer: who came meanwhile has the next flush.
-                    LOG.exception("tenant %s: fault in a flush", self.tenant)
-                    failure = ArtcafeError(Code.outcome_unknown)
-                for tell in waiting:
-                    tell(failure)
-        finally:
-            self._confirming = False
 
 
 async def _close(handle: Subscription | None) -> None:

@@ -31,14 +31,6 @@ cdef class Line:
     cpdef tuple choice(self, str form, dialect, bint more)
 
 
-cdef class Run:
-    cdef readonly Line line
-    cdef readonly Delivery delivery
-    cdef readonly Py_ssize_t number
-    cdef tuple members
-    cdef Py_ssize_t position
-
-
 cdef class Subscribed:
     cdef readonly object address
     cdef public bint complete

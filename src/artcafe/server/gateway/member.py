@@ -125,19 +125,6 @@ class Line:
         return choices[more]
 
 
-class Run:
-    """What came on one line with nothing else between, and how far it is delivered."""
-
-    __slots__ = ("delivery", "line", "members", "number", "position")
-
-    def __init__(self, line: Line, delivery: Delivery, number: int) -> None:
-        self.line = line
-        self.delivery = delivery
-        self.number = number
-        self.members: tuple[Member, ...] | None = None
-        self.position = 0
-
-
 class Subscribed:
     """One subscription of one member, in the form the client wrote it."""
 

@@ -334,7 +334,7 @@ class Session:
             else:
                 self.refuse(failure, ack.id)
 
-        work = self.hub.confirm_later(tell)
+        work = self.hub.acknowledgements.later(tell)
         if work is not None:
             self._start(work)
 

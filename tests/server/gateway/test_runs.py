@@ -33,7 +33,7 @@ async def readers_of(hub: TenantHub, number: int, *patterns: str) -> list[Reader
 async def behind(hub: TenantHub) -> None:
     """Wait until something was left for the next turn."""
     async with asyncio.timeout(30):
-        while not hub.behind:
+        while not hub._runs.behind:
             await asyncio.sleep(0)
 
 
@@ -48,7 +48,7 @@ async def test_a_turn_delivers_what_its_budget_reaches_and_the_next_one_goes_on(
     publish("tasks")
     await behind(hub)
     done = [writes(readers)]
-    while hub.behind:
+    while hub._runs.behind:
         await turns(1)
         done.append(writes(readers))
     assert done == [10, 20, 25]
@@ -122,7 +122,7 @@ async def test_who_leaves_gets_nothing_more_and_holds_nobody_up(hub: TenantHub, 
     stayed = readers[:5] + readers[20:]
     assert all(reader.got == [("tasks", 1)] for reader in stayed)
     assert [reader for reader in readers[5:20] if reader.got] == [r for r in served if r in readers[5:20]]
-    assert not hub.behind
+    assert not hub._runs.behind
 
 
 async def test_who_unsubscribes_gets_what_was_there_before_once_and_in_order(
