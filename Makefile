@@ -65,10 +65,10 @@ test-plain: .venv/.ready  ## the compiled modules' tests, on their sources
 	  $(addprefix tests/server/gateway/test_,session.py template.py hub_messages.py hub_copies.py runs.py acknowledgements.py topics.py member.py delivery.py dialects.py outbox.py moment.py websocket.py frame_parser.py) \
 	  tests/server/bus/nats/test_link.py tests/server/bus/nats/test_publish_route.py tests/server/bus/nats/test_window.py tests/server/core/test_usage.py tests/server/domain/test_recent.py
 
-# Half of the time for each: two tests share the first, seven have a seventh of the second.
+# Half of the time for each: two tests share the first, nine have a ninth of the second.
 fuzz: .venv/.ready  ## fuzz frames, streams and raw HTTP for five minutes; SECONDS= FUZZ_SEED=
 	FUZZ_SECONDS=$$(( $(or $(SECONDS),300) / 2 )) $(BIN)/pytest -q tests/e2e/test_wire_fuzz.py
-	FUZZ_SECONDS=$$(( $(or $(SECONDS),300) / 14 )) $(BIN)/pytest -q tests/fuzz
+	FUZZ_SECONDS=$$(( $(or $(SECONDS),300) / 18 )) $(BIN)/pytest -q tests/fuzz
 
 hammer: .venv/.ready tools  ## random requests and faults at once over every store, for a minute; SECONDS= SEED=
 	HAMMER_SECONDS=$(or $(SECONDS),60) HAMMER_SEED=$(SEED) $(BIN)/pytest -q tests/hammer/test_hammer.py

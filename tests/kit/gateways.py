@@ -224,6 +224,7 @@ async def a_house(
         server_name=lambda host: f"wss://{host}",
         new_connection_id=counting("c"),
         new_message_id=counting(f"{name}-m"),
+        process="",
         jitter=lambda: 0.25,
     )
 

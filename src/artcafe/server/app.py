@@ -239,6 +239,7 @@ async def platform(
             server_name=name_of_server,
             new_connection_id=new_id,
             new_message_id=next_message_id,
+            process=next_message_id.process,
             jitter=random.random,
         )
         await stack.enter_async_context(gateway)

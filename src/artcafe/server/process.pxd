@@ -1,3 +1,3 @@
 cdef class MessageIds:
-    cdef str _process
+    cdef readonly str process
     cdef Py_ssize_t _count

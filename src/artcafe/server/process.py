@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from artcafe.server.domain.message_id import numbered_id
+
 
 class SystemClock:
     """The machine's time."""
@@ -21,18 +23,19 @@ def new_id() -> str:
 
 
 class MessageIds:
-    """Called for identifiers of messages: cheap, different from those of every other process."""
+    """Called for identifiers of messages (domain.message_id), each right before its message is published."""
 
-    __slots__ = ("_count", "_process")
+    __slots__ = ("_count", "process")
 
     def __init__(self) -> None:
-        self._process = secrets.token_hex(8)
+        self.process = secrets.token_hex(8)
+        """What those of no other process begin with."""
         self._count = 0
 
     def __call__(self) -> str:
         """The next one."""
         self._count += 1
-        return f"{self._process}-{self._count:x}"
+        return numbered_id(self.process, self._count)
 
 
 @dataclass(frozen=True, slots=True)

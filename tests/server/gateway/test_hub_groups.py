@@ -32,9 +32,9 @@ class Process:
 
     def __init__(self, link: Link) -> None:
         self.link = link
-        self.hub = TenantHub(ACME, link, Outboxes())
         self.members: list[Reader] = []
         self._new_id = MessageIds()
+        self.hub = TenantHub(ACME, link, Outboxes(), process=self._new_id.process)
 
     def publish(self, number: int) -> bool:
         """To the group; whether there is room for more."""
@@ -141,6 +141,42 @@ async def test_joins_and_departures_of_every_kind(processes: tuple[Process, Proc
     await settled(processes)
     assert sent > 1000
     assert exactly_once(everybody, sent)
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+async def test_a_subscription_added_and_ended_beside_a_group_while_messages_flow(
+    processes: tuple[Process, Process], elsewhere: bool
+) -> None:
+    """All by the group, all by the subscription, all by the group: each once. More than may be remembered."""
+    ours, theirs = processes
+    publisher = theirs if elsewhere else ours
+    reader = await ours.join()
+    sent = 0
+
+    async def publish(count: int) -> None:
+        nonlocal sent
+        for _ in range(count):
+            publisher.publish(sent)
+            sent += 1
+            if elsewhere and sent % 10 == 0:
+                await asyncio.sleep(0)
+
+    async with asyncio.TaskGroup() as tasks:
+        adding = tasks.create_task(reader.subscribe("jobs"))
+        await asyncio.sleep(0)
+        await publish(2000)
+        await adding
+        await publish(50)
+        ending = tasks.create_task(reader.unsubscribe("jobs"))
+        await asyncio.sleep(0)
+        await publish(2000)
+        await ending
+    await publish(50)
+    await settled(processes)
+    assert exactly_once([reader], sent)
+    assert reader.member._cutovers == {}
+    await unsubscribe(reader)
+    ours.members.clear()
 
 
 async def settled(processes: tuple[Process, Process]) -> None:

@@ -63,10 +63,11 @@ class Messages:
         if permission.max_bytes is not None and len(data) > permission.max_bytes:
             raise ArtcafeError(Code.too_large, f"The channel takes {permission.max_bytes} bytes at most.")
         sender = PLATFORM_SENDER if system else human.sender
-        published = Published(self._new_message_id(), rfc3339(self._clock.now()))
-        envelope = Envelope(id=published.message_id, timestamp=published.timestamp, data=Raw(data))
         link = await self._bus.link(tenant)
         try:
+            # Numbered as it is published: subscribers go by the order (domain.message_id).
+            published = Published(self._new_message_id(), rfc3339(self._clock.now()))
+            envelope = Envelope(id=published.message_id, timestamp=published.timestamp, data=Raw(data))
             link.publish(to_bus(sender, address.subject), encode(envelope))
             self._count(tenant.id, human.counted_as, permission.channels, len(data))
             try:

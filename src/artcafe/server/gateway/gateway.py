@@ -86,8 +86,10 @@ class Gateway:
         server_name: Callable[[str], str],
         new_connection_id: Callable[[], str],
         new_message_id: Callable[[], str],
+        process: str,
         jitter: Callable[[], float],
     ) -> None:
+        """`process` is what the ids of this process' messages begin with (domain.message_id)."""
         self._directory = directory
         self._presence = presence
         self._meter = meter
@@ -98,6 +100,7 @@ class Gateway:
         self._limits = limits
         self._new_connection_id = new_connection_id
         self._new_message_id = new_message_id
+        self._process = process
         self._jitter = jitter
         self._tasks = asyncio.TaskGroup()
         self._arrivals = Arrivals(limits.max_pending_logins, limits.max_pending_logins_per_address)
@@ -217,7 +220,7 @@ class Gateway:
     def _hub(self, tenant: TenantId, link: Link) -> TenantHub:
         hub = self._hubs.get(tenant)
         if hub is None or hub.link is not link:
-            hub = self._hubs[tenant] = TenantHub(tenant, link, self._outboxes)
+            hub = self._hubs[tenant] = TenantHub(tenant, link, self._outboxes, process=self._process)
         hub.sessions += 1
         return hub
 

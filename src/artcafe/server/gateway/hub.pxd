@@ -15,6 +15,8 @@ cdef class TenantHub:
     cdef readonly Topics _topics
     cdef readonly Runs _runs
     cdef readonly Seen _seen
+    cdef bytes _from_here
+    cdef bytes _beginning
 
     @cython.locals(line=Line, more=bint)
     cpdef _arrived(self, Topic topic, str bus_subject, bytes payload)

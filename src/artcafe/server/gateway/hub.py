@@ -1,13 +1,14 @@
 """Who wants what here: one subscription on the bus per tenant and pattern, however many share it."""
 
+import asyncio
 import logging
-from asyncio import gather, shield
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.gateway.acknowledgements import Acknowledgements
+from artcafe.server.gateway.cutover import Cutover
 from artcafe.server.gateway.letter import NOT_OURS, arrived, identity
 from artcafe.server.gateway.member import Member, Seen, Topic
 from artcafe.server.gateway.outbox import Outboxes
@@ -26,6 +27,9 @@ RECENT = 1024
 BUDGET = 8192
 """Units of work (Member.take) that one tenant's deliveries take in one turn of the event loop."""
 
+RETRY_SECONDS = 0.2
+"""When a bus that was away is asked again what it has sent."""
+
 
 class TenantHub:
     """The subscriptions of one tenant on this process, and the acknowledgements of what is published.
@@ -35,7 +39,10 @@ class TenantHub:
     dropped. Copies by queue groups are for the one member they come to. `budget` is that of Runs.
     """
 
-    def __init__(self, tenant: TenantId, link: Link, outboxes: Outboxes, *, budget: int = BUDGET) -> None:
+    def __init__(
+        self, tenant: TenantId, link: Link, outboxes: Outboxes, *, process: str = "", budget: int = BUDGET
+    ) -> None:
+        """`process` is what the ids of messages that are published here begin with."""
         self.tenant = tenant
         self.link = link
         self.sessions = 0
@@ -44,6 +51,9 @@ class TenantHub:
         self._topics = Topics(tenant)
         self._runs = Runs(tenant, link, outboxes, self._topics, budget)
         self._seen = Seen(RECENT)
+        # How the envelopes begin that are delivered here without the bus; nothing, where there are none.
+        self._from_here = b""
+        self._beginning = b'{"id":"%b-' % process.encode() if process else b""
 
     def missed(self) -> bool:
         """Whether messages may have been missed since this was last asked."""
@@ -72,25 +82,42 @@ class TenantHub:
             except BaseException:
                 member.remove(key)
                 raise
+        cutover = member.begin_cutover(held, closing=False)
         topic.members[member] = None
         try:
             if fresh:
                 await self._open(topic, queue)
             else:
-                await shield(topic.handle)
-            if queue is None:
-                await self._settle(member)
+                await asyncio.shield(topic.handle)
+            if cutover is not None:
+                await self._cut(member, cutover)
+                await self._end_cutover(member, cutover)
+            elif queue is None:
                 held.complete = True
                 member.changed()
         except BaseException:
-            await self._leave(member, key)
+            try:
+                await self._leave(member, key)
+            finally:
+                if cutover is not None:
+                    member.end_cutover(cutover)
             raise
 
-    async def _settle(self, member: Member) -> None:
-        """Deliver what groups that the member is in were sent before."""
-        if member.grouped:
+    async def _cut(self, member: Member, cutover: Cutover) -> None:
+        """Let the newer kind of copies begin. Raises unavailable."""
+        await self.link.settle()
+        self._runs.catch_up(member)
+        cutover.cut()
+
+    async def _end_cutover(self, member: Member, cutover: Cutover) -> None:
+        """Let the older kind of copies end. Where the bus is away, the cutover stays."""
+        try:
             await self.link.settle()
+        except ArtcafeError as error:
+            LOG.debug("tenant %s: a cutover stays: %s", self.tenant, error)
+        else:
             self._runs.catch_up(member)
+            member.end_cutover(cutover)
 
     async def _open(self, topic: Topic, queue: str | None) -> None:
         try:
@@ -119,6 +146,10 @@ class TenantHub:
             if heir is None:
                 return
             topic = heir
+        if topic.queue is None and self._from_here and payload.startswith(self._from_here):
+            # It was delivered when it was published. The server takes a link that was made anew for another
+            # client, and sends it what its last one has left on the way.
+            return
         try:
             line = self._topics.line(self._runs, None if topic.queue is None else topic, bus_subject)
             if line.group is None:
@@ -139,6 +170,7 @@ class TenantHub:
 
     def _receiver(self, topic: Topic, bus_subject: str) -> Callable[[bytes], None]:
         """Who takes what this process itself says: the same for all topics without a queue."""
+        self._from_here = self._beginning  # A link that asks delivers it.
         try:
             return self._topics.line(self._runs, None if topic.queue is None else topic, bus_subject)
         except ValueError:
@@ -149,13 +181,26 @@ class TenantHub:
         key = (text, queue)
         if key not in member.subscriptions:
             return False
-        if queue is None:
-            # What is on its way to it may have been passed over where it came by a group.
-            await self._settle(member)
-        else:
-            await _close(member.subscriptions[key].topic.opened)
+        held = member.subscriptions[key]
+        if queue is not None:
+            await _close(held.topic.opened)
+        elif (cutover := member.begin_cutover(held, closing=True)) is not None:
+            try:
+                await self._cut(member, cutover)
+            except BaseException:
+                member.end_cutover(cutover)  # It goes on as it was.
+                raise
+            if key in member.subscriptions:
+                await self._close_behind(member, member.remove(key), cutover)
+            return True
         await self._leave(member, key)
         return True
+
+    async def _close_behind(self, member: Member, topic: Topic, cutover: Cutover) -> None:
+        """End what the client does not have any more, after the last copies by it."""
+        await self._end_cutover(member, cutover)
+        cutover.listening = False
+        await _close(self._release(member, topic))
 
     async def drain(self, member: Member) -> None:
         """Let a member's groups send it nothing more; when this returns, what they had sent is delivered. Its
@@ -171,18 +216,48 @@ class TenantHub:
 
     def leave(self, *members: Member) -> Coroutine[Any, Any, None]:
         """Remove everything the members had, at once; what is left to tell the bus is handed back."""
-        return self.end([(member, key) for member in members for key in member.subscriptions])
+        handles: list[Subscription | None] = []
+        for member in members:
+            handles += [self._detach(member, key) for key in tuple(member.subscriptions)]
+            handles += [self._release(member, topic) for topic in member.listened()]
+        return _close_all(handles)
 
     def end(self, held: Sequence[tuple[Member, tuple[str, str | None]]]) -> Coroutine[Any, Any, None]:
-        """Remove some subscriptions, at once; what is left to tell the bus is handed back."""
-        return _close_all([self._detach(member, key) for member, key in held])
+        """Remove some subscriptions, at once; what is left to do on the bus is handed back. Where a member
+        stays in a group, what is for the group comes by the old way until the bus has brought what was sent.
+        """
+        handles: list[Subscription | None] = []
+        closing: list[tuple[Member, Topic, Cutover]] = []
+        for member, key in sorted(held, key=lambda each: each[1][1] is None):  # Groups first.
+            cutover = member.begin_cutover(member.subscriptions[key], closing=True)
+            if cutover is None:
+                handles.append(self._detach(member, key))
+            else:
+                closing.append((member, member.remove(key), cutover))
+        return self._end(handles, closing)
+
+    async def _end(
+        self, handles: Sequence[Subscription | None], closing: Sequence[tuple[Member, Topic, Cutover]]
+    ) -> None:
+        await asyncio.gather(_close_all(handles), *[self._cut_and_close(*each) for each in closing])
+
+    async def _cut_and_close(self, member: Member, topic: Topic, cutover: Cutover) -> None:
+        while not member.stopped:
+            try:
+                await self._cut(member, cutover)
+                break
+            except ArtcafeError:  # The bus is away. What it brings when it is back may have come before.
+                await asyncio.sleep(RETRY_SECONDS)
+        await self._close_behind(member, topic, cutover)
 
     def _detach(self, member: Member, key: tuple[str, str | None]) -> Subscription | None:
         """Take a subscription from a member. What nobody needs any more on the bus is handed back."""
-        topic = member.remove(key)
-        if any(known.topic is topic for known in member.subscriptions.values()):
+        return self._release(member, member.remove(key))
+
+    def _release(self, member: Member, topic: Topic) -> Subscription | None:
+        if member.listens(topic):
             return None
-        del topic.members[member]
+        topic.members.pop(member, None)
         if topic.members:
             return None
         self._topics.forget(topic)
@@ -202,4 +277,4 @@ async def _close(handle: Subscription | None) -> None:
 
 
 async def _close_all(handles: Sequence[Subscription | None]) -> None:
-    await gather(*[_close(handle) for handle in handles if handle is not None])
+    await asyncio.gather(*[_close(handle) for handle in handles if handle is not None])

@@ -28,7 +28,7 @@ cdef class Line:
     cdef Keeper _keeper
     cdef dict _writers
 
-    cpdef tuple choice(self, str form, dialect, bint more)
+    cpdef tuple choice(self, str form, dialect, int checks)
 
 
 cdef class Subscribed:
@@ -56,6 +56,7 @@ cdef class Member:
     cdef object _dialect
     cdef readonly Recent _choices
     cdef readonly Seen _seen
+    cdef readonly dict _cutovers
     cdef object _hears
     cdef Py_ssize_t _delivered
     cdef Py_ssize_t _subscribed
@@ -63,5 +64,5 @@ cdef class Member:
     cdef readonly dict _by_pattern
 
     cpdef changed(self)
-    @cython.locals(shape=Shape, joined=bytes, choice=tuple, writer=Writer, more=bint, count=Py_ssize_t)
+    @cython.locals(shape=Shape, joined=bytes, choice=tuple, writer=Writer, checks=int, count=Py_ssize_t)
     cpdef Py_ssize_t take(self, Line line, Delivery delivery) except -1

@@ -8,6 +8,7 @@ from typing import Protocol
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.interest import Interest
 from artcafe.server.domain.recent import Recent
+from artcafe.server.gateway.cutover import Cutover
 from artcafe.server.gateway.delivery import Delivery, Writer
 from artcafe.server.gateway.dialects import Dialect
 from artcafe.server.ports.bus import Subscription
@@ -24,7 +25,13 @@ MAX_CHOICES = 1024
 """Lines for which a member remembers how they are delivered."""
 
 RECENT = 256
-"""Messages after which no other copy of one by a queue group is expected."""
+"""Messages after which no other copy of one by another queue group is expected."""
+
+MAX_CUTOVERS = 16
+"""Cutovers of a member at a time."""
+
+_BY_GROUPS, _CUT = 1, 2
+"""What the copies on a line are looked at for: several groups bring them, cutovers concern them."""
 
 UNIT_BYTES = 4096
 """Bytes that are as much work to deliver as one message is."""
@@ -106,23 +113,23 @@ class Line:
         self.version = -1
         self._keeper = keeper
         self._tenant = tenant
-        self._writers: dict[tuple[str, str], tuple[tuple[Writer, bool], tuple[Writer, bool]]] = {}
+        self._writers: dict[tuple[str, str], tuple[tuple[Writer, int], ...]] = {}
 
     # A method that was looked up would be another object each time, and each is called by the link.
     def __call__(self, payload: bytes) -> None:
         """A message of this process: it was written here, by `encode`."""
         self._keeper.keep(self, payload)
 
-    def choice(self, form: str, dialect: Dialect, more: bool) -> tuple[Writer, bool]:
+    def choice(self, form: str, dialect: Dialect, checks: int) -> tuple[Writer, int]:
         """Who writes for subscribers of a dialect and a form of the subject, the same one for all of them,
-        and `more`. The pair is one object: each of them remembers it, for every line."""
+        and `checks`, from 0 to 3. The pair is one object: each of them remembers it, for every line."""
         key = (form, dialect.name)
         choices = self._writers.get(key)
         if choices is None:
             writer = dialect.writer(self._tenant, form + self.subject, self.sender)
-            choices = (writer, False), (writer, True)
+            choices = (writer, 0), (writer, 1), (writer, 2), (writer, 3)
             self._writers[key] = choices
-        return choices[more]
+        return choices[checks]
 
 
 class Subscribed:
@@ -170,10 +177,10 @@ class Member:
     """One connection's subscriptions: a message that several of them match is delivered once.
 
     The hub hands over one copy of each message for all subscriptions without a queue, whichever came
-    first, and those that come by queue groups. Among these the first one is the one, so nothing is lost
-    while a subscription opens or ends. But a copy by a queue group is passed over once a subscription
+    first, and those that come by queue groups. A copy by a queue group is passed over once a subscription
     without a group has them all: there is no order between the two (ports.Link), and there is to be one
-    for the client.
+    for the client. While such a subscription begins or ends, a Cutover chooses. Of copies by several groups
+    the first one is delivered.
     """
 
     def __init__(self, receiver: Receiver, dialect: Dialect) -> None:
@@ -183,10 +190,13 @@ class Member:
         self._deliver = receiver.deliver
         self._end = receiver.end
         self._dialect = dialect
-        # Who writes the messages of a line (None where they are not delivered), and whether further copies
-        # of them may come.
+        # Who writes the messages of a line (None where they are not delivered), and what their copies are
+        # looked at for.
         self._choices = Recent(MAX_CHOICES)
         self._seen: Seen | None = None
+        # Those under way, and the subscriptions that begin or end; also those that never came to an end,
+        # because the bus was away: what they decide stays right.
+        self._cutovers: dict[Cutover, Subscribed] = {}
         self._hears: Callable[[str], bool] = lambda _: True
         self.stopped = False
         self._delivered = 0
@@ -273,45 +283,107 @@ class Member:
         if all(other.topic is not held.topic for other in alike):
             self._overlap.discard(pattern_to_bus(pattern), held.topic)
 
+    def begin_cutover(self, held: Subscribed, *, closing: bool) -> Cutover | None:
+        """Let a subscription without a queue begin or end beside queue groups. None where nothing has to be
+        chosen: without a group, or while the same pattern in another form has all messages, or where one ends
+        before it was cut over to."""
+        others = [each for each in self.subscriptions.values() if each is not held]
+        groups = {each.topic.pattern for each in others if each.queue is not None}
+        alike = any(each.topic is held.topic and (closing or each.complete) for each in others)
+        if not groups or held.queue is not None or alike:
+            return None
+        former = next((each for each, other in self._cutovers.items() if other is held), None)
+        if former is not None:
+            del self._cutovers[former]
+            self.changed()
+            if not former.closing and not former.is_cut:
+                return None
+        while len(self._cutovers) >= MAX_CUTOVERS:
+            del self._cutovers[next(iter(self._cutovers))]
+        before = None if former is None or former.closing else former
+        cutover = Cutover(held.topic.pattern, tuple(groups), closing=closing, before=before)
+        self._cutovers[cutover] = held
+        self.changed()
+        return cutover
+
+    def end_cutover(self, cutover: Cutover) -> None:
+        """All copies of the older kind came: what comes now is of the newer one."""
+        held = self._cutovers.pop(cutover, None)
+        if held is not None:
+            held.complete = True
+        self.changed()
+
+    def listens(self, topic: Topic) -> bool:
+        """Whether anything of it still needs a topic."""
+        return any(held.topic is topic for held in self.subscriptions.values()) or any(
+            each.listening and held.topic is topic for each, held in self._cutovers.items()
+        )
+
+    def listened(self) -> list[Topic]:
+        """The topics that subscriptions need which the client does not have any more; from now on not."""
+        listened = [held.topic for each, held in self._cutovers.items() if each.listening]
+        self._cutovers.clear()
+        return listened
+
     def take(self, line: Line, delivery: Delivery) -> int:
         """Deliver messages of a line, but for those that were before them: how much work that was, in units
         of one small message."""
         choice = self._choices.get(line)
         if choice is None:
             choice = self._choose(line)
-        writer, more = choice
+        writer, checks = choice
         if writer is None:
             return 1
         shape = delivery.shape(writer)
         count, joined = shape.count, shape.joined
-        if more or (self._seen is not None and self._seen.ids):
-            if self._seen is None:
-                self._seen = Seen(RECENT)
-            frames = [framed for name, framed in shape.each(delivery) if self._seen.is_first(name, more)]
+        if checks or (self._seen is not None and self._seen.ids):
+            frames = self._checked(line, shape.each(delivery), checks)
             count, joined = len(frames), b"".join(frames)
         if count:
             self._deliver(joined)
             self._delivered += count
         return 1 + len(joined) // UNIT_BYTES
 
-    def _choose(self, line: Line) -> tuple[Writer | None, bool]:
+    def _checked(self, line: Line, copies: list[tuple[str, bytes]], checks: int) -> list[bytes]:
+        """The frames of those that are delivered of the copies, which are ids and frames."""
+        if checks & _CUT:
+            by_plain = line.group is None
+            cutovers = [each for each in self._cutovers if each.concerns(line.subject)]
+            chosen: list[tuple[str, bytes]] = []
+            for name, framed in copies:
+                said = [each.by_plain(name) for each in cutovers]
+                if None in said or any(said) == by_plain:
+                    chosen.append((name, framed))
+            copies = chosen
+        if line.group is None:
+            return [framed for _, framed in copies]
+        if self._seen is None:
+            self._seen = Seen(RECENT)
+        more = bool(checks & _BY_GROUPS)
+        return [framed for name, framed in copies if self._seen.is_first(name, more)]
+
+    def _choose(self, line: Line) -> tuple[Writer | None, int]:
         """In the form of the oldest matching subscription; with queue groups alone, of the line's own."""
         matching = self._matching(line.patterns)
         plain = [held for held in matching if held.queue is None]
-        if line.group is None:
-            own = plain[0] if plain else None
-        else:
-            own = next((held for held in matching if held.topic is line.group), None)
-            if any(held.complete for held in plain):
+        groups = [held for held in matching if held.queue is not None]
+        under_way = list(self._cutovers.values())
+        steady = any(held.complete and held not in under_way for held in plain)
+        cut = not steady and any(each.concerns(line.subject) for each in self._cutovers)
+        if line.group is not None:
+            own = next((held for held in groups if held.topic is line.group), None)
+            if steady:
                 own = None  # Passed over.
-        choice: tuple[Writer | None, bool] = None, False
+        elif plain:
+            own = plain[0]
+        else:  # By one that the client does not have any more: what is the groups' else.
+            own = groups[0] if cut and groups else None
+        choice: tuple[Writer | None, int] = None, 0
         if own is not None and not self.stopped and self._hears(line.subject):
             form = (plain[0] if plain else own).address.form
-            # Copies by groups, or of what also comes by one; those of plain subscriptions the hub drops.
-            more = any(held.topic is not line.group for held in matching if held.queue is not None) or (
-                line.group is not None and bool(plain)
-            )
-            choice = line.choice(form, self._dialect, more)
+            # Copies by plain subscriptions the hub drops.
+            several = line.group is not None and any(held.topic is not line.group for held in groups)
+            choice = line.choice(form, self._dialect, several * _BY_GROUPS + cut * _CUT)
         self._choices.put(line, choice)
         return choice
 
