@@ -17,7 +17,7 @@ _COLUMNS = {"ID": "id", "EMAIL": "email", "ROLE": "role", "BY": "created_by", "E
 
 @click.group()
 def invitations() -> None:
-    """Invitations: whoever brings the token becomes a member, once.
+    """Invitations: single-use tokens that make their bearer a member.
 
     \b
     Examples:

@@ -52,7 +52,7 @@ def list_members(connection: Target, *, as_json: bool) -> None:
 def add(connection: Target, user: str, role: str, email: str | None, *, as_json: bool) -> None:
     """Add a user, by the name that the token issuer has for it (the token's `sub`).
 
-    Somebody whose name you do not know comes by an invitation.
+    Invite a human whose name you do not know.
 
     \b
     Examples:

@@ -24,7 +24,7 @@ SECTIONS = {
 
 @click.group(cls=LazyGroup, sections=SECTIONS)
 def operator() -> None:
-    """For who runs the platform: all tenants with their plans, and the operator seed.
+    """For operators of the platform: all tenants with their plans, and the operator seed.
 
     Tenants are asked for over REST, by somebody who is an operator (ARTCAFE_OPERATORS, or the owner of the
     machine with `artcafe up`). The seed lies in the data directory: rotate it when somebody may have read

@@ -57,7 +57,7 @@ class SignIns:
             self._write({**self._read(), url: asdict(SignIn.of(issuer, tokens, self._now()))})
 
     def forget(self, url: str) -> SignIn | None:
-        """Sign out; who was signed in, if somebody was."""
+        """Remove the sign-in and return it; None without one."""
         if not self._path.exists():
             return None
         with self._turn():

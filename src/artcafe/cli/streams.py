@@ -8,7 +8,7 @@ _MODES = ((0, "r"), (1, "w"), (2, "w"))
 
 
 def prepare() -> None:
-    """Open what is closed on /dev/null, and let every letter be written somehow. Call it first of all.
+    """Open closed streams on /dev/null, and make every character writable. Call it first of all.
 
     A descriptor below 3 that is closed goes to whatever is opened next: an event loop, a socket, a database.
     Whoever closed an output does not want to read it, so what is written there is gone.

@@ -30,7 +30,7 @@ _log = logging.getLogger("artcafe.client")
 
 
 class Client:
-    """One agent's connection to the platform; it comes back by itself when it is lost.
+    """One agent's connection to the platform; it reconnects by itself when it is lost.
 
         async with Client("wss://pubsub.example.com", tenant="acme", agent="planner", key=path) as client:
             await client.publish("tasks.new", {"city": "Rome"})

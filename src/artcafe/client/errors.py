@@ -36,7 +36,7 @@ class SlowSubscriptionError(ArtcafeError):
 
 
 class OutcomeUnknownError(ArtcafeError):
-    """Something was sent, and nobody can tell whether it was done: its answer never came, or the server
+    """Something was sent, and it is not known whether it was done: its answer never came, or the server
     itself does not know whether the bus has the message.
 
     Publishing it again may deliver it twice; leaving it may lose it. The caller has to choose.

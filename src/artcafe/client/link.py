@@ -38,9 +38,9 @@ class State(Enum):
 
 
 class Link:
-    """The connection of one client, over all its lives.
+    """The connection of one client, across reconnects.
 
-    `run` is one task: whoever starts it owns it. Nothing is reported as connected before every
+    `run` is one task: its starter owns it. Nothing is reported as connected before every
     subscription is live again.
     """
 

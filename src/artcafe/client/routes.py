@@ -175,7 +175,7 @@ class Routes:
 
     def end_named(self, error: ArtcafeError) -> bool:
         """End the subscription that an error without an id names in its details, because it is over at the
-        server (docs/protocol.md, who may, besides). False when the error names none of these.
+        server (docs/protocol.md, Policies and channel rules). False when the error names none of these.
 
         One that is asked for and not answered yet goes on: the error is about an earlier one of the same
         text, or the answer, which is still to come, says the same.

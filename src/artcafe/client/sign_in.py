@@ -1,7 +1,7 @@
 """Signs a human in at the platform's OIDC issuer, as a public client.
 
 Authorization Code with PKCE (RFC 7636), a loopback address for the answer (RFC 8252), or the device flow
-(RFC 8628). Nothing here waits for a browser: whoever shows the address does.
+(RFC 8628). Nothing here waits for a browser: the caller that shows the address does.
 """
 
 import asyncio

@@ -36,7 +36,7 @@ RESERVE_SECONDS = 1.0
 
 
 class Function:
-    """One container of the function: what it stands on is opened at the first request, and kept.
+    """One container of the function: its store and bus are opened at the first request, and kept.
 
     Between requests the container stands still, and it may end without a word. So what was counted is
     written before an answer is given, and connections that broke meanwhile are made anew. An answer that is

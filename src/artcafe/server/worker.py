@@ -1,6 +1,6 @@
 """One of several processes that serve one port: `python -m artcafe.server.worker`, started by `Workers`.
 
-The order comes on standard input. Whoever gave it is told by sd_notify(3) that this process answers,
+The order comes on standard input. The parent is notified by sd_notify(3) that this process answers,
 that its event loop turns, and that it stops.
 """
 

@@ -202,7 +202,7 @@ class Rights:
 
 
 def platform_permission(human: Human, address: Address, rules: ChannelRules) -> PublishPermission:
-    """Where a human publishes in the platform's name, whoever may publish there else. Raises forbidden,
+    """The permission to publish in the platform's name, without regard to `publishers`. Raises forbidden,
     too_many_channels."""
     require(human, Action.publish_as_system)
     return NO_CHANNEL if address.owner is not None else _checked(rules.of(address.subject)).permission

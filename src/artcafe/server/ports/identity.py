@@ -88,7 +88,7 @@ class TokenVerifier(Protocol):
 
 
 class Sealer(Protocol):
-    """Keeps what may hold a secret, so that only whoever knows the key can have it read again."""
+    """Keeps what may hold a secret, so that only a holder of the key can read it."""
 
     def seal(self, key: str, text: bytes) -> str:
         """The text, encrypted and authenticated under the key and a secret of the installation."""
