@@ -11,7 +11,7 @@ from artcafe.server.gateway.dialects import Plain
 from artcafe.server.gateway.entry import Claim, Entry
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
-from tests.kit.deadlines import eventually
+from tests.kit.deadlines import PATIENCE, eventually
 from tests.kit.doors import Door, arrive, enter
 from tests.kit.turns import turns
 from tests.kit.unreliable_bus import AWAY
@@ -126,6 +126,82 @@ async def test_who_is_sent_away_gets_what_its_group_had_sent(door: Door) -> None
     await peer.expect("goaway")
     await peer.ended(1012)
     assert door.link.open["m.*.jobs"] == 0
+
+
+async def test_what_is_on_its_way_when_the_client_is_sent_away_is_acknowledged(door: Door) -> None:
+    """It was read and dropped: nobody knew what had become of it."""
+    peer = await enter(door)
+    connection = peer.handler
+    assert isinstance(connection, Connection)
+    connection.go_away(1, PATIENCE)
+    connection.go_away(2, PATIENCE)
+    await peer.expect("goaway", reconnect_after_ms=1)
+    peer.say(type="publish", subject="jobs", data=1, id="late")
+    await peer.expect("ack", id="late")
+    assert not peer.closed
+    peer.leave()
+    await eventually(lambda: not door.tasks)
+    assert peer.unread == []
+
+
+async def test_who_is_sent_away_is_closed_when_what_it_published_is_acknowledged(door: Door) -> None:
+    peer = await enter(door)
+    connection = peer.handler
+    assert isinstance(connection, Connection)
+    flushing = door.link.flushing.shut()
+    peer.say(type="publish", subject="jobs", data=1, id="late")
+    await eventually(lambda: door.link.flushing.calls == 1)
+    connection.go_away(1, 0.01)
+    await peer.expect("goaway")
+    await eventually(lambda: bool(door.hub.acknowledgements._waiting))
+    door.link.flushing.let_pass()
+    flushing.set()
+    await peer.expect("ack", id="late")
+    await peer.ended(1012)
+
+
+async def test_who_is_sent_away_does_not_wait_for_a_bus_that_hangs(door: Door) -> None:
+    peer = await enter(door)
+    peer.say(type="subscribe", subject="jobs", queue="q", id="1")
+    await peer.expect("subscribed")
+    connection = peer.handler
+    assert isinstance(connection, Connection)
+    door.link.closing.shut()
+    door.link.flushing.shut()
+    connection.go_away(1, 0.01)
+    await peer.expect("goaway")
+    await peer.ended(1012)
+    door.link.closing.open()
+
+
+@pytest.mark.parametrize("fault", [AWAY, RuntimeError("a fault of ours")])
+@pytest.mark.parametrize("moment", [0.0, 0.01])
+async def test_a_fault_on_the_bus_keeps_nobody_from_being_sent_away(
+    door: Door, fault: Exception, moment: float
+) -> None:
+    peer = await enter(door)
+    peer.say(type="subscribe", subject="jobs", queue="q", id="1")
+    await peer.expect("subscribed")
+    connection = peer.handler
+    assert isinstance(connection, Connection)
+    door.link.closing.failure = door.link.flushing.failure = fault
+    connection.go_away(1, moment)
+    await peer.expect("goaway")
+    await peer.ended(1012)
+
+
+async def test_who_is_being_sent_away_joins_no_group(door: Door) -> None:
+    """It would take its share with it."""
+    peer = await enter(door)
+    connection = peer.handler
+    assert isinstance(connection, Connection)
+    connection.go_away(1, 0.05)
+    await peer.expect("goaway")
+    peer.say(type="subscribe", subject="jobs", queue="q", id="1")
+    await peer.expect("error", code="unavailable", id="1")
+    peer.say(type="subscribe", subject="jobs", id="2")
+    await peer.expect("subscribed", id="2")
+    await peer.ended(1012)
 
 
 async def test_going_away_says_when_to_come_back(door: Door) -> None:

@@ -224,6 +224,16 @@ async def test_stopping_sends_everybody_away_and_waits_for_them(house: House) ->
     await gone(house)
 
 
+async def test_what_a_client_says_as_the_server_stops_is_answered(house: House) -> None:
+    peer = await house.enter()
+    stopping = asyncio.create_task(house.gateway.stop(2 * PATIENCE))
+    await peer.expect("goaway")
+    peer.say(type="publish", subject="jobs", data=1, id="late")
+    await peer.expect("ack", id="late")
+    peer.leave()
+    await stopping
+
+
 async def test_stopping_does_not_wait_longer_than_it_was_told(house: House) -> None:
     await house.enter()
     async with asyncio.timeout(PATIENCE):

@@ -106,10 +106,12 @@ async def test_a_broken_transport_keeps_nothing_from_others(caplog: pytest.LogCa
 
     writes: list[bytes] = []
     outboxes = Outboxes()
-    Outbox(broken, outboxes).put(b"lost")
-    Outbox(writes.append, outboxes).put(b"kept")
+    aborted: list[str] = []
+    Outbox(broken, outboxes, lambda: aborted.append("broken")).put(b"lost")
+    Outbox(writes.append, outboxes, lambda: aborted.append("sound")).put(b"kept")
     await turns(2)
     assert writes == [b"kept"]
+    assert aborted == ["broken"], "it missed a frame, so it is closed"
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
 
 

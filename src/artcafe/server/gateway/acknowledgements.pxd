@@ -1,7 +1,7 @@
 cdef class Acknowledgements:
     cdef object _tenant
     cdef object _link
-    cdef list _waiting
+    cdef readonly list _waiting
     cdef bint _flushing
 
     cpdef later(self, tell)

@@ -1,5 +1,6 @@
 """Acknowledgements of published messages: one flush of the bus serves everybody who waits."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -31,6 +32,14 @@ class Acknowledgements:
             return None
         self._flushing = True
         return self._flush()
+
+    async def all(self) -> None:
+        """Return when everybody who waits now was told."""
+        told = asyncio.Event()
+        work = self.later(lambda _: told.set())
+        if work is not None:
+            await work
+        await told.wait()
 
     async def _flush(self) -> None:
         try:

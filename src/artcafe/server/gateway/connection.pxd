@@ -15,6 +15,8 @@ cdef class Connection:
     cdef public Py_ssize_t frames_out
     cdef readonly object ended_by
     cdef bint _gone
+    cdef bint _sent_away
+    cdef object _left
     cdef bint _ended
     cdef object _door
     cdef object _proof

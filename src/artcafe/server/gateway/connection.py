@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Container
+from contextlib import suppress
 from typing import Protocol
 
 import msgspec
@@ -23,6 +24,9 @@ LOG = logging.getLogger("artcafe.gateway")
 
 HOLD_SECONDS = 0.01
 """How long nothing is taken from a client that sends faster than it may, again and again."""
+
+LEAVE_SECONDS = 1.0
+"""How long a client that is sent away waits for the bus at most: to leave its groups, and to acknowledge."""
 
 OWED_AT_ONCE = 32
 """Frames beyond its rate that are refused before a client is held. With HOLD_SECONDS they bound what a flood
@@ -80,7 +84,8 @@ class Connection:
         self.frames_in = 0
         self.frames_out = 0  # What a session delivers is added when the gateway counts it.
         self.ended_by: Code | None = None
-        self._gone = False
+        self._gone = self._sent_away = False
+        self._left: asyncio.Event | None = None  # Set when the client is gone; only who is sent away has one.
         self._ended = False  # By us; the peer knows of all ends, but this is asked for every frame.
         self._door = door
         self._proof: Proven | Way | None = entry.proof
@@ -151,6 +156,8 @@ class Connection:
             return
         self._gone = True
         self._backlog = None
+        if self._left is not None:
+            self._left.set()
         self._door.closed(self, code)
         self.session = None  # It leads back here; without the circle both are freed at once.
 
@@ -218,25 +225,47 @@ class Connection:
         if any(member.subscriptions for member in session.members):
             self.end(Code.unavailable, "The bus was away: messages may have been missed.")
 
-    def go_away(self, reconnect_after_ms: int) -> None:
-        """The server stops: take the client out of its groups, which takes a moment, say when to come back,
-        and close with 1012."""
-        if self.peer is None or self.gone():
+    def go_away(self, reconnect_after_ms: int, moment: float = 0.0) -> None:
+        """The server stops: take the client out of its groups, say when to come back, and close with 1012. In
+        between it is heard for `moment` seconds and what it published is acknowledged: what was on its way
+        gets an answer. The bus is waited for up to LEAVE_SECONDS, twice."""
+        if self.peer is None or self.gone() or self._sent_away:
             return
-        if self.session is not None and self.session.member.grouped:
-            self._door.start(self._leave_groups(self.session, self.peer, reconnect_after_ms))
+        self._sent_away = True
+        session = self.session
+        if session is not None and (moment or session.member.grouped):
+            self._door.start(self._leave(session, self.peer, reconnect_after_ms, moment))
         else:
-            self._send_away(self.peer, reconnect_after_ms)
+            self._say_goaway(reconnect_after_ms)
+            self._close(self.peer, Code.going_away, "restart")
 
-    async def _leave_groups(self, session: Session, peer: Peer, reconnect_after_ms: int) -> None:
-        await session.hub.drain(session.member)
+    async def _leave(self, session: Session, peer: Peer, reconnect_after_ms: int, moment: float) -> None:
+        await self._within(LEAVE_SECONDS, session.hub.drain(session.member))
+        if self.gone():
+            return
+        self._say_goaway(reconnect_after_ms)
+        if moment:
+            self._left = asyncio.Event()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(moment):
+                    await self._left.wait()
+            await self._within(LEAVE_SECONDS, session.hub.acknowledgements.all())
         if not self.gone():
-            self._send_away(peer, reconnect_after_ms)
+            self._close(peer, Code.going_away, "restart")
 
-    def _send_away(self, peer: Peer, reconnect_after_ms: int) -> None:
+    async def _within(self, seconds: float, work: Work) -> None:
+        """Wait for work before the end, which comes whatever becomes of it."""
+        try:
+            async with asyncio.timeout(seconds):
+                await work
+        except (ArtcafeError, TimeoutError) as error:
+            LOG.debug("connection %s is closed without waiting for the bus: %r", self.id, error)
+        except Exception:
+            LOG.exception("fault in connection %s", self.id)
+
+    def _say_goaway(self, reconnect_after_ms: int) -> None:
         if self.session is not None:
             self.send(frames.Goaway(reason="restart", reconnect_after_ms=reconnect_after_ms))
-        self._close(peer, Code.going_away, "restart")
 
     def _close(self, peer: Peer, code: Code, reason: str) -> None:
         self._ended = True

@@ -50,6 +50,9 @@ LOG = logging.getLogger("artcafe.gateway")
 BROKEN = 1006
 """RFC 6455 section 7.4.1: a connection that ended without a CLOSE frame."""
 
+MOMENT_SECONDS = 0.5
+"""How long a client that is sent away is heard at most."""
+
 _read_revocation = msgspec.json.Decoder(Revocation).decode
 _read_question = msgspec.json.Decoder(PresenceQuestion).decode
 
@@ -331,7 +334,8 @@ class Gateway:
     async def stop(self, within: float, *, notice: float = 0.0) -> None:
         """Stop in three steps: for `notice` seconds only `ready` tells of it; then nobody is taken in any
         more, and everybody is sent away, in any order and spread over half of `within` seconds, so that
-        they do not all come to another server at once; until they went, `within` seconds at most."""
+        they do not all come to another server at once; until they went, `within` seconds at most. Each is
+        heard for a moment more, so what it is publishing gets its answer."""
         self._leaving = True
         await asyncio.sleep(notice)
         self._stopping = True
@@ -339,7 +343,8 @@ class Gateway:
         everybody = [*self._arrivals, *self._inside]
         with suppress(TimeoutError):  # Who does not go is cut by the server's own shutdown.
             async with asyncio.timeout(within):
-                await spread(everybody, self._go_away, within / 2, self._jitter)
+                go = partial(self._go_away, moment=min(MOMENT_SECONDS, within / 8))
+                await spread(everybody, go, within / 2, self._jitter)
                 if self._arrivals or self._inside:
                     await self._empty.wait()
 
@@ -348,8 +353,8 @@ class Gateway:
         self._leaving = self._stopping = True
         each([*self._arrivals, *self._inside], self._go_away)
 
-    def _go_away(self, connection: Connection) -> None:
-        connection.go_away(round(2000 * self._jitter()))
+    def _go_away(self, connection: Connection, moment: float = 0.0) -> None:
+        connection.go_away(round(2000 * self._jitter()), moment)
 
     async def _sweep(self) -> None:
         """Close who does not answer: one task for all connections."""

@@ -69,7 +69,7 @@ class TenantHub:
         key = (text, queue)
         if key in member.subscriptions:
             return
-        if member.stopped:
+        if member.stopped or (member.drained and queue is not None):
             raise ArtcafeError(Code.unavailable, "The connection is over.")
         topic = self._topics.plain.get(address.subject) if queue is None else None
         fresh = topic is None
@@ -204,7 +204,8 @@ class TenantHub:
 
     async def drain(self, member: Member) -> None:
         """Let a member's groups send it nothing more; when this returns, what they had sent is delivered. Its
-        subscriptions stay, and others without a queue bring what they bring."""
+        subscriptions stay, and others without a queue bring what they bring. It joins no group any more."""
+        member.drained = True
         held = member.subscriptions.values()
         await _close_all([each.topic.opened for each in held if each.queue is not None])
         self._runs.catch_up(member)

@@ -50,6 +50,7 @@ cdef class Seen:
 cdef class Member:
     cdef readonly dict subscriptions
     cdef readonly bint stopped
+    cdef public bint drained
     cdef public Py_ssize_t upto
     cdef object _deliver
     cdef object _end

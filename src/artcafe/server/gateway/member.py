@@ -199,6 +199,8 @@ class Member:
         self._cutovers: dict[Cutover, Subscribed] = {}
         self._hears: Callable[[str], bool] = lambda _: True
         self.stopped = False
+        self.drained = False
+        """Whether its groups send it nothing more (TenantHub)."""
         self._delivered = 0
         self._subscribed = 0
         # Of many subscriptions: their overlap, and which have a pattern. Few are looked through.

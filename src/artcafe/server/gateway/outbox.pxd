@@ -18,6 +18,7 @@ cdef class Outbox:
     cdef Outboxes _all
     cdef list _frames
     cdef object _write
+    cdef readonly object abort
 
     cpdef put(self, bytes framed)
     @cython.locals(frames=list)

@@ -50,18 +50,23 @@ class Outboxes:
             try:
                 outbox.flush()
             except Exception:
-                # One client's broken transport keeps nothing from the others.
+                # A broken transport keeps nothing from other clients. Its own missed frames, so it is closed.
                 LOG.exception("a client's frames were not written")
+                outbox.abort()
 
 
 class Outbox:
     """One client's: frames leave in the order in which they were put, joined."""
 
-    __slots__ = ("_all", "_frames", "_write", "size")
+    __slots__ = ("_all", "_frames", "_write", "abort", "size")
 
-    def __init__(self, write: Callable[[bytes], None], outboxes: Outboxes) -> None:
+    def __init__(
+        self, write: Callable[[bytes], None], outboxes: Outboxes, abort: Callable[[], None] = lambda: None
+    ) -> None:
+        """`abort` breaks the connection; it must not raise."""
         self.size = 0
         """Bytes that wait here."""
+        self.abort = abort
         self._write = write
         self._all = outboxes
         self._frames: list[bytes] = []

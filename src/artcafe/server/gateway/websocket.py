@@ -84,7 +84,7 @@ class WebSocket(WSListener):
     ) -> None:
         self.remote = upgrade.remote
         self._wire = wire
-        self._outbox = Outbox(wire.write, outboxes)
+        self._outbox = Outbox(wire.write, outboxes, wire.abort)
         self._handler = handler
         self._text = handler.text
         self._limits = limits
