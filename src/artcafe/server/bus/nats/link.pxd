@@ -6,13 +6,9 @@ from artcafe.server.bus.nats.window cimport Window
 
 
 cdef class NatsLink:
-    cdef object _servers
-    cdef object _tls
-    cdef object _credentials
-    cdef object _refused
+    cdef object _dialer
     cdef object _name
     cdef object _patience
-    cdef object _jitter
     cdef object _loop
     cdef object _connection
     cdef Window _direct
@@ -23,7 +19,6 @@ cdef class NatsLink:
     cdef bint _paused
     cdef PublishRoutes _routes
     cdef bint _echo
-    cdef object _server
     cdef object _info
     cdef Py_ssize_t _max_payload
     cdef object _settled

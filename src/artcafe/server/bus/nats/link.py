@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 from artcafe.server.bus.nats.buffer import PublishBuffer
 from artcafe.server.bus.nats.connection import NatsConnection, NotConnectedError
 from artcafe.server.bus.nats.credentials import NatsCredentials
+from artcafe.server.bus.nats.dialer import Dialer
 from artcafe.server.bus.nats.grammar import check_pattern, check_queue
 from artcafe.server.bus.nats.greeting import Info
 from artcafe.server.bus.nats.publish_route import PublishRoutes
-from artcafe.server.bus.nats.refusals import Refusal
 from artcafe.server.bus.nats.servers import ServerAddress, ServerPool
 from artcafe.server.bus.nats.subscription import NatsSubscription
 from artcafe.server.bus.nats.window import Window
@@ -25,8 +25,6 @@ CROWDED_BYTES = 1024 * 1024
 """What may wait while connected, before publishers are asked to wait as well."""
 
 PATIENCE_SECONDS = 5.0
-
-_STEADY_SECONDS, _PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 0.02, 2.0
 
 LOG = logging.getLogger(__name__)
 
@@ -77,13 +75,10 @@ class NatsLink:
         `tls` says whom to trust, where a server asks for TLS or is addressed as `tls://`: as the
         system does, unless given. Raises ValueError for what is no server's URL.
         """
-        self._servers = ServerPool(servers, jitter, others)
-        self._tls = tls
-        self._credentials = credentials
-        self._refused = refused
+        pool = ServerPool(servers, jitter, others)
+        self._dialer = Dialer(pool, credentials, name, jitter=jitter, echo=echo, tls=tls, refused=refused)
         self._name = name
         self._patience = patience
-        self._jitter = jitter
         self._loop = asyncio.get_running_loop()
         self._connection: NatsConnection | None = None
         self._direct: Window | None = None  # Its window, unless the server is to be left.
@@ -93,9 +88,7 @@ class NatsLink:
         self._handing = self._paused = False
         self._routes = PublishRoutes()
         self._echo = echo
-        # Where it is connected, or was, and what that server told of itself.
-        self._server = self._servers.order()[0]
-        self._info = Info()
+        self._info = Info()  # Of the server to which it is, or was, connected.
         self._max_payload = self._info.max_payload
         # Set while up, and once it is over.
         self._settled = asyncio.Event()
@@ -108,7 +101,7 @@ class NatsLink:
     @property
     def known(self) -> Sequence[ServerAddress]:
         """The servers that it knows."""
-        return self._servers.order()
+        return self._dialer.known
 
     @property
     def up(self) -> bool:
@@ -266,12 +259,10 @@ class NatsLink:
         A fault in it is logged, and answered as a broken connection is. A cancellation may be swallowed by
         what is under way, so both are needed.
         """
-        attempt, share = 0, 1.0
         try:
             while True:
                 try:
-                    share = 0.5 + self._jitter()
-                    seconds = await self._serve()
+                    await self._serve()
                 except (NotConnectedError, OSError, ValueError) as error:
                     if not self.stood:
                         LOG.warning("%s cannot connect to NATS: %s", self._name, error)
@@ -281,22 +272,15 @@ class NatsLink:
                     LOG.exception("fault in %s", self._name)
                     if not self.stood:
                         return
-                else:
-                    if seconds >= _STEADY_SECONDS:
-                        attempt = 0
                 if self.over:
                     return
-                await asyncio.sleep(share * min(_PAUSE_SECONDS * 2**attempt, _LONGEST_PAUSE_SECONDS))
-                attempt = min(attempt + 1, 10)
+                await asyncio.sleep(self._dialer.pause())
         finally:
             self.close()
 
-    async def _serve(self) -> float:
-        """One connection, from its beginning to its end, and how many seconds it lasted.
-
-        Raises what the last server tried raised.
-        """
-        connection = await self._connect()
+    async def _serve(self) -> None:
+        """One connection, from its beginning to its end. Raises as Dialer.connect."""
+        connection = await self._dialer.connect(self._hand_over)
         started = self._loop.time()
         try:
             if not self.over:
@@ -304,26 +288,7 @@ class NatsLink:
                 await connection.ended.wait()
         finally:
             await self._end(connection)
-            self._servers.failed(self._server)
-        return self._loop.time() - started
-
-    async def _connect(self) -> NatsConnection:
-        """Try every server that is known, once."""
-        failure: Exception = NotConnectedError("no server is known")
-        for server in self._servers.order():
-            connection = NatsConnection(self._hand_over)
-            try:
-                await connection.open(server, self._credentials, self._name, self._tls, echo=self._echo)
-            except (NotConnectedError, OSError, ValueError) as error:
-                self._servers.failed(server)
-                LOG.debug("%s cannot connect to %s: %s", self._name, server, error)
-                failure = error
-                if connection.refusal is Refusal.login:
-                    self._refused()
-            else:
-                self._server = server
-                return connection
-        raise failure
+            self._dialer.ended(self._loop.time() - started)
 
     def _begin(self, connection: NatsConnection) -> None:
         self.stood = True
@@ -372,7 +337,7 @@ class NatsLink:
             return
         if connection.info is not self._info:
             self._learn(connection.info)
-        if self._info.ldm and len(self._servers) > 1:
+        if self._info.ldm and len(self._dialer.known) > 1:
             self._move_on(connection)
             return
         self._out.hand_over(connection.window)
@@ -382,9 +347,7 @@ class NatsLink:
     def _learn(self, info: Info) -> None:
         self._info = info
         self._max_payload = info.max_payload
-        # A server that is going to stop tells of the others only; else none means that it does not tell.
-        if info.connect_urls or info.ldm:
-            self._servers.learn(self._server, info.connect_urls)
+        self._dialer.learn(info)
 
     def _move_on(self, connection: NatsConnection) -> None:
         """Leave a server that is going to stop, when it has what it was given."""
