@@ -108,6 +108,7 @@ async def connected(
     try:
         await client.connect(
             url,
+            inbox_prefix=credentials.inbox,
             user_jwt_cb=credentials.jwt,
             signature_cb=credentials.sign,
             error_cb=complain,

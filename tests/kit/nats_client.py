@@ -61,6 +61,7 @@ async def raw(nats: Nats, credentials: NatsCredentials) -> AsyncIterator[Raw]:
     try:
         await raw.client.connect(
             nats.url,
+            inbox_prefix=credentials.inbox,
             user_jwt_cb=credentials.jwt,
             signature_cb=credentials.sign,
             error_cb=raw.note,

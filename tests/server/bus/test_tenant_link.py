@@ -2,14 +2,17 @@
 
 import asyncio
 
+import pytest
+
 from artcafe.server.bus.nats.link import CROWDED_BYTES
+from artcafe.server.bus.nats.requests import NoRespondersError, RequestTimeoutError
 from artcafe.server.bus.tenants import TenantLinks
 from artcafe.server.domain.tenant import Tenant
 from artcafe.server.ports.bus import Link
 from tests.kit.buses import tenant_links
-from tests.kit.deadlines import eventually
+from tests.kit.deadlines import PATIENCE, eventually
 from tests.kit.inboxes import Inbox, hearing, publish, unavailable
-from tests.kit.nats import Nats
+from tests.kit.nats import Nats, make_tenant
 from tests.kit.proxy import Proxy, accepted
 
 
@@ -121,3 +124,20 @@ async def test_a_group_link_that_cannot_begin_is_made_again(
     await link.subscribe("m.>", group, queue="g")
     publish(link, "heard")
     await group.some(1)
+
+
+async def test_a_request_stays_in_the_account_of_its_tenant(
+    nats: Nats, links: TenantLinks, tenant: Tenant
+) -> None:
+    other = make_tenant("beta")
+    async with nats.authority() as authority:
+        await authority.push(other)
+    link = await links.link(tenant)
+    theirs = await hearing(await links.link(other), "m.service.>")
+    with pytest.raises(NoRespondersError):
+        await link.request("m.service.x", b"secret", seconds=10 * PATIENCE)
+    async with tenant_links(nats) as process:
+        ours = await hearing(await process.link(tenant), "m.service.>")
+        with pytest.raises(RequestTimeoutError):
+            await link.request("m.service.x", b"asked", seconds=0.2, headers={"a": "b"})
+        assert (ours.got, theirs.got) == (["asked"], [])

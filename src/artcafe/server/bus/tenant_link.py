@@ -1,8 +1,10 @@
 """A tenant's link: ports.Link, made of one or two NATS links."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from artcafe.server.bus.nats.link import NatsLink
+from artcafe.server.bus.nats.message import FullMessage
+from artcafe.server.bus.nats.requests import Requests
 from artcafe.server.bus.nats.servers import ServerAddress
 from artcafe.server.bus.nats.subscription import NatsSubscription
 from artcafe.server.ports.bus import Deliver, Own
@@ -20,6 +22,7 @@ class TenantLink:
         """`own` runs, or will; `make_groups` makes a link that echoes, and runs it."""
         self._own = own
         self.publish: Callable[[str, bytes], bool] = own.publish
+        self._requests = Requests(own)
         self._make_groups = make_groups
         self._groups: NatsLink | None = None
 
@@ -73,6 +76,12 @@ class TenantLink:
             await self._groups.ready()
             return await self._groups.subscribe(pattern, deliver, queue)
         return await self._own.subscribe(pattern, deliver, own=own)
+
+    async def request(
+        self, subject: str, payload: bytes = b"", *, seconds: float, headers: Mapping[str, str] | None = None
+    ) -> FullMessage:
+        """As Requests.request. Subscriptions here do not get it, except those of queue groups."""
+        return await self._requests.request(subject, payload, seconds=seconds, headers=headers)
 
     async def flush(self) -> None:
         """As NatsLink.flush."""

@@ -155,12 +155,17 @@ def test_users_are_allowed_what_they_need_and_nothing_else(operator: Operator) -
         assert user["allowed_connection_types"] == ["STANDARD"]
         return user["pub"], user["sub"]
 
-    messages = {"allow": ["m.>", "d.>", "i.>", "r.>", "_INBOX.>"]}
-    assert allowed(operator.credentials(make_tenant("acme", "r1"))) == (messages, messages)
-    words = {"allow": ["control.>", "_INBOX.>"]}
-    assert allowed(operator.control_credentials()) == (words, words)
-    publish, subscribe = allowed(operator.system_credentials())
-    assert subscribe == {"allow": ["_INBOX.>"]}
+    messages = ["m.>", "d.>", "i.>", "r.>"]
+    gateway = operator.credentials(make_tenant("acme", "r1"))
+    assert allowed(gateway) == (
+        {"allow": [*messages, "_INBOX.>"]},
+        {"allow": [*messages, f"{gateway.inbox}.>"]},
+    )
+    control = operator.control_credentials()
+    assert allowed(control) == ({"allow": ["control.>"]}, {"allow": ["control.>", f"{control.inbox}.>"]})
+    system = operator.system_credentials()
+    publish, subscribe = allowed(system)
+    assert subscribe == {"allow": [f"{system.inbox}.>"]}
     assert all(subject.startswith(("$SYS.REQ.", "$JS.API.ACCOUNT.PURGE.")) for subject in publish["allow"])
 
 
@@ -238,7 +243,7 @@ async def test_a_tenants_user_speaks_its_messages_only(server: Nats) -> None:
         assert [subject for subject in denied if not await guest.refused(subject)] == []
         heard = ["m.>", "d.>", "i.>", "r.>", "m.*.a"]
         assert [pattern for pattern in heard if await guest.deaf(pattern)] == []
-        hidden = [">", "*.>", "$SYS.>", "$JS.>", "control.>"]
+        hidden = [">", "*.>", "$SYS.>", "$JS.>", "control.>", "_INBOX.>", "_INBOX.*.*"]
         assert [pattern for pattern in hidden if not await guest.deaf(pattern)] == []
 
 
@@ -271,6 +276,7 @@ class Forged(NatsCredentials):
     """The JWT of one user with the signature of another."""
 
     def __init__(self, shown: NatsCredentials, signing: NatsCredentials) -> None:
+        self.inbox = shown.inbox
         self._shown = shown
         self._signing = signing
 

@@ -20,7 +20,8 @@ def test_a_jwt_names_user_account_signer_and_permissions_and_has_no_end() -> Non
     assert credentials.account == ACCOUNT.public
     assert (claims["iss"], claims["name"]) == (SIGNER.public, "gateway")
     assert claims["nats"]["issuer_account"] == ACCOUNT.public
-    assert claims["nats"].items() >= PERMISSIONS.items()
+    assert claims["nats"]["pub"] == PERMISSIONS["pub"]
+    assert claims["nats"]["sub"] == {"allow": ["d.>", f"{credentials.inbox}.>"]}
     assert claims["nats"]["allowed_connection_types"] == ["STANDARD"]
     assert "exp" not in claims
 
@@ -30,3 +31,11 @@ def test_the_nonce_is_signed_by_the_user_and_each_has_a_key_of_its_own() -> None
     user = read_token(credentials.jwt().decode())["sub"]
     assert verify(user, b"0noivy6kmB9_YiE", base64.b64decode(credentials.sign("0noivy6kmB9_YiE")))
     assert read_token(made().jwt().decode())["sub"] != user
+
+
+def test_each_user_has_an_inbox_of_its_own_and_one_without_permissions_is_not_restricted_to_it() -> None:
+    assert made().inbox.startswith("_INBOX.")
+    assert made().inbox != made().inbox
+    assert PERMISSIONS["sub"] == {"allow": ["d.>"]}
+    unrestricted = NatsCredentials(ACCOUNT, SIGNER, WallClock(), "root", {})
+    assert "sub" not in read_token(unrestricted.jwt().decode())["nats"]

@@ -59,6 +59,14 @@ def test_the_login_is_a_signature_of_the_nonce_by_the_key_that_the_token_names(
     assert verify(user, b"0noivy6kmB9_YiE", base64.b64decode(options["sig"]))
     assert (options["name"], options["headers"], options["verbose"]) == ('a "name"', True, False)
     assert options["echo"] is False
+    assert options["no_responders"] is True
+
+
+def test_a_server_without_headers_is_not_asked_to_tell_of_no_responders_by_one(
+    credentials: NatsCredentials,
+) -> None:
+    options = json.loads(connect_line(Info(nonce="0noivy6kmB9_YiE"), credentials, "test", echo=True)[8:])
+    assert (options["headers"], options["no_responders"]) == (False, False)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from artcafe.server.bus.nats.message import FullMessage
 from artcafe.server.bus.nats.parser import LINE_BYTES, PAYLOAD_BYTES, Message, Parser, ProtocolError
 
 
@@ -66,6 +67,41 @@ def test_every_single_cut() -> None:
     assert parsed(*(text[at : at + 1] for at in range(len(text))))[:2] == expected
 
 
+def test_a_subscription_that_asks_for_it_gets_reply_and_headers_at_every_cut() -> None:
+    head = b"NATS/1.0 503\r\na: b\r\n\r\n"
+    text = (
+        b"MSG a 7 2\r\nm1\r\nMSG a 7 _r.1 2\r\nm2\r\nMSG a 8 _r.1 2\r\nm3\r\n"
+        b"HMSG a 7 %d %d\r\n%bm4\r\nHMSG a 7 _r.2 %d %d\r\n%bm5\r\nHMSG a 7 0 2\r\nm6\r\n"
+        b"HMSG a 8 _r.2 %d %d\r\n%bm7\r\n"
+    ) % ((len(head), len(head) + 2, head) * 3)
+    expected = [
+        (7, "a", FullMessage("", b"", b"m1")),
+        (7, "a", FullMessage("_r.1", b"", b"m2")),
+        (8, "a", b"m3"),
+        (7, "a", FullMessage("", head, b"m4")),
+        (7, "a", FullMessage("_r.2", head, b"m5")),
+        (7, "a", FullMessage("", b"", b"m6")),
+        (8, "a", b"m7"),
+    ]
+    for place in range(len(text)):
+        parser = Parser(lambda _: None)
+        parser.full.add(7)
+        parser.feed(text[:place])
+        parser.feed(text[place:])
+        assert parser.messages == expected
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"MSG a 7 \xff 0", b"MSG a 7 r s 0", b"HMSG a 7 \xff 0 0", b"HMSG a 7 r s 0 0"],
+)
+def test_a_line_that_tells_no_reply_is_nonsense_where_it_is_asked_for(line: bytes) -> None:
+    parser = Parser(lambda _: None)
+    parser.full.add(7)
+    with pytest.raises(ProtocolError):
+        parser.feed(line + b"\r\n\r\n")
+
+
 @given(st.lists(st.binary(max_size=60), max_size=8))
 def test_random_bytes_are_lines_or_nonsense_and_end(reads: list[bytes]) -> None:
     try:
@@ -74,7 +110,7 @@ def test_random_bytes_are_lines_or_nonsense_and_end(reads: list[bytes]) -> None:
         return
     total = b"".join(reads)
     assert sum(len(line) + 2 for line in lines) <= len(total)
-    assert all(payload in total for _, _, payload in messages)
+    assert all(isinstance(payload, bytes) and payload in total for _, _, payload in messages)
 
 
 @given(spoken(), st.data())

@@ -142,17 +142,17 @@ class Operator:
 
     def credentials(self, tenant: TenantRules) -> NatsCredentials:
         """The gateway's user in a tenant's account: its messages and nothing else."""
-        permissions = _permissions([*_TENANT_SUBJECTS, _INBOX], [*_TENANT_SUBJECTS, _INBOX])
+        permissions = _permissions([*_TENANT_SUBJECTS, _INBOX], _TENANT_SUBJECTS)
         return NatsCredentials(*self._tenant_keys(tenant), self._clock, "gateway", permissions)
 
     def control_credentials(self) -> NatsCredentials:
         """A server process's user in the control account."""
-        permissions = _permissions([*_CONTROL_SUBJECTS, _INBOX], [*_CONTROL_SUBJECTS, _INBOX])
+        permissions = _permissions(_CONTROL_SUBJECTS, _CONTROL_SUBJECTS)
         return NatsCredentials(*self._control, self._clock, "control", permissions)
 
     def system_credentials(self) -> NatsCredentials:
         """The authority's user in the system account: accounts, streams' end and the servers' state."""
-        permissions = _permissions(_SYSTEM_REQUESTS, [_INBOX])
+        permissions = _permissions(_SYSTEM_REQUESTS, [])
         return NatsCredentials(*self._system, self._clock, "authority", permissions)
 
     def cluster(self, nodes: Sequence[Node]) -> Cluster:

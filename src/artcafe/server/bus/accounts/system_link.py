@@ -199,6 +199,7 @@ class SystemLink:
             await client.connect(
                 self._servers,
                 name="artcafe-authority",
+                inbox_prefix=self._credentials.inbox,
                 user_jwt_cb=self._credentials.jwt,
                 signature_cb=self._credentials.sign,
                 error_cb=self._heard,

@@ -5,10 +5,11 @@ import itertools
 import logging
 import ssl
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 from artcafe.server.bus.nats.credentials import NatsCredentials
 from artcafe.server.bus.nats.greeting import Info, connect_line, read_info
+from artcafe.server.bus.nats.message import FullMessage
 from artcafe.server.bus.nats.parser import Parser, ProtocolError
 from artcafe.server.bus.nats.refusals import Refusal, denied_pattern, refusal
 from artcafe.server.bus.nats.servers import ServerAddress
@@ -60,7 +61,7 @@ class NatsConnection(asyncio.Protocol):
         self._ping_seconds = ping_seconds
         self._parser = Parser(self._said)
         self._numbers = itertools.count(1)
-        self._takers: dict[int, Deliver] = {}
+        self._takers: dict[int, Callable[[str, Any], None]] = {}
         self._delivering = False
         self._transport: asyncio.Transport | None = None
         self._greeted: asyncio.Future[bool] = self._loop.create_future()
@@ -124,12 +125,23 @@ class NatsConnection(asyncio.Protocol):
         """Subscribe; the number is for `leave`. A ping tells when the server knows."""
         number = next(self._numbers)
         self._takers[number] = deliver
+        return self._subscribe(number, pattern, queue)
+
+    def take_full(self, pattern: str, deliver: Callable[[str, FullMessage], None]) -> int:
+        """As `take`, with the reply subject and the headers of each message."""
+        number = next(self._numbers)
+        self._takers[number] = deliver
+        self._parser.full.add(number)
+        return self._subscribe(number, pattern, None)
+
+    def _subscribe(self, number: int, pattern: str, queue: str | None) -> int:
         words = pattern if queue is None else f"{pattern} {queue}"
         self.window.write(b"SUB %b %d\r\n" % (words.encode(), number))
         return number
 
     def leave(self, number: int) -> None:
         """Unsubscribe; nothing is delivered any more, not even what was read before."""
+        self._parser.full.discard(number)
         if self._takers.pop(number, None) is not None:
             self.window.write(b"UNSUB %d\r\n" % number)
 

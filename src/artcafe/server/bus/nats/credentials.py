@@ -1,6 +1,7 @@
 """Credentials of one user of a NATS account: its key, and the JWT with its permissions."""
 
 import base64
+import secrets
 from typing import Any
 
 from artcafe.server.bus.nats.nkeys import KeyKind, KeyPair, write_token
@@ -24,6 +25,11 @@ class NatsCredentials:
         self._signer = signer
         self._clock = clock
         self._name = name
+        self.inbox = f"_INBOX.{secrets.token_urlsafe(12)}"
+        """The subject below which the answers to this user's requests come; no other user may subscribe."""
+        if "sub" in permissions:
+            allowed = [*permissions["sub"]["allow"], f"{self.inbox}.>"]
+            permissions = {**permissions, "sub": {"allow": allowed}}
         self._permissions = permissions
         self._user = KeyPair.random(KeyKind.user)
 

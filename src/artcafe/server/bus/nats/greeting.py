@@ -59,7 +59,7 @@ def connect_line(info: Info, credentials: NatsCredentials, name: str, *, echo: b
         "protocol": 1,
         "echo": echo,
         "headers": info.headers,
-        "no_responders": False,
+        "no_responders": info.headers,  # They are told by a header.
         "name": name,
         "jwt": credentials.jwt().decode(),
         "sig": credentials.sign(info.nonce).decode(),

@@ -20,7 +20,8 @@ cdef class NatsLink:
     cdef PublishRoutes _routes
     cdef bint _echo
     cdef object _info
-    cdef Py_ssize_t _max_payload
+    cdef readonly Py_ssize_t max_payload
+    cdef readonly object inbox
     cdef object _settled
     cdef object _relieved
     cdef readonly bint over

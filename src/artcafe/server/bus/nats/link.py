@@ -11,6 +11,7 @@ from artcafe.server.bus.nats.credentials import NatsCredentials
 from artcafe.server.bus.nats.dialer import Dialer
 from artcafe.server.bus.nats.grammar import check_pattern, check_queue
 from artcafe.server.bus.nats.greeting import Info
+from artcafe.server.bus.nats.message import FullMessage
 from artcafe.server.bus.nats.publish_route import PublishRoutes
 from artcafe.server.bus.nats.servers import ServerAddress, ServerPool
 from artcafe.server.bus.nats.subscription import NatsSubscription
@@ -79,6 +80,7 @@ class NatsLink:
         self._dialer = Dialer(pool, credentials, name, jitter=jitter, echo=echo, tls=tls, refused=refused)
         self._name = name
         self._patience = patience
+        self.inbox = credentials.inbox
         self._loop = asyncio.get_running_loop()
         self._connection: NatsConnection | None = None
         self._direct: Window | None = None  # Its window, unless the server is to be left.
@@ -89,7 +91,7 @@ class NatsLink:
         self._routes = PublishRoutes()
         self._echo = echo
         self._info = Info()  # Of the server to which it is, or was, connected.
-        self._max_payload = self._info.max_payload
+        self.max_payload = self._info.max_payload
         # Set while up, and once it is over.
         self._settled = asyncio.Event()
         self._relieved = asyncio.Event()
@@ -125,7 +127,7 @@ class NatsLink:
         """
         route = self._routes.of(subject)
         size = len(payload)
-        if size > self._max_payload:
+        if size > self.max_payload:
             raise ArtcafeError(Code.too_large, "The message is larger than the bus takes.")
         head = route.sized(size)
         if self._direct is None or self._out.size or not self._direct.send(head, payload):
@@ -169,15 +171,29 @@ class NatsLink:
             assert self._echo, "the server chooses a group's members, so it has to send to them"
         self.check_open()
         subscription = NatsSubscription(self, pattern, queue, deliver, own)
-        self._subscriptions[subscription] = None
         if not self._echo:
             self._routes.add(subscription)
-        crowded = 0
+        return await self._added(subscription)
+
+    async def subscribe_full(
+        self, pattern: str, deliver: Callable[[str, FullMessage], None], missed: Callable[[], None]
+    ) -> NatsSubscription:
+        """As `subscribe`, with the reply subject and the headers of each message. `missed` is called each
+        time that the connection ends, or the link; it must not raise. Without `echo`, nothing that is
+        published on this link is delivered."""
+        check_pattern(pattern)
+        self.check_open()
+        return await self._added(NatsSubscription(self, pattern, None, deliver, None, missed))
+
+    async def _added(self, subscription: NatsSubscription) -> NatsSubscription:
+        """Add it, and return it when the server has confirmed it. Raises unavailable and forbidden."""
+        self._subscriptions[subscription] = None
+        pattern, crowded = subscription.pattern, 0
         try:
             if self._connection is not None:
                 crowded = self._connection.crowded
                 self._connection.denied.pop(pattern, None)
-                self._take(self._connection, subscription)
+                subscription.begin(self._connection)
             async with asyncio.timeout(self._patience):
                 # A connection that breaks meanwhile is followed by one that knows the subscription.
                 while not await self._confirmed():
@@ -226,6 +242,16 @@ class NatsLink:
         except (ArtcafeError, TimeoutError):
             LOG.warning("%s is closed before NATS has everything that was published", self._name)
 
+    def send(self, line: bytes, payload: bytes, /) -> bool:
+        """Send a command on this connection or never, behind all that was published; False, and not taken,
+        while there is no connection, or it has no room."""
+        return self._direct is not None and not self._out.size and self._direct.send(line, payload)
+
+    async def sendable(self) -> None:
+        """Return when `send` may have room. Raises unavailable as `ready`."""
+        await self.ready()
+        await self._confirmed()
+
     def forget(self, subscription: NatsSubscription) -> None:
         """Close a subscription, and remove it from this connection and the next ones."""
         subscription.open = False
@@ -250,6 +276,7 @@ class NatsLink:
         self._relieved.set()
         self._settled.set()
         for subscription in tuple(self._subscriptions):
+            subscription.end()
             self.forget(subscription)
         self._out.give_up()
 
@@ -297,7 +324,7 @@ class NatsLink:
         if self._told:
             self._doubt = self._told = False
         for subscription in self._subscriptions:
-            self._take(connection, subscription)
+            subscription.begin(connection)
         self._hand_over()
 
     async def _end(self, connection: NatsConnection) -> None:
@@ -305,6 +332,8 @@ class NatsLink:
         self._settled.clear()
         self._relieved.set()
         self.gaps += 1 if self._subscriptions else 0
+        for subscription in tuple(self._subscriptions):
+            subscription.end()
         lost = connection.window.unconfirmed
         if lost:
             self._doubt, self._told = True, self._flushing > 0
@@ -313,9 +342,6 @@ class NatsLink:
             text = "%s lost its connection to NATS: %s; up to %d bytes were on their way"
             LOG.warning(text, self._name, connection.fault, lost)
         await connection.end()
-
-    def _take(self, connection: NatsConnection, subscription: NatsSubscription) -> None:
-        subscription.number = connection.take(subscription.pattern, subscription.queue, subscription.deliver)
 
     async def _confirmed(self) -> bool:
         """Wait until the server has everything handed in before; False when that cannot be known."""
@@ -346,7 +372,7 @@ class NatsLink:
 
     def _learn(self, info: Info) -> None:
         self._info = info
-        self._max_payload = info.max_payload
+        self.max_payload = info.max_payload
         self._dialer.learn(info)
 
     def _move_on(self, connection: NatsConnection) -> None:

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from artcafe.server.bus.nats.message import FullMessage
+
 LINE_BYTES = 256 * 1024
 """More than the longest INFO of a large cluster."""
 
@@ -10,8 +12,8 @@ PAYLOAD_BYTES = 64 * 1024 * 1024
 
 _MESSAGES = frozenset({b"MSG", b"HMSG"})
 
-Message = tuple[int, str, bytes]
-"""Subscription, subject, payload. What was sent with headers comes without them."""
+Message = tuple[int, str, bytes | FullMessage]
+"""Subscription, subject, payload; a FullMessage instead of the payload for subscriptions that ask for it."""
 
 
 class ProtocolError(Exception):
@@ -25,11 +27,13 @@ class Parser:
     read, also for a message that comes in many pieces.
     """
 
-    __slots__ = ("_have", "_held", "_need", "_said", "messages")
+    __slots__ = ("_have", "_held", "_need", "_said", "full", "messages")
 
     def __init__(self, said: Callable[[bytes], None]) -> None:
         """`said` is called with each line that is no message, without its end; it must not raise."""
         self.messages: list[Message] = []
+        self.full: set[int] = set()
+        """The subscriptions whose messages keep reply subject and headers; of all others they are dropped."""
         self._said = said
         # What has no end yet, and how many bytes it takes before it can have one.
         self._held: list[bytes] = []
@@ -80,8 +84,23 @@ class Parser:
                 break
             if data[stop : stop + 2] != b"\r\n":
                 raise ProtocolError("a message without an end")
-            take((number, subject, data[start + head : stop]))
+            payload = data[start + head : stop]
+            # Of all others the rest of the line, and the headers, stay unread.
+            full = self.full and number in self.full
+            take((number, subject, _full(words, data[start : start + head], payload) if full else payload))
             position = stop + 2
         if position < end:
             self._held.append(data[position:])
             self._have = end - position
+
+
+def _full(words: list[bytes], headers: bytes, payload: bytes) -> FullMessage:
+    """Returns a message with what the words of its line tell. Raises ProtocolError."""
+    most = 6 if words[0] == b"HMSG" else 5
+    if len(words) > most:
+        raise ProtocolError("a message with too many words")
+    try:
+        reply = words[3].decode() if len(words) == most else ""
+    except UnicodeDecodeError:
+        raise ProtocolError("a message without its words") from None
+    return FullMessage(reply, headers, payload)

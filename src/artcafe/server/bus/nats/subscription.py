@@ -4,9 +4,10 @@ import asyncio
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
-from artcafe.server.ports.bus import Deliver, Own
+from artcafe.server.bus.nats.connection import NatsConnection
+from artcafe.server.ports.bus import Own
 
 LOG = logging.getLogger(__name__)
 
@@ -26,18 +27,39 @@ class SubscriptionOwner(Protocol):
 class NatsSubscription:
     """Interest in a pattern, told anew to each connection of its link: ports.Subscription."""
 
-    __slots__ = ("_link", "_own", "deliver", "number", "open", "pattern", "queue")
+    __slots__ = ("_link", "_own", "deliver", "missed", "number", "open", "pattern", "queue")
 
     def __init__(
-        self, link: SubscriptionOwner, pattern: str, queue: str | None, deliver: Deliver, own: Own | None
+        self,
+        link: SubscriptionOwner,
+        pattern: str,
+        queue: str | None,
+        deliver: Callable[[str, Any], None],
+        own: Own | None,
+        missed: Callable[[], None] | None = None,
     ) -> None:
+        """With `missed`, `deliver` gets each message as a FullMessage; it is called where messages may have
+        been missed."""
         self.open = True
         self.pattern = pattern
         self.queue = queue
         self.deliver = deliver
+        self.missed = missed
         self.number: int | None = None
         self._link = link
         self._own = own
+
+    def begin(self, connection: NatsConnection) -> None:
+        """Subscribe on a new connection."""
+        if self.missed is None:
+            self.number = connection.take(self.pattern, self.queue, self.deliver)
+        else:
+            self.number = connection.take_full(self.pattern, self.deliver)
+
+    def end(self) -> None:
+        """The connection ended: messages may have been missed."""
+        if self.missed is not None:
+            self.missed()
 
     async def close(self) -> None:
         """As ports.Subscription; without a queue nothing is delivered after this was called."""
