@@ -10,7 +10,7 @@ from tests.kit.tree import syntax
 MODULES = [
     *(
         f"server/ports/{name}.py"
-        for name in ("answers", "bus", "clock", "deletions", "identity", "installation", "records", "telling")
+        for name in ("answers", "bus", "clock", "deletions", "identity", "installation", "records", "events")
     ),
     "server/store/item.py",
 ]

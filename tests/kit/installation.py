@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from artcafe.server.bus.memory import MemoryBus
-from artcafe.server.bus.telling import BusTelling
+from artcafe.server.bus.events import BusTelling
 from artcafe.server.core.agents import Agents
 from artcafe.server.core.audit import Audit
 from artcafe.server.core.channels import Channels

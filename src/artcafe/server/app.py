@@ -22,7 +22,7 @@ from artcafe.server.api.readiness import PROBE_SECONDS, Readiness, RecentAnswers
 from artcafe.server.bus.accounts.authority import Authority
 from artcafe.server.bus.accounts.operator import Operator
 from artcafe.server.bus.control import ControlLink
-from artcafe.server.bus.telling import RETRY_SECONDS, BusTelling
+from artcafe.server.bus.events import RETRY_SECONDS, BusTelling
 from artcafe.server.bus.tenants import TenantLinks
 from artcafe.server.core.agents import Agents
 from artcafe.server.core.audit import Audit

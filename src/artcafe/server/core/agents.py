@@ -21,7 +21,7 @@ from artcafe.server.ports.answers import Keep, Kept, keep_nothing
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.identity import KeyKind, MakeKeyPair, ReadKey
 from artcafe.server.ports.records import AgentRecords, KeyUses, TenantRecords
-from artcafe.server.ports.telling import Telling
+from artcafe.server.ports.events import Telling
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.times import rfc3339

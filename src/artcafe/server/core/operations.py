@@ -16,7 +16,7 @@ from artcafe.server.domain.tenant import Status, Tenant
 from artcafe.server.domain.version import require_match
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.records import AuditRecords, TenantIndex, TenantRecords
-from artcafe.server.ports.telling import Telling
+from artcafe.server.ports.events import Telling
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 

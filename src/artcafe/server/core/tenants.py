@@ -20,7 +20,7 @@ from artcafe.server.ports.answers import Keep, keep_nothing
 from artcafe.server.ports.bus import Accounts
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.records import Directory, MemberRecords, TenantIndex, TenantRecords
-from artcafe.server.ports.telling import Telling
+from artcafe.server.ports.events import Telling
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.times import rfc3339

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from artcafe.server.bus.control import ControlLink
-from artcafe.server.bus.telling import BusTelling
+from artcafe.server.bus.events import BusTelling
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.tenant import Tenant, TenantRules
 from tests.kit.deadlines import eventually
@@ -86,11 +86,11 @@ async def test_while_the_bus_is_away_only_the_first_waits_for_it() -> None:
     world.bus.leave()
     for number in range(50):
         await world.telling.tell("topic", b"%d" % number)
-    assert world.bus.telling.calls == 1
+    assert world.bus.events.calls == 1
 
     await world.telling.again()
-    assert world.bus.telling.calls == 4  # A round ends after a few failures ...
-    world.bus.telling.failure = None
+    assert world.bus.events.calls == 4  # A round ends after a few failures ...
+    world.bus.events.failure = None
     await world.telling.again()
     assert world.telling.waiting == 0  # ... and goes through all when there are none.
 
@@ -115,7 +115,7 @@ async def test_what_is_refused_again_and_again_keeps_nothing_else_back() -> None
     for number in range(10):
         await world.telling.remove(msgspec.structs.replace(ACME, account=f"gone-{number}"))
     await world.telling.tell("topic", b"x")
-    world.bus.telling.failure = None
+    world.bus.events.failure = None
 
     for _ in range(5):
         await world.telling.again()
@@ -126,16 +126,16 @@ async def test_what_is_refused_again_and_again_keeps_nothing_else_back() -> None
 
 async def test_who_is_cancelled_while_telling_is_told_for_later() -> None:
     world = await World().listen()
-    world.bus.telling.shut()
+    world.bus.events.shut()
 
     async with asyncio.TaskGroup() as tasks:
         telling = tasks.create_task(world.telling.tell("topic", b"x"))
-        while world.bus.telling.calls == 0:
+        while world.bus.events.calls == 0:
             await asyncio.sleep(0)
         telling.cancel()
 
     assert world.telling.waiting == 1
-    world.bus.telling.open()
+    world.bus.events.open()
     await world.telling.again()
     assert await world.settled() == [b"x"]
 
@@ -145,11 +145,11 @@ async def test_a_retry_that_is_cancelled_loses_nothing() -> None:
     world.bus.leave()
     await world.telling.tell("topic", b"x")
     world.bus.come_back()
-    world.bus.telling.shut()
+    world.bus.events.shut()
 
     async with asyncio.TaskGroup() as tasks:
         retry = tasks.create_task(world.telling.again())
-        while world.bus.telling.calls == 1:
+        while world.bus.events.calls == 1:
             await asyncio.sleep(0)
         retry.cancel()
 
@@ -176,13 +176,13 @@ async def test_at_the_end_it_is_tried_once_more_and_what_is_lost_is_said(
     world.bus.leave()
     for payload in (b"x", b"y", b"z"):
         await world.telling.tell("topic", payload)
-    before = world.bus.telling.calls
+    before = world.bus.events.calls
     caplog.clear()
 
     with caplog.at_level(logging.ERROR):
         await world.telling.finish()
 
-    assert world.bus.telling.calls == before + 1  # Who ends does not wait for the bus again and again.
+    assert world.bus.events.calls == before + 1  # Who ends does not wait for the bus again and again.
     assert caplog.messages == ["not_told"] * 3
     assert world.telling.waiting == 0
 
