@@ -36,6 +36,7 @@ ELSEWHERE = {
 # Test files about a whole package, called after what they show.
 ABOUT_A_PACKAGE = {
     "server/api/test_authorisation.py": "every route, for everybody",
+    "server/core/test_events.py": "every use case, and what it tells",
     "server/gateway/test_authorisation.py": "every frame, from everybody",
     "server/bus/test_isolation.py": "tenants on one bus",
     "server/gateway/test_conformance.py": "RFC 6455, from outside",

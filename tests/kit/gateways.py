@@ -5,14 +5,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-import msgspec
-
+from artcafe.server.bus.events import BusEvents
 from artcafe.server.core.presence import TOPIC as ASKED
-from artcafe.server.domain.change import TOPIC as CHANGED
-from artcafe.server.domain.change import Change
 from artcafe.server.domain.ids import AgentId, TenantId, UserId
 from artcafe.server.domain.principal import Human, User
-from artcafe.server.domain.revocation import TOPIC as REVOKED
 from artcafe.server.domain.tenant import Role
 from artcafe.server.gateway.agents import AGENT_PATH
 from artcafe.server.gateway.gateway import Gateway, GatewayLimits
@@ -228,15 +224,17 @@ async def a_house(
         jitter=lambda: 0.25,
     )
 
-    def changed(_: str, payload: bytes) -> None:
-        change = msgspec.json.decode(payload, type=Change)
-        directory.forget(change)
-        gateway.changed(change)
-
+    hears = BusEvents(
+        installation.bus,
+        installation.bus,
+        TenantTable(admission).rules,
+        forget=[directory.forget],
+        forget_all=directory.forget_all,
+        end_counters=process.meter.end,
+    )
     async with gateway:
         hearing: list[Subscription] = [
-            await installation.bus.hear(REVOKED, gateway.revoked),
-            await installation.bus.hear(CHANGED, changed),
+            *await hears.hear(gateway),
             await installation.bus.answer(ASKED, gateway.asked),
         ]
         yield House(

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
+from artcafe.server.bus.events import BusEvents
 from artcafe.server.bus.memory import MemoryBus
-from artcafe.server.bus.events import BusTelling
 from artcafe.server.core.agents import Agents
 from artcafe.server.core.audit import Audit
 from artcafe.server.core.channels import Channels
@@ -24,7 +24,6 @@ from artcafe.server.core.presence import Presence
 from artcafe.server.core.tenants import Tenants
 from artcafe.server.core.usage import Meter
 from artcafe.server.domain.agent import Agent
-from artcafe.server.domain.change import TOPIC as CHANGED
 from artcafe.server.domain.change import Change
 from artcafe.server.domain.failed_logins import LoginLimits
 from artcafe.server.domain.groups import Groups
@@ -79,7 +78,7 @@ def counting(prefix: str) -> Callable[[], str]:
 class Process:
     """The use cases of one server process."""
 
-    telling: BusTelling
+    events: BusEvents
     installed: Installed
     tenants: Tenants
     deletions: Deletions
@@ -116,7 +115,7 @@ class Installation:
     creation: TenantCreation = field(default_factory=lambda: TenantCreation(anybody=True, most=3))
     default_tier: str = "enterprise"
     store: UnreliableStore = field(init=False)
-    here: list[tuple[str, bytes]] = field(default_factory=list)
+    here: list[Change | Revocation] = field(default_factory=list)
     begun: list[str] = field(default_factory=list)
     _directories: list[NearCache] = field(default_factory=list)
     process: Process = field(init=False)
@@ -143,31 +142,33 @@ class Installation:
     ) -> Process:
         """One more server process."""
 
-        async def announce(change: Change) -> None:
-            for directory in self._directories:  # Every process hears of it at once.
-                directory.forget(change)
-            await telling.tell(CHANGED, msgspec.json.encode(change))
-
-        table = Table(store or self.store, announce)
+        table = Table(store or self.store)
         tenants, members, agents = TenantTable(table), MemberTable(table), AgentTable(table)
         channels, sightings = ChannelTable(table), PresenceTable(table)
         meter = Meter(UsageTable(table), sightings, self.clock)
         directory = NearCache(tenants, agents, channels, self.clock)
         self._directories.append(directory)
         verifier = CountingVerifier()
-        telling = BusTelling(
-            self.bus, self.bus, tenants.rules, lambda topic, told: self.here.append((topic, told))
+        events = BusEvents(
+            self.bus,
+            self.bus,
+            tenants.rules,
+            forget=[self._forget],
+            forget_all=directory.forget_all,
+            end_counters=meter.end,
+            listener=self,
         )
         invitations = Invitations(
             records=InvitationTable(table),
             directory=directory,
+            events=events,
             clock=self.clock,
             new_id=self.new_id,
             random=os.urandom,
             groups=self.groups,
         )
         return Process(
-            telling=telling,
+            events=events,
             installed=Installed(
                 records=InstallationTable(table),
                 marked=self.bus,
@@ -185,7 +186,7 @@ class Installation:
                 members=members,
                 directory=directory,
                 accounts=self.bus,
-                telling=telling,
+                events=events,
                 clock=self.clock,
                 new_id=self.new_id,
                 default_tier=self.default_tier,
@@ -198,7 +199,7 @@ class Installation:
             deletions=Deletions(
                 records=DeletionTable(table),
                 accounts=self.bus,
-                control=self.bus,
+                events=events,
                 clock=self.clock,
                 new_id=self.new_id,
                 begun=lambda: self.begun.append(name),
@@ -207,7 +208,7 @@ class Installation:
                 records=tenants,
                 index=tenants,
                 log=AuditTable(table),
-                telling=telling,
+                events=events,
                 operators=OPERATORS,
                 clock=self.clock,
                 new_id=self.new_id,
@@ -221,7 +222,7 @@ class Installation:
                 records=agents,
                 tenants=tenants,
                 uses=sightings,
-                telling=telling,
+                events=events,
                 read_key=parse_public_key,
                 make_key_pair=quick_key_pair,
                 clock=self.clock,
@@ -231,6 +232,7 @@ class Installation:
                 records=channels,
                 tenants=tenants,
                 directory=directory,
+                events=events,
                 clock=self.clock,
                 new_id=self.new_id,
             ),
@@ -256,6 +258,21 @@ class Installation:
             verifier=verifier,
             directory=directory,
         )
+
+    def changed(self, change: Change) -> None:
+        """A process told itself (bus.events.EventListener)."""
+        self.here.append(change)
+
+    def revoked(self, revocation: Revocation) -> None:
+        """See `changed`."""
+        self.here.append(revocation)
+
+    def words_missed(self) -> None:
+        """A bus in memory misses none."""
+
+    def _forget(self, change: Change) -> None:
+        for directory in self._directories:  # Every process hears of it at once.
+            directory.forget(change)
 
     async def partition(self, tenant: TenantId = ACME) -> Partition:
         """Where a tenant's rows stand."""

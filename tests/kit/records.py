@@ -6,7 +6,6 @@ import msgspec
 
 from artcafe.server.domain.agent import Agent, AgentKey, AgentRules
 from artcafe.server.domain.audit import Entry
-from artcafe.server.domain.change import Change
 from artcafe.server.domain.channel import Channel, ChannelRule
 from artcafe.server.domain.deletion import Deletion
 from artcafe.server.domain.ids import AgentId, ChannelId, TenantId, UserId
@@ -14,8 +13,6 @@ from artcafe.server.domain.invitation import Invitation
 from artcafe.server.domain.legal import Acceptance, Document
 from artcafe.server.domain.tenant import Member, Role, Tenant, TenantRules
 from artcafe.server.store.addresses import Partition
-from artcafe.wire.codes import Code
-from artcafe.wire.errors import ArtcafeError
 
 AT = "2025-11-24T16:00:00.000Z"
 LATER = "2025-11-24T17:00:00.000Z"
@@ -103,8 +100,3 @@ def an_acceptance(version: str = "v1", tenant: str = "acme", *, at: str = AT) ->
 
 def anyway(_: object) -> None:
     """The check of a deletion that nothing hinders."""
-
-
-async def to_nobody(_: Change) -> None:
-    """Announce a change while the bus is away."""
-    raise ArtcafeError(Code.unavailable)

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from artcafe.server.core.usage import API_CALLS, RECEIVED, Meter
-from artcafe.server.domain.usage import EVER
+from artcafe.server.core.usage import API_CALLS, Meter
+from artcafe.server.domain.usage import EVER, RECEIVED
 from artcafe.server.flushing import EVER_SECONDS, finish, flushing
 from artcafe.server.installed import every
 from artcafe.server.store.memory import MemoryStore

@@ -1,7 +1,6 @@
 """The composition root: the only file that knows every adapter."""
 
 import asyncio
-import logging
 import random
 import secrets
 import ssl
@@ -12,7 +11,6 @@ from functools import partial
 from hashlib import sha256
 from importlib.metadata import version
 
-import msgspec
 from fastapi import FastAPI
 
 from artcafe.server.api.application import create_app
@@ -22,7 +20,7 @@ from artcafe.server.api.readiness import PROBE_SECONDS, Readiness, RecentAnswers
 from artcafe.server.bus.accounts.authority import Authority
 from artcafe.server.bus.accounts.operator import Operator
 from artcafe.server.bus.control import ControlLink
-from artcafe.server.bus.events import RETRY_SECONDS, BusTelling
+from artcafe.server.bus.events import MISSED_SECONDS, RETRY_SECONDS, BusEvents
 from artcafe.server.bus.tenants import TenantLinks
 from artcafe.server.core.agents import Agents
 from artcafe.server.core.audit import Audit
@@ -39,9 +37,6 @@ from artcafe.server.core.tenants import Tenants
 from artcafe.server.core.throttle import Throttle
 from artcafe.server.core.usage import Meter
 from artcafe.server.domain.addresses import client_address
-from artcafe.server.domain.change import TOPIC as CHANGED
-from artcafe.server.domain.change import Change, Kind
-from artcafe.server.domain.revocation import TOPIC
 from artcafe.server.flushing import EVER_SECONDS, finish, flushing
 from artcafe.server.gateway.gateway import Gateway, GatewayLimits
 from artcafe.server.gateway.mount import Limits, websocket_protocol
@@ -72,7 +67,6 @@ from artcafe.server.issuers import (
     token_verifier,
 )
 from artcafe.server.names import server_name, trusted_proxies
-from artcafe.server.ports.bus import Control, Deliver
 from artcafe.server.process import MessageIds, Place, SystemClock, new_id
 from artcafe.server.settings import Settings
 from artcafe.server.store.agents import AgentTable
@@ -94,8 +88,6 @@ from artcafe.server.store.tenants import TenantTable
 from artcafe.server.store.usage import UsageTable
 from artcafe.server.store.usage_cleaning import STEP_SECONDS, UsageCleaning
 
-LOG = logging.getLogger("artcafe")
-
 VERSION = version("artcafe-pubsub")
 
 FRAME_OVERHEAD = 4096
@@ -103,9 +95,6 @@ FRAME_OVERHEAD = 4096
 
 SWEEP_SECONDS = 600.0
 """How often expired items are removed from the store."""
-
-MISSED_SECONDS = 1.0
-"""How often it is looked whether words of other processes may have been missed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,15 +138,10 @@ async def platform(
         authority = await stack.enter_async_context(Authority(nats_url, operator, tls=tls))
         control = await stack.enter_async_context(ControlLink(nats_url, operator, tls=tls))
 
-        async def announce(change: Change) -> None:
-            forget(change)
-            await telling.tell(CHANGED, msgspec.json.encode(change))
-
-        table = Table(store, announce)
+        table = Table(store)
         records, members, keyholders = TenantTable(table), MemberTable(table), AgentTable(table)
         rooms, sightings = ChannelTable(table), PresenceTable(table)
         near = NearCache(records, keyholders, rooms, clock)
-        forget = partial(_forget, near, table)
         installation = await join(settings, authority, table, clock)
         links = await stack.enter_async_context(
             TenantLinks(
@@ -170,8 +154,15 @@ async def platform(
         )
         meter = Meter(UsageTable(table), sightings, clock)
         presence = Presence(sightings, control, clock, name)
-        telling = BusTelling(control, authority, records.rules, lambda topic, told: hears[topic](topic, told))
-        stack.push_async_callback(telling.finish)
+        events = BusEvents(
+            control,
+            authority,
+            records.rules,
+            forget=(near.forget, table.forget),
+            forget_all=near.forget_all,
+            end_counters=meter.end,
+        )
+        stack.push_async_callback(events.finish)
         stack.push_async_callback(finish, sightings, meter)
         issuer = local_issuer(settings, clock, embedded=embedded)
         operating = operators(settings, issuer)
@@ -189,6 +180,7 @@ async def platform(
         invitations = Invitations(
             records=InvitationTable(table),
             directory=near,
+            events=events,
             clock=clock,
             new_id=new_id,
             random=secrets.token_bytes,
@@ -198,7 +190,7 @@ async def platform(
         deletions = Deletions(
             records=DeletionTable(table),
             accounts=authority,
-            control=control,
+            events=events,
             clock=clock,
             new_id=new_id,
             begun=begun.set,
@@ -209,7 +201,7 @@ async def platform(
             members=members,
             directory=near,
             accounts=authority,
-            telling=telling,
+            events=events,
             clock=clock,
             new_id=new_id,
             default_tier=settings.tier_of_new_tenants,
@@ -243,9 +235,7 @@ async def platform(
             jitter=random.random,
         )
         await stack.enter_async_context(gateway)
-        hears: dict[str, Deliver] = {TOPIC: gateway.revoked, CHANGED: _changed(forget, gateway)}
-        for topic, hear in hears.items():
-            await control.hear(topic, hear)
+        await events.hear(gateway)
         await control.answer(ASKED, gateway.asked)
         checks = {"bus": links.ping, "store": store_check(store)}
         # The embedded issuer is this process itself.
@@ -261,7 +251,7 @@ async def platform(
                 records=records,
                 index=records,
                 log=AuditTable(table),
-                telling=telling,
+                events=events,
                 operators=operating,
                 clock=clock,
                 new_id=new_id,
@@ -273,13 +263,15 @@ async def platform(
                 records=keyholders,
                 tenants=records,
                 uses=sightings,
-                telling=telling,
+                events=events,
                 read_key=parse_public_key,
                 make_key_pair=lambda kind: asyncio.to_thread(generate_key_pair, kind),
                 clock=clock,
                 new_id=new_id,
             ),
-            channels=Channels(records=rooms, tenants=records, directory=near, clock=clock, new_id=new_id),
+            channels=Channels(
+                records=rooms, tenants=records, directory=near, events=events, clock=clock, new_id=new_id
+            ),
             messages=Messages(
                 bus=links,
                 directory=near,
@@ -315,8 +307,8 @@ async def platform(
             every(STEP_SECONDS, UsageCleaning(table, clock, name).step),
             every(RENEW_SECONDS, lease.renew),
             every(PROBE_SECONDS, readiness.probe),
-            every(RETRY_SECONDS, telling.again),
-            every(MISSED_SECONDS, partial(_catch_up, control, near, gateway)),
+            every(RETRY_SECONDS, events.again),
+            every(MISSED_SECONDS, events.catch_up),
             *([whenever(begun, WORK_SECONDS, deletions.work)] if resident else []),
             *([until_done(PlantedRows(store, members).step)] if resident else []),
             *([every(TEND_SECONDS, Tending(installation))] if resident else []),
@@ -329,34 +321,6 @@ async def platform(
             flush=flushing(*counted),
             hold=partial(logged, lease.hold),
         )
-
-
-def _forget(near: NearCache, table: Table, change: Change) -> None:
-    near.forget(change)
-    if change.kind is Kind.tenant:
-        table.partitions.forget(change.tenant)
-
-
-def _changed(forget: Callable[[Change], None], gateway: Gateway) -> Deliver:
-    """Hear a change (the control topic): forget what was held, then let who is connected feel it."""
-
-    def hear(_: str, payload: bytes) -> None:
-        try:
-            change = msgspec.json.decode(payload, type=Change)
-        except (ValueError, RecursionError) as error:
-            LOG.error("a change cannot be read, so it is felt when the cache expires: %s", error)
-            return
-        forget(change)
-        gateway.changed(change)
-
-    return hear
-
-
-async def _catch_up(control: Control, near: NearCache, gateway: Gateway) -> None:
-    """Where changes and revocations may have been told unheard, ask the store about everybody."""
-    if await control.missed():
-        near.forget_all()
-        gateway.words_missed()
 
 
 def _secret(settings: Settings, seed: bytes, purpose: str) -> bytes:

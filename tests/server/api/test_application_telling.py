@@ -37,7 +37,7 @@ class World:
 
     async def settled(self) -> list[str]:
         """What was heard, in short, once all is delivered."""
-        await self.api.installation.process.telling.again()
+        await self.api.installation.process.events.again()
         for _ in range(3):
             await self.owner.get("/api/v1/agents")
         return self.heard
@@ -114,7 +114,7 @@ async def test_a_change_that_is_stored_succeeds_and_is_told_later(
     assert await world.settled() == []
     world.bus.come_back()
     assert sorted(await world.settled()) == sorted(told)
-    assert world.api.installation.process.telling.waiting == 0
+    assert world.api.installation.process.events.waiting == 0
 
 
 @pytest.mark.parametrize(("act", "status", "told"), CHANGES.values(), ids=CHANGES)
@@ -124,7 +124,7 @@ async def test_with_the_bus_there_it_is_told_when_it_is_answered(
     answer = await act(world.owner)
 
     assert answer.status_code == status, answer.text
-    assert world.api.installation.process.telling.waiting == 0
+    assert world.api.installation.process.events.waiting == 0
     assert sorted(await world.settled()) == sorted(told)
 
 
@@ -148,7 +148,7 @@ async def test_a_change_that_is_stored_succeeds_though_the_store_goes_away_after
     monkeypatch.undo()
     store.heal()
     assert sorted(await world.settled()) == sorted(told)
-    assert world.api.installation.process.telling.waiting == 0
+    assert world.api.installation.process.events.waiting == 0
 
 
 async def test_this_process_knows_at_once_of_a_key_that_was_revoked(world: World) -> None:
@@ -156,11 +156,7 @@ async def test_this_process_knows_at_once_of_a_key_that_was_revoked(world: World
 
     good(await world.owner.put(f"/api/v1{_KEY_PATH}", json={"status": "revoked"}))
 
-    told = [
-        msgspec.json.decode(told, type=Revocation)
-        for topic, told in world.api.installation.here
-        if topic == REVOKED
-    ]
+    told = [event for event in world.api.installation.here if isinstance(event, Revocation)]
     assert [(each.agent, each.fingerprint) for each in told] == [("a1", KEY.fingerprint)]
 
 

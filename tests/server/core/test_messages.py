@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from artcafe.server.core.usage import CHANNEL
 from artcafe.server.domain.ids import ChannelId
 from artcafe.server.domain.principal import Human
 from artcafe.server.domain.tenant import Role
+from artcafe.server.domain.usage import CHANNEL
 from artcafe.wire.codes import Code
 from tests.kit.deadlines import eventually
 from tests.kit.installation import ACME, OTHER, Installation, acting

@@ -8,12 +8,11 @@ import pytest
 from artcafe.server.core.usage import (
     API_CALLS,
     MESSAGES,
-    RECEIVED,
     Meter,
 )
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.principal import Human
-from artcafe.server.domain.usage import MAX_DAYS
+from artcafe.server.domain.usage import MAX_DAYS, RECEIVED
 from artcafe.server.store.presence import PresenceTable
 from artcafe.wire.codes import Code
 from tests.kit.installation import ACME, OTHER, Installation

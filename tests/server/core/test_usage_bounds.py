@@ -6,18 +6,15 @@ from artcafe.server.core.usage import (
     ACTIVE_AGENTS,
     ACTIVE_CHANNELS,
     BYTES,
-    CHANNEL,
     DAY_SECONDS,
     ENDING_SECONDS,
     MAX_SEEN,
     MAX_TALLIES,
     MESSAGES,
-    RECEIVED,
-    SENT,
     WRITTEN_AT_ONCE,
     Meter,
 )
-from artcafe.server.domain.usage import EVER
+from artcafe.server.domain.usage import CHANNEL, EVER, RECEIVED, SENT
 from artcafe.server.store.presence import PresenceTable
 from artcafe.wire.codes import Code
 from tests.kit.installation import ACME, OTHER
@@ -156,7 +153,7 @@ class TestActive:
         kept = KeptRecords()
         meter = Meter(kept, sightings, clock)
         meter.active(ACME, "a1")
-        meter.end(ACME, SENT + "a1")
+        meter.end(ACME, [SENT + "a1"])
         meter.forget(ACME)
         await meter.flush()
         assert (kept.told, kept.ended) == ([], {})
@@ -170,7 +167,7 @@ class TestActive:
     ) -> None:
         kept = KeptRecords(failures=1)
         meter = Meter(kept, sightings, clock)
-        meter.end(ACME, SENT + "a1", RECEIVED + "a1")
+        meter.end(ACME, [SENT + "a1", RECEIVED + "a1"])
         with refused(Code.unavailable):
             await meter.flush()
         await meter.flush()

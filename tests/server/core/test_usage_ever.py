@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
-from artcafe.server.core.usage import CHANNEL, RECEIVED, SENT, Meter
+from artcafe.server.core.usage import Meter
 from artcafe.server.domain.ids import AgentId, ChannelId
 from artcafe.server.domain.principal import Human
+from artcafe.server.domain.usage import CHANNEL, RECEIVED, SENT
 from artcafe.wire.codes import Code
 from tests.kit.contents import contents
 from tests.kit.installation import ACME, OTHER, Installation

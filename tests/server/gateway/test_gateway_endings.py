@@ -5,7 +5,6 @@ import logging
 from collections.abc import AsyncIterator
 from datetime import date
 
-import msgspec
 import pytest
 
 from artcafe.server.domain.ids import AgentId
@@ -72,7 +71,7 @@ async def test_a_word_that_is_no_revocation_is_logged_and_closes_nobody(
     await house.installation.bus.tell(TOPIC, payload)
     await turns()
     [record] = caplog.records
-    assert (record.name, record.levelno) == ("artcafe.gateway", logging.ERROR)
+    assert (record.name, record.levelno) == ("artcafe", logging.ERROR)
     assert not peer.closed
     await revoke(house)
     await peer.ended(4502)
@@ -88,7 +87,7 @@ async def test_the_fault_of_one_connection_protects_no_other_from_its_end(
 
     peers[0].close = broken  # type: ignore[method-assign]
     revocation = Revocation(ACME, AgentId("a1"), house.key.fingerprint)
-    house.gateway.revoked("", msgspec.json.encode(revocation))
+    house.gateway.revoked(revocation)
     for peer in peers[1:]:
         await peer.ended(4502)
     [record] = caplog.records

@@ -4,7 +4,6 @@ import pytest
 from msgspec.structs import replace
 
 from artcafe.server.domain.agent import MAX_KEYS, Agent
-from artcafe.server.domain.change import Change, Kind
 from artcafe.server.domain.ids import AgentId
 from artcafe.server.store.agents import AgentTable
 from artcafe.server.store.audit import AuditTable
@@ -27,7 +26,6 @@ from tests.kit.records import (
     an_agent,
     an_entry,
     anyway,
-    to_nobody,
 )
 from tests.kit.unreliable_store import UnreliableStore
 
@@ -218,23 +216,6 @@ class TestDelete:
         assert an_agent("a1", "SHA256:x") in outcomes
         assert Code.not_found in outcomes
 
-    async def test_nothing_is_left_either_when_the_word_of_it_goes_nowhere(
-        self, table: Table, agents: AgentTable, backend: ItemStore, unreliable: UnreliableStore
-    ) -> None:
-        for other in ("a2", "a3"):
-            await agents.create(an_agent(other), None, ENTRY)
-        before = contents(backend)
-        await agents.create(an_agent("a1", "SHA256:x"), None, ENTRY)
-        sightings = PresenceTable(table)
-        sightings.used(ACME, A1, "SHA256:x", AT)
-        await sightings.flush()
-        await sightings.announce(ACME, "p1", {}, {A1: AT}, 0)
-
-        with refused(Code.unavailable):
-            await AgentTable(Table(unreliable, to_nobody, chance=lambda: 0.0)).delete(ACME, A1, anyway, ENTRY)
-
-        assert contents(backend) == before
-
     async def test_what_is_changed_meanwhile_is_deleted_as_it_is_then(self, agents: AgentTable) -> None:
         await agents.create(an_agent("a1", "SHA256:x"), None, ENTRY)
 
@@ -262,55 +243,27 @@ class TestDelete:
         assert await agents.count(ACME) == 1
 
 
-class TestTold:
-    async def test_a_change_is_told_when_it_can_be_read(
-        self, agents: AgentTable, unreliable: UnreliableStore
-    ) -> None:
-        told: list[tuple[Change, Agent | None]] = []
-
-        async def announce(change: Change) -> None:
-            told.append((change, await agents.get(change.tenant, AgentId(change.id))))
-
-        speaking = AgentTable(Table(unreliable, announce))
-        await speaking.create(an_agent("a1"), None, ENTRY)
-        await speaking.change(ACME, A1, lambda agent: replace(agent, name="new"), ENTRY)
-        await speaking.delete(ACME, A1, anyway, ENTRY)
-
-        change = Change(ACME, Kind.agent, "a1")
-        assert told == [
-            (change, an_agent("a1")),
-            (change, replace(an_agent("a1"), name="new")),
-            (change, None),
-        ]
-
-    async def test_what_was_refused_is_neither_told_nor_in_the_audit(
-        self, table: Table, agents: AgentTable, unreliable: UnreliableStore
-    ) -> None:
+class TestAudit:
+    async def test_what_was_refused_is_not_in_the_audit(self, table: Table, agents: AgentTable) -> None:
         for name in ("a1", "a2"):
             await agents.create(an_agent(name, f"SHA256:{name}"), None, an_entry(name))
-        told: list[Change] = []
-
-        async def announce(change: Change) -> None:
-            told.append(change)
-
-        speaking, refusal = AgentTable(Table(unreliable, announce)), an_entry("refused")
+        refusal = an_entry("refused")
 
         def refuse(_: Agent) -> Agent:
             raise ArtcafeError(Code.precondition_failed)
 
         outcomes = await race(
-            speaking.create(an_agent("a1"), None, refusal),
-            speaking.create(an_agent("a3"), 2, refusal),
-            speaking.create(an_agent("a3", "SHA256:a1"), None, refusal),
-            speaking.create(an_agent("a3", tenant="nowhere"), None, refusal),
-            speaking.change(ACME, A2, refuse, refusal),
-            speaking.change(ACME, A2, lambda agent: with_keys(agent, "SHA256:a1"), refusal),
-            speaking.change(ACME, AgentId("a3"), lambda agent: agent, refusal),
-            speaking.delete(ACME, AgentId("a3"), anyway, refusal),
+            agents.create(an_agent("a1"), None, refusal),
+            agents.create(an_agent("a3"), 2, refusal),
+            agents.create(an_agent("a3", "SHA256:a1"), None, refusal),
+            agents.create(an_agent("a3", tenant="nowhere"), None, refusal),
+            agents.change(ACME, A2, refuse, refusal),
+            agents.change(ACME, A2, lambda agent: with_keys(agent, "SHA256:a1"), refusal),
+            agents.change(ACME, AgentId("a3"), lambda agent: agent, refusal),
+            agents.delete(ACME, AgentId("a3"), anyway, refusal),
         )
 
         assert all(isinstance(outcome, Code) for outcome in outcomes)
-        assert told == []
         assert await audited(table) == {ENTRY.id, "a1", "a2"}
 
     async def test_each_change_is_in_the_audit(self, table: Table, agents: AgentTable) -> None:

@@ -3,7 +3,6 @@
 import pytest
 from msgspec.structs import replace
 
-from artcafe.server.domain.change import Change, Kind
 from artcafe.server.domain.channel import Channel
 from artcafe.server.domain.ids import ChannelId
 from artcafe.server.store.audit import AuditTable
@@ -27,7 +26,6 @@ from tests.kit.records import (
     a_tenant,
     an_entry,
     anyway,
-    to_nobody,
 )
 from tests.kit.unreliable_store import UnreliableStore
 
@@ -124,8 +122,8 @@ async def test_of_two_who_delete_at_once_one_finds_nothing(channels: ChannelTabl
     assert Code.not_found in outcomes
 
 
-async def test_nothing_is_left_either_when_the_word_of_it_goes_nowhere(
-    table: Table, channels: ChannelTable, backend: ItemStore, unreliable: UnreliableStore
+async def test_nothing_is_left_of_one_that_is_deleted(
+    table: Table, channels: ChannelTable, backend: ItemStore
 ) -> None:
     for other in ("other", "another"):
         await channels.create(a_channel(other), None, ENTRY)
@@ -133,10 +131,7 @@ async def test_nothing_is_left_either_when_the_word_of_it_goes_nowhere(
     await channels.create(a_channel(), None, ENTRY)
     await PresenceTable(table).spoken(ACME, {TASKS: AT})
 
-    with refused(Code.unavailable):
-        await ChannelTable(Table(unreliable, to_nobody, chance=lambda: 0.0)).delete(
-            ACME, TASKS, anyway, ENTRY
-        )
+    await channels.delete(ACME, TASKS, anyway, ENTRY)
 
     assert contents(backend) == before
 
@@ -198,49 +193,31 @@ async def test_what_is_deleted_makes_room_once_and_what_is_refused_does_not_coun
     assert [await channels.count(tenant) for tenant in ALIKE] == [0, 0, 0, 0]
 
 
-async def test_a_change_is_told_when_it_can_be_read_and_is_in_the_audit(
-    table: Table, channels: ChannelTable, unreliable: UnreliableStore
-) -> None:
-    told: list[tuple[Change, Channel | None]] = []
+async def test_each_change_is_in_the_audit(table: Table, channels: ChannelTable) -> None:
+    await channels.create(a_channel(), None, an_entry("made"))
+    await channels.change(ACME, TASKS, lambda channel: replace(channel, name="new"), an_entry("changed"))
+    await channels.delete(ACME, TASKS, anyway, an_entry("deleted"))
 
-    async def announce(change: Change) -> None:
-        told.append((change, await channels.get(change.tenant, ChannelId(change.id))))
-
-    speaking = ChannelTable(Table(unreliable, announce))
-    await speaking.create(a_channel(), None, an_entry("made"))
-    await speaking.change(ACME, TASKS, lambda channel: replace(channel, name="new"), an_entry("changed"))
-    await speaking.delete(ACME, TASKS, anyway, an_entry("deleted"))
-
-    change = Change(ACME, Kind.channel, "tasks")
-    assert told == [(change, a_channel()), (change, a_channel(name="new")), (change, None)]
     assert await audited(table) == {ENTRY.id, "made", "changed", "deleted"}
 
 
-async def test_what_was_refused_is_neither_told_nor_in_the_audit(
-    table: Table, channels: ChannelTable, unreliable: UnreliableStore
-) -> None:
+async def test_what_was_refused_is_not_in_the_audit(table: Table, channels: ChannelTable) -> None:
     await channels.create(a_channel(), None, an_entry("made"))
-    told: list[Change] = []
-
-    async def announce(change: Change) -> None:
-        told.append(change)
-
-    speaking, refusal = ChannelTable(Table(unreliable, announce)), an_entry("refused")
+    refusal = an_entry("refused")
 
     def refuse(_: Channel) -> Channel:
         raise ArtcafeError(Code.precondition_failed)
 
     outcomes = await race(
-        speaking.create(a_channel(), None, refusal),
-        speaking.create(a_channel("b"), 1, refusal),
-        speaking.create(a_channel("b", "nowhere"), None, refusal),
-        speaking.change(ACME, TASKS, refuse, refusal),
-        speaking.change(ACME, ChannelId("b"), lambda channel: channel, refusal),
-        speaking.delete(ACME, ChannelId("b"), anyway, refusal),
+        channels.create(a_channel(), None, refusal),
+        channels.create(a_channel("b"), 1, refusal),
+        channels.create(a_channel("b", "nowhere"), None, refusal),
+        channels.change(ACME, TASKS, refuse, refusal),
+        channels.change(ACME, ChannelId("b"), lambda channel: channel, refusal),
+        channels.delete(ACME, ChannelId("b"), anyway, refusal),
     )
 
     assert all(isinstance(outcome, Code) for outcome in outcomes)
-    assert told == []
     assert await audited(table) == {ENTRY.id, "made"}
 
 

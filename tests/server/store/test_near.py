@@ -228,18 +228,17 @@ class TestForget:
         self, near: NearCache, store: CountedStore
     ) -> None:
         table = Table(store.store)
-
-        async def announce(change: Change) -> None:
-            near.forget(change)
-
-        table.announce = announce
         agents, channels = AgentTable(table), ChannelTable(table)
+        agent = Change(ACME, Kind.agent, A1)
         assert await denials(near) == []
         await agents.change(ACME, A1, denied, ENTRY)
+        near.forget(agent)
         assert await denials(near) == ["new"]
         await agents.delete(ACME, A1, anyway, ENTRY)
+        near.forget(agent)
         assert await near.agent(ACME, A1) is None
         await agents.create(an_agent("a1"), None, ENTRY)
+        near.forget(agent)
         assert await denials(near) == []
 
         def names(found: object) -> list[str]:
@@ -248,11 +247,14 @@ class TestForget:
 
         assert names((await near.rules(ACME)).channels) == ["tasks"]
         await channels.create(a_channel("a"), None, ENTRY)
+        near.forget(Change(ACME, Kind.channel, "a"))
         assert names((await near.rules(ACME)).channels) == ["a", "tasks"]
         await channels.delete(ACME, ChannelId("tasks"), anyway, ENTRY)
+        near.forget(Change(ACME, Kind.channel, "tasks"))
         assert names((await near.rules(ACME)).channels) == ["a"]
 
         await delete_tenant(table, ACME)
+        near.forget(Change(ACME, Kind.tenant, ACME))
         assert (await near.tenant(ACME), await near.agent(ACME, A1)) == (None, None)
         assert (await near.rules(ACME)).channels == ()
 

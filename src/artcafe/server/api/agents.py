@@ -17,13 +17,13 @@ from artcafe.server.api.fields import Body, JsonObject, SmallJson, SubjectPatter
 from artcafe.server.api.once import CreateOnce, Creation
 from artcafe.server.api.pages import Limit, NextToken, Order
 from artcafe.server.api.unreadable import tell_unreadable
-from artcafe.server.core.usage import RECEIVED, SENT
 from artcafe.server.domain.access import Action, require
 from artcafe.server.domain.agent import Agent, AgentKey
 from artcafe.server.domain.ids import PATTERN, AgentId, TenantId
 from artcafe.server.domain.listing import Query
 from artcafe.server.domain.policy import MAX_PATTERNS, Policy
 from artcafe.server.domain.principal import Human
+from artcafe.server.domain.usage import RECEIVED, SENT
 from artcafe.server.ports.answers import Keep
 from artcafe.server.ports.identity import KeyKind
 from artcafe.wire.codes import Code
@@ -357,8 +357,7 @@ async def update_agent(
 @router.delete("/{agent_id}", status_code=204)
 async def delete_agent(agent_id: str, cases: Cases, human: CurrentHuman, if_match: IfMatch = None) -> None:
     """Delete an agent; its connections end at once."""
-    name = (await cases.agents.delete(human, AgentId(agent_id), if_match)).counted_as
-    cases.meter.end(human.tenant, SENT + name, RECEIVED + name)
+    await cases.agents.delete(human, AgentId(agent_id), if_match)
 
 
 @router.get("/{agent_id}/keys")

@@ -17,12 +17,12 @@ from artcafe.server.api.fields import Body, Integral, JsonObject, SubjectPattern
 from artcafe.server.api.once import CreateOnce, Creation
 from artcafe.server.api.pages import Limit, NextToken, Order
 from artcafe.server.api.unreadable import tell_unreadable
-from artcafe.server.core.usage import CHANNEL
 from artcafe.server.domain import listing
 from artcafe.server.domain.access import WHO, Action, require
 from artcafe.server.domain.channel import Channel
 from artcafe.server.domain.ids import ChannelId
 from artcafe.server.domain.principal import Human
+from artcafe.server.domain.usage import CHANNEL
 from artcafe.server.ports.answers import Keep
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -259,8 +259,7 @@ async def delete_channel(
     channel_id: str, cases: Cases, human: CurrentHuman, if_match: IfMatch = None
 ) -> None:
     """Delete a channel and the rules on it; its subject can be used as before it was made."""
-    deleted = await cases.channels.delete(human, ChannelId(channel_id), if_match)
-    cases.meter.end(human.tenant, CHANNEL + deleted.counted_as)
+    await cases.channels.delete(human, ChannelId(channel_id), if_match)
 
 
 @router.post(

@@ -1,12 +1,23 @@
-"""Announces stored changes on the bus, and retries while the bus is unavailable: ports.Telling."""
+"""Announces stored changes on the bus until it accepts them, and hears those of others: ports.Events."""
 
-from collections.abc import Awaitable, Callable, Hashable
+import logging
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from typing import Protocol, TypeAlias
 
+import msgspec
+
+from artcafe.server.domain.change import TOPIC as CHANGED
+from artcafe.server.domain.change import Change
 from artcafe.server.domain.ids import TenantId
+from artcafe.server.domain.revocation import TOPIC as REVOKED
+from artcafe.server.domain.revocation import Revocation
 from artcafe.server.domain.tenant import TenantRules
 from artcafe.server.events import NotTold, note
-from artcafe.server.ports.bus import Accounts, Control, Deliver
+from artcafe.server.ports.bus import Accounts, Control, Subscription
+from artcafe.server.ports.events import AccountChanged, AccountUnowned, CountersEnded, Event
 from artcafe.wire.errors import ArtcafeError
+
+LOG = logging.getLogger("artcafe")
 
 MOST = 10_000
 """How many things may wait to be told in one process."""
@@ -14,28 +25,60 @@ MOST = 10_000
 RETRY_SECONDS = 1.0
 """How often what waits is tried again."""
 
+MISSED_SECONDS = 1.0
+"""How often it is looked whether words of other processes may have been missed."""
+
 _FAILURES = 3
 """How many fail before a round ends: each may take as long as a call waits for the bus."""
 
 _Work = Callable[[], Awaitable[None]]
 
+_Word: TypeAlias = Change | Revocation
+"""An event that travels on the control account, where every process hears it."""
 
-class BusTelling:
-    """ports.Telling over the bus. Somebody calls `again` every RETRY_SECONDS, and at the end."""
+_read_change = msgspec.json.Decoder(Change).decode
+_read_revocation = msgspec.json.Decoder(Revocation).decode
+
+
+class EventListener(Protocol):
+    """The live connections of this process. Neither method may block or raise."""
+
+    def changed(self, change: Change) -> None:
+        """A record is another one now, or gone; nothing older is read any more by this process."""
+
+    def revoked(self, revocation: Revocation) -> None:
+        """Whom it covers must go."""
+
+    def words_missed(self) -> None:
+        """Any of these may have been told unheard; what this process held in memory is forgotten."""
+
+
+class BusEvents:
+    """ports.Events over the bus. Somebody calls `again` every RETRY_SECONDS, `catch_up` every MISSED_SECONDS,
+    and `finish` at the end."""
 
     def __init__(
         self,
         control: Control,
         accounts: Accounts,
         stored: Callable[[TenantId], Awaitable[TenantRules | None]],
-        here: Deliver,
+        *,
+        forget: Sequence[Callable[[Change], None]],
+        forget_all: Callable[[], None],
+        end_counters: Callable[[TenantId, Iterable[str]], None],
+        listener: EventListener | None = None,
         most: int = MOST,
     ) -> None:
-        """`stored` reads a tenant; `here` is told in this process what the bus does not bring."""
+        """`stored` reads a tenant. `forget` and `forget_all` are of what this process holds in memory of the
+        store, `end_counters` of what it counts; `listener` is told in this process what the bus does not
+        bring."""
         self._control = control
         self._accounts = accounts
         self._stored = stored
-        self._here = here
+        self._forget = forget
+        self._forget_all = forget_all
+        self._end_counters = end_counters
+        self._listener = listener
         self._most = most
         self._waiting: dict[Hashable, tuple[str, _Work]] = {}
         self._away = False
@@ -45,18 +88,84 @@ class BusTelling:
         """How many things wait to be told."""
         return len(self._waiting)
 
-    async def tell(self, topic: str, payload: bytes) -> None:
-        """See ports.Telling."""
-        if not await self._now((topic, payload), topic, lambda: self._control.tell(topic, payload)):
-            self._here(topic, payload)
+    async def hear(self, listener: EventListener) -> list[Subscription]:
+        """Let the listener hear, from now on, what any process tells. Raises unavailable."""
+        self._listener = listener
+        return [
+            await self._control.hear(REVOKED, self._revocation_heard),
+            await self._control.hear(CHANGED, self._change_heard),
+        ]
 
-    async def push(self, tenant: TenantRules) -> None:
-        """See ports.Telling."""
-        await self._now(("push", tenant.id), "account", lambda: self._push(tenant.id))
+    async def catch_up(self) -> None:
+        """Where words may have been told unheard, forget what is held, and let the listener ask anew."""
+        if await self._control.missed():
+            self._forget_all()
+            if self._listener is not None:
+                self._listener.words_missed()
 
-    async def remove(self, tenant: TenantRules) -> None:
-        """See ports.Telling."""
-        await self._now(("remove", tenant.account), "account", lambda: self._accounts.remove(tenant))
+    async def tell(self, *events: Event) -> None:
+        """See ports.Events."""
+        for event in events:
+            self._know(event)
+        left = [event for event in events if not isinstance(event, CountersEnded)]
+        while left:
+            event = left.pop(0)
+            try:
+                told = await self._now(*self._telling(event))
+            except BaseException:
+                for later in left:
+                    self._wait(*self._telling(later))
+                raise
+            if not told and isinstance(event, Change | Revocation):
+                self._heard(event)
+
+    async def tell_now(self, revocation: Revocation) -> None:
+        """See ports.Events."""
+        await self._control.tell(REVOKED, msgspec.json.encode(revocation))
+
+    def _know(self, event: Event) -> None:
+        """Let what this process holds in memory agree with what is stored."""
+        if isinstance(event, Change):
+            for forget in self._forget:
+                forget(event)
+        elif isinstance(event, CountersEnded):
+            self._end_counters(event.tenant, event.metrics)
+
+    def _telling(self, event: _Word | AccountChanged | AccountUnowned) -> tuple[Hashable, str, _Work]:
+        """By what it is known while it waits, what it is in the log, and what tells it."""
+        if isinstance(event, AccountChanged):
+            tenant = event.tenant.id
+            return ("push", tenant), "account", lambda: self._push(tenant)
+        if isinstance(event, AccountUnowned):
+            unowned = event.tenant
+            return ("remove", unowned.account), "account", lambda: self._accounts.remove(unowned)
+        topic, payload = CHANGED if isinstance(event, Change) else REVOKED, msgspec.json.encode(event)
+        return (topic, payload), topic, lambda: self._control.tell(topic, payload)
+
+    def _change_heard(self, _: str, payload: bytes) -> None:
+        try:
+            change = _read_change(payload)
+        except (ValueError, RecursionError) as error:
+            LOG.error("a change cannot be read, so it is felt when the cache expires: %s", error)
+        else:
+            self._heard(change)
+
+    def _revocation_heard(self, _: str, payload: bytes) -> None:
+        try:
+            revocation = _read_revocation(payload)
+        except (ValueError, RecursionError) as error:
+            LOG.error("a revocation cannot be read, so nobody is closed by it: %s", error)
+        else:
+            self._heard(revocation)
+
+    def _heard(self, word: _Word) -> None:
+        self._know(word)
+        if self._listener is None:
+            return
+        if isinstance(word, Change):
+            self._listener.changed(word)
+        else:
+            self._listener.revoked(word)
 
     async def again(self, patience: int = _FAILURES) -> None:
         """Try what waits once more, until so much of it fails again; the next round begins with the rest."""

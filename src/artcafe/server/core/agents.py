@@ -9,19 +9,20 @@ import msgspec
 from artcafe.server.domain.access import Action, require
 from artcafe.server.domain.agent import MAX_KEYS, Agent, AgentKey
 from artcafe.server.domain.audit import AuditWriter
+from artcafe.server.domain.change import Change, Kind
 from artcafe.server.domain.ids import AgentId, TenantId, agent_id, is_reserved, slug
 from artcafe.server.domain.listing import Page, Query, page_of
 from artcafe.server.domain.plan import Plan, plan_of
 from artcafe.server.domain.policy import checked
 from artcafe.server.domain.principal import Human
-from artcafe.server.domain.revocation import TOPIC, Revocation
-from artcafe.server.domain.usage import incarnation
+from artcafe.server.domain.revocation import Revocation
+from artcafe.server.domain.usage import RECEIVED, SENT, incarnation
 from artcafe.server.domain.version import require_match
 from artcafe.server.ports.answers import Keep, Kept, keep_nothing
 from artcafe.server.ports.clock import Clock
+from artcafe.server.ports.events import CountersEnded, Events
 from artcafe.server.ports.identity import KeyKind, MakeKeyPair, ReadKey
 from artcafe.server.ports.records import AgentRecords, KeyUses, TenantRecords
-from artcafe.server.ports.events import Telling
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.times import rfc3339
@@ -36,7 +37,7 @@ class Agents:
         records: AgentRecords,
         tenants: TenantRecords,
         uses: KeyUses,
-        telling: Telling,
+        events: Events,
         read_key: ReadKey,
         make_key_pair: MakeKeyPair,
         clock: Clock,
@@ -45,7 +46,7 @@ class Agents:
         self._records = records
         self._tenants = tenants
         self._uses = uses
-        self._telling = telling
+        self._events = events
         self._read_key = read_key
         self._make_key_pair = make_key_pair
         self._clock = clock
@@ -91,6 +92,7 @@ class Agents:
         )
         kept = await keep((agent, private_key))
         await self._records.create(agent, plan.agents, done, plan.storage_bytes, kept)
+        await self._events.tell(_changed(human, identifier))
         return agent, private_key
 
     def _checked(self, tenant: TenantId, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -160,8 +162,8 @@ class Agents:
         # To disable an agent is possible in a tenant that is full.
         limited = not fields.keys() <= {"enabled"}
         changed = await self._edit(human, agent, edit, "agent.update", fields, limited=limited)
-        if not changed.enabled:
-            await self._revoke(Revocation(human.tenant, agent))
+        gone = [] if changed.enabled else [Revocation(human.tenant, agent)]
+        await self._events.tell(_changed(human, agent), *gone)
         return changed
 
     async def delete(self, human: Human, agent: AgentId, if_match: str | None = None) -> Agent:
@@ -170,7 +172,8 @@ class Agents:
         check = partial(require_match, if_match=if_match)
         done = self._audit_writer.entry(human, "agent.delete", agent)
         gone = await self._records.delete(human.tenant, agent, check, done)
-        await self._revoke(Revocation(human.tenant, agent))
+        counters = CountersEnded(human.tenant, (SENT + gone.counted_as, RECEIVED + gone.counted_as))
+        await self._events.tell(_changed(human, agent), Revocation(human.tenant, agent), counters)
         return gone
 
     async def key_uses(self, human: Human, agent: AgentId) -> Mapping[str, str]:
@@ -194,6 +197,7 @@ class Agents:
 
         kept = await keep(key)
         await self._edit(human, agent, edit, "agent.add_key", [key.fingerprint], limited=True, kept=kept)
+        await self._events.tell(_changed(human, agent))
         return key
 
     async def revoke_key(self, human: Human, agent: AgentId, fingerprint: str) -> AgentKey:
@@ -211,7 +215,7 @@ class Agents:
             return msgspec.structs.replace(record, keys=keys)
 
         changed = await self._edit(human, agent, edit, "agent.revoke_key", [fingerprint])
-        await self._revoke(Revocation(human.tenant, agent, fingerprint))
+        await self._events.tell(_changed(human, agent), Revocation(human.tenant, agent, fingerprint))
         return _key_of(changed, fingerprint)
 
     async def remove_key(self, human: Human, agent: AgentId, fingerprint: str) -> None:
@@ -223,7 +227,7 @@ class Agents:
             return msgspec.structs.replace(record, keys=[known for known in record.keys if known is not key])
 
         await self._edit(human, agent, edit, "agent.remove_key", [fingerprint])
-        await self._revoke(Revocation(human.tenant, agent, fingerprint))
+        await self._events.tell(_changed(human, agent), Revocation(human.tenant, agent, fingerprint))
 
     async def _edit(
         self,
@@ -236,6 +240,7 @@ class Agents:
         limited: bool = False,
         kept: Kept | None = None,
     ) -> Agent:
+        """Store a change of the record, of which nothing is told here."""
         done = self._audit_writer.entry(human, action, agent, fields)
 
         def stamped(record: Agent) -> Agent:
@@ -244,8 +249,9 @@ class Agents:
         space = (await self._plan(human.tenant)).storage_bytes if limited else None
         return await self._records.change(human.tenant, agent, stamped, done, space, kept)
 
-    async def _revoke(self, revocation: Revocation) -> None:
-        await self._telling.tell(TOPIC, msgspec.json.encode(revocation))
+
+def _changed(human: Human, agent: AgentId) -> Change:
+    return Change(human.tenant, Kind.agent, agent)
 
 
 def _key_of(record: Agent, fingerprint: str) -> AgentKey:

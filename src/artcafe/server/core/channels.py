@@ -8,15 +8,17 @@ import msgspec
 
 from artcafe.server.domain.access import Action, check_audience, require
 from artcafe.server.domain.audit import AuditWriter
+from artcafe.server.domain.change import Change, Kind
 from artcafe.server.domain.channel import Channel
 from artcafe.server.domain.ids import ChannelId, TenantId, slug
 from artcafe.server.domain.listing import Page, Query, page_of
 from artcafe.server.domain.plan import Plan, plan_of
 from artcafe.server.domain.principal import Human
-from artcafe.server.domain.usage import incarnation
+from artcafe.server.domain.usage import CHANNEL, incarnation
 from artcafe.server.domain.version import require_match
 from artcafe.server.ports.answers import Keep, keep_nothing
 from artcafe.server.ports.clock import Clock
+from artcafe.server.ports.events import CountersEnded, Events
 from artcafe.server.ports.records import ChannelRecords, Directory, TenantRecords
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -32,12 +34,14 @@ class Channels:
         records: ChannelRecords,
         tenants: TenantRecords,
         directory: Directory,
+        events: Events,
         clock: Clock,
         new_id: Callable[[], str],
     ) -> None:
         self._records = records
         self._tenants = tenants
         self._directory = directory
+        self._events = events
         self._new_id = new_id
         self._audit_writer = AuditWriter(clock.now, new_id)
 
@@ -71,6 +75,7 @@ class Channels:
         (await self._directory.rules(human.tenant)).check_room(channel)
         kept = await keep(channel)
         await self._records.create(channel, plan.channels, done, plan.storage_bytes, kept)
+        await self._events.tell(_changed(human, identifier))
         return channel
 
     def _checked(self, tenant: TenantId, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -131,14 +136,23 @@ class Channels:
             return changed
 
         plan = await self._plan(human.tenant)
-        return await self._records.change(human.tenant, channel, edit, done, plan.storage_bytes)
+        changed = await self._records.change(human.tenant, channel, edit, done, plan.storage_bytes)
+        await self._events.tell(_changed(human, channel))
+        return changed
 
     async def delete(self, human: Human, channel: ChannelId, if_match: str | None = None) -> Channel:
         """Delete the channel and the rules on it. What it was. Raises not_found, precondition_failed."""
         require(human, Action.manage_channels)
         check = partial(require_match, if_match=if_match)
         done = self._audit_writer.entry(human, "channel.delete", channel)
-        return await self._records.delete(human.tenant, channel, check, done)
+        gone = await self._records.delete(human.tenant, channel, check, done)
+        counters = CountersEnded(human.tenant, (CHANNEL + gone.counted_as,))
+        await self._events.tell(_changed(human, channel), counters)
+        return gone
+
+
+def _changed(human: Human, channel: ChannelId) -> Change:
+    return Change(human.tenant, Kind.channel, channel)
 
 
 def _shared(address: Address) -> Address:

@@ -8,14 +8,17 @@ import msgspec
 
 from artcafe.server.domain.access import Action, require
 from artcafe.server.domain.audit import AuditWriter
+from artcafe.server.domain.change import Change, Kind
 from artcafe.server.domain.deletion import LINGER_SECONDS, Deletion
+from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.principal import Human
-from artcafe.server.domain.revocation import TOPIC, Revocation
+from artcafe.server.domain.revocation import Revocation
 from artcafe.server.domain.tenant import Status, Tenant
 from artcafe.server.domain.version import require_match
-from artcafe.server.ports.bus import Accounts, Control
+from artcafe.server.ports.bus import Accounts
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.deletions import DeletionRecords
+from artcafe.server.ports.events import Events
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.times import rfc3339
 
@@ -31,7 +34,7 @@ class Deletions:
         *,
         records: DeletionRecords,
         accounts: Accounts,
-        control: Control,
+        events: Events,
         clock: Clock,
         new_id: Callable[[], str],
         begun: Callable[[], object],
@@ -39,7 +42,7 @@ class Deletions:
         """`begun` is called when there is something to do at once."""
         self._records = records
         self._accounts = accounts
-        self._control = control
+        self._events = events
         self._clock = clock
         self._audit_writer = AuditWriter(clock.now, new_id)
         self._begun = begun
@@ -60,9 +63,11 @@ class Deletions:
             )
 
         await self._records.begin(human.tenant, edit, done)
+        await self._events.tell(_changed(human.tenant))
         self._begun()
-        with suppress(ArtcafeError):  # It is stored: `work` tells it, too.
-            await self._tell(Revocation(human.tenant))
+        # Not again where it fails: `work` tells it, too, and what waits could meet a later tenant of the id.
+        with suppress(ArtcafeError):
+            await self._events.tell_now(Revocation(human.tenant))
 
     async def work(self) -> None:
         """Do what can be done now. Raises unavailable when some of it could not be done, after the rest."""
@@ -81,13 +86,15 @@ class Deletions:
                 await self._records.end(deletion)
             return
         revocation = Revocation(deletion.tenant)
-        await self._tell(revocation)
+        await self._events.tell_now(revocation)
         await self._accounts.remove(deletion.rules)
         if await self._records.sweep(deletion):
             # Again, for who was let in by what a process remembered: nobody of this tenant is connected when
             # there is another one of its id.
-            await self._tell(revocation)
+            await self._events.tell_now(revocation)
             await self._records.free(deletion, rfc3339(self._clock.now()))
+            await self._events.tell(_changed(deletion.tenant))
 
-    async def _tell(self, revocation: Revocation) -> None:
-        await self._control.tell(TOPIC, msgspec.json.encode(revocation))
+
+def _changed(tenant: TenantId) -> Change:
+    return Change(tenant, Kind.tenant, tenant)

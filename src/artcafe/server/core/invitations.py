@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from artcafe.server.domain.access import LADDER, Action, may_invite, require
 from artcafe.server.domain.audit import AuditWriter, Entry
+from artcafe.server.domain.change import Change, Kind
 from artcafe.server.domain.groups import Groups
 from artcafe.server.domain.ids import UserId
 from artcafe.server.domain.invitation import SECRET_BYTES, Invitation, Token, new_token, read_token
@@ -12,6 +13,7 @@ from artcafe.server.domain.principal import Human, User
 from artcafe.server.domain.tenant import Member, Role, changed_member, require_served
 from artcafe.server.ports.answers import Keep, keep_nothing
 from artcafe.server.ports.clock import Clock
+from artcafe.server.ports.events import Events
 from artcafe.server.ports.records import Directory, InvitationRecords
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -32,6 +34,7 @@ class Invitations:
         *,
         records: InvitationRecords,
         directory: Directory,
+        events: Events,
         clock: Clock,
         new_id: Callable[[], str],
         random: Callable[[int], bytes],
@@ -39,6 +42,7 @@ class Invitations:
     ) -> None:
         self._records = records
         self._directory = directory
+        self._events = events
         self._clock = clock
         self._new_id = new_id
         self._audit_writer = AuditWriter(clock.now, new_id)
@@ -139,4 +143,6 @@ class Invitations:
                 raise ArtcafeError(Code.conflict, f"You are a member already, as {known.role}.")
             return changed_member(known, role, user.email)
 
-        return await self._records.accept(token.tenant, token.id, user.id, join, done)
+        member = await self._records.accept(token.tenant, token.id, user.id, join, done)
+        await self._events.tell(Change(token.tenant, Kind.member, user.id))
+        return member

@@ -7,6 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from artcafe.server.domain.audit import AuditWriter, Entry
+from artcafe.server.domain.change import Change, Kind
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.listing import Page, Query, by_id
 from artcafe.server.domain.operators import Operators
@@ -15,8 +16,8 @@ from artcafe.server.domain.principal import User
 from artcafe.server.domain.tenant import Status, Tenant
 from artcafe.server.domain.version import require_match
 from artcafe.server.ports.clock import Clock
+from artcafe.server.ports.events import AccountChanged, Events
 from artcafe.server.ports.records import AuditRecords, TenantIndex, TenantRecords
-from artcafe.server.ports.events import Telling
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
@@ -52,7 +53,7 @@ class TenantOperations:
         records: TenantRecords,
         index: TenantIndex,
         log: AuditRecords,
-        telling: Telling,
+        events: Events,
         operators: Operators,
         clock: Clock,
         new_id: Callable[[], str],
@@ -60,7 +61,7 @@ class TenantOperations:
         self._records = records
         self._index = index
         self._log = log
-        self._telling = telling
+        self._events = events
         self._operators = operators
         self._audit_writer = AuditWriter(clock.now, new_id)
 
@@ -119,5 +120,5 @@ class TenantOperations:
             return replace(record, **fields, version=record.version + 1, updated_at=done.at)
 
         record = await self._records.change(tenant, edit, done)
-        await self._telling.push(record)
+        await self._events.tell(Change(tenant, Kind.tenant, tenant), AccountChanged(record))
         return record

@@ -7,6 +7,7 @@ import msgspec
 
 from artcafe.server.domain.access import Action, require
 from artcafe.server.domain.audit import OPERATOR, AuditWriter
+from artcafe.server.domain.change import Change, Kind
 from artcafe.server.domain.groups import Granted, Groups
 from artcafe.server.domain.ids import TenantId, UserId, slug, tenant_id
 from artcafe.server.domain.legal import Document, Documents, acceptances, check_whole
@@ -19,8 +20,8 @@ from artcafe.server.domain.version import require_match
 from artcafe.server.ports.answers import Keep, keep_nothing
 from artcafe.server.ports.bus import Accounts
 from artcafe.server.ports.clock import Clock
+from artcafe.server.ports.events import AccountChanged, AccountUnowned, Events
 from artcafe.server.ports.records import Directory, MemberRecords, TenantIndex, TenantRecords
-from artcafe.server.ports.events import Telling
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.times import rfc3339
@@ -46,7 +47,7 @@ class Tenants:
         members: MemberRecords,
         directory: Directory,
         accounts: Accounts,
-        telling: Telling,
+        events: Events,
         clock: Clock,
         new_id: Callable[[], str],
         default_tier: str,
@@ -61,7 +62,7 @@ class Tenants:
         self._members = members
         self._directory = directory
         self._accounts = accounts
-        self._telling = telling
+        self._events = events
         self._clock = clock
         self._new_id = new_id
         self._audit_writer = AuditWriter(clock.now, new_id)
@@ -185,8 +186,9 @@ class Tenants:
             # Where the outcome is unknown the account stays: a record without one could not connect,
             # and an account without a record is removed by the next reconciliation.
             if error.code is not Code.unavailable:
-                await self._telling.remove(tenant)
+                await self._events.tell(AccountUnowned(tenant))
             raise
+        await self._events.tell(Change(identifier, Kind.tenant, identifier))
         return tenant
 
     def require_making(self, user: User) -> None:
@@ -241,8 +243,9 @@ class Tenants:
             return msgspec.structs.replace(tenant, **wanted, version=tenant.version + 1, updated_at=done.at)
 
         tenant = await self._records.change(human.tenant, edit, done)
-        if not OPERATORS_FIELDS.isdisjoint(wanted):  # Of all others the account says nothing.
-            await self._telling.push(tenant)
+        # Of all other fields the account says nothing.
+        account = [] if OPERATORS_FIELDS.isdisjoint(wanted) else [AccountChanged(tenant)]
+        await self._events.tell(Change(tenant.id, Kind.tenant, tenant.id), *account)
         return tenant
 
     async def members(self, human: Human) -> list[Member]:
@@ -292,6 +295,7 @@ class Tenants:
             return Member(tenant=human.tenant, user=user, role=role, email=email, joined_at=done.at)
 
         member = await self._members.put(human.tenant, user, edit, done, keep)
+        await self._events.tell(Change(human.tenant, Kind.member, user))
         if member.version > 1:
             await self._withdraw(human, user)
         return member
@@ -312,6 +316,7 @@ class Tenants:
         await self._members.delete(
             human.tenant, user, check, self._audit_writer.entry(human, "member.remove", user)
         )
+        await self._events.tell(Change(human.tenant, Kind.member, user))
         await self._withdraw(human, user)
 
     async def admit(self, tenant: TenantId, user: User, role: Role) -> Member:

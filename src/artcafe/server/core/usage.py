@@ -5,11 +5,11 @@ monthly quota is reported only.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 
 from artcafe.server.domain.ids import ChannelId, TenantId
-from artcafe.server.domain.usage import EVER, MAX_DAYS
+from artcafe.server.domain.usage import CHANNEL, EVER, MAX_DAYS, RECEIVED, SENT
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.records import SightingRecords, UsageRecords
 from artcafe.wire.codes import Code
@@ -25,11 +25,6 @@ ACTIVE_CHANNELS = "active_channels"
 
 LOGINS = "agent:"
 """How often each agent logged in on a day: what older releases counted, and is still told of those days."""
-
-SENT = "sent:"
-RECEIVED = "received:"
-CHANNEL = "channel:"
-"""What is counted of an agent, or a channel, by the name that its `counted_as` says."""
 
 MAX_TALLIES = 10_000
 """Tallies that wait to be added up."""
@@ -150,7 +145,7 @@ class Meter:
         """Count anything else."""
         self._pending[tenant, utc_day(self.clock.now()), metric] += amount
 
-    def end(self, tenant: TenantId, *metrics: str) -> None:
+    def end(self, tenant: TenantId, metrics: Iterable[str]) -> None:
         """Let counters of something that was deleted end: they go ENDING_SECONDS after the next flush, with
         whatever other processes still add to them."""
         self._ended.update((tenant, EVER, metric) for metric in metrics)

@@ -5,6 +5,11 @@ from datetime import UTC, datetime, timedelta
 EVER = "ever"
 """Where counts stand that are of no single day: messages sent and received by agents, and in channels."""
 
+SENT = "sent:"
+RECEIVED = "received:"
+CHANNEL = "channel:"
+"""What is counted there of an agent, or a channel: one of these, and then what its `counted_as` says."""
+
 MAX_DAYS = 400
 """The longest span of days one report covers, and so long a day's counts are kept after it."""
 

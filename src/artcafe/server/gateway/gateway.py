@@ -53,7 +53,6 @@ BROKEN = 1006
 MOMENT_SECONDS = 0.5
 """How long a client that is sent away is heard at most."""
 
-_read_revocation = msgspec.json.Decoder(Revocation).decode
 _read_question = msgspec.json.Decoder(PresenceQuestion).decode
 
 
@@ -297,13 +296,8 @@ class Gateway:
 
     # Must go.
 
-    def revoked(self, _: str, payload: bytes) -> None:
-        """Hear a revocation (the control topic): close what it covers, at once."""
-        try:
-            revocation = _read_revocation(payload)
-        except (ValueError, RecursionError) as error:
-            LOG.error("a revocation cannot be read, so nobody is closed by it: %s", error)
-            return
+    def revoked(self, revocation: Revocation) -> None:
+        """Hear of a revocation: close what it covers, at once."""
         self._arrivals.revoked(revocation, self._clock.monotonic())
         covered = [
             connection

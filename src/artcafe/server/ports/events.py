@@ -1,24 +1,53 @@
-"""Announces a stored change on the bus, with retries."""
+"""Events that use cases tell after a commit: caches, connections, the bus and counters follow the store."""
 
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
 
+from artcafe.server.domain.change import Change
+from artcafe.server.domain.ids import TenantId
+from artcafe.server.domain.revocation import Revocation
 from artcafe.server.domain.tenant import TenantRules
 
 
-class Telling(Protocol):
-    """Like ports.bus.Control and Accounts, for what is stored already: the change is made, whether the bus
-    can be told of it now or not, so nothing here raises unavailable.
+@dataclass(frozen=True, slots=True)
+class AccountChanged:
+    """What the tenant's account on the bus allows may not be what is stored any more."""
 
-    When a call returns it was tried. Where the bus is away it is tried again until it is done, so anything
-    may be told twice. What waits is bounded, and lost with the process (event `not_told`); how soon receivers
-    look again by themselves bounds what that costs (SECURITY.md).
+    tenant: TenantRules
+
+
+@dataclass(frozen=True, slots=True)
+class AccountUnowned:
+    """An account was made on the bus of a tenant that was then not stored."""
+
+    tenant: TenantRules
+
+
+@dataclass(frozen=True, slots=True)
+class CountersEnded:
+    """What these counters of a tenant (domain.usage) count was deleted."""
+
+    tenant: TenantId
+    metrics: tuple[str, ...]
+
+
+Event: TypeAlias = Change | Revocation | AccountChanged | AccountUnowned | CountersEnded
+
+
+class Events(Protocol):
+    """Whoever writes a record that somebody holds in memory, or that a live connection depends on, tells it
+    here after the commit and before the answer; tests/server/core/test_events.py walks every use case.
     """
 
-    async def tell(self, topic: str, payload: bytes) -> None:
-        """To every process that hears the topic, this one included; to this one at once, bus or not."""
+    async def tell(self, *events: Event) -> None:
+        """Tell these, in this order: to this process at once, to the others over the bus.
 
-    async def push(self, tenant: TenantRules) -> None:
-        """Make the tenant's account agree with what is stored of the tenant."""
+        The change is stored, whether the bus can be told of it now or not, so nothing here raises
+        unavailable. When the call returns it was tried. Where the bus is away it is tried again until it is
+        done, so anything may be told twice. What waits is bounded, and lost with the process (event
+        `not_told`); how soon receivers look again by themselves bounds what that costs (SECURITY.md).
+        """
 
-    async def remove(self, tenant: TenantRules) -> None:
-        """Delete the account of a tenant that is not stored."""
+    async def tell_now(self, revocation: Revocation) -> None:
+        """Tell it to every process, this one included, for who goes on only when it was told. Raises
+        unavailable: then it may have been told, and is not tried again."""

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 from artcafe.server.domain.agent import Agent, AgentRules
 from artcafe.server.domain.audit import Entry
-from artcafe.server.domain.change import Change, Kind
 from artcafe.server.domain.ids import AgentId, TenantId
 from artcafe.server.domain.listing import Source
 from artcafe.server.ports.answers import Kept
@@ -75,7 +74,6 @@ class AgentTable:
             await self._table.again(attempt, line=(agent.tenant, at.AGENTS))
         except Conflict as conflict:
             raise _refused(conflict.index) from None
-        await self._changed(agent.tenant, agent.id)
 
     async def change(
         self,
@@ -114,11 +112,9 @@ class AgentTable:
             ]
 
         try:
-            changed = await self._table.again(attempt)
+            return await self._table.again(attempt)
         except Conflict:
             raise _refused(_CLAIMS) from None
-        await self._changed(tenant, agent)
-        return changed
 
     async def delete(
         self, tenant: TenantId, agent: AgentId, check: Callable[[Agent], None], entry: Entry
@@ -151,12 +147,7 @@ class AgentTable:
                 *logged(entry, partition),
             ]
 
-        gone = await self._table.again(attempt, contested=2)
-        await self._changed(tenant, agent)
-        return gone
-
-    async def _changed(self, tenant: TenantId, agent: AgentId) -> None:
-        await self._table.announce(Change(tenant, Kind.agent, agent))
+        return await self._table.again(attempt, contested=2)
 
     def listed(self, tenant: TenantId) -> Source[Agent]:
         """The tenant's agents, by id."""

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import partial
 
 from artcafe.server.domain.audit import Entry
-from artcafe.server.domain.change import Change, Kind
 from artcafe.server.domain.channel import Channel, ChannelRule
 from artcafe.server.domain.ids import ChannelId, TenantId
 from artcafe.server.domain.listing import Page, Source
@@ -61,7 +60,6 @@ class ChannelTable:
             await self._table.again(attempt, line=(channel.tenant, at.CHANNELS))
         except Conflict:
             raise ArtcafeError(Code.conflict, "There is a channel of this id.") from None
-        await self._changed(channel.tenant, channel.id)
 
     async def change(
         self,
@@ -85,9 +83,7 @@ class ChannelTable:
             rows = self._rows.put(pk, sk, changed, stored)
             return changed, [*rows, *moved, live(partition), *logged(entry, partition)]
 
-        changed = await self._table.again(attempt)
-        await self._changed(tenant, channel)
-        return changed
+        return await self._table.again(attempt)
 
     async def delete(
         self, tenant: TenantId, channel: ChannelId, check: Callable[[Channel], None], entry: Entry
@@ -110,12 +106,7 @@ class ChannelTable:
                 *logged(entry, partition),
             ]
 
-        gone = await self._table.again(attempt, contested=2)
-        await self._changed(tenant, channel)
-        return gone
-
-    async def _changed(self, tenant: TenantId, channel: ChannelId) -> None:
-        await self._table.announce(Change(tenant, Kind.channel, channel))
+        return await self._table.again(attempt, contested=2)
 
     def listed(self, tenant: TenantId) -> Source[Channel]:
         """The tenant's channels, by id."""

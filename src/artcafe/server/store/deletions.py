@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from artcafe.server.domain.audit import Entry
-from artcafe.server.domain.change import Change, Kind
 from artcafe.server.domain.deletion import Deletion
 from artcafe.server.domain.ids import TenantId, UserId
 from artcafe.server.domain.tenant import Role, Tenant, TenantRules
@@ -77,7 +76,6 @@ class DeletionTable:
             ]
 
         await self._table.again(attempt)
-        await self._changed(tenant)
 
     async def _refused(self, tenant: TenantId) -> ArtcafeError:
         partition = await self._table.partition(tenant)
@@ -151,7 +149,6 @@ class DeletionTable:
 
         await self._table.again(attempt, contested=MAX_OPS)
         self._table.partitions.forget(deletion.tenant)
-        await self._changed(deletion.tenant)
 
     async def end(self, deletion: Deletion) -> None:
         """Counters and challenges have no condition: somebody may have written some behind the sweep."""
@@ -160,9 +157,6 @@ class DeletionTable:
             for beside in _beside(partition):
                 await purge(self._table.store, beside)
         await self._table.write(Delete(at.DELETIONS, at.to_end(partition)))
-
-    async def _changed(self, tenant: TenantId) -> None:
-        await self._table.announce(Change(tenant, Kind.tenant, tenant))
 
 
 def _index(member: Item) -> str:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from artcafe.server.domain.audit import Entry
-from artcafe.server.domain.change import Change, Kind
 from artcafe.server.domain.ids import TenantId, UserId
 from artcafe.server.domain.invitation import MAX_OPEN, Invitation
 from artcafe.server.domain.listing import Page
@@ -116,9 +115,7 @@ class InvitationTable:
             ]
 
         await self._coming(tenant, invitation, user, join)  # Only who may join waits in the tenant's line.
-        member = await self._table.again(attempt, contested=MAX_OPS, line=(tenant, at.MEMBERS))
-        await self._table.announce(Change(tenant, Kind.member, user))
-        return member
+        return await self._table.again(attempt, contested=MAX_OPS, line=(tenant, at.MEMBERS))
 
     async def _coming(self, tenant: TenantId, invitation: str, user: UserId, join: Join) -> "_Coming":
         """The membership that an invitation gives its bearer, and the rows it depends on. Raises not_found,

@@ -7,7 +7,6 @@ from contextlib import suppress
 from msgspec import Struct
 
 from artcafe.server.domain.audit import Entry
-from artcafe.server.domain.change import Change, Kind
 from artcafe.server.domain.ids import TenantId, UserId
 from artcafe.server.domain.tenant import MAX_MEMBERS, Member, Role, TenantRules
 from artcafe.server.ports.answers import Keep, keep_nothing
@@ -103,9 +102,7 @@ class MemberTable:
             kept = kept_in(at.tenant(partition), await keep(member))
             return member, [live(partition), *steps, *logged(entry, partition), *kept]
 
-        member = await self._table.again(attempt, contested=MAX_OPS, line=(tenant, at.MEMBERS))
-        await self._table.announce(Change(tenant, Kind.member, user))
-        return member
+        return await self._table.again(attempt, contested=MAX_OPS, line=(tenant, at.MEMBERS))
 
     async def delete(
         self, tenant: TenantId, user: UserId, check: Callable[[Member], None], entry: Entry
@@ -128,7 +125,6 @@ class MemberTable:
             ]
 
         await self._table.again(attempt, contested=MAX_OPS)
-        await self._table.announce(Change(tenant, Kind.member, user))
 
 
 async def known(table: Table, tenant: TenantId, user: UserId) -> Stored[Member] | None:

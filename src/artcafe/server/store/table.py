@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from artcafe.server.domain.change import Change
+from artcafe.server.domain.change import Change, Kind
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.listing import Page
 from artcafe.server.store import addresses as at
@@ -109,34 +109,30 @@ def _refuse(op: Op) -> None:
         raise ArtcafeError(Code.not_found, "There is no such tenant.") from None
 
 
-Announce = Callable[[Change], Awaitable[None]]
-
-
-async def _to_nobody(_: Change) -> None:
-    """An announcement to nobody: for processes without caches."""
-
-
 class Table:
     """Typed reads and writes over an ItemStore, one of these in a process.
 
-    `announce` is told what was changed, after the commit. `chance` gives numbers from 0 to 1, without 1, that
-    spread those who compete; `wait` lets so many seconds pass.
+    `chance` gives numbers from 0 to 1, without 1, that spread those who compete; `wait` lets so many seconds
+    pass.
     """
 
     def __init__(
         self,
         store: ItemStore,
-        announce: Announce = _to_nobody,
         *,
         chance: Callable[[], float] = random.random,
         wait: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self.store = store
-        self.announce = announce
         self.partitions = Partitions(store)
         self.chance = chance
         self._wait = wait
         self._turns = Turns()
+
+    def forget(self, change: Change) -> None:
+        """Look anew where a tenant's rows stand that was changed, made or deleted."""
+        if change.kind is Kind.tenant:
+            self.partitions.forget(change.tenant)
 
     async def partition(self, tenant: TenantId) -> Partition:
         """The tenant's partition, as far as this process knows; of one that does not exist, NOWHERE."""

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from artcafe.server.domain.audit import Entry
-from artcafe.server.domain.change import Change, Kind
 from artcafe.server.domain.ids import TenantId, UserId
 from artcafe.server.domain.legal import Acceptance
 from artcafe.server.domain.listing import Page
@@ -98,7 +97,6 @@ class TenantTable:
                 await self._table.again(attempt, line=(UserId(tenant.created_by), at.MADE))
         except Conflict:
             raise taken(await self.get(tenant.id)) from None
-        await self._changed(tenant.id)
 
     async def change(self, tenant: TenantId, edit: Callable[[Tenant], Tenant], entry: Entry) -> Tenant:
         """Apply `edit` to the current record. Raises not_found."""
@@ -113,9 +111,7 @@ class TenantTable:
             seen = noted(entry) if entry.operator else ()
             return changed, [*rows, *logged(entry, partition), *seen]
 
-        changed = await self._table.again(attempt)
-        await self._changed(tenant)
-        return changed
+        return await self._table.again(attempt)
 
     async def made_by(self, user: UserId) -> int:
         """How many tenants exist that count among those that the user made."""
@@ -128,9 +124,6 @@ class TenantTable:
         heads = await _heads(self._table, page.items, (at.META, at.DELETING))
         records, unreadable = readable(heads, Tenant)
         return Page(records, page.cursor, tuple(f"{head.data.get('id')}" for head in unreadable))
-
-    async def _changed(self, tenant: TenantId) -> None:
-        await self._table.announce(Change(tenant, Kind.tenant, tenant))
 
     async def every(self) -> AsyncIterator[TenantRules | None]:
         """All tenants of the installation, None for each that cannot be read."""
