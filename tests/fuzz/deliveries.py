@@ -209,6 +209,11 @@ class Subscriber:
         ]
         return sent.process == self.process.index and len(again) == 1 and bool(joined)
 
+    def story(self, number: int) -> str:
+        """What has to do with a message."""
+        came = [moment for each, moment in self.came if each == number]
+        return f"{self._world.sent[number]} came {came}: {self.windows} {self.joins}"
+
     def must_have(self, sent: Sent) -> bool:
         """Whether a subscription without a queue surely brings it."""
         return sent.acknowledged is not None and any(
@@ -345,7 +350,7 @@ class Round:
             came = Counter(each for each, _ in subscriber.came)
             twice = [each for each, count in came.items() if count > 1 and not subscriber.came_anew(each)]
             if twice:
-                faults.append(f"{who} was given twice: {twice[:10]}")
+                faults.append(f"{who} was given twice: {twice[:10]}; {subscriber.story(twice[0])}")
             missing = [
                 index
                 for index, sent in enumerate(self.world.sent)

@@ -169,6 +169,42 @@ async def test_a_right_that_is_lost_while_the_bus_is_away_loses_nothing_of_the_g
     assert reader.got == [("jobs", 1), ("jobs", 2), ("jobs", 3)]
 
 
+async def test_what_ends_before_it_was_cut_over_to_leaves_all_to_the_group(
+    hub: TenantHub, link: UnreliableLink
+) -> None:
+    publish, reader = Publisher(link), Reader(hub)
+    await reader.subscribe("jobs", "q")
+    settling = link.settling.shut()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(reader.subscribe("jobs"))
+        await turns()
+        publish("jobs", 1)
+        await turns()
+        ending = hub.end([(reader.member, ("jobs", None))])
+        assert reader.member._cutovers == {}
+        settling.set()
+        await ending
+    publish("jobs", 2)
+    await turns()
+    assert reader.got == [("jobs", 1), ("jobs", 2)]
+    assert link.open["m.*.jobs"] == 1
+
+
+async def test_the_same_pattern_in_another_form_needs_no_cutover(
+    hub: TenantHub, link: UnreliableLink
+) -> None:
+    publish, reader = Publisher(link), Reader(hub)
+    await reader.subscribe("jobs", "q")
+    await reader.subscribe("jobs")
+    before = link.settling.calls
+    await reader.subscribe("tenant.acme.jobs")
+    publish("jobs", 1)
+    assert await reader.unsubscribe("jobs")
+    publish("jobs", 2)
+    await turns()
+    assert (link.settling.calls, [number for _, number in reader.got]) == (before, [1, 2])
+
+
 async def test_who_leaves_meanwhile_leaves_nothing_behind(hub: TenantHub, link: UnreliableLink) -> None:
     reader = Reader(hub)
     await reader.subscribe("jobs", "q")

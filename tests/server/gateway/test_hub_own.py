@@ -20,6 +20,7 @@ from tests.kit.deadlines import eventually
 from tests.kit.hubs import ACME, Reader
 from tests.kit.nats import make_tenant, running_nats
 from tests.kit.turns import turns
+from tests.kit.unreliable_bus import UnreliableLink
 
 
 class SlowRoute:
@@ -116,3 +117,13 @@ async def test_what_a_broken_link_had_on_the_way_comes_once_to_those_who_heard_i
             await eventually(lambda: ("jobs", 2) in reader.got and ("jobs", 2) in wide.got)
             expected = [("jobs", 1), ("jobs", 2)] if process else [("jobs", 1), ("jobs", 1), ("jobs", 2)]
             assert reader.got == wide.got == expected
+
+
+async def test_a_link_that_delivers_nothing_itself_brings_what_the_process_said(link: UnreliableLink) -> None:
+    new_id = MessageIds()
+    reader = Reader(TenantHub(ACME, link, Outboxes(), process=new_id.process))
+    await reader.subscribe("jobs")
+    envelope = Envelope(id=new_id(), timestamp="t", data=Raw(encode(1)))
+    link.publish(to_bus("planner", "jobs"), encode(envelope))
+    await turns()
+    assert reader.got == [("jobs", 1)]

@@ -31,3 +31,4 @@ cdef class Runs(Keeper):
     cpdef _deliver(self)
     @cython.locals(member=Member, members=tuple)
     cpdef Py_ssize_t _advance(self, Run run, Py_ssize_t left) except? -1
+    cpdef _turn(self, Run run, Line line)

@@ -111,8 +111,17 @@ class Runs(Keeper):
                     member.failed()
 
     def hand_on(self, topic: Topic, member: Member, other: Topic) -> None:
-        """Give what waits for a member of a group to another one."""
+        """Give what waits for a member of a group to another one: in its place, unless that one already had
+        what came later. So copies of a message to one member by several groups stay beside each other."""
+        heir = next(iter(other.members))
         for run in [run for run in self.waiting if run.line.group is topic and member.upto < run.number]:
             line = self._topics.line(self, other, run.line.bus_subject)
-            for payload in run.delivery.payloads:
-                self.keep(line, payload)
+            if heir.upto < run.number:
+                self._turn(run, line)
+            else:
+                for payload in run.delivery.payloads:
+                    self.keep(line, payload)
+
+    def _turn(self, run: Run, line: Line) -> None:
+        run.line, run.members, run.position = line, None, 0
+        self._last, self._latest = None, []
