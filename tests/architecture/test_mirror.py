@@ -18,6 +18,7 @@ ELSEWHERE = {
     "cli/server_process.py": ("e2e/test_log_lines.py", "it is a process, seen from outside"),
     "cli/up.py": ("e2e/test_start_and_stop.py", "it is a process, seen from outside"),
     "client/calls.py": ("client/test_session.py", "its answers come from the session that holds it"),
+    "server/api/agent_schemas.py": ("server/api/test_agents.py", "they are read and shown by its routes"),
     "server/api/application.py": ("server/api/test_openapi.py", "the whole of it is described there"),
     "server/bus/tasks.py": ("server/bus/test_tenants.py", "what it ends is there"),
     "server/bus/unavailable.py": ("contract/test_bus_accounts.py", "both buses are away in the same words"),

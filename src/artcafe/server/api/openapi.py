@@ -9,7 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from artcafe.server.api import examples
-from artcafe.server.api.agents import KEY_ID
+from artcafe.server.api.agent_schemas import KEY_ID
 from artcafe.server.api.errors import Problem
 from artcafe.server.api.refusals import refusals
 from artcafe.server.domain.ids import PATTERN, USER_PATTERN
