@@ -10,7 +10,7 @@ import httpx
 from fastapi import FastAPI
 
 from artcafe.server.api.application import create_app
-from artcafe.server.api.deps import UseCases
+from artcafe.server.api.deps import ApiResources, UseCases
 from artcafe.server.api.pages import PageTokens
 from artcafe.server.api.readiness import Check, Readiness, RecentAnswers
 from artcafe.server.core.sign_in import SignIn
@@ -57,6 +57,7 @@ class Api:
     tokens: KnownTokens = field(init=False)
     app: FastAPI = field(init=False)
     cases: UseCases = field(init=False)
+    resources: ApiResources = field(init=False)
 
     def __post_init__(self) -> None:
         process = self.installation.process
@@ -76,14 +77,15 @@ class Api:
             login=process.login,
             presence=process.presence,
             meter=process.meter,
-            directory=process.directory,
             throttle=Throttle(process.directory, self.installation.clock, self.calls_per_user),
+            sign_in=self.sign_in,
+        )
+        resources = ApiResources(
             answers=AnswerTable(Table(self.installation.store)),
             sealer=AesSealer(SECRET, os.urandom),
             pages=PageTokens(SECRET),
             tokens=self.tokens,
             issuer=self.issuer,
-            sign_in=self.sign_in,
             sign_in_client=self.sign_in_client,
             discovery=self.discovery,
             clock=self.installation.clock,
@@ -93,8 +95,9 @@ class Api:
             readiness=self.readiness,
             version="1.2.3",
         )
-        self.app = self.application or create_app(cases, MAX_BODY, new_id)
+        self.app = self.application or create_app(cases, resources, MAX_BODY, new_id)
         self.cases = self.app.state.use_cases = cases
+        self.resources = self.app.state.resources = resources
 
     def _server_name(self, host: str) -> str:
         self.hosts.append(host)

@@ -14,7 +14,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from artcafe.server.api.application import create_app
-from artcafe.server.api.deps import UseCases
+from artcafe.server.api.deps import ApiResources, UseCases
 from artcafe.server.api.pages import PageTokens
 from artcafe.server.api.readiness import PROBE_SECONDS, Readiness, RecentAnswers
 from artcafe.server.bus.accounts.authority import Authority
@@ -282,14 +282,15 @@ async def platform(
             login=entry,
             presence=presence,
             meter=meter,
-            directory=near,
             throttle=Throttle(near, clock, settings.user_calls_per_minute),
+            sign_in=local_sign_in(issuer, SignInTable(table), clock),
+        )
+        resources = ApiResources(
             answers=AnswerTable(table),
             sealer=AesSealer(_secret(settings, seed, "sealed answers"), secrets.token_bytes),
             pages=PageTokens(_secret(settings, seed, "page tokens")),
             tokens=tokens,
             issuer=issuer,
-            sign_in=local_sign_in(issuer, SignInTable(table), clock),
             sign_in_client=sign_in_client(settings),
             discovery=discovery(settings, http, clock),
             clock=clock,
@@ -315,7 +316,7 @@ async def platform(
         ):
             stack.callback(chores.create_task(chore).cancel)
         yield Platform(
-            app=create_app(cases, settings.max_payload_bytes + FRAME_OVERHEAD, new_id),
+            app=create_app(cases, resources, settings.max_payload_bytes + FRAME_OVERHEAD, new_id),
             websocket=websocket_protocol(gateway.endpoint, outboxes, _socket_limits(settings), proxies),
             gateway=gateway,
             flush=flushing(*counted),

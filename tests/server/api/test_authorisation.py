@@ -229,6 +229,7 @@ async def test_a_flipped_row_of_the_table_is_noticed(
     assert doors
     for api, door in zip(houses, doors, strict=True):
         application.state.use_cases = api.cases
+        application.state.resources = api.resources
         assert await mistaken(api, role, door)
 
 

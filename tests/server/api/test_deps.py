@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from artcafe.server.api.deps import (
     FRESH_SECONDS,
+    ApiResources,
     UseCases,
     current_human,
     current_user,
@@ -35,13 +36,13 @@ async def test_the_client_is_told_over_all_lines_of_the_header(
     request = Request({"type": "http", "headers": headers, "client": (peer, 50_000)})
     token = HTTPAuthorizationCredentials(scheme="Bearer", credentials=api.tokens.give("olivia"))
 
-    user = await current_user(request, api.cases, token)
+    user = await current_user(request, api.resources, token)
 
     assert user.remote == client
 
 
 class Entrances:
-    """As much of the use cases as entering a tenant needs; remembers what was entered."""
+    """As much of the use cases and resources as entering a tenant needs; remembers what was entered."""
 
     def __init__(self) -> None:
         self.entered: list[tuple[str | None, bool]] = []
@@ -64,12 +65,12 @@ class Entrances:
 
 async def test_a_tenant_is_entered_once_and_never_taken_for_another() -> None:
     entrances = Entrances()
-    cases = cast("UseCases", entrances)
+    cases, resources = cast("UseCases", entrances), cast("ApiResources", entrances)
     request = cast("Request", SimpleNamespace(state=SimpleNamespace()))
     for _ in range(2):
-        assert (await current_human(request, cases, OLIVIA, "acme")).tenant == "acme"
-    assert (await named_human(request, cases, OLIVIA, "other")).tenant == "other"
-    assert (await reader(request, cases, OLIVIA, "other")).tenant == "other"
+        assert (await current_human(request, cases, resources, OLIVIA, "acme")).tenant == "acme"
+    assert (await named_human(request, cases, resources, OLIVIA, "other")).tenant == "other"
+    assert (await reader(request, cases, resources, OLIVIA, "other")).tenant == "other"
     assert entrances.entered == [("acme", False), ("other", False), ("other", True)]
     assert entrances.calls == 3
 
@@ -126,10 +127,10 @@ class TestCallsOutsideOfTenants:
 
 async def test_a_tenant_is_entered_again_when_the_body_comes_late_and_counted_once() -> None:
     entrances = Entrances()
-    cases = cast("UseCases", entrances)
+    cases, resources = cast("UseCases", entrances), cast("ApiResources", entrances)
     request = cast("Request", SimpleNamespace(state=SimpleNamespace()))
     for _ in range(3):
-        await current_human(request, cases, OLIVIA, "acme")
+        await current_human(request, cases, resources, OLIVIA, "acme")
         entrances.clock.advance(2 * FRESH_SECONDS)
     assert entrances.entered == [("acme", False)] * 3
     assert entrances.calls == 1

@@ -130,8 +130,8 @@ async def test_an_answer_that_cannot_be_opened_any_more_is_said_to_be_so(
     api: Api, olivia: httpx.AsyncClient
 ) -> None:
     made = good(await olivia.post(AGENTS, json={"name": "Planner"}, headers=KEY), 201)
-    rotated = replace(api.cases, sealer=AesSealer(b"another secret of 32 bytes here.", os.urandom))
-    api.app.state.use_cases = rotated
+    rotated = replace(api.resources, sealer=AesSealer(b"another secret of 32 bytes here.", os.urandom))
+    api.app.state.resources = rotated
 
     again = problem(await olivia.post(AGENTS, json={"name": "Planner"}, headers=KEY), Code.conflict)
 

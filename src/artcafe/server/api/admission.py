@@ -15,6 +15,7 @@ from fastapi.security import HTTPBearer
 from starlette.requests import ClientDisconnect
 
 from artcafe.server.api.deps import (
+    api_resources,
     current_human,
     current_operator,
     current_user,
@@ -82,12 +83,12 @@ def _admission(dependant: Dependant, name: str) -> Callable[[Request], Coroutine
         return None
 
     async def admit(request: Request) -> None:
-        cases = await use_cases(request)
-        user = await current_user(request, cases, await _bearer(request))
+        cases, resources = await use_cases(request), await api_resources(request)
+        user = await current_user(request, resources, await _bearer(request))
         if current_human in needed:
-            human = await current_human(request, cases, user, request.headers.get("x-tenant-id"))
+            human = await current_human(request, cases, resources, user, request.headers.get("x-tenant-id"))
         elif named_human in needed:
-            human = await named_human(request, cases, user, request.path_params["tenant_id"])
+            human = await named_human(request, cases, resources, user, request.path_params["tenant_id"])
         elif current_operator in needed:
             await current_operator(request, cases, user)
             return

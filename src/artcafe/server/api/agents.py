@@ -24,7 +24,7 @@ from artcafe.server.api.agent_schemas import (
     PolicyFields,
     fingerprint_of,
 )
-from artcafe.server.api.deps import Cases, CurrentHuman, UseCases
+from artcafe.server.api.deps import Cases, CurrentHuman, Resources, UseCases
 from artcafe.server.api.etags import IfMatch, set_tag
 from artcafe.server.api.once import CreateOnce, Creation
 from artcafe.server.api.pages import Limit, NextToken
@@ -99,6 +99,7 @@ async def _one(
 @router.get("")
 async def list_agents(
     cases: Cases,
+    resources: Resources,
     human: CurrentHuman,
     asked: Annotated[AgentQuery, Depends()],
     response: Response,
@@ -110,7 +111,7 @@ async def list_agents(
     online = await cases.presence.online(human.tenant)
     query = Query(
         limit=limit,
-        cursor=cases.pages.open(human.tenant, of, next_token),
+        cursor=resources.pages.open(human.tenant, of, next_token),
         order=asked.order,
         keep=asked.keep(online),
         whole=asked.capability is not None or asked.tag is not None,
@@ -120,7 +121,7 @@ async def list_agents(
     live = await _live(cases, human.tenant, page.items, online)
     return AgentList(
         agents=[live.view(agent) for agent in page.items],
-        next_token=cases.pages.seal(human.tenant, of, page.cursor),
+        next_token=resources.pages.seal(human.tenant, of, page.cursor),
     )
 
 

@@ -26,7 +26,7 @@ from artcafe.server.api import (
     tenants,
     usage,
 )
-from artcafe.server.api.deps import UseCases
+from artcafe.server.api.deps import ApiResources, UseCases
 from artcafe.server.api.heads import Heads
 from artcafe.server.api.journal import MatchedRoute, RequestLog
 from artcafe.server.api.limits import BodyLimit
@@ -34,12 +34,14 @@ from artcafe.server.api.paths import Paths
 from artcafe.server.api.request_ids import RequestIds
 
 
-def create_app(cases: UseCases, max_body_bytes: int, new_id: Callable[[], str]) -> FastAPI:
+def create_app(
+    cases: UseCases, resources: ApiResources, max_body_bytes: int, new_id: Callable[[], str]
+) -> FastAPI:
     """The REST API over some use cases; `new_id` makes request ids."""
     app = FastAPI(
         title="ArtCafe PubSub",
         description="Humans manage tenants, agents and channels. Agents talk over WebSockets.",
-        version=cases.version,
+        version=resources.version,
         openapi_url=None,  # openapi.install answers it.
         docs_url=None,
         redoc_url=None,
@@ -48,13 +50,14 @@ def create_app(cases: UseCases, max_body_bytes: int, new_id: Callable[[], str]) 
         generate_unique_id_function=openapi.operation_id,
     )
     app.state.use_cases = cases
+    app.state.resources = resources
     errors.install(app)
     # The last one stands in front.
     app.add_middleware(MatchedRoute)
     app.add_middleware(Paths)
     app.add_middleware(Heads)
     app.add_middleware(BodyLimit, limit=max_body_bytes)
-    app.add_middleware(RequestLog, address=cases.client_address, monotonic=cases.clock.monotonic)
+    app.add_middleware(RequestLog, address=resources.client_address, monotonic=resources.clock.monotonic)
     app.add_middleware(RequestIds, new_id=new_id)
     # What is asked most comes first: a request is held against every route until one fits.
     management = (channels, agents, usage, tenants, members, audit, invitations, legal)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
 from artcafe.server.api.admission import AdmittingRoute
-from artcafe.server.api.deps import Cases, CurrentHuman
+from artcafe.server.api.deps import Cases, CurrentHuman, Resources
 from artcafe.server.api.pages import Limit, NextToken
 from artcafe.server.api.unreadable import tell_unreadable
 from artcafe.server.domain.audit import Entry
@@ -70,6 +70,7 @@ class EntryList(BaseModel):
 @router.get("")
 async def list_audit(
     cases: Cases,
+    resources: Resources,
     human: CurrentHuman,
     response: Response,
     limit: Limit = 50,
@@ -83,7 +84,7 @@ async def list_audit(
     page = await cases.audit.list(
         human,
         limit,
-        cases.pages.open(human.tenant, asked, next_token),
+        resources.pages.open(human.tenant, asked, next_token),
         actor=actor,
         action=action,
         target=target,
@@ -91,5 +92,5 @@ async def list_audit(
     tell_unreadable(response, page)
     return EntryList(
         entries=[EntryView.of(entry) for entry in page.items],
-        next_token=cases.pages.seal(human.tenant, asked, page.cursor),
+        next_token=resources.pages.seal(human.tenant, asked, page.cursor),
     )

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from artcafe.server.api.admission import AdmittingRoute
-from artcafe.server.api.deps import Cases, CurrentHuman, UseCases
+from artcafe.server.api.deps import Cases, CurrentHuman, Resources, UseCases
 from artcafe.server.api.etags import IfMatch, set_tag
 from artcafe.server.api.fields import Body, Integral, JsonObject, SubjectPattern, chosen
 from artcafe.server.api.once import CreateOnce, Creation
@@ -186,6 +186,7 @@ class ChannelQuery(BaseModel):
 @router.get("")
 async def list_channels(
     cases: Cases,
+    resources: Resources,
     human: CurrentHuman,
     asked: Annotated[ChannelQuery, Depends()],
     response: Response,
@@ -196,7 +197,7 @@ async def list_channels(
     of = f"channels {asked.model_dump_json()}"
     query = listing.Query(
         limit=limit,
-        cursor=cases.pages.open(human.tenant, of, next_token),
+        cursor=resources.pages.open(human.tenant, of, next_token),
         order=asked.order,
         keep=asked.keep,
     )
@@ -205,7 +206,7 @@ async def list_channels(
     live = await _live(cases, human, page.items)
     return ChannelList(
         channels=[live.view(channel) for channel in page.items],
-        next_token=cases.pages.seal(human.tenant, of, page.cursor),
+        next_token=resources.pages.seal(human.tenant, of, page.cursor),
     )
 
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
 
 from artcafe.server.api.admission import AdmittingRoute
-from artcafe.server.api.deps import Cases, UseCases
+from artcafe.server.api.deps import ApiResources, Resources
 from artcafe.server.api.sign_in import endpoints, own_origin
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -26,15 +26,15 @@ async def without_slash() -> Response:
 
 
 @router.get("/")
-async def page(request: Request, cases: Cases) -> Response:
+async def page(request: Request, resources: Resources) -> Response:
     """The page; it needs no token, what it asks for does."""
     # Nothing but this server and the issuer's token endpoint is ever asked, and no script but our own
     # runs: what an agent says cannot carry a token away.
-    own = own_origin(request, cases)
+    own = own_origin(request, resources)
     sockets = own.replace("http", "ws", 1)
     policy = (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-        f"connect-src 'self' {sockets}{await _issuer_origins(request, cases, own)}; base-uri 'none'; "
+        f"connect-src 'self' {sockets}{await _issuer_origins(request, resources, own)}; base-uri 'none'; "
         "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
     )
     headers = {
@@ -45,10 +45,10 @@ async def page(request: Request, cases: Cases) -> Response:
     return _packaged("index.html", "text/html", headers)
 
 
-async def _issuer_origins(request: Request, cases: UseCases, own: str) -> str:
+async def _issuer_origins(request: Request, resources: ApiResources, own: str) -> str:
     """The origins that the console asks for tokens, when they are others than this server's."""
     try:
-        found = await endpoints(request, cases)
+        found = await endpoints(request, resources)
     except ArtcafeError as error:
         if error.code is not Code.unavailable:
             raise

@@ -32,7 +32,6 @@ from artcafe.server.domain.sign_in import Client
 from artcafe.server.ports.answers import AnswerRecords
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.identity import Discovery, Issuer, Sealer, TokenVerifier
-from artcafe.server.ports.records import Directory
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
@@ -43,7 +42,7 @@ come hours later, of somebody who has lost the right meanwhile, or for a tenant 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UseCases:
-    """Everything the routes need; made once by the composition root."""
+    """The use cases, made once by the composition root; `sign_in` where the embedded issuer is."""
 
     tenants: Tenants
     deletions: Deletions
@@ -57,14 +56,25 @@ class UseCases:
     login: Login
     presence: Presence
     meter: Meter
-    directory: Directory
     throttle: Throttle
+    sign_in: SignIn | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiResources:
+    """What the routes need besides use cases, made once by the composition root.
+
+    `answers` and `sealer` keep what creations are answered with, `pages` makes page tokens, `tokens` verifies
+    users' tokens. `issuer` is the embedded one, `sign_in_client` and `discovery` say how browsers sign in.
+    `server_name` gives this server's name for a Host header, `client_address` the client's address for a
+    socket's and the lines of X-Forwarded-For.
+    """
+
     answers: AnswerRecords
     sealer: Sealer
     pages: PageTokens
     tokens: TokenVerifier
     issuer: Issuer | None
-    sign_in: SignIn | None
     sign_in_client: Client | None
     discovery: Discovery | None
     clock: Clock
@@ -82,34 +92,42 @@ async def use_cases(request: Request) -> UseCases:
     return cases
 
 
+async def api_resources(request: Request) -> ApiResources:
+    """The resources of this application."""
+    resources = request.app.state.resources
+    assert isinstance(resources, ApiResources)
+    return resources
+
+
 Cases = Annotated[UseCases, Depends(use_cases)]
+Resources = Annotated[ApiResources, Depends(api_resources)]
 
 _bearer = HTTPBearer(auto_error=False, description="An access token of the configured OIDC issuer.")
 
 
-def remote_address(request: Request, cases: UseCases) -> str:
+def remote_address(request: Request, resources: ApiResources) -> str:
     """The client's address: the one that a trusted proxy vouches for, else the socket's."""
     peer = request.client.host if request.client is not None else ""
-    return cases.client_address(peer, request.headers.getlist("x-forwarded-for"))
+    return resources.client_address(peer, request.headers.getlist("x-forwarded-for"))
 
 
 async def current_user(
     request: Request,
-    cases: Cases,
+    resources: Resources,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> User:
     """The human behind the bearer token (RFC 6750); asked once per request, and again when its body comes
     late. Raises unauthorized."""
-    now = cases.clock.monotonic()
+    now = resources.clock.monotonic()
     known: User | None = getattr(request.state, "user", None)
     if known is not None and now - request.state.verified < FRESH_SECONDS:
         return known
-    remote = remote_address(request, cases)
+    remote = remote_address(request, resources)
     try:
         if credentials is None:
             reason = LoginRefusal.no_credentials
             raise ArtcafeError(Code.unauthorized, "A bearer token is needed.", reason=reason)
-        claims = await cases.tokens.verify(credentials.credentials)
+        claims = await resources.tokens.verify(credentials.credentials)
     except ArtcafeError as error:
         journal.login_refused(request.scope, remote, error, way="token")
         raise
@@ -140,11 +158,17 @@ RoamingUser = Annotated[User, Depends(roaming_user)]
 
 
 async def _enter(
-    request: Request, cases: UseCases, user: User, wanted: str | None, *, even_suspended: bool = False
+    request: Request,
+    cases: UseCases,
+    resources: ApiResources,
+    user: User,
+    wanted: str | None,
+    *,
+    even_suspended: bool = False,
 ) -> Human:
     """The user inside a tenant, entered once per request, and again when its body comes late; the one place
     where calls are counted and throttled, once each."""
-    asked, now = (wanted, even_suspended), cases.clock.monotonic()
+    asked, now = (wanted, even_suspended), resources.clock.monotonic()
     known: tuple[tuple[str | None, bool], Human, float] | None = getattr(request.state, "entered", None)
     again = known is not None and known[0] == asked
     if known is not None and again and now - known[2] < FRESH_SECONDS:
@@ -164,6 +188,7 @@ async def _enter(
 async def current_human(
     request: Request,
     cases: Cases,
+    resources: Resources,
     user: CurrentUser,
     x_tenant_id: Annotated[
         str | None,
@@ -171,23 +196,27 @@ async def current_human(
     ] = None,
 ) -> Human:
     """The user inside a tenant: the header picks among memberships, it never makes one."""
-    return await _enter(request, cases, user, x_tenant_id)
+    return await _enter(request, cases, resources, user, x_tenant_id)
 
 
 CurrentHuman = Annotated[Human, Depends(current_human)]
 
 
-async def named_human(request: Request, cases: Cases, user: CurrentUser, tenant_id: str) -> Human:
+async def named_human(
+    request: Request, cases: Cases, resources: Resources, user: CurrentUser, tenant_id: str
+) -> Human:
     """The user inside the tenant that the path names."""
-    return await _enter(request, cases, user, tenant_id)
+    return await _enter(request, cases, resources, user, tenant_id)
 
 
 NamedHuman = Annotated[Human, Depends(named_human)]
 
 
-async def reader(request: Request, cases: Cases, user: CurrentUser, tenant_id: str) -> Human:
+async def reader(
+    request: Request, cases: Cases, resources: Resources, user: CurrentUser, tenant_id: str
+) -> Human:
     """The same, also where the tenant is suspended or being deleted: its members may see that it is."""
-    return await _enter(request, cases, user, tenant_id, even_suspended=True)
+    return await _enter(request, cases, resources, user, tenant_id, even_suspended=True)
 
 
 Reader = Annotated[Human, Depends(reader)]

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
 from artcafe.server.api.admission import AdmittingRoute
-from artcafe.server.api.deps import Cases
+from artcafe.server.api.deps import Resources
 from artcafe.server.api.readiness import OK
 
 router = APIRouter(route_class=AdmittingRoute, tags=["health"])
@@ -45,9 +45,9 @@ async def livez() -> Live:
     summary="Every dependency answers",
     responses={503: {"model": Ready, "description": "Some dependency does not answer."}},
 )
-async def readyz(cases: Cases, response: Response) -> Ready:
+async def readyz(resources: Resources, response: Response) -> Ready:
     """503 while a dependency has not answered for some seconds, or the server is about to stop."""
-    checks = await cases.readiness.answers()
+    checks = await resources.readiness.answers()
     ready = all(said == OK for said in checks.values())
     response.status_code = 200 if ready else 503
     return Ready(status="ok" if ready else "unavailable", checks=checks)
@@ -59,14 +59,14 @@ async def readyz(cases: Cases, response: Response) -> Ready:
     responses={503: {"model": Health, "description": "Some dependency does not answer."}},
 )
 @router.get("/api/v1/health", include_in_schema=False)
-async def health(cases: Cases, response: Response) -> Health:
+async def health(resources: Resources, response: Response) -> Health:
     """503 and `degraded` while a dependency is away. They are asked once a second at most, whoever asks."""
-    checks = await cases.health.answers()
+    checks = await resources.health.answers()
     healthy = all(said == OK for said in checks.values())
     response.status_code = 200 if healthy else 503
     return Health(
         status="healthy" if healthy else "degraded",
         nats_connected=checks.get("bus") == OK,
         store_connected=checks.get("store") == OK,
-        version=cases.version,
+        version=resources.version,
     )

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from artcafe.server.api.admission import AdmittingRoute
-from artcafe.server.api.deps import Cases, NamedHuman, RoamingUser
+from artcafe.server.api.deps import Cases, NamedHuman, Resources, RoamingUser
 from artcafe.server.api.etags import set_tag
 from artcafe.server.api.fields import Body, Email, Integral, RoleName
 from artcafe.server.api.members import MemberView
@@ -104,15 +104,20 @@ async def create_invitation(
 
 @router.get("/tenants/{tenant_id}/invitations")
 async def list_invitations(
-    cases: Cases, human: NamedHuman, response: Response, limit: Limit = 50, next_token: NextToken = None
+    cases: Cases,
+    resources: Resources,
+    human: NamedHuman,
+    response: Response,
+    limit: Limit = 50,
+    next_token: NextToken = None,
 ) -> InvitationList:
     """List the open invitations, by id."""
-    cursor = cases.pages.open(human.tenant, "invitations", next_token)
+    cursor = resources.pages.open(human.tenant, "invitations", next_token)
     page = await cases.invitations.list(human, limit, cursor)
     tell_unreadable(response, page)
     return InvitationList(
         invitations=[InvitationView.of(invitation) for invitation in page.items],
-        next_token=cases.pages.seal(human.tenant, "invitations", page.cursor),
+        next_token=resources.pages.seal(human.tenant, "invitations", page.cursor),
     )
 
 

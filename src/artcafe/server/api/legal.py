@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from artcafe.server.api.admission import AdmittingRoute
-from artcafe.server.api.deps import Cases, NamedHuman
+from artcafe.server.api.deps import Cases, NamedHuman, Resources
 from artcafe.server.api.fields import Body
 from artcafe.server.api.pages import Limit, NextToken
 from artcafe.server.api.unreadable import tell_unreadable
@@ -91,14 +91,19 @@ async def legal_versions(cases: Cases) -> Published:
 
 @router.get("/tenants/{tenant_id}/legal")
 async def list_acceptances(
-    cases: Cases, human: NamedHuman, response: Response, limit: Limit = 50, next_token: NextToken = None
+    cases: Cases,
+    resources: Resources,
+    human: NamedHuman,
+    response: Response,
+    limit: Limit = 50,
+    next_token: NextToken = None,
 ) -> AcceptanceList:
     """List what was accepted for the tenant, by document and version."""
-    page = await cases.legal.list(human, limit, cases.pages.open(human.tenant, "legal", next_token))
+    page = await cases.legal.list(human, limit, resources.pages.open(human.tenant, "legal", next_token))
     tell_unreadable(response, page)
     return AcceptanceList(
         acceptances=[AcceptanceView.of(acceptance) for acceptance in page.items],
-        next_token=cases.pages.seal(human.tenant, "legal", page.cursor),
+        next_token=resources.pages.seal(human.tenant, "legal", page.cursor),
     )
 
 

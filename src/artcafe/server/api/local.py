@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from artcafe.server.api import journal
 from artcafe.server.api.admission import AdmittingRoute
-from artcafe.server.api.deps import Cases, UseCases
+from artcafe.server.api.deps import ApiResources, Cases, Resources, UseCases
 from artcafe.server.api.examples import VALUES
 from artcafe.server.api.fields import Body, RoleName
 from artcafe.server.api.sign_in import LOCAL, own_origin
@@ -103,10 +103,10 @@ class SignInCode(BaseModel):
     expires_in: int = Field(examples=[PROOF_SECONDS])
 
 
-def _issuer(cases: UseCases) -> Issuer:
-    if cases.issuer is None:
+def _issuer(resources: ApiResources) -> Issuer:
+    if resources.issuer is None:
         raise ArtcafeError(Code.not_found, "This installation signs humans in with its OIDC issuer.")
-    return cases.issuer
+    return resources.issuer
 
 
 def _sign_in(cases: UseCases) -> SignIn:
@@ -116,38 +116,40 @@ def _sign_in(cases: UseCases) -> SignIn:
 
 
 @router.get("/.well-known/openid-configuration")
-async def configuration(request: Request, cases: Cases) -> dict[str, object]:
+async def configuration(request: Request, resources: Resources) -> dict[str, object]:
     """The issuer's discovery document."""
-    return _issuer(cases).configuration(own_origin(request, cases) + LOCAL)
+    return _issuer(resources).configuration(own_origin(request, resources) + LOCAL)
 
 
 @router.get("/.well-known/jwks.json")
-async def jwks(cases: Cases) -> dict[str, object]:
+async def jwks(resources: Resources) -> dict[str, object]:
     """The public keys."""
-    return _issuer(cases).jwks()
+    return _issuer(resources).jwks()
 
 
 @router.post("/challenge")
-async def local_challenge(body: Hello, request: Request, cases: Cases) -> LocalChallenge:
+async def local_challenge(body: Hello, request: Request, resources: Resources) -> LocalChallenge:
     """A challenge for a caller that can read the data directory, with a proof that this platform can."""
-    sign, exchange = _issuer(cases).sign, _exchange(body.nonce, request)
-    expires = int(cases.clock.now()) + SECONDS
+    sign, exchange = _issuer(resources).sign, _exchange(body.nonce, request)
+    expires = int(resources.clock.now()) + SECONDS
     challenge = exchange.challenge(sign, secrets.token_urlsafe(32), expires)
     return LocalChallenge(challenge=challenge, proof=exchange.of_platform(sign, challenge))
 
 
 @router.post("/token")
-async def token(body: TokenRequest, request: Request, cases: Cases) -> Token:
+async def token(body: TokenRequest, request: Request, cases: Cases, resources: Resources) -> Token:
     """A token for a caller that can read the data directory."""
-    user = await _chosen(body, "/token", request, cases)
-    minted = _issuer(cases).mint(user.id, email=user.email, lifetime_seconds=LIFETIME, tenant=body.tenant)
+    user = await _chosen(body, "/token", request, cases, resources)
+    minted = _issuer(resources).mint(user.id, email=user.email, lifetime_seconds=LIFETIME, tenant=body.tenant)
     return Token(access_token=minted, expires_in=LIFETIME, user=user.id, tenant=body.tenant)
 
 
 @router.post("/code")
-async def sign_in_code(body: TokenRequest, request: Request, cases: Cases) -> SignInCode:
+async def sign_in_code(
+    body: TokenRequest, request: Request, cases: Cases, resources: Resources
+) -> SignInCode:
     """A code to be shown on the sign-in page, for a caller that can read the data directory; good once."""
-    user = await _chosen(body, "/code", request, cases)
+    user = await _chosen(body, "/code", request, cases, resources)
     return SignInCode(code=await _sign_in(cases).proof(user), expires_in=PROOF_SECONDS)
 
 
@@ -155,29 +157,33 @@ def _exchange(nonce: str, request: Request) -> Exchange:
     return Exchange(nonce, address(*request.scope["server"]))
 
 
-async def _is_proven(body: TokenRequest, path: str, request: Request, cases: UseCases) -> bool:
+async def _is_proven(
+    body: TokenRequest, path: str, request: Request, cases: UseCases, resources: ApiResources
+) -> bool:
     """Whether the caller knows the secret, wants this of this address, and wants it for the first time."""
-    sign, exchange = _issuer(cases).sign, _exchange(body.nonce, request)
+    sign, exchange = _issuer(resources).sign, _exchange(body.nonce, request)
     expires = int(body.challenge.partition(".")[0])
     proof = exchange.of_caller(sign, body.challenge, LOCAL + path, body.wanted())
     return (
         exchange.is_ours(sign, body.challenge)
-        and expires > cases.clock.now()
+        and expires > resources.clock.now()
         and hmac.compare_digest(proof.encode(), body.proof.encode("utf-8", "surrogatepass"))
         and await _sign_in(cases).answer(body.challenge, expires)
     )
 
 
-async def _chosen(body: TokenRequest, path: str, request: Request, cases: UseCases) -> User:
+async def _chosen(
+    body: TokenRequest, path: str, request: Request, cases: UseCases, resources: ApiResources
+) -> User:
     """The user that is wanted, made a member where that is wanted too. Raises unauthorized, not_found."""
-    if not await _is_proven(body, path, request, cases):
+    if not await _is_proven(body, path, request, cases, resources):
         refusal = ArtcafeError(
             Code.unauthorized,
             "This is no proof: of another secret, or over a challenge for another address or of long ago.",
             reason=LoginRefusal.bad_secret,
         )
         journal.login_refused(
-            request.scope, journal.address(request.scope, cases.client_address), refusal, way="sign_in"
+            request.scope, journal.address(request.scope, resources.client_address), refusal, way="sign_in"
         )
         raise refusal
     tenant = None if body.tenant is None else TenantId(body.tenant)

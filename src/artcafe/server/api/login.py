@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from artcafe.server import events
 from artcafe.server.api import journal
 from artcafe.server.api.admission import AdmittingRoute
-from artcafe.server.api.deps import Cases, remote_address
+from artcafe.server.api.deps import Cases, Resources, remote_address
 from artcafe.server.api.fields import Body
 from artcafe.server.api.request_ids import request_id
 from artcafe.server.domain.ids import PATTERN, AgentId, TenantId, agent_id, tenant_id
@@ -60,9 +60,11 @@ class Verified(BaseModel):
 
 @router.post("/agents/auth/challenge")
 @router.post("/auth/agent/challenge", include_in_schema=False)
-async def request_challenge(body: ChallengeRequest, request: Request, cases: Cases) -> ChallengeIssued:
+async def request_challenge(
+    body: ChallengeRequest, request: Request, cases: Cases, resources: Resources
+) -> ChallengeIssued:
     """A challenge, good once and for 30 seconds; also for agents that do not exist."""
-    server = cases.server_name(request.headers.get("host", ""))
+    server = resources.server_name(request.headers.get("host", ""))
     challenge = cases.login.challenge(server, tenant_id(body.tenant_id), agent_id(body.agent_id))
     return ChallengeIssued(
         challenge=challenge.text(),
@@ -74,9 +76,11 @@ async def request_challenge(body: ChallengeRequest, request: Request, cases: Cas
 
 @router.post("/agents/auth/verify")
 @router.post("/auth/agent/verify", include_in_schema=False)
-async def verify_challenge(body: ChallengeAnswer, request: Request, cases: Cases) -> Verified:
+async def verify_challenge(
+    body: ChallengeAnswer, request: Request, cases: Cases, resources: Resources
+) -> Verified:
     """Check a signature and spend its challenge. A refusal is 401 and says no more, or 429 after many."""
-    remote = remote_address(request, cases)
+    remote = remote_address(request, resources)
     try:
         tenant, agent = _names(body)
         principal = await cases.login.answer_text(tenant, agent, body.challenge, body.response, remote=remote)

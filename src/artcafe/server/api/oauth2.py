@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from artcafe.server.api import journal
 from artcafe.server.api import sign_in_page as pages
 from artcafe.server.api.admission import AdmittingRoute
-from artcafe.server.api.deps import Cases, UseCases
+from artcafe.server.api.deps import ApiResources, Cases, Resources
 from artcafe.server.api.sign_in import LOCAL, endpoints, own_origin
 from artcafe.server.core.sign_in import SignIn, Tokens
 from artcafe.server.domain import sign_in as rules
@@ -59,34 +59,36 @@ def _parsed(text: bytes) -> Form:
 
 
 @router.get("/authorize")
-async def authorize_page(request: Request, cases: Cases, sign_in: Embedded) -> Response:
+async def authorize_page(request: Request, resources: Resources, sign_in: Embedded) -> Response:
     """Ask the human whether the client may sign them in, and for a sign-in code."""
-    return await _authorize(request, cases, sign_in, asked=None)
+    return await _authorize(request, resources, sign_in, asked=None)
 
 
 @router.post("/authorize")
-async def authorize(request: Request, cases: Cases, sign_in: Embedded) -> Response:
+async def authorize(request: Request, resources: Resources, sign_in: Embedded) -> Response:
     """The human's answer: back to the client, with a code or without."""
-    _refuse_foreign(request, cases)
+    _refuse_foreign(request, resources)
     try:
         asked = await _form(request)
     except OAuthError as error:
         return pages.notice("Not signed in", error.description, 400)
-    return await _authorize(request, cases, sign_in, asked=asked)
+    return await _authorize(request, resources, sign_in, asked=asked)
 
 
-async def _authorize(request: Request, cases: UseCases, sign_in: SignIn, *, asked: Form | None) -> Response:
+async def _authorize(
+    request: Request, resources: ApiResources, sign_in: SignIn, *, asked: Form | None
+) -> Response:
     decision = proof = ""
     try:
         given = _parsed(request.scope["query_string"]) if asked is None else asked
         if asked is not None:
             decision, proof = given.pop("decision", [""])[0], given.pop("proof", [""])[0]
-        to = rules.returning(given, _client(cases), own_origin(request, cases) + "/console/")
+        to = rules.returning(given, _client(resources), own_origin(request, resources) + "/console/")
     except NobodyToTell as stranger:
         return pages.notice("Not signed in", f"{stranger}", 400)
     except OAuthError as error:
         return pages.notice("Not signed in", error.description, 400)
-    issuer = await _issuer_name(request, cases)
+    issuer = await _issuer_name(request, resources)
     try:
         wanted = rules.authorization(given, to)
         if asked is None:
@@ -99,7 +101,7 @@ async def _authorize(request: Request, cases: UseCases, sign_in: SignIn, *, aske
     except ArtcafeError as refusal:
         if refusal.code is not Code.unauthorized:
             raise
-        _log_refusal(request, cases, refusal)
+        _log_refusal(request, resources, refusal)
         return _question(to, given, fault=refusal.message)
     return _back(to, issuer, code=code)
 
@@ -134,9 +136,9 @@ async def device_page(sign_in: Embedded, user_code: str = "") -> Response:
 
 
 @router.post("/device")
-async def device(request: Request, cases: Cases, sign_in: Embedded) -> Response:
+async def device(request: Request, resources: Resources, sign_in: Embedded) -> Response:
     """The human's answer about a device."""
-    _refuse_foreign(request, cases)
+    _refuse_foreign(request, resources)
     try:
         said = rules.singles(await _form(request))
     except OAuthError as error:
@@ -149,15 +151,15 @@ async def device(request: Request, cases: Cases, sign_in: Embedded) -> Response:
     except ArtcafeError as refusal:
         if refusal.code not in {Code.unauthorized, Code.not_found}:
             raise
-        _log_refusal(request, cases, refusal)
+        _log_refusal(request, resources, refusal)
         return _device_question(code[:32], fault=refusal.message)
     done = "The device is signed in; go on there." if allowed else "The device was denied."
     return pages.notice("Done", f"{done} This page can be closed.")
 
 
-def _log_refusal(request: Request, cases: UseCases, refusal: ArtcafeError) -> None:
+def _log_refusal(request: Request, resources: ApiResources, refusal: ArtcafeError) -> None:
     """A page says what was wrong, with status 200; the log says it too."""
-    remote = journal.address(request.scope, cases.client_address)
+    remote = journal.address(request.scope, resources.client_address)
     journal.login_refused(request.scope, remote, refusal, way="sign_in")
 
 
@@ -172,10 +174,10 @@ def _device_question(code: str, fault: str | None = None) -> Response:
     )
 
 
-def _refuse_foreign(request: Request, cases: UseCases) -> None:
+def _refuse_foreign(request: Request, resources: ApiResources) -> None:
     """Keep other sites' forms out. They would need a sign-in code besides. Raises forbidden."""
     origin = request.headers.get("origin")
-    if origin is not None and origin != own_origin(request, cases):
+    if origin is not None and origin != own_origin(request, resources):
         raise ArtcafeError(Code.forbidden, "Pages of this origin may not send this form.")
 
 
@@ -183,10 +185,10 @@ def _refuse_foreign(request: Request, cases: UseCases) -> None:
 
 
 @router.post("/token")
-async def exchange(request: Request, cases: Cases, sign_in: Embedded) -> Response:
+async def exchange(request: Request, resources: Resources, sign_in: Embedded) -> Response:
     """Tokens for a code, a refresh token or a device code (RFC 6749 section 5)."""
     try:
-        said = await _of_our_client(request, cases)
+        said = await _of_our_client(request, resources)
         match said.get("grant_type"):
             case "authorization_code":
                 tokens = await sign_in.exchange(
@@ -204,14 +206,14 @@ async def exchange(request: Request, cases: Cases, sign_in: Embedded) -> Respons
 
 
 @router.post("/device_authorization")
-async def begin_device(request: Request, cases: Cases, sign_in: Embedded) -> Response:
+async def begin_device(request: Request, resources: Resources, sign_in: Embedded) -> Response:
     """Codes for a device without a browser (RFC 8628 section 3.2)."""
     try:
-        said = await _of_our_client(request, cases)
+        said = await _of_our_client(request, resources)
         waiting = await sign_in.begin_device(rules.scope_of(said))
     except OAuthError as error:
         return _refused(error)
-    page = f"{own_origin(request, cases)}{LOCAL}/oauth2/device"
+    page = f"{own_origin(request, resources)}{LOCAL}/oauth2/device"
     return _fresh(
         {
             "device_code": waiting.device_code,
@@ -225,28 +227,28 @@ async def begin_device(request: Request, cases: Cases, sign_in: Embedded) -> Res
 
 
 @router.post("/revoke")
-async def revoke(request: Request, cases: Cases, sign_in: Embedded) -> Response:
+async def revoke(request: Request, resources: Resources, sign_in: Embedded) -> Response:
     """End everything that came of a refresh token (RFC 7009)."""
     try:
-        await sign_in.revoke((await _of_our_client(request, cases)).get("token", ""))
+        await sign_in.revoke((await _of_our_client(request, resources)).get("token", ""))
     except OAuthError as error:
         return _refused(error)
     return _fresh({})
 
 
-async def _of_our_client(request: Request, cases: UseCases) -> dict[str, str]:
+async def _of_our_client(request: Request, resources: ApiResources) -> dict[str, str]:
     said = rules.singles(await _form(request))
-    if said.get("client_id") != _client(cases):
+    if said.get("client_id") != _client(resources):
         raise OAuthError("invalid_client", "The client_id is not known here.")
     return said
 
 
-def _client(cases: UseCases) -> str:
-    return "" if cases.sign_in_client is None else cases.sign_in_client.client_id
+def _client(resources: ApiResources) -> str:
+    return "" if resources.sign_in_client is None else resources.sign_in_client.client_id
 
 
-async def _issuer_name(request: Request, cases: UseCases) -> str:
-    found = await endpoints(request, cases)
+async def _issuer_name(request: Request, resources: ApiResources) -> str:
+    found = await endpoints(request, resources)
     return "" if found is None else found.issuer
 
 

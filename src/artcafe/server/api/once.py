@@ -10,7 +10,7 @@ import msgspec
 from fastapi import Depends, Header, Request, Response
 from pydantic import BaseModel
 
-from artcafe.server.api.deps import Cases, UseCases
+from artcafe.server.api.deps import ApiResources, Resources
 from artcafe.server.domain.ids import TenantId, UserId
 from artcafe.server.domain.principal import Human, User
 from artcafe.server.ports.answers import Answer, Keep, Kept
@@ -55,8 +55,8 @@ class Once:
     the thing was made and its answer is there, or neither.
     """
 
-    def __init__(self, cases: UseCases, place: str, key: str | None, response: Response) -> None:
-        self._cases = cases
+    def __init__(self, resources: ApiResources, place: str, key: str | None, response: Response) -> None:
+        self._resources = resources
         self._place = place
         self._key = key
         self._response = response
@@ -72,7 +72,7 @@ class Once:
             return await self._first(creation, lambda _: None)
         tenant, user = (who.tenant, who.user) if isinstance(who, Human) else (TenantId(""), who.id)
         digest = self._digest(body)
-        known = await self._cases.answers.get(tenant, user, key)
+        known = await self._resources.answers.get(tenant, user, key)
         if known is not None:
             return self._again(key, digest, known, creation)
         try:
@@ -103,14 +103,14 @@ class Once:
 
     def _kept(self, user: UserId, key: str, digest: str, answer: BaseModel) -> Kept:
         kept = _Kept(self._response.headers.get("etag"), msgspec.Raw(answer.model_dump_json().encode()))
-        sealed = self._cases.sealer.seal(key, msgspec.json.encode(kept))
-        return Kept(user, key, digest, sealed, int(self._cases.clock.now()) + KEPT_SECONDS)
+        sealed = self._resources.sealer.seal(key, msgspec.json.encode(kept))
+        return Kept(user, key, digest, sealed, int(self._resources.clock.now()) + KEPT_SECONDS)
 
     async def _made_meanwhile(self, tenant: TenantId, user: UserId, key: str) -> Answer | None:
         """The stored response after a request failed: it was carried out all the same, or another request
         with the same key was faster. None also while that cannot be known."""
         try:
-            return await self._cases.answers.get(tenant, user, key)
+            return await self._resources.answers.get(tenant, user, key)
         except ArtcafeError:
             return None
 
@@ -123,7 +123,7 @@ class Once:
                 Code.conflict, "The first request with this key is still worked on.", retry_after=1.0
             )
         try:
-            kept = msgspec.json.decode(self._cases.sealer.open(key, known.sealed), type=_Kept)
+            kept = msgspec.json.decode(self._resources.sealer.open(key, known.sealed), type=_Kept)
             answer = creation.kind.model_validate_json(bytes(kept.body))
         except ValueError:
             raise ArtcafeError(
@@ -140,7 +140,7 @@ class Once:
 async def _once(
     request: Request,
     response: Response,
-    cases: Cases,
+    resources: Resources,
     idempotency_key: Annotated[
         str | None,
         Header(
@@ -153,7 +153,7 @@ async def _once(
         ),
     ] = None,
 ) -> Once:
-    return Once(cases, request.url.path, idempotency_key, response)
+    return Once(resources, request.url.path, idempotency_key, response)
 
 
 CreateOnce = Annotated[Once, Depends(_once)]

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from artcafe.server.api.admission import AdmittingRoute
 from artcafe.server.api.audit import Action, Actor, EntryView
-from artcafe.server.api.deps import Cases, CurrentOperator
+from artcafe.server.api.deps import Cases, CurrentOperator, Resources
 from artcafe.server.api.pages import Limit, NextToken
 from artcafe.server.api.unreadable import tell_unreadable
 from artcafe.server.domain.audit import Entry
@@ -41,6 +41,7 @@ class InstallationLog(BaseModel):
 @router.get("")
 async def list_installation_log(
     cases: Cases,
+    resources: Resources,
     user: CurrentOperator,
     response: Response,
     limit: Limit = 50,
@@ -61,10 +62,10 @@ async def list_installation_log(
         )
 
     nowhere = TenantId("")  # The log is of no tenant.
-    cursor = cases.pages.open(nowhere, asked, next_token)
+    cursor = resources.pages.open(nowhere, asked, next_token)
     page = await cases.operations.log(user, Asked(limit=limit, cursor=cursor, keep=keep))
     tell_unreadable(response, page)
     return InstallationLog(
         entries=[InstallationEntry.of(entry) for entry in page.items],
-        next_token=cases.pages.seal(nowhere, asked, page.cursor),
+        next_token=resources.pages.seal(nowhere, asked, page.cursor),
     )

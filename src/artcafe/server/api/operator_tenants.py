@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, Field
 
 from artcafe.server.api.admission import AdmittingRoute
-from artcafe.server.api.deps import Cases, CurrentOperator, UseCases
+from artcafe.server.api.deps import Cases, CurrentOperator, Resources, UseCases
 from artcafe.server.api.etags import IfMatch, set_tag
 from artcafe.server.api.fields import Body, Integral, StatusName
 from artcafe.server.api.pages import Limit, NextToken
@@ -122,6 +122,7 @@ class Operation(Body):
 @router.get("")
 async def list_all_tenants(
     cases: Cases,
+    resources: Resources,
     user: CurrentOperator,
     response: Response,
     limit: Limit = 50,
@@ -146,12 +147,12 @@ async def list_all_tenants(
         )
 
     nowhere = TenantId("")  # The list is of no tenant.
-    cursor = cases.pages.open(nowhere, asked, next_token)
+    cursor = resources.pages.open(nowhere, asked, next_token)
     page = await cases.operations.list(user, Asked(limit=limit, cursor=cursor, keep=keep))
     tell_unreadable(response, page)
     return TenantList(
         tenants=[OperatorsTenant.of(tenant) for tenant in page.items],
-        next_token=cases.pages.seal(nowhere, asked, page.cursor),
+        next_token=resources.pages.seal(nowhere, asked, page.cursor),
     )
 
 

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from artcafe.server.api.admission import AdmittingRoute
-from artcafe.server.api.deps import Cases, UseCases
+from artcafe.server.api.deps import ApiResources, Resources
 from artcafe.server.domain.sign_in import Endpoints
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -34,10 +34,10 @@ class SignInConfig(BaseModel):
 
 
 @router.get("/config")
-async def sign_in_config(request: Request, cases: Cases) -> SignInConfig:
+async def sign_in_config(request: Request, resources: Resources) -> SignInConfig:
     """The issuer's endpoints and the client id for humans' sign-in; none of it is secret."""
-    found = await endpoints(request, cases)
-    client = cases.sign_in_client
+    found = await endpoints(request, resources)
+    client = resources.sign_in_client
     if found is None or client is None:
         raise ArtcafeError(Code.not_found, "Nothing is set here by which a browser could sign in.")
     return SignInConfig(
@@ -53,13 +53,13 @@ async def sign_in_config(request: Request, cases: Cases) -> SignInConfig:
     )
 
 
-async def endpoints(request: Request, cases: UseCases) -> Endpoints | None:
+async def endpoints(request: Request, resources: ApiResources) -> Endpoints | None:
     """The issuer's own words, embedded or not. Raises unavailable."""
-    if cases.issuer is not None:
-        return Endpoints.of(cases.issuer.configuration(own_origin(request, cases) + LOCAL))
-    return None if cases.discovery is None else Endpoints.of(await cases.discovery.document())
+    if resources.issuer is not None:
+        return Endpoints.of(resources.issuer.configuration(own_origin(request, resources) + LOCAL))
+    return None if resources.discovery is None else Endpoints.of(await resources.discovery.document())
 
 
-def own_origin(request: Request, cases: UseCases) -> str:
+def own_origin(request: Request, resources: ApiResources) -> str:
     """This server's origin under a name that is certainly its own: never what a client made up."""
-    return cases.server_name(request.headers.get("host", "")).replace("ws", "http", 1)
+    return resources.server_name(request.headers.get("host", "")).replace("ws", "http", 1)

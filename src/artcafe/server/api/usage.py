@@ -76,7 +76,7 @@ class Billing(BaseModel):
 
 
 def _today(cases: UseCases) -> date:
-    return datetime.fromtimestamp(cases.clock.now(), UTC).date()
+    return datetime.fromtimestamp(cases.meter.clock.now(), UTC).date()
 
 
 def _active_agents(counts: Mapping[str, int]) -> int:
@@ -99,7 +99,7 @@ async def usage_metrics(
     agents = await cases.agents.count(human)
     channels = await cases.channels.count(human)
     stored = await cases.tenants.space(human)
-    at = rfc3339(cases.clock.now())
+    at = rfc3339(cases.meter.clock.now())
     metrics = [
         Day(
             tenant_id=human.tenant,
