@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from artcafe.server.seed import SeedError, forget, load_seed, operators, prepare, switch
+from artcafe.server.seed import SeedError, derived_secret, forget, load_seed, operators, prepare, switch
 from artcafe.server.settings import Settings, load
 
 
@@ -180,3 +180,13 @@ def test_each_seed_is_told_by_its_public_key(settings: Settings) -> None:
         "operator.seed": told["operator.seed.next"],
         "operator.seed.old": told["operator.seed"],
     }
+
+
+def test_each_purpose_has_a_secret_of_its_own_from_the_key_that_is_set_or_the_seed() -> None:
+    settings = load(secret_key="k" * 32)
+    made = [derived_secret(settings, b"seed", purpose) for purpose in ("page tokens", "sealed answers")]
+    assert len({*made, *(derived_secret(load(), b"seed", purpose) for purpose in ("page tokens", "x"))}) == 4
+    assert derived_secret(settings, b"another seed", "page tokens") == made[0]
+    assert derived_secret(load(), b"another seed", "page tokens") != derived_secret(
+        load(), b"seed", "page tokens"
+    )

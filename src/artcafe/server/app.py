@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from functools import partial
-from hashlib import sha256
 from importlib.metadata import version
 
 from fastapi import FastAPI
@@ -68,6 +67,7 @@ from artcafe.server.issuers import (
 )
 from artcafe.server.names import server_name, trusted_proxies
 from artcafe.server.process import MessageIds, Place, SystemClock, new_id
+from artcafe.server.seed import derived_secret
 from artcafe.server.settings import Settings
 from artcafe.server.store.agents import AgentTable
 from artcafe.server.store.answers import AnswerTable
@@ -172,7 +172,7 @@ async def platform(
             challenges=ChallengeTable(table),
             uses=sightings,
             verifier=stack.enter_context(closing(Verification(SshVerifier()))),
-            secret=_secret(settings, seed, "challenge secret"),
+            secret=derived_secret(settings, seed, "challenge secret"),
             clock=clock,
             random=secrets.token_bytes,
             limits=settings.login_limits,
@@ -287,8 +287,8 @@ async def platform(
         )
         resources = ApiResources(
             answers=AnswerTable(table),
-            sealer=AesSealer(_secret(settings, seed, "sealed answers"), secrets.token_bytes),
-            pages=PageTokens(_secret(settings, seed, "page tokens")),
+            sealer=AesSealer(derived_secret(settings, seed, "sealed answers"), secrets.token_bytes),
+            pages=PageTokens(derived_secret(settings, seed, "page tokens")),
             tokens=tokens,
             issuer=issuer,
             sign_in_client=sign_in_client(settings),
@@ -322,11 +322,6 @@ async def platform(
             flush=flushing(*counted),
             hold=partial(logged, lease.hold),
         )
-
-
-def _secret(settings: Settings, seed: bytes, purpose: str) -> bytes:
-    given = settings.secret_key.get_secret_value().encode() if settings.secret_key else seed
-    return sha256(f"artcafe {purpose}\n".encode() + given).digest()
 
 
 def _gateway_limits(settings: Settings) -> GatewayLimits:

@@ -7,6 +7,7 @@ interrupts it, the seed in force is whole, and the step that was interrupted can
 import contextlib
 import os
 import secrets
+from hashlib import sha256
 from pathlib import Path
 
 from artcafe.server.bus.accounts.operator import SEED_BYTES, Operator
@@ -147,3 +148,9 @@ def _keep(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def derived_secret(settings: Settings, seed: bytes, purpose: str) -> bytes:
+    """A secret of 32 bytes for one purpose, derived from the secret key that is set, else from the seed."""
+    given = settings.secret_key.get_secret_value().encode() if settings.secret_key else seed
+    return sha256(f"artcafe {purpose}\n".encode() + given).digest()
