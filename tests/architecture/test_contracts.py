@@ -26,6 +26,7 @@ RING = "The server is a ring: adapters outside, core inside"
 ADAPTERS = "Adapters see ports, not use cases"
 WINGS = "The bus: the NATS protocol knows no accounts"
 KEYS = "Accounts take keys and credentials of the NATS protocol, nothing else"
+ONE_WAY = "The gateway in one direction"
 ROOMS = "Rooms of the core do not import each other"
 CYCLES = "No cycles between siblings"
 PURE = "No I/O, clock or chance in wire, domain, ports and core"
@@ -41,7 +42,7 @@ BREAKS = [
     (RING, "server/api/agents.py", "import artcafe.server.store.table"),
     (RING, "server/api/agents.py", "def later():\n    import artcafe.server.store.table"),
     (RING, "server/api/agents.py", "if TYPE_CHECKING:\n    import artcafe.server.store.table"),
-    (RING, "server/gateway/hub.py", "import artcafe.server.settings"),
+    (RING, "server/gateway/fanout/hub.py", "import artcafe.server.settings"),
     (RING, "server/extras.py", '"""A room without a layer."""'),
     (ADAPTERS, "server/store/agents.py", "import artcafe.server.core.agents"),
     (ADAPTERS, "server/bus/nats/link.py", "import artcafe.server.core.presence"),
@@ -51,6 +52,8 @@ BREAKS = [
     (WINGS, "server/bus/accounts/cluster.py", "import artcafe.server.bus.events"),
     (WINGS, "server/bus/extras.py", '"""A part of the bus without a layer."""'),
     (KEYS, "server/bus/accounts/authority.py", "import artcafe.server.bus.nats.link"),
+    (ONE_WAY, "server/gateway/staggered.py", "import artcafe.server.gateway.presence_publisher"),
+    (ONE_WAY, "server/gateway/extras.py", '"""A part of the gateway without a layer."""'),
     (ROOMS, "server/core/agents.py", "import artcafe.server.core.channels"),
     (ROOMS, "server/core/agents.py", "def later():\n    import artcafe.server.core.channels"),
     (CYCLES, "server/store/table.py", "import artcafe.server.store.agents"),
@@ -58,16 +61,16 @@ BREAKS = [
     (PURE, "server/domain/rate.py", "import time"),
     (PURE, "server/ports/bus.py", "import logging"),
     (PURE, "server/core/usage.py", "from asyncio import sleep"),
-    ("One door: nats", "server/gateway/hub.py", "import nats.errors"),
+    ("One door: nats", "server/gateway/fanout/hub.py", "import nats.errors"),
     ("One door: nats", "server/bus/nats/link.py", "import nats.errors"),
-    ("One door: picows", "server/gateway/connection.py", "import picows"),
+    ("One door: picows", "server/gateway/sessions/connection.py", "import picows"),
     ("One door: mangum", "server/app.py", "import mangum"),
     ("One door: sqlite3", "server/embedded/nats_server.py", "import sqlite3"),
     ("One door: jwt", "server/bus/accounts/operator.py", "import jwt"),
     ("One door: aiobotocore and botocore", "server/app.py", "import botocore.session"),
     ("One door: cachetools", "server/store/tenants.py", "import cachetools"),
     ("One door: websockets", "client/link.py", "import websockets.exceptions"),
-    ("One door: uvicorn and uvloop", "server/gateway/mount.py", "import uvicorn"),
+    ("One door: uvicorn and uvloop", "server/gateway/websocket/mount.py", "import uvicorn"),
     ("One door: uvicorn and uvloop", "server/app.py", "import uvloop"),
     ("One door: httptools", "server/edge/protocol.py", "import httptools"),
     ("One door: click and rich", "server/main.py", "import click"),
@@ -133,6 +136,25 @@ def test_the_protocol_that_imports_accounts_breaks_the_layers_of_the_bus(package
     """It is a cycle as well: the accounts take keys from the protocol."""
     with package.harmed("server/bus/nats/greeting.py", "import artcafe.server.bus.accounts.cluster"):
         assert package.broken() == {WINGS, CYCLES}
+
+
+@pytest.mark.parametrize(
+    ("module", "later"),
+    [
+        ("websocket/framing.py", "dialects.envelope"),
+        ("dialects/envelope.py", "fanout.acknowledgements"),
+        ("fanout/acknowledgements.py", "sessions.authorization"),
+        ("sessions/authorization.py", "login.pending"),
+        ("login/pending.py", "registry"),
+        ("registry.py", "gateway"),
+    ],
+)
+def test_a_part_of_the_gateway_that_imports_a_later_one_breaks_its_direction(
+    package: Copy, module: str, later: str
+) -> None:
+    """It is a cycle as well wherever the later one imports the former."""
+    with package.harmed(f"server/gateway/{module}", f"import artcafe.server.gateway.{later}"):
+        assert package.broken() - {CYCLES} == {ONE_WAY}
 
 
 def test_accounts_are_kept_from_everything_of_the_protocol_but_keys_and_credentials() -> None:

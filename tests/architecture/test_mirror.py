@@ -40,7 +40,7 @@ ABOUT_A_PACKAGE = {
     "server/core/test_events.py": "every use case, and what it tells",
     "server/gateway/test_authorisation.py": "every frame, from everybody",
     "server/bus/test_isolation.py": "tenants on one bus",
-    "server/gateway/test_conformance.py": "RFC 6455, from outside",
+    "server/gateway/websocket/test_conformance.py": "RFC 6455, from outside",
     "server/store/test_releases.py": "two releases over one store",
 }
 

@@ -18,7 +18,7 @@ def found() -> Profiles:
         "1→1 paced, 256 B",
         kinds={stacks.KERNEL: 14.0, stacks.PYTHON: 35.0},
         bus={stacks.KERNEL: 9.0, "its own code": 6.5},
-        rooms={"gateway/session.py": 34.8, "gateway/framing.py": 0.2},
+        rooms={"gateway/sessions/agent_session.py": 34.8, "gateway/websocket/framing.py": 0.2},
         calls={"write": 2.0, "read": 2.0, "getpid": 0.001},
         bus_calls=7.85,
         samples={"perf": 1200, "py-spy": 300},
@@ -42,7 +42,7 @@ def test_every_kind_and_room_has_its_microseconds(found: Profiles) -> None:
         "| artcafe: cryptography | - | 200 |",
         "| nats-server: its own code | 6.50 | - |",
         "| the floor: C loop | 27.2 | - |",
-        "| gateway/session.py | 34.8 | - |",
+        "| gateway/sessions/agent_session.py | 34.8 | - |",
         "| write | 2.00 | - |",
         "| nats-server, all | 7.85 | - |",
     ):
@@ -52,7 +52,7 @@ def test_every_kind_and_room_has_its_microseconds(found: Profiles) -> None:
 
 def test_what_is_next_to_nothing_stands_with_the_others(found: Profiles) -> None:
     text = profile.text(found)
-    assert "gateway/framing.py" not in text
+    assert "gateway/websocket/framing.py" not in text
     assert "\n| others | 0.200 | - |\n" in text
     assert "getpid" not in text
 

@@ -20,7 +20,11 @@ PYTHON = "/usr/lib/libpython3.11.so.1.0"
         ("bcrypt_hash", f"{SITE}/cryptography/hazmat/bindings/_rust.abi3.so", stacks.CRYPTO),
         ("sqlite3VdbeExec", "/usr/lib/x86_64-linux-gnu/libsqlite3.so.0.8.6", stacks.STORE),
         ("llhttp__internal_execute", f"{SITE}/httptools/parser/parser.so", stacks.HTTP),
-        ("__pyx_f_7artcafe_take", "/srv/src/artcafe/server/gateway/hub.cpython-311.so", stacks.COMPILED),
+        (
+            "__pyx_f_7artcafe_take",
+            "/srv/src/artcafe/server/gateway/fanout/hub.cpython-311.so",
+            stacks.COMPILED,
+        ),
         ("_PyEval_EvalFrameDefault", PYTHON, stacks.PYTHON),
         ("_PyEval_EvalFrameDefault", "/usr/bin/python3.11", stacks.PYTHON),
         ("gc_collect_main", PYTHON, stacks.COLLECTOR),
@@ -58,11 +62,14 @@ BELOW = (
 @pytest.mark.parametrize(
     ("above", "room"),
     [
-        (";Session.take (artcafe/server/gateway/session.py:120)", "gateway/session.py"),
+        (
+            ";Session.take (artcafe/server/gateway/sessions/agent_session.py:120)",
+            "gateway/sessions/agent_session.py",
+        ),
         (";encode (artcafe/wire/frames.py:9);PyBytes_Join (libpython3.11.so.1.0)", "wire/frames.py"),
         (
-            ";text (picows/picows.cpython-311.so);Member_take (artcafe/server/gateway/hub.cpython-311.so)",
-            "gateway/hub.py",
+            ";text (picows/picows.cpython-311.so);take (artcafe/server/gateway/fanout/hub.cpython-311.so)",
+            "gateway/fanout/hub.py",
         ),
         (";read (artcafe/server/identity/oidc.py:3);loads (json/__init__.py:346)", "identity/oidc.py"),
         (";read (artcafe/server/identity/oidc.py:3);decode (jwt/api_jws.py:20)", "jwt (library)"),
@@ -76,10 +83,10 @@ def test_python_at_work_is_counted_for_the_innermost_module(above: str, room: st
 @pytest.mark.parametrize(
     "above",
     [
-        ";flush (artcafe/server/gateway/outbox.py:61);write (libc.so.6)",
+        ";flush (artcafe/server/gateway/websocket/writer.py:61);write (libc.so.6)",
         ";uv__io_poll (linux.c:1452);epoll_pwait (libc.so.6)",
         ";get (queue.py:171);PyThread_acquire_lock_timed (libpython3.11.so.1.0);0x7f (libc.so.6)",
-        ";take (artcafe/server/gateway/session.py:120);json_skip_string (_core.c:12)",
+        ";take (artcafe/server/gateway/sessions/agent_session.py:120);json_skip_string (_core.c:12)",
         ";uv__stream_io (stream.c:1210)",
     ],
 )

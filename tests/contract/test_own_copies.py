@@ -5,8 +5,8 @@ import asyncio
 from msgspec import Raw
 
 from artcafe.server.domain.ids import TenantId
-from artcafe.server.gateway.hub import TenantHub
-from artcafe.server.gateway.outbox import Outboxes
+from artcafe.server.gateway.fanout.hub import TenantHub
+from artcafe.server.gateway.websocket.writer import Outboxes
 from artcafe.server.ports.bus import Link
 from artcafe.wire.frames import Envelope, encode
 from tests.kit.buses import Buses

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from artcafe.server.gateway.handshake import Refuse, Upgrade
+from artcafe.server.gateway.websocket.handshake import Refuse, Upgrade
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.deadlines import eventually

@@ -11,10 +11,10 @@ from typing import Any
 
 from msgspec import Raw
 
-from artcafe.server.gateway.dialects import Plain
-from artcafe.server.gateway.hub import TenantHub
-from artcafe.server.gateway.member import Member
-from artcafe.server.gateway.outbox import Outboxes
+from artcafe.server.gateway.dialects.legacy import Plain
+from artcafe.server.gateway.fanout.hub import TenantHub
+from artcafe.server.gateway.fanout.subscriber import Member
+from artcafe.server.gateway.websocket.writer import Outboxes
 from artcafe.server.ports.bus import Link
 from artcafe.server.process import MessageIds
 from artcafe.wire.codes import Code

@@ -5,9 +5,9 @@ import random
 import msgspec
 import pytest
 
-from artcafe.server.gateway.dashboard import Dashboard
-from artcafe.server.gateway.dialects import Dialect, Legacy, Plain, Wrapped
-from artcafe.server.gateway.template import template
+from artcafe.server.gateway.dialects.dashboard import Dashboard
+from artcafe.server.gateway.dialects.legacy import Dialect, Legacy, Plain, Wrapped
+from artcafe.server.gateway.sessions.publish_template import template
 from artcafe.wire.frames import Publish
 from tests.fuzz.cases import SECONDS, cases
 from tests.fuzz.publish_frames import following, frame

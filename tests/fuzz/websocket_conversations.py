@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from artcafe.server.gateway.peer import Limits
+from artcafe.server.gateway.websocket.peer import Limits
 from tests.kit.raw_websocket import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, closing, masked
 
 LIMITS = Limits(message_bytes=100_000, fragments=8, close_seconds=30)

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from artcafe.server.gateway.framing import BINARY
-from artcafe.server.gateway.mount import Accept, Limits, Peer, Refuse, Upgrade, frame
+from artcafe.server.gateway.websocket.framing import BINARY
+from artcafe.server.gateway.websocket.mount import Accept, Limits, Peer, Refuse, Upgrade, frame
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 

@@ -8,14 +8,14 @@ from artcafe.server.domain.channel_rules import ChannelRules
 from artcafe.server.domain.ids import AgentId, TenantId
 from artcafe.server.domain.policy import Policy
 from artcafe.server.domain.principal import AgentPrincipal
-from artcafe.server.gateway.connection import Connection
-from artcafe.server.gateway.dialects import Dialect, Plain
-from artcafe.server.gateway.entry import Claim, Entry, Proven
-from artcafe.server.gateway.hub import TenantHub
-from artcafe.server.gateway.member import Member
-from artcafe.server.gateway.moment import Moment
-from artcafe.server.gateway.outbox import Outboxes
-from artcafe.server.gateway.session import Session, Work
+from artcafe.server.gateway.dialects.legacy import Dialect, Plain
+from artcafe.server.gateway.fanout.hub import TenantHub
+from artcafe.server.gateway.fanout.subscriber import Member
+from artcafe.server.gateway.sessions.agent_session import Session, Work
+from artcafe.server.gateway.sessions.authentication import Claim, Entry, Proven
+from artcafe.server.gateway.sessions.connection import Connection
+from artcafe.server.gateway.sessions.turn_clock import Moment
+from artcafe.server.gateway.websocket.writer import Outboxes
 from artcafe.wire import frames
 from tests.kit.installation import counting
 from tests.kit.issuers import StoppedClock

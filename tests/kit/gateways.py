@@ -10,10 +10,10 @@ from artcafe.server.core.presence import TOPIC as ASKED
 from artcafe.server.domain.ids import AgentId, TenantId, UserId
 from artcafe.server.domain.principal import Human, User
 from artcafe.server.domain.tenant import Role
-from artcafe.server.gateway.agents import AGENT_PATH
 from artcafe.server.gateway.gateway import Gateway, GatewayLimits
-from artcafe.server.gateway.handshake import Accept, Upgrade
-from artcafe.server.gateway.outbox import Outboxes
+from artcafe.server.gateway.login.agents import AGENT_PATH
+from artcafe.server.gateway.websocket.handshake import Accept, Upgrade
+from artcafe.server.gateway.websocket.writer import Outboxes
 from artcafe.server.ports.bus import Subscription
 from artcafe.server.store.agents import AgentTable
 from artcafe.server.store.channels import ChannelTable

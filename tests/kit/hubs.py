@@ -7,9 +7,9 @@ from typing import Any
 from msgspec import Raw
 
 from artcafe.server.domain.ids import TenantId
-from artcafe.server.gateway.dialects import Dialect, Plain
-from artcafe.server.gateway.hub import TenantHub
-from artcafe.server.gateway.member import Member
+from artcafe.server.gateway.dialects.legacy import Dialect, Plain
+from artcafe.server.gateway.fanout.hub import TenantHub
+from artcafe.server.gateway.fanout.subscriber import Member
 from artcafe.wire.codes import Code
 from artcafe.wire.frames import Envelope, encode
 from artcafe.wire.subjects import parse_pattern, to_bus

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-from artcafe.server.gateway.peer import Handler
+from artcafe.server.gateway.websocket.peer import Handler
 from artcafe.wire import frames
 from tests.kit.deadlines import eventually
 

@@ -11,9 +11,9 @@ from fastapi import FastAPI
 from artcafe.server.edge.connections import OpenConnections
 from artcafe.server.edge.limits import HttpLimits
 from artcafe.server.edge.protocol import http_protocol
-from artcafe.server.gateway.handshake import Networks
-from artcafe.server.gateway.mount import Endpoint, Limits, websocket_protocol
-from artcafe.server.gateway.outbox import Outboxes
+from artcafe.server.gateway.websocket.handshake import Networks
+from artcafe.server.gateway.websocket.mount import Endpoint, Limits, websocket_protocol
+from artcafe.server.gateway.websocket.writer import Outboxes
 from tests.kit.deadlines import eventually
 
 

@@ -15,12 +15,12 @@ from artcafe.server.domain.channel_rules import ChannelRules
 from artcafe.server.domain.ids import AgentId, ChannelId, TenantId
 from artcafe.server.domain.policy import Policy
 from artcafe.server.domain.principal import AgentPrincipal, Principal
-from artcafe.server.gateway.dialects import Dialect, Plain
-from artcafe.server.gateway.hub import TenantHub
-from artcafe.server.gateway.member import Member
-from artcafe.server.gateway.moment import Moment
-from artcafe.server.gateway.outbox import Outboxes
-from artcafe.server.gateway.session import Session, Work
+from artcafe.server.gateway.dialects.legacy import Dialect, Plain
+from artcafe.server.gateway.fanout.hub import TenantHub
+from artcafe.server.gateway.fanout.subscriber import Member
+from artcafe.server.gateway.sessions.agent_session import Session, Work
+from artcafe.server.gateway.sessions.turn_clock import Moment
+from artcafe.server.gateway.websocket.writer import Outboxes
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from tests.kit.installation import counting

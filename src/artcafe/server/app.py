@@ -38,8 +38,8 @@ from artcafe.server.core.usage import Meter
 from artcafe.server.domain.addresses import client_address
 from artcafe.server.flushing import EVER_SECONDS, finish, flushing
 from artcafe.server.gateway.gateway import Gateway, GatewayLimits
-from artcafe.server.gateway.mount import Limits, websocket_protocol
-from artcafe.server.gateway.outbox import Outboxes
+from artcafe.server.gateway.websocket.mount import Limits, websocket_protocol
+from artcafe.server.gateway.websocket.writer import Outboxes
 from artcafe.server.identity.sealing import AesSealer
 from artcafe.server.identity.ssh import SshVerifier
 from artcafe.server.identity.ssh_keys import generate_key_pair, parse_public_key

@@ -16,8 +16,8 @@ from artcafe.server.domain.ids import AgentId, TenantId, UserId
 from artcafe.server.domain.principal import Human
 from artcafe.server.domain.tenant import Role, Tenant
 from artcafe.server.embedded.nats_server import NatsServer, NatsServerError
-from artcafe.server.gateway.hub import TenantHub
-from artcafe.server.gateway.outbox import Outboxes
+from artcafe.server.gateway.fanout.hub import TenantHub
+from artcafe.server.gateway.websocket.writer import Outboxes
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.buses import tenant_links

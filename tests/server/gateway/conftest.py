@@ -10,8 +10,8 @@ import uvloop
 from fastapi import FastAPI
 
 from artcafe.server.bus.memory import BUFFER_BYTES, MemoryLink
-from artcafe.server.gateway.hub import TenantHub
-from artcafe.server.gateway.outbox import Outboxes
+from artcafe.server.gateway.fanout.hub import TenantHub
+from artcafe.server.gateway.websocket.writer import Outboxes
 from tests.kit.doorman import LIMITS, Doorman
 from tests.kit.hubs import ACME, Publish, publisher
 from tests.kit.servers import Server, serving

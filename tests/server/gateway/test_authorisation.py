@@ -11,7 +11,7 @@ import pytest
 
 from artcafe.server.domain.access import ALLOWED, Action
 from artcafe.server.domain.tenant import Role
-from artcafe.server.gateway import dashboard
+from artcafe.server.gateway.dialects import dashboard
 from artcafe.wire import frames
 from tests.kit.gateways import House, a_house
 from tests.kit.scripted_peer import ScriptedPeer

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from artcafe.server.gateway.arrivals import LOGIN_SECONDS
-from artcafe.server.gateway.handshake import Upgrade
+from artcafe.server.gateway.login.pending import LOGIN_SECONDS
+from artcafe.server.gateway.websocket.handshake import Upgrade
 from artcafe.wire.codes import Code
 from tests.kit.deadlines import eventually
 from tests.kit.gateways import NOBODY, House, a_house, gone

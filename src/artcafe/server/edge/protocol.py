@@ -26,7 +26,7 @@ from artcafe.server.edge.exchange import Exchange, Flow, Outgoing, Scopes
 from artcafe.server.edge.heads import Head
 from artcafe.server.edge.limits import HttpLimits
 from artcafe.server.edge.reader import Reader
-from artcafe.server.gateway.handshake import Refuse
+from artcafe.server.gateway.websocket.handshake import Refuse
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 

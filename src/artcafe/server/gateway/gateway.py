@@ -19,24 +19,24 @@ from artcafe.server.domain.plan import Plan, plan_of
 from artcafe.server.domain.principal import AgentPrincipal, Human, Principal
 from artcafe.server.domain.revocation import Revocation
 from artcafe.server.domain.tenant import require_served
-from artcafe.server.gateway import journal
-from artcafe.server.gateway.agents import AgentEntrance
-from artcafe.server.gateway.announcer import Announcer
-from artcafe.server.gateway.arrivals import Arrivals
-from artcafe.server.gateway.connection import Connection
-from artcafe.server.gateway.entry import Proven
-from artcafe.server.gateway.handshake import Accept, Refuse, Upgrade
-from artcafe.server.gateway.hub import TenantHub
-from artcafe.server.gateway.humans import DASHBOARD_PATHS, EnterTenant, HumanEntrance
-from artcafe.server.gateway.inside import Inside
-from artcafe.server.gateway.member import Member
-from artcafe.server.gateway.moment import Moment
-from artcafe.server.gateway.outbox import Outboxes
+from artcafe.server.gateway.fanout.hub import TenantHub
+from artcafe.server.gateway.fanout.subscriber import Member
+from artcafe.server.gateway.login.agents import AgentEntrance
+from artcafe.server.gateway.login.humans import DASHBOARD_PATHS, EnterTenant, HumanEntrance
+from artcafe.server.gateway.login.pending import Arrivals
+from artcafe.server.gateway.presence_publisher import Announcer
+from artcafe.server.gateway.reauthorization import Standing
 from artcafe.server.gateway.rechecks import Rechecks
-from artcafe.server.gateway.session import Session, Work
-from artcafe.server.gateway.spread import each, spread, supervised
-from artcafe.server.gateway.standing import Standing
-from artcafe.server.gateway.viewer import Viewer
+from artcafe.server.gateway.registry import Inside
+from artcafe.server.gateway.sessions import journal
+from artcafe.server.gateway.sessions.agent_session import Session, Work
+from artcafe.server.gateway.sessions.authentication import Proven
+from artcafe.server.gateway.sessions.connection import Connection
+from artcafe.server.gateway.sessions.dashboard_session import Viewer
+from artcafe.server.gateway.sessions.turn_clock import Moment
+from artcafe.server.gateway.staggered import each, spread, supervised
+from artcafe.server.gateway.websocket.handshake import Accept, Refuse, Upgrade
+from artcafe.server.gateway.websocket.writer import Outboxes
 from artcafe.server.ports.bus import Bus, Link
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.identity import TokenVerifier

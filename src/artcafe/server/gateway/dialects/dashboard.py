@@ -1,0 +1,206 @@
+"""What dashboards speak: the frames of the original service's, and what they have besides.
+
+Three kinds of messages are told apart by their dialects: what a dashboard subscribed to, what it sees
+in a preview of everything, and the coming and going of agents.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Literal
+
+import msgspec
+from msgspec import Raw, Struct
+
+from artcafe.server.domain.ids import PLATFORM_SENDER, TenantId
+from artcafe.server.gateway.dialects import legacy as dialects
+from artcafe.server.gateway.dialects.envelope import Letter
+from artcafe.server.gateway.dialects.legacy import Asked
+from artcafe.wire import frames
+from artcafe.wire.frames import encode, require_once
+
+PREVIEW = "topic_preview"
+"""The name under which a preview is confirmed."""
+
+
+# What a dashboard asks for besides what agents do.
+
+
+class Preview(Struct, tag_field="type", tag="subscribe_topic_preview", omit_defaults=True, kw_only=True):
+    """See every message of the tenant."""
+
+    id: frames.Id | None = None
+
+
+class EndPreview(Struct, tag_field="type", tag="unsubscribe_topic_preview", omit_defaults=True, kw_only=True):
+    """See them no more."""
+
+    id: frames.Id | None = None
+
+
+class Renew(Struct, tag_field="type", tag="auth", omit_defaults=True, kw_only=True):
+    """Go on with a newer token of the same user."""
+
+    token: str
+    id: frames.Id | None = None
+
+
+_read_said = msgspec.json.Decoder(
+    dialects.Publish
+    | dialects.Subscribe
+    | dialects.Unsubscribe
+    | dialects.Ping
+    | Preview
+    | EndPreview
+    | Renew
+).decode
+
+
+# What only a dashboard is told.
+
+
+class Connected(Struct, tag_field="type", tag="connected", kw_only=True):
+    """The human is in."""
+
+    tenant_id: str
+    tenant: str
+    user_id: str
+    role: str
+
+
+class Renewed(Struct, tag_field="type", tag="renewed", omit_defaults=True, kw_only=True):
+    """The connection lives until then, RFC 3339."""
+
+    expires_at: str
+    id: str | None = None
+
+
+class _Subscribed(Struct, tag_field="type", tag="subscribed", omit_defaults=True):
+    topic: str
+    id: str | None = None
+
+
+class _Unsubscribed(Struct, tag_field="type", tag="unsubscribed", omit_defaults=True):
+    topic: str
+    id: str | None = None
+
+
+class _Message(Struct, tag_field="type", tag="message", kw_only=True):
+    topic: str
+    payload: Raw
+    sender: str = msgspec.field(name="from")
+    id: str
+    timestamp: str
+
+
+class _ChannelMessage(Struct, tag_field="type", tag="channel_message", kw_only=True):
+    subject: str
+    data: Raw
+    sender: str = msgspec.field(name="from")
+    id: str
+    timestamp: str
+
+
+class _PreviewMessage(Struct, tag_field="type", tag="topic_preview_message", kw_only=True):
+    subject: str
+    topic: str
+    data: Raw
+    size: int
+    sender: str = msgspec.field(name="from")
+    id: str
+    timestamp: str
+
+
+class _AgentEvent(Struct):
+    type: str
+    topic: str
+    data: Raw
+    timestamp: str
+
+
+class _State(Struct):
+    status: Literal["online", "offline"]
+
+
+_read_state = msgspec.json.Decoder(_State).decode
+
+
+class Dashboard(dialects.Told):
+    """dialects.Dialect: what a dashboard asks for, and what it subscribed to."""
+
+    name = "dashboard"
+
+    def read(self, message: bytes) -> Sequence[Asked]:
+        """The frames that a message stands for, one for each subject it names."""
+        said = _read_said(message)
+        require_once(message, said)
+        if isinstance(said, Preview | EndPreview | Renew):
+            return (said,)
+        return dialects.named(said, message)
+
+    def answer(self, frame: Struct) -> Struct | None:
+        """Subscriptions are of topics; the rest is as it is."""
+        match frame:
+            case frames.Subscribed():
+                return _Subscribed(frame.subject, frame.id)
+            case frames.Unsubscribed():
+                return _Unsubscribed(frame.subject, frame.id)
+        return frame
+
+    def message(self, tenant: TenantId, subject: str, sender: str, letter: Letter) -> bytes:
+        """Who subscribed to a channel by its full name gets it as one."""
+        envelope = letter.envelope
+        if subject.startswith((f"channels.{tenant}.", f"tenant.{tenant}.channel.")):
+            return encode(
+                _ChannelMessage(
+                    subject=subject,
+                    data=envelope.data,
+                    sender=sender,
+                    id=envelope.id,
+                    timestamp=envelope.timestamp,
+                )
+            )
+        return encode(
+            _Message(
+                topic=subject,
+                payload=envelope.data,
+                sender=sender,
+                id=envelope.id,
+                timestamp=envelope.timestamp,
+            )
+        )
+
+
+class PreviewDialect(Dashboard):
+    """How a message looks in a preview."""
+
+    name = "preview"
+
+    def message(self, tenant: TenantId, subject: str, sender: str, letter: Letter) -> bytes:
+        """With the size of its data, in bytes."""
+        envelope = letter.envelope
+        return encode(
+            _PreviewMessage(
+                subject=subject,
+                topic=subject,
+                data=envelope.data,
+                size=len(envelope.data),
+                sender=sender,
+                id=envelope.id,
+                timestamp=envelope.timestamp,
+            )
+        )
+
+
+class PresenceDialect(Dashboard):
+    """How agents come and go, and what they say of themselves."""
+
+    name = "presence"
+
+    def message(self, tenant: TenantId, subject: str, sender: str, letter: Letter) -> bytes:
+        """The platform tells who is online; whatever else comes is what somebody says of an agent."""
+        envelope = letter.envelope
+        kind = "presence"
+        if sender == PLATFORM_SENDER:
+            with suppress(msgspec.ValidationError):
+                kind = _read_state(envelope.data).status
+        return encode(_AgentEvent(f"agent.{kind}", subject, envelope.data, envelope.timestamp))

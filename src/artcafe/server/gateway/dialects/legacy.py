@@ -1,0 +1,331 @@
+"""How each kind of client reads and writes: our own frames, and what clients in the field speak.
+
+Everything that is legacy ends here: behind a dialect there are only the frames of wire.frames.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Protocol
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+from artcafe.server.domain.ids import HUMAN_PREFIX, PLATFORM_SENDER, TenantId
+from artcafe.server.gateway.dialects.envelope import Letter
+from artcafe.server.gateway.dialects.rendering import Splicer, Teller, Writer
+from artcafe.wire import frames
+from artcafe.wire.frames import (
+    Presence,
+    decode_client,
+    encode,
+    opening,
+    require_once,
+    require_once_each,
+    splice,
+)
+from artcafe.wire.payload import doubtful, require_readable
+
+MAX_SUBJECTS = 256
+"""Subjects that one frame may name."""
+
+CORRELATION = "correlation-id"
+"""The header in which a dialect's own correlation id travels."""
+
+
+class Asked(Protocol):
+    """A frame that a client sent."""
+
+    @property
+    def id(self) -> str | None:
+        """The client's own correlation string."""
+        ...
+
+
+class Dialect(Protocol):
+    """One kind of client."""
+
+    @property
+    def name(self) -> str:
+        """Tells dialects apart in the cache of frames."""
+        ...
+
+    def read(self, message: bytes) -> Sequence[Asked]:
+        """What a message asks for, in order. Raises msgspec's errors, RecursionError, or bad_frame."""
+        ...
+
+    def answer(self, frame: Struct) -> Struct | None:
+        """An answer as this client knows it; None for one that it does not know."""
+        ...
+
+    def writer(self, tenant: TenantId, subject: str, sender: str) -> Writer:
+        """Who writes delivered messages of a sender on a subject, which is in the subscriber's own form."""
+        ...
+
+
+class Plain:
+    """The subprotocol artcafe.v1: docs/protocol.md."""
+
+    name = "plain"
+
+    def read(self, message: bytes) -> Sequence[frames.ClientFrame]:
+        """One frame."""
+        frame = decode_client(message)
+        if type(frame) is not Presence:
+            require_once(message, frame)
+        else:
+            require_once_each(message)
+        if doubtful(message):
+            require_readable_data(frame)
+        return (frame,)
+
+    def answer(self, frame: Struct) -> Struct | None:
+        """As it is."""
+        return frame
+
+    def writer(self, tenant: TenantId, subject: str, sender: str) -> Writer:
+        """Spliced: the envelope is already JSON."""
+        return Splicer(opening(subject, sender))
+
+
+class _Named(Struct, omit_defaults=True, kw_only=True):
+    """A frame about subjects, under any of the names that clients have for them."""
+
+    id: frames.Id | None = None
+    subject: str | None = None
+    channel: str | None = None
+    topic: str | None = None
+    subjects: Annotated[list[str], Meta(max_length=MAX_SUBJECTS)] = []
+
+    def named(self) -> list[str]:
+        """The subjects of the frame: one at least, MAX_SUBJECTS at most."""
+        one = self.subject or self.channel or self.topic
+        named = self.subjects if one is None else [one, *self.subjects]
+        if not named:
+            raise msgspec.ValidationError("Object missing required field `subject`")
+        if len(named) > MAX_SUBJECTS:
+            raise msgspec.ValidationError(f"Expected at most {MAX_SUBJECTS} subjects in all")
+        return named
+
+
+class Publish(_Named, tag_field="type", tag="publish", omit_defaults=True, kw_only=True):
+    """As frames.Publish, under any names."""
+
+    data: Raw | UnsetType = UNSET
+    message: Raw | UnsetType = UNSET
+    payload: Raw | UnsetType = UNSET
+    headers: frames.Headers | None = None
+    reply_to: str | None = None
+
+
+class Subscribe(_Named, tag_field="type", tag="subscribe", omit_defaults=True, kw_only=True):
+    """As frames.Subscribe, under any names."""
+
+    queue: frames.Queue | None = None
+
+
+class Unsubscribe(_Named, tag_field="type", tag="unsubscribe", omit_defaults=True, kw_only=True):
+    """As frames.Unsubscribe, under any names."""
+
+    queue: frames.Queue | None = None
+
+
+class _Presence(Struct, tag_field="type", tag="presence", kw_only=True):
+    id: frames.Id | None = None
+    status: Annotated[str, Meta(max_length=64)] = "online"
+    capabilities: list[Any] | None = None
+    metadata: dict[str, Any] = {}
+
+
+class Ping(Struct, tag_field="type", tag="ping", omit_defaults=True, kw_only=True):
+    """As frames.Ping."""
+
+    id: frames.Id | None = None
+
+
+class _Heartbeat(Struct, tag_field="type", tag="heartbeat", omit_defaults=True, kw_only=True):
+    id: frames.Id | None = None
+
+
+class _Nested(Struct, kw_only=True):
+    """The envelope that clients of dialect B put around their payload."""
+
+    payload: Raw
+    correlation_id: Annotated[str, Meta(max_length=1024)] | None = None
+    reply_to: str | None = None
+
+
+_read_said = msgspec.json.Decoder(Publish | Subscribe | Unsubscribe | _Presence | Ping | _Heartbeat).decode
+_read_nested = msgspec.json.Decoder(_Nested).decode
+_read_object = msgspec.json.Decoder(dict[str, Raw]).decode
+
+
+class Told:
+    """A dialect that writes each message anew, by `message`."""
+
+    name: str
+
+    def writer(self, tenant: TenantId, subject: str, sender: str) -> Writer:
+        """See Dialect."""
+        return Teller(self.name, self.message, tenant, subject, sender)
+
+    def message(self, tenant: TenantId, subject: str, sender: str, letter: Letter) -> bytes:
+        """delivery.Tell."""
+        raise NotImplementedError
+
+
+class Legacy(Told):
+    """Dialect A, and how both legacy dialects are read.
+
+    Field names are accepted generously. Its handlers read who sent a message, and when, inside
+    `data` when that is an object.
+    """
+
+    name = "legacy"
+
+    def read(self, message: bytes) -> Sequence[frames.ClientFrame]:
+        """The frames that a message stands for: `subjects` stand for one each."""
+        said = _read_said(message)
+        match said:
+            case _Presence():
+                require_once_each(message)
+                metadata = said.metadata
+                if said.capabilities is not None:
+                    metadata = {**metadata, "capabilities": said.capabilities}
+                presence = frames.Presence(status=said.status, metadata=metadata, id=said.id)
+                require_readable_data(presence)
+                return (presence,)
+            case _Heartbeat():
+                require_once(message, said)
+                return (frames.Ping(id=said.id),)
+        require_once(message, said)
+        return named(said, message)
+
+    def answer(self, frame: Struct) -> Struct | None:
+        """As it is, but for a welcome: what these clients do not know they ignore."""
+        return None if isinstance(frame, frames.Welcome) else frame
+
+    def message(self, tenant: TenantId, subject: str, sender: str, letter: Letter) -> bytes:
+        """`data` with the proven sender and tenant, and the timestamp where it has none."""
+        envelope = letter.envelope
+        try:
+            fields = _read_object(envelope.data)
+        except msgspec.ValidationError:
+            return splice(subject, sender, letter.payload)  # Not an object: no place for the fields.
+        fields["agent_id"] = Raw(encode(sender))
+        fields["tenant_id"] = Raw(encode(tenant))
+        fields.setdefault("timestamp", Raw(encode(envelope.timestamp)))
+        return splice(subject, sender, encode(msgspec.structs.replace(envelope, data=Raw(encode(fields)))))
+
+
+class HeartbeatAck(Struct, tag_field="type", tag="heartbeat_ack"):
+    """What dialect B gets for its heartbeat."""
+
+    timestamp: str
+
+
+class _Source(Struct):
+    agent_id: str
+    type: str
+
+
+class _Letter(Struct, omit_defaults=True, kw_only=True):
+    id: str
+    timestamp: str
+    version: str
+    tenant_id: str
+    source: _Source
+    type: str
+    payload: Raw
+    correlation_id: str | None = None
+    reply_to: str | None = None
+
+
+class _Delivered(Struct, tag_field="type", tag="message"):
+    subject: str
+    message: _Letter
+
+
+class Wrapped(Legacy):
+    """Dialect B: the payload travels in an envelope inside the frame."""
+
+    name = "wrapped"
+
+    def answer(self, frame: Struct) -> Struct | None:
+        """Errors and heartbeats; these clients expect no other answer."""
+        if isinstance(frame, frames.Pong):
+            return HeartbeatAck(frame.timestamp)
+        return frame if isinstance(frame, frames.Error | frames.Goaway) else None
+
+    def message(self, tenant: TenantId, subject: str, sender: str, letter: Letter) -> bytes:
+        """The envelope of the field, written anew around the payload."""
+        envelope = letter.envelope
+        kind = "agent"
+        if sender == PLATFORM_SENDER:
+            kind = "system"
+        elif sender.startswith(HUMAN_PREFIX):
+            kind = "user"
+        written = _Letter(
+            id=envelope.id,
+            timestamp=envelope.timestamp,
+            version="1.0",
+            tenant_id=tenant,
+            source=_Source(sender, kind),
+            type="message",
+            payload=envelope.data,
+            correlation_id=(envelope.headers or {}).get(CORRELATION),
+            reply_to=envelope.reply_to,
+        )
+        return encode(_Delivered(subject, written))
+
+
+def named(said: Publish | Subscribe | Unsubscribe | Ping, message: bytes) -> Sequence[frames.ClientFrame]:
+    """The frames that a frame, read from `message`, stands for: `subjects` stand for one each."""
+    match said:
+        case Publish():
+            published = _published(said)
+            if doubtful(message):
+                require_readable_data(published[0])
+            return published
+        case Subscribe():
+            return [frames.Subscribe(subject=name, id=said.id, queue=said.queue) for name in said.named()]
+        case Unsubscribe():
+            return [frames.Unsubscribe(subject=name, id=said.id, queue=said.queue) for name in said.named()]
+        case Ping():
+            return (frames.Ping(id=said.id),)
+
+
+def require_readable_data(frame: frames.ClientFrame) -> None:
+    """Raise bad_frame where what a frame gives to others breaks the rule of wire.payload."""
+    match frame:
+        case frames.Publish():
+            require_readable(bytes(frame.data))
+        case frames.Presence():
+            require_readable(encode({"metadata": frame.metadata}))
+
+
+def _published(said: Publish) -> list[frames.Publish]:
+    """The same message on each of the subjects: `data`, or the payload of the envelope in `message`, or
+    `message` or `payload` themselves."""
+    data, headers, reply_to = said.data, said.headers, said.reply_to
+    if not isinstance(data, Raw) and isinstance(said.message, Raw):
+        if _holds_payload(said.message):
+            nested = _read_nested(said.message)
+            data, reply_to = nested.payload, nested.reply_to or reply_to
+            if nested.correlation_id is not None:
+                headers = {**(headers or {}), CORRELATION: nested.correlation_id}
+        else:
+            data = said.message
+    if not isinstance(data, Raw):
+        data = said.payload
+    if not isinstance(data, Raw):
+        raise msgspec.ValidationError("Object missing required field `data`")
+    return [
+        frames.Publish(subject=subject, data=data, id=said.id, headers=headers, reply_to=reply_to)
+        for subject in said.named()
+    ]
+
+
+def _holds_payload(message: Raw) -> bool:
+    try:
+        return "payload" in _read_object(message)
+    except msgspec.ValidationError:
+        return False

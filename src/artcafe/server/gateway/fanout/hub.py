@@ -1,0 +1,281 @@
+"""Who wants what here: one subscription on the bus per tenant and pattern, however many share it."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from typing import Any
+
+from artcafe.server.domain.ids import TenantId
+from artcafe.server.gateway.dialects.envelope import NOT_OURS, arrived, identity
+from artcafe.server.gateway.fanout.acknowledgements import Acknowledgements
+from artcafe.server.gateway.fanout.cutover import Cutover
+from artcafe.server.gateway.fanout.delivery_queue import Runs
+from artcafe.server.gateway.fanout.subscriber import Member, Seen, Topic
+from artcafe.server.gateway.fanout.topics import Topics
+from artcafe.server.gateway.websocket.writer import Outboxes
+from artcafe.server.ports.bus import Link, Subscription
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.subjects import Address, pattern_to_bus
+
+LOG = logging.getLogger("artcafe.gateway")
+
+RECENT = 1024
+"""Messages after which no other copy of one by another pattern is expected."""
+
+BUDGET = 8192
+"""Units of work (Member.take) that one tenant's deliveries take in one turn of the event loop."""
+
+RETRY_SECONDS = 0.2
+"""When a bus that was away is asked again what it has sent."""
+
+
+class TenantHub:
+    """The subscriptions of one tenant on this process, and the acknowledgements of what is published.
+
+    The bus sends a copy of a message for each pattern that matches it. The first one is delivered, to
+    whoever has any subscription without a queue that matches; the others are told by their id and
+    dropped. Copies by queue groups are for the one member they come to. `budget` is that of Runs.
+    """
+
+    def __init__(
+        self, tenant: TenantId, link: Link, outboxes: Outboxes, *, process: str = "", budget: int = BUDGET
+    ) -> None:
+        """`process` is what the ids of messages that are published here begin with."""
+        self.tenant = tenant
+        self.link = link
+        self.sessions = 0
+        self._gaps = link.gaps
+        self.acknowledgements = Acknowledgements(tenant, link)
+        self._topics = Topics(tenant)
+        self._runs = Runs(tenant, link, outboxes, self._topics, budget)
+        self._seen = Seen(RECENT)
+        # How the envelopes begin that are delivered here without the bus; nothing, where there are none.
+        self._from_here = b""
+        self._beginning = b'{"id":"%b-' % process.encode() if process else b""
+
+    def missed(self) -> bool:
+        """Whether messages may have been missed since this was last asked."""
+        before, self._gaps = self._gaps, self.link.gaps
+        return self._gaps != before
+
+    async def subscribe(self, member: Member, text: str, address: Address, queue: str | None) -> None:
+        """Add a subscription; when this returns, everything published later is delivered.
+
+        Subscribing again to the same text and queue changes nothing. Raises unavailable, and
+        too_many_subscriptions where the member's patterns, or the tenant's, overlap too much.
+        """
+        key = (text, queue)
+        if key in member.subscriptions:
+            return
+        if member.stopped or (member.drained and queue is not None):
+            raise ArtcafeError(Code.unavailable, "The connection is over.")
+        topic = self._topics.plain.get(address.subject) if queue is None else None
+        fresh = topic is None
+        if topic is None:
+            topic = Topic(address.subject, queue)
+        held = member.add(key, address, topic)
+        if fresh:
+            try:
+                self._topics.include(topic)
+            except BaseException:
+                member.remove(key)
+                raise
+        cutover = member.begin_cutover(held, closing=False)
+        topic.members[member] = None
+        try:
+            if fresh:
+                await self._open(topic, queue)
+            else:
+                await asyncio.shield(topic.handle)
+            if cutover is not None:
+                await self._cut(member, cutover)
+                await self._end_cutover(member, cutover)
+            elif queue is None:
+                held.complete = True
+                member.changed()
+        except BaseException:
+            try:
+                await self._leave(member, key)
+            finally:
+                if cutover is not None:
+                    member.end_cutover(cutover)
+            raise
+
+    async def _cut(self, member: Member, cutover: Cutover) -> None:
+        """Let the newer kind of copies begin. Raises unavailable."""
+        await self.link.settle()
+        self._runs.catch_up(member)
+        cutover.cut()
+
+    async def _end_cutover(self, member: Member, cutover: Cutover) -> None:
+        """Let the older kind of copies end. Where the bus is away, the cutover stays."""
+        try:
+            await self.link.settle()
+        except ArtcafeError as error:
+            LOG.debug("tenant %s: a cutover stays: %s", self.tenant, error)
+        else:
+            self._runs.catch_up(member)
+            member.end_cutover(cutover)
+
+    async def _open(self, topic: Topic, queue: str | None) -> None:
+        try:
+            handle = await self.link.subscribe(
+                pattern_to_bus(topic.pattern),
+                partial(self._arrived, topic),
+                queue,
+                partial(self._receiver, topic),
+            )
+        except BaseException as error:
+            # Who waits is told, and who comes from now on tries again.
+            self._topics.forget(topic)
+            topic.handle.set_exception(
+                error if isinstance(error, ArtcafeError) else ArtcafeError(Code.internal)
+            )
+            topic.handle.exception()  # Nobody may wait, and asyncio would log that.
+            raise
+        topic.handle.set_result(handle)
+        if not topic.members:
+            await _close(handle)
+
+    def _arrived(self, topic: Topic, bus_subject: str, payload: bytes) -> None:
+        """A message by the bus."""
+        if not topic.alive:
+            heir = self._topics.groups.other(topic)
+            if heir is None:
+                return
+            topic = heir
+        if topic.queue is None and self._from_here and payload.startswith(self._from_here):
+            # It was delivered when it was published. The server takes a link that was made anew for another
+            # client, and sends it what its last one has left on the way.
+            return
+        try:
+            line = self._topics.line(self._runs, None if topic.queue is None else topic, bus_subject)
+            if line.group is None:
+                self._topics.update(line)
+                more = len(line.topics) > 1
+                if more or self._seen.ids:
+                    if identity(payload) in self._seen.ids:
+                        return
+                    payload = arrived(payload)
+                    name = identity(payload)
+                    assert name is not None
+                    if self._seen.is_first(name, more):
+                        self._runs.keep(line, payload)
+                    return
+            self._runs.keep(line, arrived(payload))
+        except NOT_OURS as error:
+            LOG.warning("tenant %s: dropped a message that is not ours: %s", self.tenant, error)
+
+    def _receiver(self, topic: Topic, bus_subject: str) -> Callable[[bytes], None]:
+        """Who takes what this process itself says: the same for all topics without a queue."""
+        self._from_here = self._beginning  # A link that asks delivers it.
+        try:
+            return self._topics.line(self._runs, None if topic.queue is None else topic, bus_subject)
+        except ValueError:
+            return partial(self._arrived, topic, bus_subject)
+
+    async def unsubscribe(self, member: Member, text: str, queue: str | None) -> bool:
+        """Remove a subscription; from here on nothing more comes by it. False when there was none."""
+        key = (text, queue)
+        if key not in member.subscriptions:
+            return False
+        held = member.subscriptions[key]
+        if queue is not None:
+            await _close(held.topic.opened)
+        elif (cutover := member.begin_cutover(held, closing=True)) is not None:
+            try:
+                await self._cut(member, cutover)
+            except BaseException:
+                member.end_cutover(cutover)  # It goes on as it was.
+                raise
+            if key in member.subscriptions:
+                await self._close_behind(member, member.remove(key), cutover)
+            return True
+        await self._leave(member, key)
+        return True
+
+    async def _close_behind(self, member: Member, topic: Topic, cutover: Cutover) -> None:
+        """End what the client does not have any more, after the last copies by it."""
+        await self._end_cutover(member, cutover)
+        cutover.listening = False
+        await _close(self._release(member, topic))
+
+    async def drain(self, member: Member) -> None:
+        """Let a member's groups send it nothing more; when this returns, what they had sent is delivered. Its
+        subscriptions stay, and others without a queue bring what they bring. It joins no group any more."""
+        member.drained = True
+        held = member.subscriptions.values()
+        await _close_all([each.topic.opened for each in held if each.queue is not None])
+        self._runs.catch_up(member)
+
+    async def _leave(self, member: Member, key: tuple[str, str | None]) -> None:
+        self._runs.catch_up(member)  # What was here before.
+        if key in member.subscriptions:
+            await _close(self._detach(member, key))
+
+    def leave(self, *members: Member) -> Coroutine[Any, Any, None]:
+        """Remove everything the members had, at once; what is left to tell the bus is handed back."""
+        handles: list[Subscription | None] = []
+        for member in members:
+            handles += [self._detach(member, key) for key in tuple(member.subscriptions)]
+            handles += [self._release(member, topic) for topic in member.listened()]
+        return _close_all(handles)
+
+    def end(self, held: Sequence[tuple[Member, tuple[str, str | None]]]) -> Coroutine[Any, Any, None]:
+        """Remove some subscriptions, at once; what is left to do on the bus is handed back. Where a member
+        stays in a group, what is for the group comes by the old way until the bus has brought what was sent.
+        """
+        handles: list[Subscription | None] = []
+        closing: list[tuple[Member, Topic, Cutover]] = []
+        for member, key in sorted(held, key=lambda each: each[1][1] is None):  # Groups first.
+            cutover = member.begin_cutover(member.subscriptions[key], closing=True)
+            if cutover is None:
+                handles.append(self._detach(member, key))
+            else:
+                closing.append((member, member.remove(key), cutover))
+        return self._end(handles, closing)
+
+    async def _end(
+        self, handles: Sequence[Subscription | None], closing: Sequence[tuple[Member, Topic, Cutover]]
+    ) -> None:
+        await asyncio.gather(_close_all(handles), *[self._cut_and_close(*each) for each in closing])
+
+    async def _cut_and_close(self, member: Member, topic: Topic, cutover: Cutover) -> None:
+        while not member.stopped:
+            try:
+                await self._cut(member, cutover)
+                break
+            except ArtcafeError:  # The bus is away. What it brings when it is back may have come before.
+                await asyncio.sleep(RETRY_SECONDS)
+        await self._close_behind(member, topic, cutover)
+
+    def _detach(self, member: Member, key: tuple[str, str | None]) -> Subscription | None:
+        """Take a subscription from a member. What nobody needs any more on the bus is handed back."""
+        return self._release(member, member.remove(key))
+
+    def _release(self, member: Member, topic: Topic) -> Subscription | None:
+        if member.listens(topic):
+            return None
+        topic.members.pop(member, None)
+        if topic.members:
+            return None
+        self._topics.forget(topic)
+        other = self._topics.groups.other(topic)
+        if other is not None:
+            self._runs.hand_on(topic, member, other)
+        return topic.opened
+
+
+async def _close(handle: Subscription | None) -> None:
+    """Nobody hears it any more: a bus that cannot be told is no reason to leave others open."""
+    if handle is not None:
+        try:
+            await handle.close()
+        except ArtcafeError as error:
+            LOG.warning("a subscription on the bus was not closed: %s", error)
+
+
+async def _close_all(handles: Sequence[Subscription | None]) -> None:
+    await asyncio.gather(*[_close(handle) for handle in handles if handle is not None])

@@ -1,0 +1,400 @@
+"""One connection's subscriptions, and which of the tenant's messages come to it by them."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+from artcafe.server.domain.ids import TenantId
+from artcafe.server.domain.interest import Interest
+from artcafe.server.domain.recent import Recent
+from artcafe.server.gateway.dialects.legacy import Dialect
+from artcafe.server.gateway.dialects.rendering import Delivery, Writer
+from artcafe.server.gateway.fanout.cutover import Cutover
+from artcafe.server.ports.bus import Subscription
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.subjects import Address, from_bus, pattern_to_bus
+
+LOG = logging.getLogger("artcafe.gateway")
+
+MAX_OVERLAP = 16
+"""A member's subscriptions on the bus that may match one message, by the bound of Interest.most."""
+
+MAX_CHOICES = 1024
+"""Lines for which a member remembers how they are delivered."""
+
+RECENT = 256
+"""Messages after which no other copy of one by another queue group is expected."""
+
+MAX_CUTOVERS = 16
+"""Cutovers of a member at a time."""
+
+_BY_GROUPS, _CUT = 1, 2
+"""What the copies on a line are looked at for: several groups bring them, cutovers concern them."""
+
+UNIT_BYTES = 4096
+"""Bytes that are as much work to deliver as one message is."""
+
+
+class Receiver(Protocol):
+    """Where deliveries end."""
+
+    def deliver(self, framed: bytes, /) -> None:
+        """Take WebSocket frames, joined; must not block or raise."""
+        ...
+
+    def end(self, code: Code, /) -> None:
+        """Say why, and close."""
+        ...
+
+
+class Keeper:
+    """Who keeps messages until they are delivered."""
+
+    __slots__ = ()
+
+    def keep(self, line: "Line", payload: bytes) -> None:
+        """A message of a line. `payload` comes from `encode`."""
+        raise NotImplementedError
+
+
+class Topic:
+    """One subscription on the bus: a pattern, and the members that share it; one member with a queue."""
+
+    __slots__ = ("alive", "handle", "members", "pattern", "queue")
+
+    def __init__(self, pattern: str, queue: str | None = None) -> None:
+        self.pattern = pattern
+        self.queue = queue
+        self.members: dict[Member, None] = {}
+        self.alive = True
+        """Whether its copies of messages count: not once nobody needs it, or the bus refused it."""
+        # Done when the bus delivers; fails for everybody who waits when it refuses.
+        self.handle: asyncio.Future[Subscription] = asyncio.get_running_loop().create_future()
+
+    @property
+    def opened(self) -> Subscription | None:
+        """What there is to close. What is still being opened is closed by whoever opens it."""
+        opened = self.handle.done() and self.handle.exception() is None
+        return self.handle.result() if opened else None
+
+
+class Line:
+    """Messages of one sender on one subject: those for all subscriptions without a queue, or with `group`
+    those that come by that one subscription with a queue. Called with what this process itself says.
+
+    Raises ValueError when the subject is not one of this platform.
+    """
+
+    __slots__ = (
+        "_keeper",
+        "_tenant",
+        "_writers",
+        "bus_subject",
+        "group",
+        "patterns",
+        "sender",
+        "subject",
+        "topics",
+        "version",
+    )
+
+    def __init__(
+        self, keeper: Keeper, tenant: TenantId, bus_subject: str, group: Topic | None = None
+    ) -> None:
+        self.group = group
+        self.bus_subject = bus_subject
+        self.sender, self.subject = from_bus(bus_subject)
+        self.patterns: tuple[str, ...] = ()
+        """The tenant's patterns that match, as of `version`; kept by the hub."""
+        self.topics: tuple[Topic, ...] = () if group is None else (group,)
+        """Whose members get the messages, as of `version`."""
+        self.version = -1
+        self._keeper = keeper
+        self._tenant = tenant
+        self._writers: dict[tuple[str, str], tuple[tuple[Writer, int], ...]] = {}
+
+    # A method that was looked up would be another object each time, and each is called by the link.
+    def __call__(self, payload: bytes) -> None:
+        """A message of this process: it was written here, by `encode`."""
+        self._keeper.keep(self, payload)
+
+    def choice(self, form: str, dialect: Dialect, checks: int) -> tuple[Writer, int]:
+        """Who writes for subscribers of a dialect and a form of the subject, the same one for all of them,
+        and `checks`, from 0 to 3. The pair is one object: each of them remembers it, for every line."""
+        key = (form, dialect.name)
+        choices = self._writers.get(key)
+        if choices is None:
+            writer = dialect.writer(self._tenant, form + self.subject, self.sender)
+            choices = (writer, 0), (writer, 1), (writer, 2), (writer, 3)
+            self._writers[key] = choices
+        return choices[checks]
+
+
+class Subscribed:
+    """One subscription of one member, in the form the client wrote it."""
+
+    __slots__ = ("address", "complete", "number", "queue", "topic")
+
+    def __init__(self, address: Address, queue: str | None, topic: Topic, number: int) -> None:
+        """`number` grows with each subscription of the member."""
+        self.address = address
+        self.complete = False
+        """Whether it brings every message that still comes, so that copies by queue groups are not needed."""
+        self.queue = queue
+        self.topic = topic
+        self.number = number
+
+
+class Seen:
+    """Which messages came already, of those of which further copies may come. An id is held until so many
+    other messages were asked about."""
+
+    __slots__ = ("_count", "_most", "ids")
+
+    def __init__(self, most: int) -> None:
+        self.ids: dict[str | bytes, int] = {}
+        self._most = most
+        self._count = 0
+
+    def is_first(self, name: str | bytes, more: bool) -> bool:
+        """Whether a message was not held; it is from now on where `more` copies may come."""
+        ids = self.ids
+        if name in ids:
+            return False
+        self._count += 1
+        if ids:
+            oldest = next(iter(ids))
+            if ids[oldest] + self._most <= self._count:
+                del ids[oldest]
+        if more:
+            ids[name] = self._count
+        return True
+
+
+class Member:
+    """One connection's subscriptions: a message that several of them match is delivered once.
+
+    The hub hands over one copy of each message for all subscriptions without a queue, whichever came
+    first, and those that come by queue groups. A copy by a queue group is passed over once a subscription
+    without a group has them all: there is no order between the two (ports.Link), and there is to be one
+    for the client. While such a subscription begins or ends, a Cutover chooses. Of copies by several groups
+    the first one is delivered.
+    """
+
+    def __init__(self, receiver: Receiver, dialect: Dialect) -> None:
+        self.subscriptions: dict[tuple[str, str | None], Subscribed] = {}
+        self.upto = 0
+        """The number of the last run that was taken (TenantHub)."""
+        self._deliver = receiver.deliver
+        self._end = receiver.end
+        self._dialect = dialect
+        # Who writes the messages of a line (None where they are not delivered), and what their copies are
+        # looked at for.
+        self._choices = Recent(MAX_CHOICES)
+        self._seen: Seen | None = None
+        # Those under way, and the subscriptions that begin or end; also those that never came to an end,
+        # because the bus was away: what they decide stays right.
+        self._cutovers: dict[Cutover, Subscribed] = {}
+        self._hears: Callable[[str], bool] = lambda _: True
+        self.stopped = False
+        self.drained = False
+        """Whether its groups send it nothing more (TenantHub)."""
+        self._delivered = 0
+        self._subscribed = 0
+        # Of many subscriptions: their overlap, and which have a pattern. Few are looked through.
+        self._overlap: Interest[Topic] | None = None
+        self._by_pattern: dict[str, list[Subscribed]] = {}
+
+    @property
+    def grouped(self) -> bool:
+        """Whether it is in any queue group."""
+        return any(queue is not None for _, queue in self.subscriptions)
+
+    def filter(self, hears: Callable[[str], bool]) -> None:
+        """Deliver from now on only what is on a subject that this tells true of."""
+        self._hears = hears
+        self.changed()
+
+    def stop(self) -> None:
+        """Deliver nothing any more, and take no more subscriptions."""
+        self.stopped = True
+        self.changed()
+
+    def failed(self) -> None:
+        """A delivery to it failed. Its connection is closed with `internal`: it is never to miss a message
+        unknowingly."""
+        self.stop()
+        try:
+            self._end(Code.internal)
+        except Exception:
+            LOG.exception("fault at the end of a connection")
+
+    def delivered(self) -> int:
+        """How many messages were delivered since this was last asked."""
+        delivered, self._delivered = self._delivered, 0
+        return delivered
+
+    def changed(self) -> None:
+        """What decides about deliveries is another thing now."""
+        self._choices.clear()
+
+    def add(self, key: tuple[str, str | None], address: Address, topic: Topic) -> Subscribed:
+        """Add a subscription. Raises too_many_subscriptions where one message might match more than
+        MAX_OVERLAP of those on the bus."""
+        if self._overlap is None and len(self.subscriptions) >= MAX_OVERLAP:
+            self._overlap = Interest()
+            for held in self.subscriptions.values():
+                self._index(held)
+        self._subscribed += 1
+        held = Subscribed(address, key[1], topic, self._subscribed)
+        if self._overlap is not None:
+            self._index(held)
+            if self._overlap.most > MAX_OVERLAP:
+                self._unindex(held)
+                raise ArtcafeError(
+                    Code.too_many_subscriptions,
+                    f"One message may match {MAX_OVERLAP} patterns of a connection; here they overlap more.",
+                )
+        self.subscriptions[key] = held
+        self.changed()
+        return held
+
+    def remove(self, key: tuple[str, str | None]) -> Topic:
+        """Remove a subscription: what it was on the bus."""
+        held = self.subscriptions.pop(key)
+        if self._overlap is not None:
+            self._unindex(held)
+        self.changed()
+        return held.topic
+
+    def _index(self, held: Subscribed) -> None:
+        assert self._overlap is not None
+        pattern = held.topic.pattern
+        self._overlap.add(pattern_to_bus(pattern), held.topic)
+        self._by_pattern.setdefault(pattern, []).append(held)
+
+    def _unindex(self, held: Subscribed) -> None:
+        assert self._overlap is not None
+        pattern = held.topic.pattern
+        alike = self._by_pattern[pattern]
+        alike.remove(held)
+        if not alike:
+            del self._by_pattern[pattern]
+        if all(other.topic is not held.topic for other in alike):
+            self._overlap.discard(pattern_to_bus(pattern), held.topic)
+
+    def begin_cutover(self, held: Subscribed, *, closing: bool) -> Cutover | None:
+        """Let a subscription without a queue begin or end beside queue groups. None where nothing has to be
+        chosen: without a group, or while the same pattern in another form has all messages, or where one ends
+        before it was cut over to."""
+        others = [each for each in self.subscriptions.values() if each is not held]
+        groups = {each.topic.pattern for each in others if each.queue is not None}
+        alike = any(each.topic is held.topic and (closing or each.complete) for each in others)
+        if not groups or held.queue is not None or alike:
+            return None
+        former = next((each for each, other in self._cutovers.items() if other is held), None)
+        if former is not None:
+            del self._cutovers[former]
+            self.changed()
+            if not former.closing and not former.is_cut:
+                return None
+        while len(self._cutovers) >= MAX_CUTOVERS:
+            del self._cutovers[next(iter(self._cutovers))]
+        before = None if former is None or former.closing else former
+        cutover = Cutover(held.topic.pattern, tuple(groups), closing=closing, before=before)
+        self._cutovers[cutover] = held
+        self.changed()
+        return cutover
+
+    def end_cutover(self, cutover: Cutover) -> None:
+        """All copies of the older kind came: what comes now is of the newer one."""
+        held = self._cutovers.pop(cutover, None)
+        if held is not None:
+            held.complete = True
+        self.changed()
+
+    def listens(self, topic: Topic) -> bool:
+        """Whether anything of it still needs a topic."""
+        return any(held.topic is topic for held in self.subscriptions.values()) or any(
+            each.listening and held.topic is topic for each, held in self._cutovers.items()
+        )
+
+    def listened(self) -> list[Topic]:
+        """The topics that subscriptions need which the client does not have any more; from now on not."""
+        listened = [held.topic for each, held in self._cutovers.items() if each.listening]
+        self._cutovers.clear()
+        return listened
+
+    def take(self, line: Line, delivery: Delivery) -> int:
+        """Deliver messages of a line, but for those that were before them: how much work that was, in units
+        of one small message."""
+        choice = self._choices.get(line)
+        if choice is None:
+            choice = self._choose(line)
+        writer, checks = choice
+        if writer is None:
+            return 1
+        shape = delivery.shape(writer)
+        count, joined = shape.count, shape.joined
+        if checks or (self._seen is not None and self._seen.ids):
+            frames = self._checked(line, shape.each(delivery), checks)
+            count, joined = len(frames), b"".join(frames)
+        if count:
+            self._deliver(joined)
+            self._delivered += count
+        return 1 + len(joined) // UNIT_BYTES
+
+    def _checked(self, line: Line, copies: list[tuple[str, bytes]], checks: int) -> list[bytes]:
+        """The frames of those that are delivered of the copies, which are ids and frames."""
+        if checks & _CUT:
+            by_plain = line.group is None
+            cutovers = [each for each in self._cutovers if each.concerns(line.subject)]
+            chosen: list[tuple[str, bytes]] = []
+            for name, framed in copies:
+                said = [each.by_plain(name) for each in cutovers]
+                if None in said or any(said) == by_plain:
+                    chosen.append((name, framed))
+            copies = chosen
+        if line.group is None:
+            return [framed for _, framed in copies]
+        if self._seen is None:
+            self._seen = Seen(RECENT)
+        more = bool(checks & _BY_GROUPS)
+        return [framed for name, framed in copies if self._seen.is_first(name, more)]
+
+    def _choose(self, line: Line) -> tuple[Writer | None, int]:
+        """In the form of the oldest matching subscription; with queue groups alone, of the line's own."""
+        matching = self._matching(line.patterns)
+        plain = [held for held in matching if held.queue is None]
+        groups = [held for held in matching if held.queue is not None]
+        under_way = list(self._cutovers.values())
+        steady = any(held.complete and held not in under_way for held in plain)
+        cut = not steady and any(each.concerns(line.subject) for each in self._cutovers)
+        if line.group is not None:
+            own = next((held for held in groups if held.topic is line.group), None)
+            if steady:
+                own = None  # Passed over.
+        elif plain:
+            own = plain[0]
+        else:  # By one that the client does not have any more: what is the groups' else.
+            own = groups[0] if cut and groups else None
+        choice: tuple[Writer | None, int] = None, 0
+        if own is not None and not self.stopped and self._hears(line.subject):
+            form = (plain[0] if plain else own).address.form
+            # Copies by plain subscriptions the hub drops.
+            several = line.group is not None and any(held.topic is not line.group for held in groups)
+            choice = line.choice(form, self._dialect, several * _BY_GROUPS + cut * _CUT)
+        self._choices.put(line, choice)
+        return choice
+
+    def _matching(self, patterns: tuple[str, ...]) -> list[Subscribed]:
+        """The subscriptions that have one of the patterns, the oldest first."""
+        if self._overlap is None:
+            return [held for held in self.subscriptions.values() if held.topic.pattern in patterns]
+        found: list[Subscribed] = []
+        for pattern in patterns:
+            found += self._by_pattern.get(pattern, ())
+        found.sort(key=lambda held: held.number)
+        return found

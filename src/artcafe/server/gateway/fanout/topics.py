@@ -1,0 +1,102 @@
+"""The topics of one tenant on this process, and which of them the messages on a subject are for."""
+
+from collections import Counter
+
+from artcafe.server.domain.ids import TenantId
+from artcafe.server.domain.interest import Interest
+from artcafe.server.domain.recent import Recent
+from artcafe.server.gateway.fanout.queue_groups import Groups
+from artcafe.server.gateway.fanout.subscriber import Keeper, Line, Member, Topic
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.subjects import pattern_to_bus
+
+MAX_OVERLAP = 128
+"""Patterns of one tenant on this process that may match one message, by the bound of Interest.most."""
+
+MAX_LINES = 4096
+"""Lines that are remembered."""
+
+
+class Topics:
+    """All that are alive. A line is matched with them once, and again when they change."""
+
+    def __init__(self, tenant: TenantId) -> None:
+        self._tenant = tenant
+        # Those without a queue, by pattern.
+        self.plain: dict[str, Topic] = {}
+        self.groups = Groups()
+        # The patterns of all topics, and how many topics have each.
+        self.interest: Interest[str] = Interest()
+        self.counts: Counter[str] = Counter()
+        # Grows with every change of the topics.
+        self._version = 0
+        # By bus subject; those of a group by (group, bus subject).
+        self.lines = Recent(MAX_LINES)
+
+    def include(self, topic: Topic) -> None:
+        """Add a topic. Raises too_many_subscriptions."""
+        pattern = topic.pattern
+        if pattern not in self.counts:
+            self.interest.add(pattern_to_bus(pattern), pattern)
+            if self.interest.most > MAX_OVERLAP:
+                self.interest.discard(pattern_to_bus(pattern), pattern)
+                raise ArtcafeError(
+                    Code.too_many_subscriptions,
+                    f"One message may match {MAX_OVERLAP} patterns of a tenant; here they overlap more.",
+                )
+        self.counts[pattern] += 1
+        if topic.queue is None:
+            self.plain[pattern] = topic
+        else:
+            self.groups.add(topic)
+        self._version += 1
+
+    def forget(self, topic: Topic) -> None:
+        """Remove a topic; nothing happens when it is not alive."""
+        if not topic.alive:
+            return
+        topic.alive = False
+        self._version += 1
+        pattern = topic.pattern
+        if self.plain.get(pattern) is topic:
+            del self.plain[pattern]
+        self.groups.discard(topic)
+        self.counts[pattern] -= 1
+        if not self.counts[pattern]:
+            del self.counts[pattern]
+            self.interest.discard(pattern_to_bus(pattern), pattern)
+        if not self.counts:
+            self.lines.clear()
+
+    def line(self, keeper: Keeper, group: Topic | None, bus_subject: str) -> Line:
+        """The line of a subject; `keeper` keeps what is said on it. Raises ValueError for a subject that is
+        not ours."""
+        key = bus_subject if group is None else (group, bus_subject)
+        line: Line | None = self.lines.get(key)
+        if line is None:
+            line = Line(keeper, self._tenant, bus_subject, group)
+            self.lines.put(key, line)
+        return line
+
+    def update(self, line: Line) -> None:
+        """Match a line with the topics as they are now."""
+        if line.version != self._version:
+            self._match(line)
+
+    def _match(self, line: Line) -> None:
+        line.version = self._version
+        line.patterns = tuple(self.interest.of(line.bus_subject))
+        if line.group is None:
+            line.topics = tuple(self.plain[each] for each in line.patterns if each in self.plain)
+
+    def members(self, line: Line) -> tuple[Member, ...]:
+        """Everybody whom the messages of a line may concern, once."""
+        self.update(line)
+        topics = line.topics
+        if len(topics) == 1:
+            return tuple(topics[0].members)
+        merged: dict[Member, None] = {}
+        for topic in topics:
+            merged.update(topic.members)
+        return tuple(merged)

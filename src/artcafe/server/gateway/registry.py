@@ -1,0 +1,53 @@
+"""Who is in on this process."""
+
+from collections.abc import Iterator
+
+from artcafe.server.domain.ids import TenantId
+from artcafe.server.domain.principal import Principal
+from artcafe.server.gateway.sessions.connection import Connection
+
+
+class Inside:
+    """Admitted connections, by tenant and by the name of who is connected."""
+
+    def __init__(self) -> None:
+        self._tenants: dict[TenantId, dict[str, dict[Connection, None]]] = {}
+
+    def add(self, connection: Connection) -> None:
+        """It was admitted, as its principal."""
+        principal = connection.principal
+        assert principal is not None
+        here = self._tenants.setdefault(principal.tenant, {})
+        here.setdefault(principal.sender, {})[connection] = None
+
+    def remove(self, connection: Connection) -> Principal | None:
+        """It is gone; who it was, or None when that was said before or it never was in."""
+        principal = connection.principal
+        if principal is None:
+            return None
+        here = self._tenants.get(principal.tenant, {})
+        mine = here.get(principal.sender, {})
+        if connection not in mine:
+            return None
+        del mine[connection]
+        if not mine:
+            del here[principal.sender]
+        if not here:
+            del self._tenants[principal.tenant]
+        return principal
+
+    def count(self, principal: Principal) -> int:
+        """How many connections it has."""
+        return len(self._tenants.get(principal.tenant, {}).get(principal.sender, ()))
+
+    def tenant(self, tenant: TenantId) -> list[Connection]:
+        """The connections of a tenant, as they are now."""
+        return [connection for mine in self._tenants.get(tenant, {}).values() for connection in mine]
+
+    def __iter__(self) -> Iterator[Connection]:
+        """All connections, as they are now."""
+        return iter([connection for tenant in self._tenants for connection in self.tenant(tenant)])
+
+    def __bool__(self) -> bool:
+        """Whether there is any connection."""
+        return bool(self._tenants)

@@ -1,0 +1,1 @@
+"""Connections and their sessions: what a client does once it is connected."""

@@ -1,0 +1,395 @@
+"""What a client does once it is in: its frames, one after the other."""
+
+import math
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from artcafe.server.core.usage import Tally
+from artcafe.server.domain.access import Rights
+from artcafe.server.domain.principal import Principal
+from artcafe.server.domain.rate import message_buckets
+from artcafe.server.gateway.dialects.legacy import Asked, Dialect
+from artcafe.server.gateway.dialects.unreadable import UNREADABLE, frame_id, reason
+from artcafe.server.gateway.fanout.hub import TenantHub
+from artcafe.server.gateway.fanout.subscriber import Member
+from artcafe.server.gateway.sessions.publish_template import Template, template
+from artcafe.server.gateway.sessions.turn_clock import Moment
+from artcafe.wire import frames
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.frames import Publish, envelope
+from artcafe.wire.subjects import Address, parse_pattern, parse_subject, to_bus
+
+MAX_REMEMBERED = 256
+"""Subjects for which a session remembers that it may publish there."""
+
+UNREADABLE_COSTS = 16
+"""Frames as many as one that cannot be read, in the time that it takes: it is read twice."""
+
+Work = Coroutine[Any, Any, None]
+"""What a frame needs that takes time; the next frame is read after it."""
+
+
+class Client(Protocol):
+    """The other end, as a session sees it."""
+
+    def send(self, frame: msgspec.Struct) -> None:
+        """Send one frame."""
+        ...
+
+    def deliver(self, framed: bytes) -> None:
+        """Send WebSocket frames, joined, that others share."""
+        ...
+
+    def end(self, code: Code) -> None:
+        """Say why, and close."""
+        ...
+
+    def owe(self, count: int) -> None:
+        """It has sent faster than it may for so long that it may be slowed down, by so many frames now."""
+        ...
+
+    def throttled(self) -> None:
+        """A frame was refused because of the client's rate."""
+        ...
+
+    def renew(self, token: str) -> Awaitable[int]:
+        """Take a newer token; when it expires, in Unix seconds. Raises forbidden, unauthorized."""
+        ...
+
+
+class _Route:
+    """A subject that this session may publish to: where it goes on the bus, and what it takes."""
+
+    __slots__ = ("bus_subject", "max_bytes", "tally")
+
+    def __init__(self, bus_subject: str, tally: Tally, max_bytes: int) -> None:
+        self.bus_subject = bus_subject
+        self.tally = tally
+        self.max_bytes = max_bytes
+
+
+class Session:
+    """A proven client on one connection: what a frame asks for is done, or refused with an `error`."""
+
+    def __init__(
+        self,
+        *,
+        principal: Principal,
+        client: Client,
+        hub: TenantHub,
+        member: Member,
+        rights: Rights,
+        dialect: Dialect,
+        limits: frames.Limits,
+        moment: Moment,
+        new_message_id: Callable[[], str],
+        tally: Callable[[str, Sequence[str]], Tally],
+        start: Callable[[Work], None],
+    ) -> None:
+        self.principal = principal
+        self.hub = hub
+        self._link = hub.link
+        self._publish_there = hub.link.publish
+        self.member = member
+        self.members: tuple[Member, ...] = (member,)
+        self.limits = limits
+        self._client = client
+        self._dialect = dialect
+        self._read = dialect.read
+        self._moment = moment
+        self._new_message_id = new_message_id
+        self._tally = tally
+        self._start = start
+        moment.read()
+        self._bucket, self._patience = message_buckets(limits.messages_per_second, moment.monotonic)
+        self._routes: dict[str, _Route] = {}
+        # Of what the client published last, once it did so twice.
+        self._template: Template | None = None
+        self._subject = ""
+        self._rights = rights
+        member.filter(rights.hears)
+
+    async def begin(self, connection: str, heartbeat_seconds: float) -> None:
+        """Tell the client that it is in, on this connection."""
+        self._answer(
+            frames.Welcome(
+                tenant=self.principal.tenant,
+                agent=self.principal.sender,
+                connection=connection,
+                server_time=self.now(),
+                heartbeat_seconds=heartbeat_seconds,
+                limits=self.limits,
+            )
+        )
+
+    def patterns(self) -> list[str]:
+        """What the client subscribed to, in the short form."""
+        return [held.address.subject for held in self.member.subscriptions.values()]
+
+    def leave(self) -> Work:
+        """Deliver nothing any more, and take no more subscriptions; what is left to do on the bus is handed
+        back. Leaving twice is allowed."""
+        for member in self.members:
+            member.stop()
+        return self.hub.leave(*self.members)
+
+    def set_rate(self, messages_per_second: int) -> None:
+        """Take so many messages a second from now on."""
+        if messages_per_second != self.limits.messages_per_second:
+            self.limits = msgspec.structs.replace(self.limits, messages_per_second=messages_per_second)
+            self._moment.read()
+            self._bucket, self._patience = message_buckets(messages_per_second, self._moment.monotonic)
+
+    def rights_changed(self, principal: Principal, rights: Rights) -> Work | None:
+        """Live by other rights from now on. Subscriptions that are no longer allowed end at once, and the
+        client is told of each, by its text and its group; what is left to do on the bus is handed back."""
+        if rights.equals(self._rights):
+            return None
+        self.principal, self._rights = principal, rights
+        self._routes.clear()
+        for member in self.members:
+            member.filter(rights.hears)
+        over = [
+            (member, key, error)
+            for member in self.members
+            for key, held in member.subscriptions.items()
+            if (error := self._forbidden(held.address, key[1])) is not None
+        ]
+        if not over:
+            return None
+        work = self.hub.end([(member, key) for member, key, _ in over])
+        for _, (text, queue), error in over:
+            details = {"subject": text} if queue is None else {"subject": text, "queue": queue}
+            self._answer(frames.Error(code=error.code.name, message=error.message, details=details))
+        return work
+
+    def _forbidden(self, address: Address, queue: str | None) -> ArtcafeError | None:
+        try:
+            self._rights.check_subscribe(address, queue=queue is not None)
+        except ArtcafeError as error:
+            return error
+        return None
+
+    def take(self, message: bytes) -> Work | None:
+        """Handle one frame; work that has to wait for the bus is handed back."""
+        known = self._template
+        if known is not None:
+            data = known.data(message)
+            if data is not None:
+                return self._again(known.subject, data)
+        try:
+            asked = self._read(message)
+        except UNREADABLE as error:
+            self._bear(UNREADABLE_COSTS)
+            self.refuse(ArtcafeError(Code.bad_frame, reason(error)), frame_id(message))
+            return None
+        if len(asked) > 1:
+            return self._in_order(asked)
+        frame = asked[0]
+        if isinstance(frame, Publish):
+            self._template = template(message, frame) if frame.subject == self._subject else None
+            self._subject = frame.subject
+        return self._one(frame)
+
+    def _again(self, subject: str, data: bytes) -> Work | None:
+        """Publish what stood in a frame like the one before, or refuse it."""
+        try:
+            return self._publish(subject, data, None, None, None)
+        except ArtcafeError as error:
+            self.refuse(error, None)
+        return None
+
+    def _in_order(self, asked: Sequence[Asked]) -> Work | None:
+        """Handle frames up to the first that has to wait; the rest is handed back with its work."""
+        left = iter(asked)
+        for frame in left:
+            work = self._one(frame)
+            if work is not None:
+                return self._rest(work, left)
+            if self.member.stopped:
+                break
+        return None
+
+    async def _rest(self, work: Work, left: Iterator[Asked]) -> None:
+        """Wait for `work`, then handle the frames that are left. A loop, not a chain of coroutines: how many
+        there are is for the client to say. Nothing is handled once the connection is closed."""
+        await work
+        for frame in left:
+            if self.member.stopped:
+                return
+            more = self._one(frame)
+            if more is not None:
+                await more
+
+    def _one(self, frame: Asked) -> Work | None:
+        """Handle a frame, or refuse it; work that has to wait is handed back."""
+        try:
+            if isinstance(frame, Publish):
+                return self._publish(frame.subject, frame.data, frame.id, frame.headers, frame.reply_to)
+            return self._handle(frame)
+        except ArtcafeError as error:
+            self.refuse(error, frame.id)
+        return None
+
+    def _handle(self, frame: Asked) -> Work | None:
+        match frame:
+            case frames.Subscribe():
+                self._bear()
+                return self._subscribe(frame)
+            case frames.Unsubscribe():
+                self._bear()
+                return self._unsubscribe(frame)
+            case frames.Ping():
+                self._bear()
+                self._answer(frames.Pong(timestamp=self.now(), id=frame.id))
+            case frames.Presence():
+                return self._presence(frame)
+        return None
+
+    def _answer(self, frame: msgspec.Struct) -> None:
+        said = self._dialect.answer(frame)
+        if said is not None:
+            self._client.send(said)
+
+    def refuse(self, error: ArtcafeError, frame_id: str | None) -> None:
+        """Answer a frame with an error; the connection stays."""
+        retry_after_ms = None if error.retry_after is None else math.ceil(error.retry_after * 1000)
+        self._answer(
+            frames.Error(
+                code=error.code.name,
+                message=error.message,
+                id=frame_id,
+                retry_after_ms=retry_after_ms,
+                details=error.details,
+            )
+        )
+
+    def now(self) -> str:
+        """The server's time, RFC 3339."""
+        self._moment.read()
+        return self._moment.text
+
+    def _publish(
+        self,
+        subject: str,
+        data: bytes | msgspec.Raw,
+        frame_id: str | None,
+        headers: dict[str, str] | None,
+        reply_to: str | None,
+    ) -> Work | None:
+        moment = self._moment
+        moment.read()
+        wait = self._bucket.spend(moment.monotonic)
+        if wait > 0.0:
+            raise self._too_fast(wait)
+        route = self._routes.get(subject)
+        if route is None:
+            route = self._route(subject)
+        size = len(data)
+        if size > route.max_bytes:
+            raise _too_large(route.max_bytes)
+        if reply_to is not None:
+            reply_to = parse_subject(reply_to, self.principal.tenant).subject
+        message_id = self._new_message_id()
+        if headers is None and reply_to is None:
+            payload = envelope(message_id, moment.stamp, data)
+        else:
+            said = frames.Envelope(
+                id=message_id,
+                timestamp=moment.text,
+                data=msgspec.Raw(data),
+                headers=headers,
+                reply_to=reply_to,
+            )
+            payload = frames.encode(said)
+        roomy = self._publish_there(route.bus_subject, payload)
+        route.tally.count(size, moment.now)
+        if frame_id is not None:
+            self._confirm(frames.Ack(id=frame_id, message_id=message_id))
+        return None if roomy else self._link.room()
+
+    def _route(self, text: str) -> _Route:
+        """Ask once per subject whether this agent may publish there, and remember it."""
+        address = parse_subject(text, self.principal.tenant)
+        permission = self._rights.publish(address)
+        if len(self._routes) >= MAX_REMEMBERED:
+            self._routes.clear()
+        most = self.limits.max_payload_bytes
+        route = self._routes[text] = _Route(
+            to_bus(self.principal.sender, address.subject),
+            self._tally(self.principal.counted_as, permission.channels),
+            most if permission.max_bytes is None else min(most, permission.max_bytes),
+        )
+        return route
+
+    def _confirm(self, ack: frames.Ack) -> None:
+        """Send the ack when the bus has the message; one flush serves everybody who waits."""
+
+        def tell(failure: ArtcafeError | None) -> None:
+            if failure is None:
+                self._answer(ack)
+            else:
+                self.refuse(failure, ack.id)
+
+        work = self.hub.acknowledgements.later(tell)
+        if work is not None:
+            self._start(work)
+
+    async def _subscribe(self, frame: frames.Subscribe) -> None:
+        try:
+            address = parse_pattern(frame.subject, self.principal.tenant)
+            self._rights.check_subscribe(address, queue=frame.queue is not None)
+            held = self.member.subscriptions
+            if (frame.subject, frame.queue) not in held and len(held) >= self.limits.subscriptions:
+                raise ArtcafeError(Code.too_many_subscriptions)
+            await self.hub.subscribe(self.member, frame.subject, address, frame.queue)
+            if (frame.subject, frame.queue) not in held:
+                raise ArtcafeError(Code.forbidden, "The rights changed while the subscription began.")
+        except ArtcafeError as error:
+            self.refuse(error, frame.id)
+        else:
+            self._answer(frames.Subscribed(subject=frame.subject, id=frame.id))
+
+    async def _unsubscribe(self, frame: frames.Unsubscribe) -> None:
+        try:
+            if not await self.hub.unsubscribe(self.member, frame.subject, frame.queue):
+                raise ArtcafeError(Code.not_found, "There is no such subscription on this connection.")
+        except ArtcafeError as error:
+            self.refuse(error, frame.id)
+        else:
+            self._answer(frames.Unsubscribed(subject=frame.subject, id=frame.id))
+
+    def _presence(self, frame: frames.Presence) -> Work | None:
+        """What the agent says of itself, for everybody subscribed to presence.{agent}."""
+        self._moment.read()
+        wait = self._bucket.spend(self._moment.monotonic)
+        if wait > 0.0:
+            raise self._too_fast(wait)
+        agent = self.principal.sender
+        said = frames.encode({"agent_id": agent, "status": frame.status, "metadata": frame.metadata})
+        if len(said) > self.limits.max_payload_bytes:
+            raise _too_large(self.limits.max_payload_bytes)
+        subject = to_bus(agent, f"presence.{agent}")
+        payload = envelope(self._new_message_id(), self._moment.stamp, said)
+        roomy = self._link.publish(subject, payload)
+        return None if roomy else self._link.room()
+
+    def _too_fast(self, wait: float) -> ArtcafeError:
+        self._client.throttled()
+        self._bear()
+        return ArtcafeError(Code.rate_limited, retry_after=wait)
+
+    def _bear(self, cost: int = 1) -> None:
+        self._moment.read()
+        patience = self._patience
+        if patience.spend(self._moment.monotonic) > 0.0:
+            self._client.end(Code.flooding)
+        elif patience.tokens < patience.burst - patience.rate:
+            self._client.owe(cost)
+
+
+def _too_large(most: int) -> ArtcafeError:
+    return ArtcafeError(Code.too_large, f"The data is larger than {most} bytes, the limit here.")

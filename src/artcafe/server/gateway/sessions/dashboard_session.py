@@ -1,0 +1,110 @@
+"""What a dashboard does besides what agents do: it sees agents come and go, and may see everything."""
+
+from typing import Any
+
+from artcafe.server.domain.access import Action, allows
+from artcafe.server.domain.principal import Human
+from artcafe.server.domain.rate import TokenBucket
+from artcafe.server.gateway.dialects.dashboard import (
+    PREVIEW,
+    Connected,
+    EndPreview,
+    PresenceDialect,
+    Preview,
+    PreviewDialect,
+    Renew,
+    Renewed,
+)
+from artcafe.server.gateway.dialects.legacy import Asked
+from artcafe.server.gateway.fanout.subscriber import Member
+from artcafe.server.gateway.sessions.agent_session import Session, Work
+from artcafe.wire import frames
+from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.subjects import parse_pattern
+from artcafe.wire.times import rfc3339
+
+RENEWALS_PER_SECOND = 0.1
+RENEWALS_AT_ONCE = 5
+"""Newer tokens that one connection may bring: each costs a signature and a look into the store."""
+
+PRESENCE = "presence.*"
+
+SHARED = ">"
+
+OWN = "agents.*.>"
+"""What is said to agents directly; for whom manages agents."""
+
+
+class Viewer(Session):
+    """A human on one connection. The preview and the presence of agents are views of their own: a message
+    that several of them show comes once for each."""
+
+    def __init__(self, **session: Any) -> None:
+        """As Session; the principal is a Human."""
+        super().__init__(**session)
+        self._preview = Member(self._client, PreviewDialect())
+        self._presences = Member(self._client, PresenceDialect())
+        self.members = (*self.members, self._preview, self._presences)
+        self._preview.filter(self._rights.hears)
+        self._moment.read()
+        self._renewals = TokenBucket(RENEWALS_PER_SECOND, RENEWALS_AT_ONCE, self._moment.monotonic)
+        self._presences.filter(lambda _: False)  # Until the client is told that it is in.
+
+    @property
+    def human(self) -> Human:
+        """Who looks."""
+        assert isinstance(self.principal, Human)
+        return self.principal
+
+    async def begin(self, connection: str, heartbeat_seconds: float) -> None:
+        """Listen to agents coming and going, then tell the client that it is in. Raises unavailable."""
+        await self._show(self._presences, PRESENCE)
+        human = self.human
+        self._answer(
+            Connected(tenant_id=human.tenant, tenant=human.tenant, user_id=human.user, role=human.role)
+        )
+        self._presences.filter(self._rights.hears)
+
+    def _handle(self, frame: Asked) -> Work | None:
+        match frame:
+            case Preview():
+                self._bear()
+                return self._begin_preview(frame)
+            case EndPreview():
+                self._bear()
+                return self._end_preview(frame)
+            case Renew():
+                self._moment.read()
+                wait = self._renewals.spend(self._moment.monotonic)
+                if wait > 0.0:
+                    raise self._too_fast(wait)
+                self._bear()
+                return self._renew(frame)
+        return super()._handle(frame)
+
+    async def _begin_preview(self, frame: Preview) -> None:
+        try:
+            await self._show(self._preview, SHARED)
+            if allows(self.human, Action.manage_agents):
+                await self._show(self._preview, OWN)
+        except ArtcafeError as error:
+            self.refuse(error, frame.id)
+        else:
+            self._answer(frames.Subscribed(subject=PREVIEW, id=frame.id))
+
+    async def _end_preview(self, frame: EndPreview) -> None:
+        await self.hub.leave(self._preview)
+        self._answer(frames.Unsubscribed(subject=PREVIEW, id=frame.id))
+
+    async def _show(self, member: Member, pattern: str) -> None:
+        address = parse_pattern(pattern, self.principal.tenant)
+        self._rights.check_subscribe(address, queue=False)
+        await self.hub.subscribe(member, pattern, address, None)
+
+    async def _renew(self, frame: Renew) -> None:
+        try:
+            expires = await self._client.renew(frame.token)
+        except ArtcafeError as error:
+            self.refuse(error, frame.id)
+        else:
+            self._answer(Renewed(expires_at=rfc3339(expires), id=frame.id))

@@ -1,0 +1,209 @@
+"""What is logged of WebSockets: who came, who was let in or refused and why, who went (server.events)."""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Protocol
+
+from artcafe.server import events
+from artcafe.server.domain.ids import PATTERN
+from artcafe.server.domain.principal import AgentPrincipal, Principal
+from artcafe.server.gateway.sessions.authentication import DASHBOARD, IN_BAND, IN_URL, Claim
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+
+_ID = re.compile(PATTERN)
+
+
+class Party(Protocol):
+    """A connection, as far as it is logged."""
+
+    @property
+    def id(self) -> str:
+        """Its identifier."""
+        ...
+
+    @property
+    def remote(self) -> str:
+        """The client's IP address."""
+        ...
+
+    @property
+    def claim(self) -> Claim:
+        """Who the client says to be."""
+        ...
+
+    @property
+    def principal(self) -> Principal | None:
+        """Who it is."""
+        ...
+
+    @property
+    def frames_in(self) -> int:
+        """Messages that came."""
+        ...
+
+    @property
+    def frames_out(self) -> int:
+        """Messages that were sent."""
+        ...
+
+    @property
+    def ended_by(self) -> Code | None:
+        """The error that this server closed it for."""
+        ...
+
+
+class Knock(Protocol):
+    """A request to upgrade, as far as it is logged."""
+
+    @property
+    def path(self) -> str:
+        """The path, percent-decoded."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Headers by their lower-case names."""
+        ...
+
+    @property
+    def remote(self) -> str:
+        """The client's IP address."""
+        ...
+
+    def parameter(self, name: str) -> str | None:
+        """The first of this name in the query."""
+        ...
+
+
+def claimed(knock: Knock, *, dashboard: bool) -> Claim:
+    """Who a client says to be; what is no identifier is left out, for it may be anything."""
+    tenant = _identifier(knock.parameter("tenant_id") or knock.headers.get("x-tenant-id", ""))
+    if dashboard:
+        return Claim(DASHBOARD, tenant)
+    way = IN_BAND if knock.parameter("signature") is None else IN_URL
+    return Claim(way, tenant, _identifier(knock.path.rpartition("/")[2]))
+
+
+@contextmanager
+def refusals(knock: Knock, connection: str, *, dashboard: bool) -> Iterator[None]:
+    """Log an ArtcafeError by which a client is refused before the upgrade."""
+    try:
+        yield
+    except ArtcafeError as error:
+        if error.code is Code.not_found:
+            events.note(
+                events.HandshakeRefused(status=error.code.http, code=error.code.name, address=knock.remote)
+            )
+        else:
+            _login_refused(error, claimed(knock, dashboard=dashboard), knock.remote, connection)
+        raise
+
+
+def connected(party: Party) -> None:
+    """A WebSocket opened."""
+    claim = party.claim
+    events.note(
+        events.Connected(
+            way=claim.way, tenant=claim.tenant, agent=claim.agent, address=party.remote, connection=party.id
+        )
+    )
+
+
+def login_refused(party: Party, error: ArtcafeError) -> None:
+    """A client on an open connection is not let in."""
+    _login_refused(error, party.claim, party.remote, party.id)
+
+
+def login_accepted(party: Party, principal: Principal) -> None:
+    """A client is in."""
+    agent = principal if isinstance(principal, AgentPrincipal) else None
+    events.note(
+        events.LoginAccepted(
+            way=party.claim.way,
+            tenant=principal.tenant,
+            agent=None if agent is None else agent.agent,
+            human=None if isinstance(principal, AgentPrincipal) else principal.user,
+            key=None if agent is None else agent.fingerprint,
+            address=party.remote,
+            connection=party.id,
+        )
+    )
+
+
+def slow_consumer(party: Party, queued: int) -> None:
+    """A client is closed because it does not read."""
+    tenant, agent, human = _who(party)
+    events.note(
+        events.SlowConsumer(
+            queued=queued,
+            tenant=tenant,
+            agent=agent,
+            human=human,
+            address=party.remote,
+            connection=party.id,
+        )
+    )
+
+
+def throttled(party: Party, code: Code) -> None:
+    """A frame is refused, or a client closed, because of its rate."""
+    tenant, agent, human = _who(party)
+    events.note(
+        events.Throttled(
+            code=code.name,
+            tenant=tenant,
+            agent=agent,
+            human=human,
+            address=party.remote,
+            connection=party.id,
+        )
+    )
+
+
+def disconnected(party: Party, code: int, seconds: float) -> None:
+    """A WebSocket is gone."""
+    tenant, agent, human = _who(party)
+    events.note(
+        events.Disconnected(
+            code=code,
+            error=None if party.ended_by is None else party.ended_by.name,
+            seconds=round(seconds, 3),
+            frames_in=party.frames_in,
+            frames_out=party.frames_out,
+            tenant=tenant,
+            agent=agent,
+            human=human,
+            address=party.remote,
+            connection=party.id,
+        )
+    )
+
+
+def _login_refused(error: ArtcafeError, claim: Claim, remote: str, connection: str) -> None:
+    events.note(
+        events.LoginRefused(
+            way=claim.way,
+            code=error.code.name,
+            reason=error.reason,
+            tenant=claim.tenant,
+            agent=claim.agent,
+            address=remote,
+            connection=connection,
+        )
+    )
+
+
+def _who(party: Party) -> tuple[str | None, str | None, str | None]:
+    """Tenant, agent and human: the proven ones, else those that were claimed."""
+    principal = party.principal
+    if principal is None:
+        return party.claim.tenant, party.claim.agent, None
+    if isinstance(principal, AgentPrincipal):
+        return principal.tenant, principal.agent, None
+    return principal.tenant, None, principal.user
+
+
+def _identifier(text: str) -> str | None:
+    return text if _ID.fullmatch(text) else None

@@ -1,0 +1,40 @@
+"""The time, for whoever asks for each message."""
+
+from artcafe.server.gateway.websocket.writer import Outboxes
+from artcafe.server.ports.clock import Clock
+from artcafe.wire.frames import stamp
+from artcafe.wire.times import rfc3339
+
+
+class Moment:
+    """What time it is: the same for all that happens in one turn of the event loop. To be `read` before."""
+
+    __slots__ = ("_clock", "_known", "_outboxes", "monotonic", "now", "stamp")
+
+    def __init__(self, clock: Clock, outboxes: Outboxes) -> None:
+        self._clock = clock
+        self._outboxes = outboxes
+        self._known = False
+        self.monotonic = 0.0
+        """Seconds that never go back."""
+        self.now = 0.0
+        """Seconds since the Unix epoch."""
+        self.stamp = b""
+        """The same, as `frames.envelope` takes it."""
+
+    @property
+    def text(self) -> str:
+        """The same, RFC 3339."""
+        return rfc3339(self.now)
+
+    def read(self) -> None:
+        """Look at the clock, if nobody has in this turn."""
+        if not self._known:
+            self._known = True
+            self._outboxes.first(self._forget)
+            self.monotonic = self._clock.monotonic()
+            self.now = self._clock.now()
+            self.stamp = stamp(rfc3339(self.now))
+
+    def _forget(self) -> None:
+        self._known = False

@@ -1,0 +1,1 @@
+"""WebSockets on the port of the REST API: handshake, frames, one open connection, its writer."""

@@ -1,0 +1,131 @@
+"""Frames that leave together: in order, whole, and none for the end of another."""
+
+import logging
+
+import pytest
+
+from artcafe.server.gateway.websocket.writer import MOST, Outbox, Outboxes
+from tests.kit.turns import turns
+
+
+async def test_what_is_put_in_one_turn_leaves_in_one_write_in_order() -> None:
+    writes: list[bytes] = []
+    outbox = Outbox(writes.append, Outboxes())
+    for number in range(10):
+        outbox.put(b"%d" % number)
+    assert (writes, outbox.size) == ([], 10)
+    await turns(2)
+    assert (writes, outbox.size) == ([b"0123456789"], 0)
+    outbox.put(b"next")
+    await turns(2)
+    assert writes == [b"0123456789", b"next"]
+
+
+async def test_each_client_gets_its_own() -> None:
+    writes: list[tuple[str, bytes]] = []
+    outboxes = Outboxes()
+    red = Outbox(lambda data: writes.append(("red", data)), outboxes)
+    blue = Outbox(lambda data: writes.append(("blue", data)), outboxes)
+    for outbox, framed in ((red, b"1"), (blue, b"2"), (red, b"3")):
+        outbox.put(framed)
+    await turns(2)
+    assert writes == [("red", b"13"), ("blue", b"2")]
+
+
+async def test_a_frame_alone_is_written_as_it_is() -> None:
+    """Others share its bytes: nothing is copied."""
+    writes: list[bytes] = []
+    shared = b"x" * 1000
+    Outbox(writes.append, Outboxes()).put(shared)
+    await turns(2)
+    assert writes[0] is shared
+
+
+async def test_much_does_not_wait_for_the_end_of_the_turn() -> None:
+    writes: list[bytes] = []
+    outbox = Outbox(writes.append, Outboxes())
+    for _ in range(3):
+        outbox.put(b"x" * (MOST // 2))
+    assert (len(writes), outbox.size) == (1, 0)
+    outbox.put(b"last")
+    await turns(2)
+    assert b"".join(writes) == b"x" * (MOST // 2 * 3) + b"last"
+
+
+async def test_what_is_flushed_or_cleared_is_written_once_or_never() -> None:
+    writes: list[bytes] = []
+    outbox = Outbox(writes.append, Outboxes())
+    outbox.put(b"now")
+    outbox.flush()
+    assert writes == [b"now"]
+    outbox.put(b"never")
+    outbox.clear()
+    await turns(2)
+    assert (writes, outbox.size) == ([b"now"], 0)
+
+
+async def test_what_is_put_while_others_are_flushed_has_the_next_turn() -> None:
+    writes: list[bytes] = []
+    outboxes = Outboxes()
+    second = Outbox(writes.append, outboxes)
+    Outbox(lambda _: second.put(b"answer"), outboxes).put(b"question")
+    await turns(3)
+    assert writes == [b"answer"]
+
+
+async def test_work_for_the_end_of_a_turn_comes_before_its_writes() -> None:
+    writes: list[bytes] = []
+    outboxes = Outboxes()
+    outbox = Outbox(writes.append, outboxes)
+    outbox.put(b"1")
+    outboxes.first(lambda: outbox.put(b"2"))
+    assert writes == []
+    await turns()
+    assert writes == [b"12"]
+
+
+async def test_work_that_fails_keeps_nothing_from_others(caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> None:
+        raise RuntimeError("a fault of ours")
+
+    done: list[str] = []
+    outboxes = Outboxes()
+    outboxes.first(fail)
+    outboxes.first(lambda: done.append("work"))
+    Outbox(lambda _: done.append("write"), outboxes).put(b"1")
+    await turns()
+    outboxes.first(lambda: done.append("the next turn"))
+    await turns()
+    assert done == ["work", "write", "the next turn"]
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+
+
+async def test_a_broken_transport_keeps_nothing_from_others(caplog: pytest.LogCaptureFixture) -> None:
+    def broken(data: bytes) -> None:
+        raise RuntimeError("the transport is closed")
+
+    writes: list[bytes] = []
+    outboxes = Outboxes()
+    aborted: list[str] = []
+    Outbox(broken, outboxes, lambda: aborted.append("broken")).put(b"lost")
+    Outbox(writes.append, outboxes, lambda: aborted.append("sound")).put(b"kept")
+    await turns(2)
+    assert writes == [b"kept"]
+    assert aborted == ["broken"], "it missed a frame, so it is closed"
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+
+
+async def test_work_that_work_leaves_over_is_done_in_the_next_turn() -> None:
+    outboxes, done = Outboxes(), list[int]()
+
+    def work() -> None:
+        done.append(len(done))
+        if len(done) < 5:
+            outboxes.first(work)
+
+    outboxes.first(work)
+    for number in range(1, 6):
+        await turns(1)
+        assert len(done) == number
+    await turns()
+    assert len(done) == 5
