@@ -6,7 +6,7 @@ from msgspec import Raw
 
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.gateway.fanout.hub import TenantHub
-from artcafe.server.gateway.websocket.writer import Outboxes
+from artcafe.server.gateway.websocket.writer import TurnScheduler
 from artcafe.server.ports.bus import Link
 from artcafe.wire.frames import Envelope, encode
 from tests.kit.buses import Buses
@@ -18,15 +18,15 @@ PATTERNS = ["tasks.new", "tasks.*", "tasks.>", "*.new", ">"]
 
 async def test_what_several_patterns_match_comes_once(buses: Buses) -> None:
     ours, theirs = await buses.links(await buses.tenant())
-    hub = TenantHub(TenantId("acme"), ours, Outboxes())
+    hub = TenantHub(TenantId("acme"), ours, TurnScheduler())
     readers = [Reader(hub) for _ in range(len(PATTERNS) + 2)]
     for reader, pattern in zip(readers, PATTERNS, strict=False):
         await reader.subscribe(pattern)
-    everything, member = readers[-2:]
+    everything, subscriber = readers[-2:]
     for pattern in PATTERNS:
         await everything.subscribe(pattern)
-    await member.subscribe("tasks.*", "q")
-    await member.subscribe("tasks.new")
+    await subscriber.subscribe("tasks.*", "q")
+    await subscriber.subscribe("tasks.new")
 
     def say(link: Link, number: int) -> None:
         envelope = Envelope(id=f"m{number}", timestamp="t", data=Raw(encode(number)))

@@ -11,10 +11,10 @@ from typing import Any
 
 from msgspec import Raw
 
-from artcafe.server.gateway.dialects.legacy import Plain
+from artcafe.server.gateway.dialects.legacy import NativeDialect
 from artcafe.server.gateway.fanout.hub import TenantHub
-from artcafe.server.gateway.fanout.subscriber import Member
-from artcafe.server.gateway.websocket.writer import Outboxes
+from artcafe.server.gateway.fanout.subscriber import Subscriber
+from artcafe.server.gateway.websocket.writer import TurnScheduler
 from artcafe.server.ports.bus import Link
 from artcafe.server.process import MessageIds
 from artcafe.wire.codes import Code
@@ -74,7 +74,7 @@ class Process:
     def __init__(self, world: World, index: int, link: Link) -> None:
         self.index, self.link, self._world = index, link, world
         self._ids = MessageIds()
-        self.hub = TenantHub(ACME, link, Outboxes(), process=self._ids.process)
+        self.hub = TenantHub(ACME, link, TurnScheduler(), process=self._ids.process)
 
     def publish(self, tasks: asyncio.TaskGroup) -> bool:
         """One message; whether there is room for more."""
@@ -99,12 +99,12 @@ class Process:
         return roomy
 
 
-class Subscriber:
+class Client:
     """One connection: its subscriptions, and when each message came."""
 
     def __init__(self, world: World, process: Process) -> None:
         self.process, self._world = process, world
-        self.member = Member(self, Plain())
+        self.subscriber = Subscriber(self, NativeDialect())
         self.came: list[tuple[int, int]] = []
         self.windows: list[Window] = []
         self.joins: list[Window] = []
@@ -114,13 +114,13 @@ class Subscriber:
         self.gone = False
 
     def deliver(self, framed: bytes) -> None:
-        """hub.Receiver."""
+        """subscriber.Receiver."""
         moment = self._world.moment()
         for text in texts(framed):
             self.came.append((json.loads(text)["data"], moment))
 
     def end(self, code: Code) -> None:
-        """hub.Receiver."""
+        """subscriber.Receiver."""
         raise AssertionError(f"ended with {code}")
 
     async def subscribe(self, text: str, queue: str | None) -> None:
@@ -135,7 +135,7 @@ class Subscriber:
             self.joins.append(window)
             self.grouped.add((text, queue))
         try:
-            await self.process.hub.subscribe(self.member, text, address, queue)
+            await self.process.hub.subscribe(self.subscriber, text, address, queue)
         except ArtcafeError:
             self.open.pop((text, queue), None)
             window.closing = window.over = self._world.moment()
@@ -148,9 +148,9 @@ class Subscriber:
         if window is None:
             return
         # Without a group nothing is waited for, and what is on its way is dropped.
-        window.closing, window.strict = self._world.moment(), self.member.grouped
+        window.closing, window.strict = self._world.moment(), self.subscriber.grouped
         try:
-            await self.process.hub.unsubscribe(self.member, text, queue)
+            await self.process.hub.unsubscribe(self.subscriber, text, queue)
         except ArtcafeError:
             window.strict = False  # It is still there; what comes is not asked for.
         else:
@@ -159,12 +159,12 @@ class Subscriber:
 
     def lose(self, text: str, queue: str | None) -> Coroutine[Any, Any, None] | None:
         """The right to a subscription is gone."""
-        if (text, queue) not in self.member.subscriptions:
+        if (text, queue) not in self.subscriber.subscriptions:
             return None
         window = self.open.pop((text, queue))
         window.closing = self._world.moment()
         window.strict = False
-        work = self.process.hub.end([(self.member, (text, queue))])
+        work = self.process.hub.end([(self.subscriber, (text, queue))])
 
         async def finish() -> None:
             await work
@@ -178,9 +178,9 @@ class Subscriber:
         for window in self.open.values():
             window.closing, window.strict = self._world.moment(), False
         if kindly:
-            await self.process.hub.drain(self.member)
-        self.member.stop()
-        await self.process.hub.leave(self.member)
+            await self.process.hub.drain(self.subscriber)
+        self.subscriber.stop()
+        await self.process.hub.leave(self.subscriber)
         for window in self.open.values():
             window.over = self._world.moment()
         self.open.clear()
@@ -232,7 +232,7 @@ class Round:
         """`cut` breaks the connections of one link, where that is to happen."""
         self.world = World(choose)
         self.processes = [Process(self.world, index, link) for index, link in enumerate(links)]
-        self.subscribers: list[Subscriber] = []
+        self.subscribers: list[Client] = []
         self._cut = cut
         self._broken: set[int] = set()
         self._acting = 0
@@ -257,12 +257,12 @@ class Round:
         faults = self._faults()
         for subscriber in self.subscribers:
             if not subscriber.gone:
-                subscriber.member.stop()
-                await subscriber.process.hub.leave(subscriber.member)
+                subscriber.subscriber.stop()
+                await subscriber.process.hub.leave(subscriber.subscriber)
         return [f"{len(world.sent)} messages", *faults] if faults else []
 
-    def _newcomer(self, process: Process) -> Subscriber:
-        subscriber = Subscriber(self.world, process)
+    def _newcomer(self, process: Process) -> Client:
+        subscriber = Client(self.world, process)
         self.subscribers.append(subscriber)
         return subscriber
 
@@ -335,7 +335,7 @@ class Round:
             for process in self.processes:
                 while not await settled(process.link):
                     await asyncio.sleep(0.01)
-                await eventually(lambda: not process.hub._runs.waiting)  # noqa: B023 - asked at once
+                await eventually(lambda: not process.hub._queue.waiting)  # noqa: B023 - asked at once
 
     def _faults(self) -> list[str]:
         faults = [

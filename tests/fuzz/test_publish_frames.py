@@ -5,16 +5,16 @@ import random
 import msgspec
 import pytest
 
-from artcafe.server.gateway.dialects.dashboard import Dashboard
-from artcafe.server.gateway.dialects.legacy import Dialect, Legacy, Plain, Wrapped
-from artcafe.server.gateway.sessions.publish_template import template
+from artcafe.server.gateway.dialects.dashboard import DashboardDialect
+from artcafe.server.gateway.dialects.legacy import Dialect, LegacyDialect, NativeDialect, WrappedDialect
+from artcafe.server.gateway.sessions.publish_template import template_of
 from artcafe.wire.frames import Publish
 from tests.fuzz.cases import SECONDS, cases
 from tests.fuzz.publish_frames import following, frame
 
 pytestmark = pytest.mark.timeout(SECONDS + 120)
 
-DIALECTS: tuple[Dialect, ...] = (Plain(), Legacy(), Wrapped(), Dashboard())
+DIALECTS: tuple[Dialect, ...] = (NativeDialect(), LegacyDialect(), WrappedDialect(), DashboardDialect())
 UNREAD = (msgspec.MsgspecError, RecursionError)
 FOLLOWING = 60
 
@@ -39,10 +39,10 @@ def is_text(message: bytes) -> bool:
 
 def taken(name: str, dialect: Dialect, choose: random.Random) -> int:
     """Compare what follows one message; how often the template told something."""
-    plain, count = isinstance(dialect, Plain), 0
+    plain, count = isinstance(dialect, NativeDialect), 0
     message = frame(choose, plain=plain)
     first = read(dialect, message)
-    known = None if first is None else template(message, first)
+    known = None if first is None else template_of(message, first)
     if first is None or known is None:
         return 0
     for _ in range(FOLLOWING):

@@ -7,10 +7,10 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from artcafe.server.gateway.websocket.peer import Limits
+from artcafe.server.gateway.websocket.peer import SocketLimits
 from tests.kit.raw_websocket import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, closing, masked
 
-LIMITS = Limits(message_bytes=100_000, fragments=8, close_seconds=30)
+LIMITS = SocketLimits(message_bytes=100_000, fragments=8, close_seconds=30)
 
 _SIZES = (0, 1, 2, 60, 124, 125, 126, 127, 300, 5_000, 65_533, 65_535, 65_536, 66_000, 90_000)
 _CHARACTERS = 'aé€😀\0"\x7f'

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from artcafe.server.gateway.websocket.framing import BINARY
-from artcafe.server.gateway.websocket.mount import Accept, Limits, Peer, Refuse, Upgrade, frame
+from artcafe.server.gateway.websocket.mount import Accept, Peer, Refuse, SocketLimits, Upgrade, frame
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
-LIMITS = Limits(
+LIMITS = SocketLimits(
     message_bytes=100_000,
     fragments=8,
     login_bytes=5_000,

@@ -8,14 +8,14 @@ from artcafe.server.domain.channel_rules import ChannelRules
 from artcafe.server.domain.ids import AgentId, TenantId
 from artcafe.server.domain.policy import Policy
 from artcafe.server.domain.principal import AgentPrincipal
-from artcafe.server.gateway.dialects.legacy import Dialect, Plain
+from artcafe.server.gateway.dialects.legacy import Dialect, NativeDialect
 from artcafe.server.gateway.fanout.hub import TenantHub
-from artcafe.server.gateway.fanout.subscriber import Member
-from artcafe.server.gateway.sessions.agent_session import Session, Work
-from artcafe.server.gateway.sessions.authentication import Claim, Entry, Proven
+from artcafe.server.gateway.fanout.subscriber import Subscriber
+from artcafe.server.gateway.sessions.agent_session import AgentSession, Work
+from artcafe.server.gateway.sessions.authentication import Admission, Authenticated, Claim
 from artcafe.server.gateway.sessions.connection import Connection
-from artcafe.server.gateway.sessions.turn_clock import Moment
-from artcafe.server.gateway.websocket.writer import Outboxes
+from artcafe.server.gateway.sessions.turn_clock import TurnClock
+from artcafe.server.gateway.websocket.writer import TurnScheduler
 from artcafe.wire import frames
 from tests.kit.installation import counting
 from tests.kit.issuers import StoppedClock
@@ -30,15 +30,15 @@ QUESTION = frames.Challenge(namespace="n", nonce="n" * 43, expires_at="2025", te
 
 
 class Door:
-    """connection.Door: lets in whoever comes, unless a tap says something else."""
+    """connection.ConnectionHost: lets in whoever comes, unless a tap says something else."""
 
     heartbeat_seconds = 25.0
 
     def __init__(self) -> None:
         self.proving, self.admitting = Tap(), Tap()
         self.link = UnreliableLink(MemoryLink(BUFFER_BYTES))
-        self.outboxes = Outboxes()
-        self.hub = TenantHub(ACME, self.link, self.outboxes)
+        self.scheduler = TurnScheduler()
+        self.hub = TenantHub(ACME, self.link, self.scheduler)
         self.events: list[str] = []
         self.answers: list[bytes] = []
         self.tasks: set[asyncio.Task[None]] = set()
@@ -50,27 +50,27 @@ class Door:
         task.add_done_callback(self.tasks.discard)
 
     def question(self) -> frames.Challenge:
-        """entry.Way: what this door asks everybody."""
+        """authentication.Authenticator: what this door asks everybody."""
         return QUESTION
 
-    async def prove(self, message: bytes) -> Proven:
-        """entry.Way: the planner, whatever is answered."""
+    async def authenticate(self, message: bytes) -> Authenticated:
+        """authentication.Authenticator: the planner, whatever is answered."""
         self.answers.append(message)
         await self.proving.through()
-        return Proven(PLANNER)
+        return Authenticated(PLANNER)
 
-    async def admit(self, connection: Connection, proven: Proven) -> Session:
+    async def admit(self, connection: Connection, authenticated: Authenticated) -> AgentSession:
         """A session on a bus in memory."""
         await self.admitting.through()
-        return Session(
-            principal=proven.principal,
+        return AgentSession(
+            principal=authenticated.principal,
             client=connection,
             hub=self.hub,
-            member=Member(connection, connection.dialect),
-            rights=Rights(proven.principal, Policy(), ChannelRules([])),
+            subscriber=Subscriber(connection, connection.dialect),
+            rights=Rights(authenticated.principal, Policy(), ChannelRules([])),
             dialect=connection.dialect,
             limits=frames.Limits(max_payload_bytes=1000, messages_per_second=200, subscriptions=8),
-            moment=Moment(StoppedClock(), self.outboxes),
+            turn_clock=TurnClock(StoppedClock(), self.scheduler),
             new_message_id=counting("m"),
             tally=telling([]),
             start=self.start,
@@ -89,11 +89,15 @@ class Door:
         self.events.append("closed")
 
 
-def arrive(door: Door, proven: AgentPrincipal | None = None, dialect: Dialect | None = None) -> ScriptedPeer:
+def arrive(
+    door: Door, authenticated: AgentPrincipal | None = None, dialect: Dialect | None = None
+) -> ScriptedPeer:
     """A socket opens: of somebody proven, or of somebody who is to be asked."""
-    entry = Entry(dialect or Plain(), door if proven is None else Proven(proven))
+    admission = Admission(
+        dialect or NativeDialect(), door if authenticated is None else Authenticated(authenticated)
+    )
     return ScriptedPeer(
-        Connection(door, entry, Claim("websocket"), connection_id="c1", remote="192.0.2.1", since=0.0)
+        Connection(door, admission, Claim("websocket"), connection_id="c1", remote="192.0.2.1", since=0.0)
     )
 
 

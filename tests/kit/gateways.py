@@ -13,7 +13,7 @@ from artcafe.server.domain.tenant import Role
 from artcafe.server.gateway.gateway import Gateway, GatewayLimits
 from artcafe.server.gateway.login.agents import AGENT_PATH
 from artcafe.server.gateway.websocket.handshake import Accept, Upgrade
-from artcafe.server.gateway.websocket.writer import Outboxes
+from artcafe.server.gateway.websocket.writer import TurnScheduler
 from artcafe.server.ports.bus import Subscription
 from artcafe.server.store.agents import AgentTable
 from artcafe.server.store.channels import ChannelTable
@@ -168,8 +168,8 @@ class House:
 
     def counts(self, tenant: TenantId = ACME) -> tuple[int, int, int, int]:
         """Who waits for a login (by address too), who is inside, who is counted, and links that are held."""
-        waiting = self.gateway._arrivals._by_address.total()
-        inside = len(list(self.gateway._inside))
+        waiting = self.gateway._pending_logins._by_address.total()
+        inside = len(list(self.gateway._registry))
         return waiting, inside, self.process.presence.here(tenant), self.bus.held[tenant]
 
 
@@ -213,7 +213,7 @@ async def a_house(
         presence=process.presence,
         meter=process.meter,
         bus=bus,
-        outboxes=Outboxes(),
+        scheduler=TurnScheduler(),
         clock=installation.clock,
         limits=replace(LIMITS, **limits),
         allowed_origins={"https://app.example.com"},

@@ -7,9 +7,9 @@ from typing import Any
 from msgspec import Raw
 
 from artcafe.server.domain.ids import TenantId
-from artcafe.server.gateway.dialects.legacy import Dialect, Plain
+from artcafe.server.gateway.dialects.legacy import Dialect, NativeDialect
 from artcafe.server.gateway.fanout.hub import TenantHub
-from artcafe.server.gateway.fanout.subscriber import Member
+from artcafe.server.gateway.fanout.subscriber import Subscriber
 from artcafe.wire.codes import Code
 from artcafe.wire.frames import Envelope, encode
 from artcafe.wire.subjects import parse_pattern, to_bus
@@ -28,14 +28,14 @@ class Reader:
 
     def __init__(self, hub: TenantHub, dialect: Dialect | None = None) -> None:
         self.hub = hub
-        self.member = Member(self, dialect or Plain())
+        self.subscriber = Subscriber(self, dialect or NativeDialect())
         self.got: list[tuple[str, Any]] = []
         self.writes = 0
         self.on_message: Callable[[], None] = lambda: None
         self.ended: list[Code] = []
 
     def deliver(self, framed: bytes) -> None:
-        """hub.Receiver."""
+        """subscriber.Receiver."""
         self.writes += 1
         for text in texts(framed):
             message = json.loads(text)
@@ -43,20 +43,20 @@ class Reader:
         self.on_message()
 
     def end(self, code: Code) -> None:
-        """hub.Receiver."""
+        """subscriber.Receiver."""
         self.ended.append(code)
 
     async def subscribe(self, text: str, queue: str | None = None) -> None:
         """As the client writes it."""
-        await self.hub.subscribe(self.member, text, parse_pattern(text, ACME), queue)
+        await self.hub.subscribe(self.subscriber, text, parse_pattern(text, ACME), queue)
 
     async def unsubscribe(self, text: str, queue: str | None = None) -> bool:
         """As it was subscribed."""
-        return await self.hub.unsubscribe(self.member, text, queue)
+        return await self.hub.unsubscribe(self.subscriber, text, queue)
 
     async def leave(self) -> None:
         """The connection is gone."""
-        await self.hub.leave(self.member)
+        await self.hub.leave(self.subscriber)
 
 
 def publisher(link: UnreliableLink) -> Publish:

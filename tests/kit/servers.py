@@ -12,8 +12,8 @@ from artcafe.server.edge.connections import OpenConnections
 from artcafe.server.edge.limits import HttpLimits
 from artcafe.server.edge.protocol import http_protocol
 from artcafe.server.gateway.websocket.handshake import Networks
-from artcafe.server.gateway.websocket.mount import Endpoint, Limits, websocket_protocol
-from artcafe.server.gateway.websocket.writer import Outboxes
+from artcafe.server.gateway.websocket.mount import Endpoint, SocketLimits, websocket_protocol
+from artcafe.server.gateway.websocket.writer import TurnScheduler
 from tests.kit.deadlines import eventually
 
 
@@ -46,7 +46,7 @@ class Server:
 async def serving(
     app: FastAPI,
     endpoint: Endpoint,
-    limits: Limits | None = None,
+    limits: SocketLimits | None = None,
     proxies: Networks = (),
     *,
     http: HttpLimits | None = None,
@@ -61,7 +61,7 @@ async def serving(
         app,
         host="127.0.0.1",
         port=0,
-        ws=websocket_protocol(endpoint, Outboxes(), limits, proxies),
+        ws=websocket_protocol(endpoint, TurnScheduler(), limits, proxies),
         http=http_protocol(http or HttpLimits(), proxies),
         log_config=None,
         access_log=False,

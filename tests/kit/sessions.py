@@ -15,12 +15,12 @@ from artcafe.server.domain.channel_rules import ChannelRules
 from artcafe.server.domain.ids import AgentId, ChannelId, TenantId
 from artcafe.server.domain.policy import Policy
 from artcafe.server.domain.principal import AgentPrincipal, Principal
-from artcafe.server.gateway.dialects.legacy import Dialect, Plain
+from artcafe.server.gateway.dialects.legacy import Dialect, NativeDialect
 from artcafe.server.gateway.fanout.hub import TenantHub
-from artcafe.server.gateway.fanout.subscriber import Member
-from artcafe.server.gateway.sessions.agent_session import Session, Work
-from artcafe.server.gateway.sessions.turn_clock import Moment
-from artcafe.server.gateway.websocket.writer import Outboxes
+from artcafe.server.gateway.fanout.subscriber import Subscriber
+from artcafe.server.gateway.sessions.agent_session import AgentSession, Work
+from artcafe.server.gateway.sessions.turn_clock import TurnClock
+from artcafe.server.gateway.websocket.writer import TurnScheduler
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from tests.kit.installation import counting
@@ -40,7 +40,7 @@ LARGEST = 1000
 class Table:
     """A session, its client, and everything that is on the bus of its tenant."""
 
-    session: Session
+    session: AgentSession
     link: UnreliableLink
     clock: StoppedClock
     client: "Client"
@@ -68,7 +68,7 @@ class Table:
 
 
 class Client:
-    """session.Client."""
+    """agent_session.Client."""
 
     def __init__(self) -> None:
         self.got: list[dict[str, Any]] = []
@@ -79,28 +79,28 @@ class Client:
         self.renewing = Tap()
 
     def send(self, frame: msgspec.Struct) -> None:
-        """session.Client."""
+        """agent_session.Client."""
         self.got.append(json.loads(frames.encode(frame)))
 
     def deliver(self, framed: bytes) -> None:
-        """session.Client."""
+        """agent_session.Client."""
         self.raw.extend(texts(framed))
         self.got.extend(json.loads(text) for text in texts(framed))
 
     def end(self, code: Code) -> None:
-        """session.Client."""
+        """agent_session.Client."""
         self.ended.append(code)
 
     def owe(self, count: int) -> None:
-        """session.Client."""
+        """agent_session.Client."""
         self.owed += count
 
     def throttled(self) -> None:
-        """session.Client."""
+        """agent_session.Client."""
         self.refused_for_its_rate += 1
 
     async def renew(self, token: str) -> int:
-        """session.Client: any token is good for a minute, unless a tap says something else."""
+        """agent_session.Client: any token is good for a minute, unless a tap says something else."""
         await self.renewing.through()
         return NOON + 60
 
@@ -113,27 +113,27 @@ async def a_table(
     *,
     rights: Rights | None = None,
     dialect: Dialect | None = None,
-    kind: type[Session] = Session,
+    kind: type[AgentSession] = AgentSession,
 ) -> Table:
     """Somebody of the tenant `acme`, in: the agent `planner` unless told, with all rights unless told."""
     link, clock, client = UnreliableLink(MemoryLink(BUFFER_BYTES)), StoppedClock(), Client()
     counted: list[Count] = []
-    outboxes = Outboxes()
+    scheduler = TurnScheduler()
     tasks: set[asyncio.Task[None]] = set()
 
     def start(work: Work) -> None:
         tasks.add(asyncio.create_task(work))
 
-    spoken, rules = dialect or Plain(), ChannelRules([])
+    spoken, rules = dialect or NativeDialect(), ChannelRules([])
     session = kind(
         principal=principal,
         client=client,
-        hub=TenantHub(ACME, link, outboxes),
-        member=Member(client, spoken),
+        hub=TenantHub(ACME, link, scheduler),
+        subscriber=Subscriber(client, spoken),
         rights=rights or Rights(principal, Policy(), rules),
         dialect=spoken,
         limits=frames.Limits(max_payload_bytes=LARGEST, messages_per_second=RATE, subscriptions=3),
-        moment=Moment(clock, outboxes),
+        turn_clock=TurnClock(clock, scheduler),
         new_message_id=counting("m"),
         tally=telling(counted),
         start=start,

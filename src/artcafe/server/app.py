@@ -38,8 +38,8 @@ from artcafe.server.core.usage import Meter
 from artcafe.server.domain.addresses import client_address
 from artcafe.server.flushing import EVER_SECONDS, finish, flushing
 from artcafe.server.gateway.gateway import Gateway, GatewayLimits
-from artcafe.server.gateway.websocket.mount import Limits, websocket_protocol
-from artcafe.server.gateway.websocket.writer import Outboxes
+from artcafe.server.gateway.websocket.mount import SocketLimits, websocket_protocol
+from artcafe.server.gateway.websocket.writer import TurnScheduler
 from artcafe.server.identity.sealing import AesSealer
 from artcafe.server.identity.ssh import SshVerifier
 from artcafe.server.identity.ssh_keys import generate_key_pair, parse_public_key
@@ -212,7 +212,7 @@ async def platform(
             withdraw=invitations.withdraw,
         )
         next_message_id = MessageIds()
-        outboxes = Outboxes()
+        scheduler = TurnScheduler()
         name_of_server = server_name(settings, place)
         proxies = trusted_proxies(settings)
         tokens = await token_verifier(settings, place, http, clock, embedded=embedded)
@@ -224,7 +224,7 @@ async def platform(
             presence=presence,
             meter=meter,
             bus=links,
-            outboxes=outboxes,
+            scheduler=scheduler,
             clock=clock,
             limits=_gateway_limits(settings),
             allowed_origins=settings.origins,
@@ -317,7 +317,7 @@ async def platform(
             stack.callback(chores.create_task(chore).cancel)
         yield Platform(
             app=create_app(cases, resources, settings.max_payload_bytes + FRAME_OVERHEAD, new_id),
-            websocket=websocket_protocol(gateway.endpoint, outboxes, _socket_limits(settings), proxies),
+            websocket=websocket_protocol(gateway.endpoint, scheduler, _socket_limits(settings), proxies),
             gateway=gateway,
             flush=flushing(*counted),
             hold=partial(logged, lease.hold),
@@ -335,8 +335,8 @@ def _gateway_limits(settings: Settings) -> GatewayLimits:
     )
 
 
-def _socket_limits(settings: Settings) -> Limits:
-    return Limits(
+def _socket_limits(settings: Settings) -> SocketLimits:
+    return SocketLimits(
         message_bytes=settings.max_payload_bytes + FRAME_OVERHEAD,
         queued_bytes=settings.max_queued_bytes,
         control_frames_per_second=settings.max_control_frames_per_second,

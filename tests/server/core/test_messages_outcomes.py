@@ -17,7 +17,7 @@ from artcafe.server.domain.principal import Human
 from artcafe.server.domain.tenant import Role, Tenant
 from artcafe.server.embedded.nats_server import NatsServer, NatsServerError
 from artcafe.server.gateway.fanout.hub import TenantHub
-from artcafe.server.gateway.websocket.writer import Outboxes
+from artcafe.server.gateway.websocket.writer import TurnScheduler
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.buses import tenant_links
@@ -54,7 +54,7 @@ class Publishers:
         self.link = link
         self._messages = messages
         self._human = human
-        self._hub = TenantHub(human.tenant, link, Outboxes())
+        self._hub = TenantHub(human.tenant, link, TurnScheduler())
 
     async def request(self, text: str) -> Code | None:
         """What it is answered; None when the bus has the message."""

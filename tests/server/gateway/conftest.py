@@ -11,7 +11,7 @@ from fastapi import FastAPI
 
 from artcafe.server.bus.memory import BUFFER_BYTES, MemoryLink
 from artcafe.server.gateway.fanout.hub import TenantHub
-from artcafe.server.gateway.websocket.writer import Outboxes
+from artcafe.server.gateway.websocket.writer import TurnScheduler
 from tests.kit.doorman import LIMITS, Doorman
 from tests.kit.hubs import ACME, Publish, publisher
 from tests.kit.servers import Server, serving
@@ -53,7 +53,7 @@ def link() -> UnreliableLink:
 
 @pytest.fixture
 def hub(link: UnreliableLink) -> TenantHub:
-    return TenantHub(ACME, link, Outboxes())
+    return TenantHub(ACME, link, TurnScheduler())
 
 
 @pytest.fixture

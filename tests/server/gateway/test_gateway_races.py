@@ -258,14 +258,19 @@ async def test_a_thousand_agents_that_came_and_went_leave_nothing() -> None:
 
         await visit(0)
         before = await settled()
-        assert {"Inside._tenants", "Gateway._hubs", "Arrivals._by_address", "Presence._online"} <= set(before)
+        assert {
+            "ConnectionRegistry._tenants",
+            "Gateway._hubs",
+            "PendingLogins._by_address",
+            "Presence._online",
+        } <= set(before)
         for first in range(0, 1000, 8):
             await asyncio.gather(*(visit(first + number) for number in range(8)))
         assert await settled() == before
         assert {name: size for name, size in before.items() if size} == {
             "MemoryBus._accounts": 1,  # the tenant's
             "Gateway._chores": 2,
-            "HumanEntrance._origins": 1,
+            "HumanLogin._origins": 1,
             "MemoryLink._subscriptions": 3,  # the gateway hears revocations, changes and questions
             "UnreliableBus.held": 1,  # the kit's own: zero links of one tenant
             "PresenceTable._used": 1,  # the last use of the one key, to be flushed

@@ -3,10 +3,10 @@
 from artcafe.server.domain.ids import AgentId, TenantId, UserId
 from artcafe.server.domain.principal import AgentPrincipal, Human, Principal
 from artcafe.server.domain.tenant import Role
-from artcafe.server.gateway.dialects.legacy import Plain
-from artcafe.server.gateway.registry import Inside
-from artcafe.server.gateway.sessions.authentication import Claim, Entry, Proven
-from artcafe.server.gateway.sessions.connection import Connection, Door
+from artcafe.server.gateway.dialects.legacy import NativeDialect
+from artcafe.server.gateway.registry import ConnectionRegistry
+from artcafe.server.gateway.sessions.authentication import Admission, Authenticated, Claim
+from artcafe.server.gateway.sessions.connection import Connection, ConnectionHost
 
 ACME, OTHER = TenantId("acme"), TenantId("acme-2")
 A1 = AgentPrincipal(ACME, AgentId("a1"), "SHA256:x")
@@ -16,43 +16,43 @@ OLIVIA = Human(ACME, UserId("a1"), Role.owner)
 
 
 def a_connection(principal: Principal = A1) -> Connection:
-    door: Door = None  # type: ignore[assignment]
-    entry = Entry(Plain(), Proven(principal))
-    connection = Connection(door, entry, Claim("url"), connection_id="c", remote="", since=0.0)
+    host: ConnectionHost = None  # type: ignore[assignment]
+    admission = Admission(NativeDialect(), Authenticated(principal))
+    connection = Connection(host, admission, Claim("url"), connection_id="c", remote="", since=0.0)
     connection.authorization.admit(principal, None)
     return connection
 
 
 def test_who_is_counted_with_whom() -> None:
-    inside = Inside()
+    registry = ConnectionRegistry()
     connections = {principal: a_connection(principal) for principal in (A1, SAME_KEY, ELSEWHERE, OLIVIA)}
     for connection in connections.values():
-        inside.add(connection)
-    assert [inside.count(principal) for principal in connections] == [2, 2, 1, 1]
-    assert set(inside.tenant(ACME)) == {connections[A1], connections[SAME_KEY], connections[OLIVIA]}
-    assert inside.tenant(OTHER) == [connections[ELSEWHERE]]
-    assert inside.tenant(TenantId("none")) == []
-    assert set(inside) == set(connections.values())
+        registry.add(connection)
+    assert [registry.count(principal) for principal in connections] == [2, 2, 1, 1]
+    assert set(registry.tenant(ACME)) == {connections[A1], connections[SAME_KEY], connections[OLIVIA]}
+    assert registry.tenant(OTHER) == [connections[ELSEWHERE]]
+    assert registry.tenant(TenantId("none")) == []
+    assert set(registry) == set(connections.values())
 
 
 def test_who_is_gone_is_gone_once_and_leaves_nothing() -> None:
-    inside, stranger = Inside(), a_connection()
+    registry, stranger = ConnectionRegistry(), a_connection()
     here = [a_connection() for _ in range(2)]
     for connection in here:
-        inside.add(connection)
-    assert inside.remove(stranger) is None
-    assert inside.remove(here[0]) is A1
-    assert inside.remove(here[0]) is None
-    assert list(inside) == [here[1]]
-    assert inside.remove(here[1]) is A1
-    assert not inside
-    assert inside._tenants == {}
+        registry.add(connection)
+    assert registry.remove(stranger) is None
+    assert registry.remove(here[0]) is A1
+    assert registry.remove(here[0]) is None
+    assert list(registry) == [here[1]]
+    assert registry.remove(here[1]) is A1
+    assert not registry
+    assert registry._tenants == {}
 
 
 def test_it_may_be_changed_while_it_is_gone_through() -> None:
-    inside = Inside()
+    registry = ConnectionRegistry()
     for _ in range(3):
-        inside.add(a_connection())
-    for connection in inside:
-        inside.remove(connection)
-    assert not inside
+        registry.add(a_connection())
+    for connection in registry:
+        registry.remove(connection)
+    assert not registry

@@ -20,23 +20,23 @@ from artcafe.server.domain.principal import AgentPrincipal, Human, Principal
 from artcafe.server.domain.revocation import Revocation
 from artcafe.server.domain.tenant import require_served
 from artcafe.server.gateway.fanout.hub import TenantHub
-from artcafe.server.gateway.fanout.subscriber import Member
-from artcafe.server.gateway.login.agents import AgentEntrance
-from artcafe.server.gateway.login.humans import DASHBOARD_PATHS, EnterTenant, HumanEntrance
-from artcafe.server.gateway.login.pending import Arrivals
-from artcafe.server.gateway.presence_publisher import Announcer
-from artcafe.server.gateway.reauthorization import Standing
+from artcafe.server.gateway.fanout.subscriber import Subscriber
+from artcafe.server.gateway.login.agents import AgentLogin
+from artcafe.server.gateway.login.humans import DASHBOARD_PATHS, EnterTenant, HumanLogin
+from artcafe.server.gateway.login.pending import PendingLogins
+from artcafe.server.gateway.presence_publisher import PresencePublisher
+from artcafe.server.gateway.reauthorization import Reauthorization
 from artcafe.server.gateway.rechecks import Rechecks
-from artcafe.server.gateway.registry import Inside
+from artcafe.server.gateway.registry import ConnectionRegistry
 from artcafe.server.gateway.sessions import journal
-from artcafe.server.gateway.sessions.agent_session import Session, Work
-from artcafe.server.gateway.sessions.authentication import Proven
+from artcafe.server.gateway.sessions.agent_session import AgentSession, Work
+from artcafe.server.gateway.sessions.authentication import Authenticated
 from artcafe.server.gateway.sessions.connection import Connection
-from artcafe.server.gateway.sessions.dashboard_session import Viewer
-from artcafe.server.gateway.sessions.turn_clock import Moment
-from artcafe.server.gateway.staggered import each, spread, supervised
+from artcafe.server.gateway.sessions.dashboard_session import DashboardSession
+from artcafe.server.gateway.sessions.turn_clock import TurnClock
+from artcafe.server.gateway.staggered import each, stagger, supervised
 from artcafe.server.gateway.websocket.handshake import Accept, Refuse, Upgrade
-from artcafe.server.gateway.websocket.writer import Outboxes
+from artcafe.server.gateway.websocket.writer import TurnScheduler
 from artcafe.server.ports.bus import Bus, Link
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.identity import TokenVerifier
@@ -81,7 +81,7 @@ class Gateway:
         presence: Presence,
         meter: Meter,
         bus: Bus,
-        outboxes: Outboxes,
+        scheduler: TurnScheduler,
         clock: Clock,
         limits: GatewayLimits,
         allowed_origins: Collection[str],
@@ -97,28 +97,30 @@ class Gateway:
         self._meter = meter
         self._bus = bus
         self._clock = clock
-        self._outboxes = outboxes
-        self._moment = Moment(clock, outboxes)
+        self._scheduler = scheduler
+        self._turn_clock = TurnClock(clock, scheduler)
         self._limits = limits
         self._new_connection_id = new_connection_id
         self._new_message_id = new_message_id
         self._process = process
         self._jitter = jitter
         self._tasks = asyncio.TaskGroup()
-        self._arrivals = Arrivals(limits.max_pending_logins, limits.max_pending_logins_per_address)
-        self._agents = AgentEntrance(login, self._arrivals, server_name)
-        self._humans = HumanEntrance(tokens, enter, self._arrivals, allowed_origins)
-        self._announcer = Announcer(presence, directory, bus, clock, new_message_id)
-        self._inside = Inside()
-        self._standing = Standing(directory, self._humans, self._inside, bus, self.start)
+        self._pending_logins = PendingLogins(limits.max_pending_logins, limits.max_pending_logins_per_address)
+        self._agents = AgentLogin(login, self._pending_logins, server_name)
+        self._humans = HumanLogin(tokens, enter, self._pending_logins, allowed_origins)
+        self._presence_publisher = PresencePublisher(presence, directory, bus, clock, new_message_id)
+        self._registry = ConnectionRegistry()
+        self._reauthorization = Reauthorization(directory, self._humans, self._registry, bus, self.start)
         self._hubs: dict[TenantId, TenantHub] = {}
-        self._rechecks = Rechecks(self._standing.recheck, clock.monotonic, self.start)
+        self._rechecks = Rechecks(self._reauthorization.recheck, clock.monotonic, self.start)
         self._leaving = self._stopping = self._over = False
         self._empty = asyncio.Event()
 
     async def __aenter__(self) -> "Gateway":
         await self._tasks.__aenter__()
-        self._chores = [self._tasks.create_task(work) for work in (self._sweep(), self._announcer.run())]
+        self._chores = [
+            self._tasks.create_task(work) for work in (self._sweep(), self._presence_publisher.run())
+        ]
         return self
 
     async def __aexit__(self, *error: object) -> None:
@@ -128,9 +130,9 @@ class Gateway:
             chore.cancel()
         await self._tasks.__aexit__(None, None, None)
         # Whoever is still here is cut with the server: it is counted, told to be gone, and logged.
-        for connection in [*self._arrivals, *self._inside]:
+        for connection in [*self._pending_logins, *self._registry]:
             connection.closed(BROKEN)
-        await self._announcer.finish()
+        await self._presence_publisher.finish()
 
     @property
     def heartbeat_seconds(self) -> float:
@@ -149,55 +151,55 @@ class Gateway:
         dashboard = upgrade.path in DASHBOARD_PATHS
         with journal.refusals(upgrade, connection_id, dashboard=dashboard):
             if dashboard:
-                entry = await self._humans.enter(upgrade)
+                admission = await self._humans.enter(upgrade)
             else:
-                entry = await self._agents.enter(upgrade, connection_id)
+                admission = await self._agents.enter(upgrade, connection_id)
         claim = journal.claimed(upgrade, dashboard=dashboard)
         connection = Connection(
-            self, entry, claim, connection_id=connection_id, remote=upgrade.remote, since=since
+            self, admission, claim, connection_id=connection_id, remote=upgrade.remote, since=since
         )
-        return Accept(connection, entry.protocol)
+        return Accept(connection, admission.protocol)
 
     def opened(self, connection: Connection) -> None:
         """A socket opened; it is pending until its client is admitted."""
-        self._arrivals.add(connection)
+        self._pending_logins.add(connection)
         if self._stopping:  # It was at the endpoint when everybody was sent away.
             self._go_away(connection)
 
-    async def admit(self, connection: Connection, proven: Proven) -> Session:
+    async def admit(self, connection: Connection, authenticated: Authenticated) -> AgentSession:
         """Let a proven client in.
 
         Raises unauthorized, forbidden, suspended, too_many_connections, unavailable.
         """
-        principal = proven.principal
+        principal = authenticated.principal
         tenant = principal.tenant
         record = await self._directory.tenant(tenant)
         if record is None:
             raise ArtcafeError(Code.unauthorized, reason=LoginRefusal.unknown_tenant)
-        self._arrivals.require_right(connection, principal)
+        self._pending_logins.require_right(connection, principal)
         require_served(record, LoginRefusal.tenant_suspended)
         self._require_room(principal, plan_of(record))
         # From here on a revocation or a change finds the connection.
-        self._arrivals.discard(connection)
-        connection.authorization.admit(principal, proven.expires)
-        self._inside.add(connection)
+        self._pending_logins.discard(connection)
+        connection.authorization.admit(principal, authenticated.expires)
+        self._registry.add(connection)
         if isinstance(principal, AgentPrincipal):
             self._presence.arrived(tenant, principal.agent, connection)
-            self._announcer.wake()
+            self._presence_publisher.wake()
             self._meter.active(tenant, principal.counted_as)
         link = await self._bus.link(record)
         try:
-            principal, rights, plan = await self._standing.now(connection, principal)
-            self._arrivals.require_right(connection, principal)
+            principal, rights, plan = await self._reauthorization.now(connection, principal)
+            self._pending_logins.require_right(connection, principal)
         except BaseException:
             self._bus.release(tenant)
             raise
-        kind = Viewer if isinstance(principal, Human) else Session
+        kind = DashboardSession if isinstance(principal, Human) else AgentSession
         return kind(
             principal=principal,
             client=connection,
             hub=self._hub(tenant, link),
-            member=Member(connection, connection.dialect),
+            subscriber=Subscriber(connection, connection.dialect),
             rights=rights,
             dialect=connection.dialect,
             limits=frames.Limits(
@@ -205,14 +207,14 @@ class Gateway:
                 messages_per_second=plan.messages_per_second,
                 subscriptions=self._limits.max_subscriptions,
             ),
-            moment=self._moment,
+            turn_clock=self._turn_clock,
             new_message_id=self._new_message_id,
             tally=partial(self._meter.tally, tenant),
             start=self.start,
         )
 
     def _require_room(self, principal: Principal, plan: Plan) -> None:
-        if self._inside.count(principal) >= self._limits.max_agent_connections:
+        if self._registry.count(principal) >= self._limits.max_agent_connections:
             raise ArtcafeError(Code.too_many_connections, "There is a limit of connections for each.")
         if isinstance(principal, Human) or plan.connections is None:
             return  # A plan counts agents.
@@ -222,7 +224,7 @@ class Gateway:
     def _hub(self, tenant: TenantId, link: Link) -> TenantHub:
         hub = self._hubs.get(tenant)
         if hub is None or hub.link is not link:
-            hub = self._hubs[tenant] = TenantHub(tenant, link, self._outboxes, process=self._process)
+            hub = self._hubs[tenant] = TenantHub(tenant, link, self._scheduler, process=self._process)
         hub.sessions += 1
         return hub
 
@@ -236,7 +238,7 @@ class Gateway:
         authorization = connection.authorization
         renewed, expires = await self._humans.renewed(human, token)
         if authorization.renew(renewed, expires):
-            await self._standing.renewed(connection)
+            await self._reauthorization.renewed(connection)
         assert authorization.expires is not None
         return authorization.expires
 
@@ -244,10 +246,10 @@ class Gateway:
 
     def closed(self, connection: Connection, code: int) -> None:
         """A socket is gone: forget it at once, clean up behind it."""
-        self._arrivals.discard(connection)
+        self._pending_logins.discard(connection)
         self._forget(connection)
         journal.disconnected(connection, code, self._clock.monotonic() - connection.since)
-        if not self._arrivals and not self._inside:
+        if not self._pending_logins and not self._registry:
             self._empty.set()
         if connection.session is not None:
             self.start(self._clean_up(connection.session))
@@ -255,12 +257,12 @@ class Gateway:
     def _forget(self, connection: Connection) -> None:
         """Count it out, and what was delivered to it."""
         self._count_delivered(connection)
-        principal = self._inside.remove(connection)
+        principal = self._registry.remove(connection)
         if isinstance(principal, AgentPrincipal):
             self._presence.left(principal.tenant, principal.agent, connection)
-            self._announcer.wake()
+            self._presence_publisher.wake()
 
-    async def _clean_up(self, session: Session) -> None:
+    async def _clean_up(self, session: AgentSession) -> None:
         tenant, hub = session.principal.tenant, session.hub
         try:
             await session.leave()
@@ -274,13 +276,13 @@ class Gateway:
 
     def count_delivered(self) -> None:
         """Hand what was delivered to agents to the meter, before it is flushed."""
-        for connection in self._inside:
+        for connection in self._registry:
             self._count_delivered(connection)
 
     def _count_delivered(self, connection: Connection) -> None:
         principal, session = connection.principal, connection.session
         if session is not None:
-            delivered = sum(member.delivered() for member in session.members)
+            delivered = sum(subscriber.delivered() for subscriber in session.subscribers)
             connection.frames_out += delivered
             if delivered and isinstance(principal, AgentPrincipal):
                 self._meter.received(principal.tenant, principal.counted_as, delivered)
@@ -298,10 +300,10 @@ class Gateway:
 
     def revoked(self, revocation: Revocation) -> None:
         """Hear of a revocation: close what it covers, at once."""
-        self._arrivals.revoked(revocation, self._clock.monotonic())
+        self._pending_logins.revoked(revocation, self._clock.monotonic())
         covered = [
             connection
-            for connection in self._inside.tenant(revocation.tenant)
+            for connection in self._registry.tenant(revocation.tenant)
             if connection.principal is not None and revocation.covers(connection.principal)
         ]
         each(covered, lambda connection: connection.end(revocation.code))
@@ -312,12 +314,12 @@ class Gateway:
 
     def changed(self, change: Change) -> None:
         """Hear of a change: whoever it concerns lives by the rights and limits that follow from it."""
-        self._standing.changed(change)
+        self._reauthorization.changed(change)
 
     def words_missed(self) -> None:
         """Ask about everybody, soon: revocations and changes may have been told unheard. Whatever `directory`
         remembers was forgotten before."""
-        self._standing.words_missed()
+        self._reauthorization.words_missed()
         self._rechecks.hurry()
 
     async def ready(self) -> None:
@@ -334,18 +336,18 @@ class Gateway:
         await asyncio.sleep(notice)
         self._stopping = True
         self._empty.clear()
-        everybody = [*self._arrivals, *self._inside]
+        everybody = [*self._pending_logins, *self._registry]
         with suppress(TimeoutError):  # Who does not go is cut by the server's own shutdown.
             async with asyncio.timeout(within):
                 go = partial(self._go_away, moment=min(MOMENT_SECONDS, within / 8))
-                await spread(everybody, go, within / 2, self._jitter)
-                if self._arrivals or self._inside:
+                await stagger(everybody, go, within / 2, self._jitter)
+                if self._pending_logins or self._registry:
                     await self._empty.wait()
 
     def _send_away(self) -> None:
         """Take nobody in any more and send everybody away, at once."""
         self._leaving = self._stopping = True
-        each([*self._arrivals, *self._inside], self._go_away)
+        each([*self._pending_logins, *self._registry], self._go_away)
 
     def _go_away(self, connection: Connection, moment: float = 0.0) -> None:
         connection.go_away(round(2000 * self._jitter()), moment)
@@ -358,23 +360,23 @@ class Gateway:
         while True:
             await asyncio.sleep(tick)
             now = self._clock.monotonic()
-            each(self._arrivals.late(now), lambda connection: connection.end(Code.login_timeout))
+            each(self._pending_logins.late(now), lambda connection: connection.end(Code.login_timeout))
             each(self._expired(), lambda connection: connection.end(Code.token_expired))
             self._tell_of_gaps()
             if now >= next_beat:
                 next_beat = now + heartbeat
-                each(self._inside, Connection.beat)
+                each(self._registry, Connection.beat)
             self._rechecks.tick()
 
     def _expired(self) -> list[Connection]:
         now = self._clock.now()
-        return [connection for connection in self._inside if connection.authorization.expired(now)]
+        return [connection for connection in self._registry if connection.authorization.expired(now)]
 
     def _tell_of_gaps(self) -> None:
         """Close who subscribed and may have missed messages while the bus was away: never a silent loss."""
         missed = {hub for hub in self._hubs.values() if hub.missed()}
         if missed:
-            each(self._inside, lambda connection: connection.bus_was_away(missed))
+            each(self._registry, lambda connection: connection.bus_was_away(missed))
 
     # Tasks.
 

@@ -36,7 +36,7 @@ FAREWELL_SECONDS = 3.0
 """How long the last announcement may take."""
 
 
-class Announcer:
+class PresencePublisher:
     """Announces the presence of this process, and publishes on `presence.{agent}` what follows from it."""
 
     def __init__(

@@ -14,9 +14,9 @@ from artcafe.server.domain.plan import Plan, plan_of
 from artcafe.server.domain.policy import Policy
 from artcafe.server.domain.principal import AgentPrincipal, Human, Principal
 from artcafe.server.domain.tenant import TenantRules, require_served
-from artcafe.server.gateway.login.humans import HumanEntrance
-from artcafe.server.gateway.registry import Inside
-from artcafe.server.gateway.sessions.agent_session import Session, Work
+from artcafe.server.gateway.login.humans import HumanLogin
+from artcafe.server.gateway.registry import ConnectionRegistry
+from artcafe.server.gateway.sessions.agent_session import AgentSession, Work
 from artcafe.server.gateway.sessions.connection import Connection
 from artcafe.server.gateway.staggered import each, supervised
 from artcafe.server.ports.bus import Bus
@@ -33,20 +33,20 @@ RECHECKED_AT_ONCE = 8
 """About how many connections the store is asked at once when everybody is asked about."""
 
 
-class Standing:
+class Reauthorization:
     """Knows who may do what, and how fast. `start` runs work as a task of the gateway's."""
 
     def __init__(
         self,
         directory: Directory,
-        humans: HumanEntrance,
-        inside: Inside,
+        humans: HumanLogin,
+        registry: ConnectionRegistry,
         bus: Bus,
         start: Callable[[Work], None],
     ) -> None:
         self._directory = directory
         self._humans = humans
-        self._inside = inside
+        self._registry = registry
         self._bus = bus
         self._start = start
 
@@ -92,13 +92,13 @@ class Standing:
     def changed(self, change: Change) -> None:
         """Let everybody whom a change concerns live by the rights and limits that follow from it."""
         if change.kind is Kind.tenant:
-            here = self._inside.tenant(change.tenant)
+            here = self._registry.tenant(change.tenant)
             for connection in here:
                 connection.authorization.change()
             if here:
                 self._start(self._tenant_changed(change.tenant))
             return
-        for connection in self._inside.tenant(change.tenant):
+        for connection in self._registry.tenant(change.tenant):
             if connection.principal is not None and _concerns(change, connection.principal):
                 connection.authorization.change()
                 if connection.session is not None and connection.authorization.begin_refresh():
@@ -115,13 +115,13 @@ class Standing:
     def words_missed(self) -> None:
         """Read again what is being read of anybody's rights: it may be from before a change that was told
         unheard. About those of whom nothing is being read `recheck` asks."""
-        for connection in self._inside:
+        for connection in self._registry:
             connection.authorization.change()
 
     async def recheck(self) -> None:
         """Ask about everybody, whatever was told, RECHECKED_AT_ONCE at a time. While the store is away it
         waits for it."""
-        waiting = iter(self._inside)
+        waiting = iter(self._registry)
         async with asyncio.TaskGroup() as tasks:
             for _ in range(RECHECKED_AT_ONCE):
                 tasks.create_task(self._recheck(waiting))
@@ -135,7 +135,7 @@ class Standing:
 
     async def _tenant_changed(self, tenant: TenantId) -> None:
         """Close who is connected to a tenant that is suspended or deleted; let others live by its limits."""
-        while here := self._inside.tenant(tenant):
+        while here := self._registry.tenant(tenant):
             try:
                 record = await self._served(tenant)
             except ArtcafeError as error:
@@ -144,7 +144,7 @@ class Standing:
                     await asyncio.sleep(RETRY_SECONDS)
                     continue
                 if error.code is not Code.unreadable_record:
-                    each(self._inside.tenant(tenant), partial(_end, error))
+                    each(self._registry.tenant(tenant), partial(_end, error))
                     await self._bus.drop(tenant)
                 return
             rate = plan_of(record).messages_per_second
@@ -153,7 +153,7 @@ class Standing:
                     connection.session.set_rate(rate)
             return
 
-    async def _refresh(self, connection: Connection, session: Session) -> None:
+    async def _refresh(self, connection: Connection, session: AgentSession) -> None:
         try:
             work = await self._apply(connection, session)
         finally:
@@ -161,7 +161,7 @@ class Standing:
         if work is not None:
             await work
 
-    async def _apply(self, connection: Connection, session: Session) -> Work | None:
+    async def _apply(self, connection: Connection, session: AgentSession) -> Work | None:
         """Let a connection live by its rights as they are now, as soon as they can be read."""
         while not connection.gone():
             try:

@@ -7,7 +7,7 @@ from artcafe.server.domain.principal import Principal
 from artcafe.server.gateway.sessions.connection import Connection
 
 
-class Inside:
+class ConnectionRegistry:
     """Admitted connections, by tenant and by the name of who is connected."""
 
     def __init__(self) -> None:

@@ -23,7 +23,7 @@ def each(connections: Iterable[Connection], act: Callable[[Connection], None]) -
             LOG.exception("fault in connection %s", connection.id)
 
 
-async def spread(
+async def stagger(
     connections: Iterable[Connection],
     act: Callable[[Connection], None],
     seconds: float,

@@ -9,8 +9,8 @@ import pytest
 from msgspec import Raw
 
 from artcafe.server.domain.tenant import Role
-from artcafe.server.gateway.dialects.dashboard import Dashboard, PresenceDialect, PreviewDialect
-from artcafe.server.gateway.dialects.envelope import Letter
+from artcafe.server.gateway.dialects.dashboard import DashboardDialect, PresenceDialect, PreviewDialect
+from artcafe.server.gateway.dialects.envelope import EncodedEnvelope
 from artcafe.wire import frames
 from tests.kit.gateways import ADDRESS, House, a_house
 from tests.kit.installation import ACME
@@ -24,15 +24,17 @@ async def house() -> AsyncIterator[House]:
         yield house
 
 
-def said(dialect: Dashboard, subject: str, sender: str = "a1", data: bytes = b'{"n": 1}') -> dict[str, Any]:
-    letter = Letter(frames.encode(frames.Envelope(id="m1", timestamp="t1", data=Raw(data))))
-    message: dict[str, Any] = json.loads(dialect.message(ACME, subject, sender, letter))
+def said(
+    dialect: DashboardDialect, subject: str, sender: str = "a1", data: bytes = b'{"n": 1}'
+) -> dict[str, Any]:
+    encoded = EncodedEnvelope(frames.encode(frames.Envelope(id="m1", timestamp="t1", data=Raw(data))))
+    message: dict[str, Any] = json.loads(dialect.message(ACME, subject, sender, encoded))
     return message
 
 
 @pytest.mark.parametrize("subject", ["channels.acme.tasks", "tenant.acme.channel.tasks.new"])
 def test_a_channel_by_its_full_name(subject: str) -> None:
-    assert said(Dashboard(), subject) == {
+    assert said(DashboardDialect(), subject) == {
         "type": "channel_message",
         "subject": subject,
         "data": {"n": 1},
@@ -44,7 +46,7 @@ def test_a_channel_by_its_full_name(subject: str) -> None:
 
 @pytest.mark.parametrize("subject", ["tasks", "tenant.acme.tasks", "channels.acme-2.x", "agents.a1.x"])
 def test_anything_else_is_a_topic(subject: str) -> None:
-    assert said(Dashboard(), subject) == {
+    assert said(DashboardDialect(), subject) == {
         "type": "message",
         "topic": subject,
         "payload": {"n": 1},
@@ -90,14 +92,14 @@ def test_an_agent_cannot_say_that_the_platform_says_it_is_online(
 
 
 def test_the_dialects_do_not_share_frames() -> None:
-    assert len({dialect.name for dialect in (Dashboard(), PreviewDialect(), PresenceDialect())}) == 3
+    assert len({dialect.name for dialect in (DashboardDialect(), PreviewDialect(), PresenceDialect())}) == 3
 
 
 @pytest.mark.parametrize("name", ["subject", "channel", "topic"])
 @pytest.mark.parametrize("payload", ["data", "message", "payload"])
 def test_what_is_read_generously(name: str, payload: str) -> None:
     def read(**frame: Any) -> list[Any]:
-        return [json.loads(frames.encode(one)) for one in Dashboard().read(json.dumps(frame).encode())]
+        return [json.loads(frames.encode(one)) for one in DashboardDialect().read(json.dumps(frame).encode())]
 
     assert read(type="publish", **{name: "x", payload: 1}) == [{"type": "publish", "subject": "x", "data": 1}]
     assert read(type="subscribe", **{name: "x"}) == [{"type": "subscribe", "subject": "x"}]
@@ -107,7 +109,7 @@ def test_what_is_read_generously(name: str, payload: str) -> None:
 @pytest.mark.parametrize("kind", ["presence", "heartbeat", "unknown", "topic_preview_message"])
 def test_what_is_not_of_a_dashboard_is_not_read(kind: str) -> None:
     with pytest.raises(msgspec.ValidationError):
-        Dashboard().read(json.dumps({"type": kind, "status": "x"}).encode())
+        DashboardDialect().read(json.dumps({"type": kind, "status": "x"}).encode())
 
 
 async def exchange(house: House, peer: ScriptedPeer, script: str) -> None:

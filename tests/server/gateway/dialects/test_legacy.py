@@ -8,9 +8,15 @@ import pytest
 from msgspec import Raw
 
 from artcafe.server.domain.ids import TenantId
-from artcafe.server.gateway.dialects.dashboard import Dashboard
-from artcafe.server.gateway.dialects.legacy import MAX_SUBJECTS, Dialect, Legacy, Plain, Wrapped
-from artcafe.server.gateway.dialects.rendering import Delivery
+from artcafe.server.gateway.dialects.dashboard import DashboardDialect
+from artcafe.server.gateway.dialects.legacy import (
+    MAX_SUBJECTS,
+    Dialect,
+    LegacyDialect,
+    NativeDialect,
+    WrappedDialect,
+)
+from artcafe.server.gateway.dialects.rendering import MessageBatch
 from artcafe.wire import frames
 from tests.kit.scripted_peer import unframed
 
@@ -26,12 +32,12 @@ def read(dialect: Dialect, **said: Any) -> list[dict[str, Any]]:
 def delivered(dialect: Dialect, sender: str = "planner", **more: Any) -> dict[str, Any]:
     """A message as a client of the dialect gets it."""
     said = frames.Envelope(id="m1", timestamp="t1", data=Raw(b'{"n": 1.50}'), **more)
-    writer = dialect.writer(ACME, "tenant.acme.channel.tasks", sender)
-    message: dict[str, Any] = json.loads(unframed(writer.write(Delivery([frames.encode(said)])).joined))
+    encoder = dialect.encoder(ACME, "tenant.acme.channel.tasks", sender)
+    message: dict[str, Any] = json.loads(unframed(encoder.encode(MessageBatch([frames.encode(said)])).joined))
     return message
 
 
-@pytest.mark.parametrize("dialect", [Legacy(), Wrapped()])
+@pytest.mark.parametrize("dialect", [LegacyDialect(), WrappedDialect()])
 class TestReadingGenerously:
     @pytest.mark.parametrize("name", ["subject", "channel", "topic"])
     @pytest.mark.parametrize("payload", ["data", "message", "payload"])
@@ -40,7 +46,7 @@ class TestReadingGenerously:
         assert frame == {"type": "publish", "subject": "tasks", "data": {"n": 1}}
 
     def test_the_payload_of_an_envelope_is_the_data(self, dialect: Dialect) -> None:
-        letter = {
+        envelope = {
             "id": "x",
             "timestamp": "t",
             "version": "1.0",
@@ -51,7 +57,7 @@ class TestReadingGenerously:
             "correlation_id": "c7",
             "reply_to": "inbox.a.1",
         }
-        [frame] = read(dialect, type="publish", subject="tasks", message=letter)
+        [frame] = read(dialect, type="publish", subject="tasks", message=envelope)
         assert frame == {
             "type": "publish",
             "subject": "tasks",
@@ -113,7 +119,7 @@ class TestReadingGenerously:
 
 class TestWriting:
     def test_ours_is_the_envelope_with_subject_and_sender(self) -> None:
-        assert delivered(Plain(), reply_to="r") == {
+        assert delivered(NativeDialect(), reply_to="r") == {
             "type": "message",
             "subject": "tenant.acme.channel.tasks",
             "from": "planner",
@@ -124,12 +130,12 @@ class TestWriting:
         }
 
     def test_dialect_a_finds_sender_tenant_and_time_in_data(self) -> None:
-        data = delivered(Legacy())["data"]
+        data = delivered(LegacyDialect())["data"]
         assert data == {"n": 1.5, "agent_id": "planner", "tenant_id": "acme", "timestamp": "t1"}
 
     @pytest.mark.parametrize(("sender", "kind"), [("planner", "agent"), ("u-ada", "user"), ("sys", "system")])
     def test_dialect_b_finds_an_envelope_that_nobody_else_wrote(self, sender: str, kind: str) -> None:
-        message = delivered(Wrapped(), sender, headers={"correlation-id": "c7"}, reply_to="inbox.a.1")
+        message = delivered(WrappedDialect(), sender, headers={"correlation-id": "c7"}, reply_to="inbox.a.1")
         assert message == {
             "type": "message",
             "subject": "tenant.acme.channel.tasks",
@@ -145,10 +151,10 @@ class TestWriting:
                 "reply_to": "inbox.a.1",
             },
         }
-        assert "reply_to" not in delivered(Wrapped())["message"]
+        assert "reply_to" not in delivered(WrappedDialect())["message"]
 
     def test_dialect_b_hears_of_errors_and_heartbeats_alone(self) -> None:
-        said = Wrapped().answer
+        said = WrappedDialect().answer
         assert said(frames.Subscribed(subject="x")) is None
         assert said(frames.Ack(id="1", message_id="m")) is None
         error = frames.Error(code="forbidden", message="No.")
@@ -188,7 +194,11 @@ PRESENCES = [
 ]
 
 
-@pytest.mark.parametrize("dialect", [Plain(), Legacy(), Wrapped(), Dashboard()], ids=lambda each: each.name)
+@pytest.mark.parametrize(
+    "dialect",
+    [NativeDialect(), LegacyDialect(), WrappedDialect(), DashboardDialect()],
+    ids=lambda each: each.name,
+)
 class TestTwice:
     @pytest.mark.parametrize("message", TWICE)
     def test_a_field_that_stands_twice_is_refused(self, dialect: Dialect, message: bytes) -> None:
@@ -205,7 +215,9 @@ class TestTwice:
             dialect.read(message)
 
 
-@pytest.mark.parametrize("dialect", [Legacy(), Wrapped(), Dashboard()], ids=lambda each: each.name)
+@pytest.mark.parametrize(
+    "dialect", [LegacyDialect(), WrappedDialect(), DashboardDialect()], ids=lambda each: each.name
+)
 def test_two_names_for_one_thing_are_two_fields(dialect: Dialect) -> None:
     message = b'{"type":"subscribe","subject":"a","topic":"b","subjects":["c","d"],"subjects":["e"]}'
     with pytest.raises(msgspec.ValidationError, match="twice"):
@@ -213,7 +225,9 @@ def test_two_names_for_one_thing_are_two_fields(dialect: Dialect) -> None:
     assert len(dialect.read(b'{"type":"subscribe","subject":"a","topic":"b","subjects":["c","d"]}')) == 3
 
 
-@pytest.mark.parametrize("dialect", [Legacy(), Wrapped(), Dashboard()], ids=lambda each: each.name)
+@pytest.mark.parametrize(
+    "dialect", [LegacyDialect(), WrappedDialect(), DashboardDialect()], ids=lambda each: each.name
+)
 @pytest.mark.parametrize("kind", ["publish", "subscribe", "unsubscribe"])
 def test_a_frame_names_so_many_subjects_and_no_more(dialect: Dialect, kind: str) -> None:
     most = ["b"] * MAX_SUBJECTS

@@ -7,9 +7,9 @@ import pytest
 from msgspec import Raw
 
 from artcafe.server.domain.ids import TenantId
-from artcafe.server.gateway.dialects.envelope import Letter, arrived
-from artcafe.server.gateway.dialects.legacy import Dialect, Legacy, Plain
-from artcafe.server.gateway.dialects.rendering import Delivery, Teller, Writer
+from artcafe.server.gateway.dialects.envelope import EncodedEnvelope, reencoded
+from artcafe.server.gateway.dialects.legacy import Dialect, LegacyDialect, NativeDialect
+from artcafe.server.gateway.dialects.rendering import DialectEncoder, Encoder, MessageBatch
 from artcafe.wire.frames import Envelope, encode
 from tests.kit.scripted_peer import texts, unframed
 
@@ -17,37 +17,37 @@ ACME = TenantId("acme")
 AT = "2026-11-23T12:00:00.000Z"
 
 
-def delivery(data: bytes, **fields: Any) -> Delivery:
+def batch(data: bytes, **fields: Any) -> MessageBatch:
     """A message, as somebody on another process published it."""
-    return Delivery([arrived(encode(Envelope(id="m1", timestamp=AT, data=Raw(data), **fields)))])
+    return MessageBatch([reencoded(encode(Envelope(id="m1", timestamp=AT, data=Raw(data), **fields)))])
 
 
-def several(count: int) -> Delivery:
+def several(count: int) -> MessageBatch:
     """Messages that came one after the other: m0, m1 and so on, each with its number for data."""
     envelopes = [Envelope(id=f"m{n}", timestamp=AT, data=Raw(b"%d" % n)) for n in range(count)]
-    return Delivery([arrived(encode(envelope)) for envelope in envelopes])
+    return MessageBatch([reencoded(encode(envelope)) for envelope in envelopes])
 
 
-def framed(message: Delivery, form: str, dialect: Dialect) -> bytes:
+def framed(message: MessageBatch, form: str, dialect: Dialect) -> bytes:
     """Its only frame, for who subscribed in this form to what `planner` says on `tasks.new`."""
-    shape = message.shape(dialect.writer(ACME, form + "tasks.new", "planner"))
-    assert shape.count == 1
-    assert shape.each(message) == [("m1", shape.joined)]
-    return shape.joined
+    encoded = message.encoded(dialect.encoder(ACME, form + "tasks.new", "planner"))
+    assert encoded.count == 1
+    assert encoded.each(message) == [("m1", encoded.joined)]
+    return encoded.joined
 
 
-def names(message: Delivery, dialect: Dialect) -> list[str]:
+def names(message: MessageBatch, dialect: Dialect) -> list[str]:
     """The messages that are told in a dialect."""
-    shape = message.shape(dialect.writer(ACME, "x", "planner"))
-    each = shape.each(message)
-    assert shape.count == len(each)
-    assert shape.joined == b"".join(framed for _, framed in each)
+    encoded = message.encoded(dialect.encoder(ACME, "x", "planner"))
+    each = encoded.each(message)
+    assert encoded.count == len(each)
+    assert encoded.joined == b"".join(framed for _, framed in each)
     return [name for name, _ in each]
 
 
 def legacy_data(data: bytes) -> bytes:
     """What the older clients find in `data`, byte by byte."""
-    text = unframed(framed(delivery(data), "", Legacy()))
+    text = unframed(framed(batch(data), "", LegacyDialect()))
     head = b'{"type":"message","subject":"tasks.new","from":"planner","id":"m1","timestamp":"%b","data":'
     head = head % AT.encode()
     assert text.startswith(head)
@@ -59,63 +59,68 @@ def legacy_data(data: bytes) -> bytes:
 
 
 def test_the_whole_frame_byte_by_byte() -> None:
-    message = delivery(b'{ "n" : 1 }', headers={"trace": "7"}, reply_to="inbox.planner.1")
+    message = batch(b'{ "n" : 1 }', headers={"trace": "7"}, reply_to="inbox.planner.1")
     text = (
         b'{"type":"message","subject":"tenant.acme.tasks.new","from":"planner","id":"m1",'
         b'"timestamp":"2026-11-23T12:00:00.000Z","data":{ "n" : 1 },"headers":{"trace":"7"},'
         b'"reply_to":"inbox.planner.1"}'
     )
-    assert framed(message, "tenant.acme.", Plain()) == b"\x81\x7e" + len(text).to_bytes(2, "big") + text
+    assert (
+        framed(message, "tenant.acme.", NativeDialect()) == b"\x81\x7e" + len(text).to_bytes(2, "big") + text
+    )
 
 
 @pytest.mark.parametrize(
     "data", [b"null", b'"Wie hei\xc3\x9ft du?"', b"1.50", b"[ ]", b'{"b":1,"a":2,"b":3}', b'"\\u00fc\\/"']
 )
 def test_data_stays_the_publishers_bytes(data: bytes) -> None:
-    assert unframed(framed(delivery(data), "", Plain())).endswith(b'"data":' + data + b"}")
+    assert unframed(framed(batch(data), "", NativeDialect())).endswith(b'"data":' + data + b"}")
 
 
 def test_each_shape_is_built_once_and_its_bytes_are_shared() -> None:
-    message = delivery(b'{"n":1}')
-    writers = [
-        dialect.writer(ACME, form + "x", "planner")
+    message = batch(b'{"n":1}')
+    encoders = [
+        dialect.encoder(ACME, form + "x", "planner")
         for form in ("", "tenant.acme.", "channels.acme.")
-        for dialect in (Plain(), Legacy())
+        for dialect in (NativeDialect(), LegacyDialect())
     ]
-    shapes = [message.shape(writer) for writer in writers]
-    assert len({shape.joined for shape in shapes}) == 6
-    assert all(message.shape(writer) is shape for writer, shape in zip(writers, shapes, strict=True))
+    encoded_batches = [message.encoded(encoder) for encoder in encoders]
+    assert len({encoded.joined for encoded in encoded_batches}) == 6
+    assert all(
+        message.encoded(encoder) is encoded
+        for encoder, encoded in zip(encoders, encoded_batches, strict=True)
+    )
 
 
 def test_messages_that_came_together_are_one_piece_in_their_order() -> None:
     message = several(40)
-    assert names(message, Plain()) == [f"m{n}" for n in range(40)]
-    shape = message.shape(Plain().writer(ACME, "x", "planner"))
-    assert [json.loads(text)["data"] for text in texts(shape.joined)] == list(range(40))
+    assert names(message, NativeDialect()) == [f"m{n}" for n in range(40)]
+    encoded = message.encoded(NativeDialect().encoder(ACME, "x", "planner"))
+    assert [json.loads(text)["data"] for text in texts(encoded.joined)] == list(range(40))
 
 
 def test_a_writer_goes_on_with_messages_of_other_sizes() -> None:
-    writer = Plain().writer(ACME, "x", "planner")
+    encoder = NativeDialect().encoder(ACME, "x", "planner")
     for size in (1, 1, 200, 1, 70_000):
-        shape = delivery(b'"' + b"x" * size + b'"').shape(writer)
-        assert len(json.loads(unframed(shape.joined))["data"]) == size
+        encoded = batch(b'"' + b"x" * size + b'"').encoded(encoder)
+        assert len(json.loads(unframed(encoded.joined))["data"]) == size
 
 
 def test_what_a_dialect_cannot_say_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
-    class Even(Plain):
+    class Even(NativeDialect):
         name = "even"
 
-        def writer(self, tenant: TenantId, subject: str, sender: str) -> Writer:
-            return Teller(self.name, self.message, tenant, subject, sender)
+        def encoder(self, tenant: TenantId, subject: str, sender: str) -> Encoder:
+            return DialectEncoder(self.name, self.message, tenant, subject, sender)
 
-        def message(self, tenant: TenantId, subject: str, sender: str, letter: Letter) -> bytes:
-            if int(letter.envelope.data) % 2:
+        def message(self, tenant: TenantId, subject: str, sender: str, envelope: EncodedEnvelope) -> bytes:
+            if int(envelope.decoded.data) % 2:
                 raise RecursionError("odd")
             return b"even"
 
     message = several(4)
     assert names(message, Even()) == ["m0", "m2"]
-    assert names(message, Plain()) == ["m0", "m1", "m2", "m3"]
+    assert names(message, NativeDialect()) == ["m0", "m1", "m2", "m3"]
     assert [record.message for record in caplog.records] == [
         "tenant acme: even cannot be told a message: odd"
     ] * 2
@@ -174,8 +179,8 @@ def test_no_field_of_the_payload_shadows_ours() -> None:
         b'{"type":"welcome","subject":"sys.alarm","from":"sys","id":"1","timestamp":"t","data":1,'
         b'"extra":true,"from":"root","fr\\u006fm":"root","data":2,"id":"2"}'
     )
-    shape = Delivery([arrived(payload)]).shape(Plain().writer(ACME, "x", "planner"))
-    pairs = json.loads(unframed(shape.joined), object_pairs_hook=list)
+    encoded = MessageBatch([reencoded(payload)]).encoded(NativeDialect().encoder(ACME, "x", "planner"))
+    pairs = json.loads(unframed(encoded.joined), object_pairs_hook=list)
     assert pairs == [
         ("type", "message"),
         ("subject", "x"),

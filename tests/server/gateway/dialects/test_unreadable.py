@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from artcafe.server.gateway.dialects.legacy import Plain
+from artcafe.server.gateway.dialects.legacy import NativeDialect
 from artcafe.server.gateway.dialects.unreadable import UNREADABLE, frame_id, reason
 
 
@@ -32,7 +32,7 @@ def test_the_id_is_found_where_it_can_be_read(message: bytes, known: str | None)
 )
 def test_the_reason_repeats_nothing_of_the_frame(message: bytes) -> None:
     with pytest.raises(UNREADABLE) as raised:
-        Plain().read(message)
+        NativeDialect().read(message)
     assert "CRET" not in reason(raised.value)
     assert reason(raised.value).startswith("The frame cannot be read: ")
 

@@ -89,7 +89,7 @@ async def test_a_subscription_that_is_refused_leaves_its_member_in_the_group_alo
     link.settling.failure = AWAY
     with refused(Code.unavailable):
         await reader.subscribe("jobs")
-    assert reader.member._cutovers == {}
+    assert reader.subscriber._cutovers == {}
     for number in range(5):
         publish("jobs", number)
     await turns()
@@ -105,7 +105,7 @@ async def test_a_subscription_that_cannot_be_ended_now_goes_on_as_it_was(
     link.settling.failure = AWAY
     with refused(Code.unavailable):
         await reader.unsubscribe("jobs")
-    assert reader.member._cutovers == {}
+    assert reader.subscriber._cutovers == {}
     publish("jobs", 1)
     await turns()
     assert reader.got == [("jobs", 1)]
@@ -132,7 +132,7 @@ async def test_where_the_bus_goes_away_after_the_cut_what_was_decided_stays(
         link.settling.failure = AWAY
         link.settling.open()
     await opening
-    assert len(reader.member._cutovers) == 1
+    assert len(reader.subscriber._cutovers) == 1
     link.settling.failure = None
     for number in range(5):
         publish("jobs", number)
@@ -142,7 +142,7 @@ async def test_where_the_bus_goes_away_after_the_cut_what_was_decided_stays(
     publish("jobs", "after")
     await turns()
     assert (reader.got[-1], len(reader.got)) == (("jobs", "after"), 7)
-    assert reader.member._cutovers == {}
+    assert reader.subscriber._cutovers == {}
 
 
 async def test_a_right_that_is_lost_while_the_bus_is_away_loses_nothing_of_the_group(
@@ -155,15 +155,15 @@ async def test_a_right_that_is_lost_while_the_bus_is_away_loses_nothing_of_the_g
     await turns()
     link.settling.failure = AWAY
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(hub.end([(reader.member, (">", None))]))
+        tasks.create_task(hub.end([(reader.subscriber, (">", None))]))
         await turns()
-        assert list(reader.member.subscriptions) == [("jobs", "q")]
+        assert list(reader.subscriber.subscriptions) == [("jobs", "q")]
         publish("jobs", 2)
         publish("notes", "not any more")
         await turns()
         assert reader.got == [("jobs", 1), ("jobs", 2)]
         link.settling.failure = None
-    assert (link.open["m.*.>"], reader.member._cutovers) == (0, {})
+    assert (link.open["m.*.>"], reader.subscriber._cutovers) == (0, {})
     publish("jobs", 3)
     await turns()
     assert reader.got == [("jobs", 1), ("jobs", 2), ("jobs", 3)]
@@ -180,8 +180,8 @@ async def test_what_ends_before_it_was_cut_over_to_leaves_all_to_the_group(
         await turns()
         publish("jobs", 1)
         await turns()
-        ending = hub.end([(reader.member, ("jobs", None))])
-        assert reader.member._cutovers == {}
+        ending = hub.end([(reader.subscriber, ("jobs", None))])
+        assert reader.subscriber._cutovers == {}
         settling.set()
         await ending
     publish("jobs", 2)
@@ -211,17 +211,19 @@ async def test_who_leaves_meanwhile_leaves_nothing_behind(hub: TenantHub, link: 
     await reader.subscribe(">")
     link.settling.failure = AWAY
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(hub.end([(reader.member, (">", None))]))
+        tasks.create_task(hub.end([(reader.subscriber, (">", None))]))
         await turns()
-        reader.member.stop()
+        reader.subscriber.stop()
         await reader.leave()
-    assert (sum(link.open.values()), hub._topics.plain, reader.member._cutovers) == (0, {}, {})
+    assert (sum(link.open.values()), hub._topics.plain, reader.subscriber._cutovers) == (0, {}, {})
 
 
 async def test_the_cutovers_of_a_member_are_bounded(hub: TenantHub, link: UnreliableLink) -> None:
     reader = Reader(hub)
     await reader.subscribe("jobs", "q")
     for number in range(MAX_CUTOVERS + 5):
-        held = reader.member.add((f"x{number}", None), parse_pattern(f"x{number}", ACME), Topic(f"x{number}"))
-        assert reader.member.begin_cutover(held, closing=False) is not None
-    assert len(reader.member._cutovers) == MAX_CUTOVERS
+        held = reader.subscriber.add(
+            (f"x{number}", None), parse_pattern(f"x{number}", ACME), Topic(f"x{number}")
+        )
+        assert reader.subscriber.begin_cutover(held, closing=False) is not None
+    assert len(reader.subscriber._cutovers) == MAX_CUTOVERS

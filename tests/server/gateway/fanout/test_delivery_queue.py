@@ -5,10 +5,10 @@ import asyncio
 import pytest
 
 from artcafe.server.bus.memory import BUFFER_BYTES, MemoryLink
-from artcafe.server.gateway.dialects.legacy import Plain
+from artcafe.server.gateway.dialects.legacy import NativeDialect
 from artcafe.server.gateway.fanout.hub import TenantHub
-from artcafe.server.gateway.fanout.subscriber import UNIT_BYTES, Member
-from artcafe.server.gateway.websocket.writer import Outboxes
+from artcafe.server.gateway.fanout.subscriber import UNIT_BYTES, Subscriber
+from artcafe.server.gateway.websocket.writer import TurnScheduler
 from artcafe.wire.codes import Code
 from tests.kit.hubs import ACME, Publish, Reader, publisher
 from tests.kit.turns import turns
@@ -19,7 +19,7 @@ BUDGET = 10
 
 @pytest.fixture
 def hub(link: UnreliableLink) -> TenantHub:
-    return TenantHub(ACME, link, Outboxes(), budget=BUDGET)
+    return TenantHub(ACME, link, TurnScheduler(), budget=BUDGET)
 
 
 async def readers_of(hub: TenantHub, number: int, *patterns: str) -> list[Reader]:
@@ -33,7 +33,7 @@ async def readers_of(hub: TenantHub, number: int, *patterns: str) -> list[Reader
 async def behind(hub: TenantHub) -> None:
     """Wait until something was left for the next turn."""
     async with asyncio.timeout(30):
-        while not hub._runs.behind:
+        while not hub._queue.behind:
             await asyncio.sleep(0)
 
 
@@ -48,7 +48,7 @@ async def test_a_turn_delivers_what_its_budget_reaches_and_the_next_one_goes_on(
     publish("tasks")
     await behind(hub)
     done = [writes(readers)]
-    while hub._runs.behind:
+    while hub._queue.behind:
         await turns(1)
         done.append(writes(readers))
     assert done == [10, 20, 25]
@@ -56,10 +56,10 @@ async def test_a_turn_delivers_what_its_budget_reaches_and_the_next_one_goes_on(
 
 
 async def test_other_tenants_have_their_turn_meanwhile(link: UnreliableLink, publish: Publish) -> None:
-    outboxes = Outboxes()
-    loud = TenantHub(ACME, link, outboxes, budget=BUDGET)
+    scheduler = TurnScheduler()
+    loud = TenantHub(ACME, link, scheduler, budget=BUDGET)
     quiet_link = UnreliableLink(MemoryLink(BUFFER_BYTES))
-    quiet = TenantHub(ACME, quiet_link, outboxes, budget=BUDGET)
+    quiet = TenantHub(ACME, quiet_link, scheduler, budget=BUDGET)
     crowd, [neighbour] = await readers_of(loud, 100, "tasks"), await readers_of(quiet, 1, "tasks")
     publish("tasks")
     await behind(loud)
@@ -122,7 +122,7 @@ async def test_who_leaves_gets_nothing_more_and_holds_nobody_up(hub: TenantHub, 
     stayed = readers[:5] + readers[20:]
     assert all(reader.got == [("tasks", 1)] for reader in stayed)
     assert [reader for reader in readers[5:20] if reader.got] == [r for r in served if r in readers[5:20]]
-    assert not hub._runs.behind
+    assert not hub._queue.behind
 
 
 async def test_who_unsubscribes_gets_what_was_there_before_once_and_in_order(
@@ -193,7 +193,7 @@ async def test_a_client_that_cannot_even_be_closed_keeps_nothing_from_the_others
         reader = Reader(hub)
         if broken:
             reader.end = fail_to_end  # type: ignore[method-assign]
-            reader.member = Member(reader, Plain())
+            reader.subscriber = Subscriber(reader, NativeDialect())
             reader.on_message = fail
         await reader.subscribe("tasks")
         readers.append(reader)

@@ -129,7 +129,7 @@ async def test_when_the_bus_refuses_everybody_who_waits_hears_it_and_can_try_aga
     await turns()
     link.subscribing.open()
     assert await asyncio.gather(*waiting) == [Code.unavailable] * 3
-    assert [reader.member.subscriptions for reader in readers] == [{}] * 3
+    assert [reader.subscriber.subscriptions for reader in readers] == [{}] * 3
     assert topics(hub) == 0
 
     link.subscribing.failure = None
@@ -186,7 +186,7 @@ async def test_a_fault_or_the_end_of_the_one_who_opens_leaves_nobody_deaf(
     with pytest.raises(fault):
         await opening
     assert await waiting is Code.internal
-    assert (opener.member.subscriptions, waiter.member.subscriptions) == ({}, {})
+    assert (opener.subscriber.subscriptions, waiter.subscriber.subscriptions) == ({}, {})
 
     link.subscribing.failure = None
     await waiter.subscribe("tasks")
@@ -298,7 +298,7 @@ async def test_a_bus_that_cannot_be_told_keeps_nothing_else_open(
     assert await reader.unsubscribe("a")
     await reader.leave()
     assert link.closing.calls == 3
-    assert (reader.member.subscriptions, topics(hub)) == ({}, 0)
+    assert (reader.subscriber.subscriptions, topics(hub)) == ({}, 0)
     assert [record.levelname for record in caplog.records] == ["WARNING"] * 3
 
 
@@ -310,8 +310,8 @@ async def test_a_member_may_leave_in_the_middle_of_a_delivery(
         await reader.subscribe("tasks")
 
     def leave() -> None:
-        if second.member.subscriptions:
-            hub._detach(second.member, ("tasks", None))
+        if second.subscriber.subscriptions:
+            hub._detach(second.subscriber, ("tasks", None))
 
     first.on_message = leave
     publish("tasks", 1)

@@ -11,7 +11,7 @@ from msgspec import Raw
 
 from artcafe.server.bus.nats.grammar import receives
 from artcafe.server.gateway.fanout.hub import TenantHub
-from artcafe.server.gateway.websocket.writer import Outboxes
+from artcafe.server.gateway.websocket.writer import TurnScheduler
 from artcafe.server.ports.bus import Deliver, Own
 from artcafe.wire.frames import Envelope, encode
 from artcafe.wire.subjects import matches, to_bus
@@ -105,7 +105,7 @@ async def play(begin: list[list[str]], script: list[tuple[str, Any, str]], budge
     """Whoever had a matching subscription from before a message was published until its last copy came
     gets it exactly once; nobody gets it twice; and what comes to one reader is in the order of the bus."""
     link = ScriptedLink()
-    hub = TenantHub(ACME, link, Outboxes(), budget=budget)
+    hub = TenantHub(ACME, link, TurnScheduler(), budget=budget)
     readers = [Reader(hub) for _ in begin]
     # For each message: its subject, and the subscriptions by which each reader surely hears it.
     published: dict[int, tuple[str, list[set[str]]]] = {}
@@ -127,15 +127,15 @@ async def play(begin: list[list[str]], script: list[tuple[str, Any, str]], budge
                     sure[what % len(readers)].discard(pattern)
         elif act == "end":
             # At once, and the bus is told later.
-            member, key = readers[what % len(readers)].member, (pattern, None)
-            if key in member.subscriptions:
-                closing.append(hub.end([(member, key)]))
+            subscriber, key = readers[what % len(readers)].subscriber, (pattern, None)
+            if key in subscriber.subscriptions:
+                closing.append(hub.end([(subscriber, key)]))
                 for _, sure in published.values():
                     sure[what % len(readers)].discard(pattern)
         elif act == "publish":
             number = len(published)
             sure = [
-                {text for text, _ in reader.member.subscriptions if matches(short(text), what)}
+                {text for text, _ in reader.subscriber.subscriptions if matches(short(text), what)}
                 for reader in readers
             ]
             published[number] = (what, sure)

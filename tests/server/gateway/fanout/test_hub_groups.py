@@ -13,7 +13,7 @@ from msgspec import Raw
 
 from artcafe.server.bus.nats.link import BUFFER_BYTES
 from artcafe.server.gateway.fanout.hub import TenantHub
-from artcafe.server.gateway.websocket.writer import Outboxes
+from artcafe.server.gateway.websocket.writer import TurnScheduler
 from artcafe.server.ports.bus import Link
 from artcafe.server.process import MessageIds
 from artcafe.wire.frames import Envelope, encode
@@ -32,9 +32,9 @@ class Process:
 
     def __init__(self, link: Link) -> None:
         self.link = link
-        self.members: list[Reader] = []
+        self.subscribers: list[Reader] = []
         self._new_id = MessageIds()
-        self.hub = TenantHub(ACME, link, Outboxes(), process=self._new_id.process)
+        self.hub = TenantHub(ACME, link, TurnScheduler(), process=self._new_id.process)
 
     def publish(self, number: int) -> bool:
         """To the group; whether there is room for more."""
@@ -45,7 +45,7 @@ class Process:
         """One more member."""
         reader = Reader(self.hub)
         await reader.subscribe("jobs", "q")
-        self.members.append(reader)
+        self.subscribers.append(reader)
         return reader
 
 
@@ -69,20 +69,20 @@ async def unsubscribe(reader: Reader) -> None:
 
 async def be_sent_away(reader: Reader) -> None:
     """The server stops."""
-    await reader.hub.drain(reader.member)
-    reader.member.stop()
+    await reader.hub.drain(reader.subscriber)
+    reader.subscriber.stop()
     await reader.leave()
 
 
 async def be_closed(reader: Reader) -> None:
     """The end has begun: nothing can be delivered to it."""
-    reader.member.stop()
+    reader.subscriber.stop()
     await reader.leave()
 
 
 async def lose_the_right(reader: Reader) -> None:
     """Its rights are others: the subscription ends at once."""
-    await reader.hub.end([(reader.member, ("jobs", "q"))])
+    await reader.hub.end([(reader.subscriber, ("jobs", "q"))])
 
 
 Departure = Callable[[Reader], Coroutine[Any, Any, None]]
@@ -101,12 +101,12 @@ async def test_the_last_one_here_gets_what_its_group_had_sent(
         for _ in range(50):
             theirs.publish(sent)
             sent += 1
-        await depart(ours.members.pop())
+        await depart(ours.subscribers.pop())
         for _ in range(5):
             theirs.publish(sent)
             sent += 1
         await settled(processes)
-        await depart(theirs.members.pop())
+        await depart(theirs.subscribers.pop())
     assert exactly_once(everybody, sent)
 
 
@@ -130,7 +130,7 @@ async def test_joins_and_departures_of_every_kind(processes: tuple[Process, Proc
     async def come_and_go(process: Process) -> None:
         for _ in range(60):
             everybody.append(await process.join())
-            reader = process.members.pop(draw.randrange(len(process.members)))
+            reader = process.subscribers.pop(draw.randrange(len(process.subscribers)))
             depart: Departure = draw.choice([unsubscribe, be_sent_away, be_closed, lose_the_right])
             await depart(reader)
 
@@ -174,9 +174,9 @@ async def test_a_subscription_added_and_ended_beside_a_group_while_messages_flow
     await publish(50)
     await settled(processes)
     assert exactly_once([reader], sent)
-    assert reader.member._cutovers == {}
+    assert reader.subscriber._cutovers == {}
     await unsubscribe(reader)
-    ours.members.clear()
+    ours.subscribers.clear()
 
 
 async def settled(processes: tuple[Process, Process]) -> None:
@@ -185,7 +185,7 @@ async def settled(processes: tuple[Process, Process]) -> None:
         await process.link.flush()
     for process in processes:
         await process.link.settle()
-        await eventually(lambda: not process.hub._runs.waiting)  # noqa: B023 - asked at once
+        await eventually(lambda: not process.hub._queue.waiting)  # noqa: B023 - asked at once
 
 
 def exactly_once(readers: list[Reader], sent: int) -> bool:
@@ -206,9 +206,9 @@ async def test_what_waits_for_who_left_goes_to_another(hub: TenantHub, publish: 
     left: list[Coroutine[Any, Any, None]] = []
 
     def leave() -> None:
-        assert hub._runs.waiting, "nothing waits"
-        one.member.stop()
-        left.append(hub.leave(one.member))
+        assert hub._queue.waiting, "nothing waits"
+        one.subscriber.stop()
+        left.append(hub.leave(one.subscriber))
 
     # Behind what the bus brings, and before the end of the turn.
     asyncio.get_running_loop().call_soon(leave)

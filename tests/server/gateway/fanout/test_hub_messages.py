@@ -7,12 +7,12 @@ import pytest
 from msgspec import Raw
 
 from artcafe.server.domain.ids import TenantId
-from artcafe.server.gateway.dialects.envelope import Letter
-from artcafe.server.gateway.dialects.legacy import Legacy, Plain
-from artcafe.server.gateway.dialects.rendering import Teller, Writer
+from artcafe.server.gateway.dialects.envelope import EncodedEnvelope
+from artcafe.server.gateway.dialects.legacy import LegacyDialect, NativeDialect
+from artcafe.server.gateway.dialects.rendering import DialectEncoder, Encoder
 from artcafe.server.gateway.fanout.hub import RECENT, TenantHub
-from artcafe.server.gateway.fanout.subscriber import MAX_CHOICES, Line, Topic
-from artcafe.server.gateway.websocket.writer import Outboxes
+from artcafe.server.gateway.fanout.subscriber import MAX_CHOICES, MessageRoute, Topic
+from artcafe.server.gateway.websocket.writer import TurnScheduler
 from artcafe.server.ports.bus import Deliver, Own
 from artcafe.wire.frames import Envelope, encode
 from tests.kit.hubs import ACME, Publish, Reader
@@ -200,7 +200,7 @@ async def test_ending_one_of_two_between_the_copies_of_a_message_loses_nothing_a
     reader = Reader(hub)
     await reader.subscribe("jobs")
     await reader.subscribe(">")
-    oldest, wide = (known.topic for known in reader.member.subscriptions.values())
+    oldest, wide = (known.topic for known in reader.subscriber.subscriptions.values())
 
     def come(topic: Topic, name: str) -> None:
         hub._arrived(topic, "m.planner.jobs", envelope(name, "x"))
@@ -243,7 +243,7 @@ async def test_what_is_remembered_is_bounded(hub: TenantHub, publish: Publish) -
         publish(f"many.{number}", number)
     await turns()
     assert [number for _, number in reader.got] == list(range(MAX_CHOICES + 10))
-    assert len(reader.member._choices) <= MAX_CHOICES
+    assert len(reader.subscriber._choices) <= MAX_CHOICES
     assert len(hub._seen.ids) <= RECENT
 
 
@@ -253,7 +253,7 @@ async def test_what_is_remembered_is_bounded(hub: TenantHub, publish: Publish) -
 async def test_what_the_bus_hands_over_at_once_is_one_piece_for_each_member(
     hub: TenantHub, publish: Publish
 ) -> None:
-    plain, legacy, form = Reader(hub), Reader(hub, Legacy()), Reader(hub)
+    plain, legacy, form = Reader(hub), Reader(hub, LegacyDialect()), Reader(hub)
     await plain.subscribe("tasks")
     await legacy.subscribe("tasks")
     await form.subscribe("channels.acme.tasks")
@@ -264,7 +264,7 @@ async def test_what_the_bus_hands_over_at_once_is_one_piece_for_each_member(
     assert [data["n"] for _, data in plain.got] == list(range(40))
     assert [data["n"] for _, data in legacy.got] == list(range(40))
     assert form.got == [("channels.acme.tasks", {"n": number}) for number in range(40)]
-    assert plain.member.delivered() == 40
+    assert plain.subscriber.delivered() == 40
 
 
 async def test_subjects_and_patterns_that_mix_stay_in_the_order_of_the_bus(
@@ -297,7 +297,7 @@ async def test_overlapping_patterns_in_a_burst_deliver_once_and_in_order(
         publish("tasks", number)
     await turns()
     assert reader.got == [("tasks", number) for number in range(60)]
-    assert reader.member.delivered() == 60
+    assert reader.subscriber.delivered() == 60
 
 
 async def test_what_was_here_before_a_subscription_ended_is_delivered(
@@ -306,7 +306,7 @@ async def test_what_was_here_before_a_subscription_ended_is_delivered(
     reader = Reader(hub)
     await reader.subscribe("tasks")
     publish("tasks", "before")
-    while not hub._runs.waiting:
+    while not hub._queue.waiting:
         await turns(1)
     await reader.unsubscribe("tasks")
     assert reader.got == [("tasks", "before")]
@@ -321,7 +321,7 @@ async def test_who_is_gone_hears_nothing_of_what_waited(hub: TenantHub, publish:
         await each.subscribe("more")
     publish("tasks", 1)
     publish("more", 2)
-    reader.member.stop()
+    reader.subscriber.stop()
     await turns()
     assert (reader.got, other.got) == ([], [("tasks", 1), ("more", 2)])
 
@@ -357,8 +357,8 @@ async def test_what_was_said_here_comes_in_order_with_what_came_by_the_bus(link:
             said.append((deliver, own))
             return await super().subscribe(pattern, deliver, queue, own)
 
-    hub = TenantHub(ACME, Both(link.inner), Outboxes())
-    reader, second = Reader(hub), Reader(hub, Legacy())
+    hub = TenantHub(ACME, Both(link.inner), TurnScheduler())
+    reader, second = Reader(hub), Reader(hub, LegacyDialect())
     await reader.subscribe("jobs")
     await second.subscribe("jobs")
     [(arrived, own)] = said
@@ -387,8 +387,8 @@ async def test_what_was_said_here_comes_in_order_with_what_came_by_the_bus(link:
 async def test_sender_and_subject_come_from_the_bus_subject(
     hub: TenantHub, bus_subject: str, sender: str, subject: str
 ) -> None:
-    line = Line(hub._runs, ACME, bus_subject)
-    assert (line.sender, line.subject) == (sender, subject)
+    route = MessageRoute(hub._queue, ACME, bus_subject)
+    assert (route.sender, route.subject) == (sender, subject)
 
 
 @pytest.mark.parametrize(
@@ -397,7 +397,7 @@ async def test_sender_and_subject_come_from_the_bus_subject(
 )
 async def test_a_subject_that_is_not_ours_is_no_line(hub: TenantHub, subject: str) -> None:
     with pytest.raises(ValueError, match="not a subject"):
-        Line(hub._runs, ACME, subject)
+        MessageRoute(hub._queue, ACME, subject)
 
 
 # What is not ours.
@@ -421,7 +421,7 @@ async def test_a_stranger_on_the_bus_is_dropped_with_a_word_and_harms_nobody(
     subject: str,
     payload: bytes,
 ) -> None:
-    readers = [Reader(hub), Reader(hub, Legacy())]
+    readers = [Reader(hub), Reader(hub, LegacyDialect())]
     for reader in readers:
         await reader.subscribe(">")
     link.publish(subject, payload)
@@ -437,13 +437,13 @@ async def test_what_one_dialect_cannot_say_is_said_to_the_others(
 ) -> None:
     """The older dialect reads deeper into an object; one that it cannot read ended the whole delivery."""
 
-    class Strict(Plain):
+    class Strict(NativeDialect):
         name = "strict"
 
-        def writer(self, tenant: TenantId, subject: str, sender: str) -> Writer:
-            return Teller(self.name, self.message, tenant, subject, sender)
+        def encoder(self, tenant: TenantId, subject: str, sender: str) -> Encoder:
+            return DialectEncoder(self.name, self.message, tenant, subject, sender)
 
-        def message(self, tenant: TenantId, subject: str, sender: str, letter: Letter) -> bytes:
+        def message(self, tenant: TenantId, subject: str, sender: str, envelope: EncodedEnvelope) -> bytes:
             raise RecursionError("nested to the limit")
 
     readers = [Reader(hub, Strict()), Reader(hub), Reader(hub, Strict()), Reader(hub)]
@@ -459,7 +459,7 @@ async def test_no_depth_of_nesting_hides_the_sender_from_legacy_clients(
     hub: TenantHub, link: UnreliableLink
 ) -> None:
     """Either the message comes with the proven sender, or it does not come."""
-    reader = Reader(hub, Legacy())
+    reader = Reader(hub, LegacyDialect())
     await reader.subscribe("tasks")
     for depth in range(700, 1000):
         nested = b"[" * depth + b"]" * depth

@@ -10,7 +10,7 @@ import pytest
 from msgspec import Raw
 
 from artcafe.server.gateway.fanout.hub import TenantHub
-from artcafe.server.gateway.websocket.writer import Outboxes
+from artcafe.server.gateway.websocket.writer import TurnScheduler
 from artcafe.server.process import MessageIds
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.frames import Envelope, encode
@@ -34,10 +34,10 @@ class SlowRoute:
         self.clients: list[asyncio.StreamWriter] = []
         self.serving = 0
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, encoder: asyncio.StreamWriter) -> None:
         """One connection; only the first is ever slow."""
         self.serving += 1
-        self.clients.append(writer)
+        self.clients.append(encoder)
         first = len(self.clients) == 1
         from_server, to_server = await asyncio.open_connection(self._to.hostname, self._to.port)
 
@@ -50,9 +50,9 @@ class SlowRoute:
         async def down() -> None:
             with suppress(OSError):
                 while data := await from_server.read(65536):
-                    if not writer.is_closing():
-                        writer.write(data)
-            writer.close()
+                    if not encoder.is_closing():
+                        encoder.write(data)
+            encoder.close()
 
         await asyncio.gather(up(), down())
         to_server.close()
@@ -91,8 +91,12 @@ async def test_what_a_broken_link_had_on_the_way_comes_once_to_those_who_heard_i
         ):
             link, other = await ours.link(tenant), await theirs.link(tenant)
             new_id, their_id = MessageIds(), MessageIds()
-            hub = TenantHub(ACME, link, Outboxes(), process=process and new_id.process)
-            reader, wide, elsewhere = Reader(hub), Reader(hub), Reader(TenantHub(ACME, other, Outboxes()))
+            hub = TenantHub(ACME, link, TurnScheduler(), process=process and new_id.process)
+            reader, wide, elsewhere = (
+                Reader(hub),
+                Reader(hub),
+                Reader(TenantHub(ACME, other, TurnScheduler())),
+            )
             await reader.subscribe("jobs")
             await wide.subscribe(">")
             await elsewhere.subscribe("jobs")
@@ -121,7 +125,7 @@ async def test_what_a_broken_link_had_on_the_way_comes_once_to_those_who_heard_i
 
 async def test_a_link_that_delivers_nothing_itself_brings_what_the_process_said(link: UnreliableLink) -> None:
     new_id = MessageIds()
-    reader = Reader(TenantHub(ACME, link, Outboxes(), process=new_id.process))
+    reader = Reader(TenantHub(ACME, link, TurnScheduler(), process=new_id.process))
     await reader.subscribe("jobs")
     envelope = Envelope(id=new_id(), timestamp="t", data=Raw(encode(1)))
     link.publish(to_bus("planner", "jobs"), encode(envelope))

@@ -2,13 +2,13 @@
 
 import pytest
 
-from artcafe.server.gateway.fanout.queue_groups import Groups
+from artcafe.server.gateway.fanout.queue_groups import QueueGroups
 from artcafe.server.gateway.fanout.subscriber import Topic
 
 
 @pytest.mark.parametrize("key", [("b", "q"), ("a", "p")])
 async def test_only_a_member_of_the_same_group_takes_over(key: tuple[str, str]) -> None:
-    groups, gone = Groups(), Topic("a", "q")
+    groups, gone = QueueGroups(), Topic("a", "q")
     for topic in (gone, Topic(*key)):
         groups.add(topic)
     groups.discard(gone)
@@ -22,7 +22,7 @@ async def test_only_a_member_of_the_same_group_takes_over(key: tuple[str, str]) 
 
 
 async def test_nothing_is_kept_of_a_group_that_is_empty() -> None:
-    groups, topic = Groups(), Topic("a", "q")
+    groups, topic = QueueGroups(), Topic("a", "q")
     groups.add(topic)
     groups.discard(topic)
     groups.discard(topic)

@@ -6,7 +6,7 @@ import tracemalloc
 import pytest
 
 from artcafe.server.gateway.fanout.hub import TenantHub
-from artcafe.server.gateway.fanout.subscriber import MAX_CHOICES, MAX_OVERLAP, Seen
+from artcafe.server.gateway.fanout.subscriber import MAX_CHOICES, MAX_OVERLAP, DuplicateFilter
 from artcafe.server.gateway.fanout.topics import MAX_OVERLAP as MAX_TENANT_OVERLAP
 from artcafe.wire.codes import Code
 from tests.kit.hubs import SUBJECT, Publish, Reader, matching
@@ -22,14 +22,14 @@ async def test_of_patterns_that_all_match_a_connection_has_a_few(
     reader = Reader(hub)
     taken = 0
     for pattern in matching(256):
-        if len(reader.member.subscriptions) < MAX_OVERLAP:
+        if len(reader.subscriber.subscriptions) < MAX_OVERLAP:
             await reader.subscribe(pattern)
             taken += 1
             continue
         with refused(Code.too_many_subscriptions) as refusal:
             await reader.subscribe(pattern)
         assert "16 patterns" in refusal.message
-    assert taken == len(reader.member.subscriptions) == len(link.open) == MAX_OVERLAP
+    assert taken == len(reader.subscriber.subscriptions) == len(link.open) == MAX_OVERLAP
     publish(SUBJECT)
     await turns()
     assert (reader.got, reader.writes) == ([(SUBJECT, 1)], 1)
@@ -97,7 +97,7 @@ async def test_patterns_of_which_few_match_one_message_are_all_taken(
     reader = Reader(hub)
     for pattern in patterns:
         await reader.subscribe(pattern)
-    assert len(reader.member.subscriptions) == len(patterns)
+    assert len(reader.subscriber.subscriptions) == len(patterns)
 
 
 async def test_what_clients_of_the_original_service_subscribe_to_at_their_start_is_taken(
@@ -131,7 +131,9 @@ async def test_the_same_pattern_in_other_forms_is_no_other_one(hub: TenantHub, l
         for form in ("", "tenant.acme.", "channels.acme."):
             assert await reader.unsubscribe(form + pattern)
     assert sum(link.open.values()) == 0
-    assert (reader.member._overlap is None or reader.member._overlap.most == 0) and not hub._topics.counts
+    assert (
+        reader.subscriber._overlap is None or reader.subscriber._overlap.most == 0
+    ) and not hub._topics.counts
 
 
 async def test_each_queue_group_of_a_pattern_counts(hub: TenantHub) -> None:
@@ -189,7 +191,7 @@ async def test_a_flood_of_new_subjects_costs_each_the_same(hub: TenantHub, publi
 
 
 def test_an_id_is_held_for_so_many_others_and_no_longer() -> None:
-    seen = Seen(10)
+    seen = DuplicateFilter(10)
     assert seen.is_first("m", True)
     for number in range(9):
         assert seen.is_first(f"{number}", False)

@@ -1,7 +1,7 @@
 """The topics of a tenant: how many one message may match, and what is remembered of subjects."""
 
 from artcafe.server.gateway.fanout.hub import TenantHub
-from artcafe.server.gateway.fanout.topics import MAX_LINES, MAX_OVERLAP
+from artcafe.server.gateway.fanout.topics import MAX_OVERLAP, MAX_ROUTES
 from artcafe.wire.codes import Code
 from tests.kit.hubs import SUBJECT, Publish, Reader, matching
 from tests.kit.outcomes import refused
@@ -38,12 +38,12 @@ async def test_the_patterns_of_all_connections_of_a_tenant_overlap_to_a_bound(
 async def test_what_is_remembered_of_lines_is_bounded(hub: TenantHub, publish: Publish) -> None:
     reader = Reader(hub)
     await reader.subscribe(">")
-    for number in range(MAX_LINES + 2):
+    for number in range(MAX_ROUTES + 2):
         publish(f"jobs.{number}", "x")
         if number % 500 == 0:
             await turns()
     await turns()
-    assert len(reader.got) == MAX_LINES + 2
-    assert len(hub._topics.lines) <= MAX_LINES
+    assert len(reader.got) == MAX_ROUTES + 2
+    assert len(hub._topics.routes) <= MAX_ROUTES
     await reader.unsubscribe(">")
-    assert len(hub._topics.lines) == 0
+    assert len(hub._topics.routes) == 0

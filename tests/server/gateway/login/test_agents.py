@@ -7,7 +7,7 @@ import pytest
 from artcafe.server.domain.failed_logins import FailedLogins, LoginLimits
 from artcafe.server.domain.ids import AgentId
 from artcafe.server.domain.principal import AgentPrincipal
-from artcafe.server.gateway.login.agents import ChallengeWay
+from artcafe.server.gateway.login.agents import ChallengeAuthenticator
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from tests.kit.gateways import House, a_house
@@ -66,11 +66,13 @@ async def test_one_answer_to_a_challenge_is_looked_at(house: House) -> None:
     login = house.process.login
     challenge = login.challenge("wss://artcafe", ACME, AgentId("a1"), "c1")
     answer = frames.encode(frames.Auth(signature=house.key.sign(challenge.text())))
-    way = ChallengeWay(login, challenge, "")
-    assert (await way.prove(answer)).principal == AgentPrincipal(ACME, AgentId("a1"), house.key.fingerprint)
+    authenticator = ChallengeAuthenticator(login, challenge, "")
+    assert (await authenticator.authenticate(answer)).principal == AgentPrincipal(
+        ACME, AgentId("a1"), house.key.fingerprint
+    )
     tried = len(house.process.verifier.tried)
     with refused(Code.unauthorized):
-        await way.prove(answer)
+        await authenticator.authenticate(answer)
     assert len(house.process.verifier.tried) == tried
 
 
@@ -83,4 +85,4 @@ async def test_a_login_in_band_after_many_failures_is_closed_with_a_code_to_come
         challenge = login.challenge("wss://artcafe", ACME, AgentId("a1"), "c1")
         answer = frames.encode(frames.Auth(signature=house.key.sign("another text")))
         with refused(code):
-            await ChallengeWay(login, challenge, "203.0.113.7").prove(answer)
+            await ChallengeAuthenticator(login, challenge, "203.0.113.7").authenticate(answer)

@@ -51,7 +51,7 @@ async def test_what_is_asked_again_in_between_is_asked_with_the_groups(house: Ho
     peer = await house.watch("ada", groups=["crew"])
     await house.installation.process.tenants.put_member(house.olivia, UserId("ada"), Role.viewer, "")
     await house.installation.process.tenants.remove_member(house.olivia, UserId("ada"))
-    await house.gateway._standing.recheck()
+    await house.gateway._reauthorization.recheck()
 
     assert await may_publish(peer)
 

@@ -5,8 +5,14 @@ from itertools import accumulate
 import pytest
 
 from artcafe.server.domain.rate import PATIENCE
-from artcafe.server.gateway.dialects.dashboard import Dashboard
-from artcafe.server.gateway.dialects.legacy import MAX_SUBJECTS, Dialect, Legacy, Plain, Wrapped
+from artcafe.server.gateway.dialects.dashboard import DashboardDialect
+from artcafe.server.gateway.dialects.legacy import (
+    MAX_SUBJECTS,
+    Dialect,
+    LegacyDialect,
+    NativeDialect,
+    WrappedDialect,
+)
 from artcafe.server.gateway.sessions.agent_session import UNREADABLE_COSTS
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
@@ -80,7 +86,11 @@ POISON = {
 
 
 @pytest.mark.parametrize("data", POISON.values(), ids=POISON)
-@pytest.mark.parametrize("dialect", [Plain(), Legacy(), Wrapped(), Dashboard()], ids=lambda each: each.name)
+@pytest.mark.parametrize(
+    "dialect",
+    [NativeDialect(), LegacyDialect(), WrappedDialect(), DashboardDialect()],
+    ids=lambda each: each.name,
+)
 async def test_data_that_receivers_could_not_read_is_refused(dialect: Dialect, data: bytes) -> None:
     table = await a_table(dialect=dialect)
     fine = b'{"type":"publish","subject":"x","data":1}'
@@ -97,7 +107,7 @@ async def test_data_that_receivers_could_not_read_is_refused(dialect: Dialect, d
 
 
 @pytest.mark.parametrize("data", POISON.values(), ids=POISON)
-@pytest.mark.parametrize("dialect", [Plain(), Legacy()], ids=lambda each: each.name)
+@pytest.mark.parametrize("dialect", [NativeDialect(), LegacyDialect()], ids=lambda each: each.name)
 async def test_presence_that_receivers_could_not_read_is_refused(dialect: Dialect, data: bytes) -> None:
     table = await a_table(dialect=dialect)
     got = await table.send(b'{"type":"presence","status":"x","metadata":{"a":%b}}' % data)
@@ -108,7 +118,11 @@ async def test_presence_that_receivers_could_not_read_is_refused(dialect: Dialec
     assert table.bus == []
 
 
-@pytest.mark.parametrize("dialect", [Plain(), Legacy(), Wrapped(), Dashboard()], ids=lambda each: each.name)
+@pytest.mark.parametrize(
+    "dialect",
+    [NativeDialect(), LegacyDialect(), WrappedDialect(), DashboardDialect()],
+    ids=lambda each: each.name,
+)
 async def test_data_at_the_limits_is_taken_and_told_as_deep_as_readers_go(dialect: Dialect) -> None:
     table = await a_table(dialect=dialect)
     await table.say(type="subscribe", subject="x")
@@ -180,7 +194,7 @@ async def test_a_client_owes_what_it_sends_beyond_a_second_of_frames(table: Tabl
     assert table.client.owed == 1 + UNREADABLE_COSTS
 
 
-class Lists(Plain):
+class Lists(NativeDialect):
     """A dialect in which a message asks for the same subscription many times."""
 
     def __init__(self, count: int) -> None:
@@ -206,7 +220,7 @@ async def test_what_is_left_of_a_list_is_dropped_when_the_connection_closes() ->
 
 
 async def test_a_list_of_too_many_subjects_is_refused_before_anything_is_done() -> None:
-    table = await a_table(dialect=Legacy())
+    table = await a_table(dialect=LegacyDialect())
     for kind in ("publish", "subscribe", "unsubscribe"):
         got = await table.say(type=kind, subjects=["b"] * (MAX_SUBJECTS + 1), data=1, id="1")
         assert errors(Code.bad_frame, id="1")(got)

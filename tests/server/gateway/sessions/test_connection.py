@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from artcafe.server.gateway.dialects.legacy import Legacy
+from artcafe.server.gateway.dialects.legacy import LegacyDialect
 from artcafe.server.gateway.sessions.connection import OWED_AT_ONCE, Connection
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -61,14 +61,14 @@ async def test_the_login_in_band(door: Door) -> None:
 
 
 async def test_who_was_proven_by_the_url_gets_a_welcome_and_no_challenge(door: Door) -> None:
-    peer = arrive(door, proven=PLANNER)
+    peer = arrive(door, authenticated=PLANNER)
     await peer.expect("welcome", agent="planner")
     assert door.answers == []
 
 
 async def test_legacy_clients_get_no_welcome_and_are_heard_from_the_first_frame(door: Door) -> None:
     door.admitting.shut()
-    peer = arrive(door, proven=PLANNER, dialect=Legacy())
+    peer = arrive(door, authenticated=PLANNER, dialect=LegacyDialect())
     peer.say(type="subscribe", subject="tasks")
     await turns()
     assert peer.unread == []
@@ -111,7 +111,7 @@ async def test_a_refused_answer_is_the_only_try(door: Door) -> None:
 @pytest.mark.parametrize("by_url", [True, False])
 async def test_who_is_not_admitted_hears_why(door: Door, code: Code, close: int, *, by_url: bool) -> None:
     door.admitting.failure = ArtcafeError(code, "The reason.")
-    peer = arrive(door, proven=PLANNER) if by_url else arrive(door)
+    peer = arrive(door, authenticated=PLANNER) if by_url else arrive(door)
     if not by_url:
         await peer.expect("challenge")
         peer.say(type="auth", signature="x")
@@ -160,8 +160,8 @@ async def test_a_door_that_sends_away_at_once_hears_no_more() -> None:
             connection.go_away(100)
 
     closing = Closing()
-    for proven in (None, PLANNER):
-        peer = arrive(closing, proven)
+    for authenticated in (None, PLANNER):
+        peer = arrive(closing, authenticated)
         await turns()
         assert (peer.code, peer.got) == (1012, [])
     assert closing.admitting.calls == 0

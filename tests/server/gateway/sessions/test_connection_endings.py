@@ -6,8 +6,8 @@ import weakref
 
 import pytest
 
-from artcafe.server.gateway.dialects.legacy import Plain
-from artcafe.server.gateway.sessions.authentication import Claim, Entry
+from artcafe.server.gateway.dialects.legacy import NativeDialect
+from artcafe.server.gateway.sessions.authentication import Admission, Claim
 from artcafe.server.gateway.sessions.connection import Connection
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
@@ -229,7 +229,7 @@ async def test_a_connection_that_is_gone_is_freed_at_once(door: Door) -> None:
     assert session is not None
     watched: list[weakref.ref[object]] = [weakref.ref(connection), weakref.ref(session)]
     peer.leave()
-    await door.hub.leave(session.member)
+    await door.hub.leave(session.subscriber)
     await eventually(lambda: not door.tasks)
     gc.disable()
     try:
@@ -282,8 +282,8 @@ async def test_who_is_not_read_from_is_not_called_silent(door: Door) -> None:
 
 
 async def test_before_there_is_a_socket_nothing_is_done_to_it(door: Door) -> None:
-    entry, claim = Entry(Plain(), door), Claim("websocket")
-    connection = Connection(door, entry, claim, connection_id="c1", remote="192.0.2.1", since=0.0)
+    admission, claim = Admission(NativeDialect(), door), Claim("websocket")
+    connection = Connection(door, admission, claim, connection_id="c1", remote="192.0.2.1", since=0.0)
     connection.beat()
     connection.end(Code.removed)
     connection.go_away(1)

@@ -7,8 +7,8 @@ import pytest
 from artcafe.server.domain.ids import UserId
 from artcafe.server.domain.principal import Human
 from artcafe.server.domain.tenant import Role
-from artcafe.server.gateway.dialects.dashboard import Dashboard
-from artcafe.server.gateway.sessions.dashboard_session import RENEWALS_AT_ONCE, Viewer
+from artcafe.server.gateway.dialects.dashboard import DashboardDialect
+from artcafe.server.gateway.sessions.dashboard_session import RENEWALS_AT_ONCE, DashboardSession
 from artcafe.wire.codes import Code
 from tests.kit.deadlines import eventually
 from tests.kit.gateways import House, a_house, gone
@@ -191,7 +191,7 @@ async def test_stopping_and_gaps_concern_dashboards_too(house: House) -> None:
 
 async def test_newer_tokens_are_few_however_many_frames_a_client_may_send() -> None:
     human = Human(ACME, UserId("mia"), Role.member)
-    table = await a_table(human, dialect=Dashboard(), kind=Viewer)
+    table = await a_table(human, dialect=DashboardDialect(), kind=DashboardSession)
     for _ in range(RENEWALS_AT_ONCE):
         [renewed] = await table.say(type="auth", token="x")
         assert renewed["type"] == "renewed"

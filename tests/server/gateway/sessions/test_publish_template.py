@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from artcafe.server.gateway.dialects.legacy import Legacy, Plain
-from artcafe.server.gateway.sessions.publish_template import Template, template
+from artcafe.server.gateway.dialects.legacy import LegacyDialect, NativeDialect
+from artcafe.server.gateway.sessions.publish_template import PublishTemplate, template_of
 from artcafe.wire.frames import Publish
 
 BEGINS = b'{"type":"publish","subject":"a.b","data":'
@@ -15,14 +15,14 @@ BEGINS = b'{"type":"publish","subject":"a.b","data":'
 
 def read(message: bytes) -> Publish:
     """The frame, as everybody's first message is read."""
-    [frame] = Plain().read(message)
+    [frame] = NativeDialect().read(message)
     assert isinstance(frame, Publish)
     return frame
 
 
-def learned(message: bytes) -> Template:
+def learned(message: bytes) -> PublishTemplate:
     """What is learned from a message."""
-    found = template(message, read(message))
+    found = template_of(message, read(message))
     assert found is not None
     return found
 
@@ -75,7 +75,7 @@ def test_what_takes_more_than_a_glance_is_left(message: bytes) -> None:
     ],
 )
 def test_nothing_is_learned_where_the_data_is_not_the_last_field_or_not_the_only_one(message: bytes) -> None:
-    assert template(message, read(message)) is None
+    assert template_of(message, read(message)) is None
 
 
 names = st.sampled_from(["data", "a", '"', ","])
@@ -102,7 +102,7 @@ def test_it_tells_what_reading_tells_or_nothing(
     message, following = (
         json_of({name: {**fields, "data": data}[name] for name in order}) for data in (first, second)
     )
-    known = template(message, read(message))
+    known = template_of(message, read(message))
     assert (known is not None) == (order[-1] == "data")
     if known is None:
         return
@@ -110,7 +110,7 @@ def test_it_tells_what_reading_tells_or_nothing(
     for text in (following[:-1] + noise + b"}", following[:-1] + b',"data":1}', following + noise):
         data = known.data(text)
         if data is not None:
-            for dialect in (Plain(), Legacy()):
+            for dialect in (NativeDialect(), LegacyDialect()):
                 [frame] = dialect.read(text)
                 assert isinstance(frame, Publish)
                 assert (frame.subject, bytes(frame.data), frame.id) == (known.subject, data, None)

@@ -7,8 +7,12 @@ import pytest_asyncio
 from fastapi import FastAPI
 
 from artcafe.server.gateway.websocket.framing import FREE_FRAGMENTS, SMALL_FRAGMENT
-from artcafe.server.gateway.websocket.input_limits import CONTROL_BURST_SECONDS, FRAME_OVERHEAD, ControlFrames
-from artcafe.server.gateway.websocket.mount import Accept, Limits, Upgrade
+from artcafe.server.gateway.websocket.input_limits import (
+    CONTROL_BURST_SECONDS,
+    FRAME_OVERHEAD,
+    ControlFrameLimiter,
+)
+from artcafe.server.gateway.websocket.mount import Accept, SocketLimits, Upgrade
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.deadlines import eventually
@@ -36,7 +40,9 @@ FLOODING, TOO_LARGE = Code.flooding.close, Code.too_large.close
 MOST = 5_000
 RATE = 5.0
 BURST = round(CONTROL_BURST_SECONDS * RATE)
-LIMITS = Limits(message_bytes=100_000, login_bytes=MOST, control_frames_per_second=RATE, close_seconds=10)
+LIMITS = SocketLimits(
+    message_bytes=100_000, login_bytes=MOST, control_frames_per_second=RATE, close_seconds=10
+)
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -70,7 +76,7 @@ async def answered(client: RawClient) -> tuple[int, int]:
 
 async def test_a_burst_passes_and_then_the_rate() -> None:
     now = 0.0
-    frames = ControlFrames(2.0, lambda: now)
+    frames = ControlFrameLimiter(2.0, lambda: now)
     for _ in range(round(2 * CONTROL_BURST_SECONDS)):
         frames.take()
     with pytest.raises(ArtcafeError) as flooded:

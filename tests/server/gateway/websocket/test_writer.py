@@ -4,30 +4,30 @@ import logging
 
 import pytest
 
-from artcafe.server.gateway.websocket.writer import MOST, Outbox, Outboxes
+from artcafe.server.gateway.websocket.writer import MOST, TurnScheduler, Writer
 from tests.kit.turns import turns
 
 
 async def test_what_is_put_in_one_turn_leaves_in_one_write_in_order() -> None:
     writes: list[bytes] = []
-    outbox = Outbox(writes.append, Outboxes())
+    writer = Writer(writes.append, TurnScheduler())
     for number in range(10):
-        outbox.put(b"%d" % number)
-    assert (writes, outbox.size) == ([], 10)
+        writer.put(b"%d" % number)
+    assert (writes, writer.size) == ([], 10)
     await turns(2)
-    assert (writes, outbox.size) == ([b"0123456789"], 0)
-    outbox.put(b"next")
+    assert (writes, writer.size) == ([b"0123456789"], 0)
+    writer.put(b"next")
     await turns(2)
     assert writes == [b"0123456789", b"next"]
 
 
 async def test_each_client_gets_its_own() -> None:
     writes: list[tuple[str, bytes]] = []
-    outboxes = Outboxes()
-    red = Outbox(lambda data: writes.append(("red", data)), outboxes)
-    blue = Outbox(lambda data: writes.append(("blue", data)), outboxes)
-    for outbox, framed in ((red, b"1"), (blue, b"2"), (red, b"3")):
-        outbox.put(framed)
+    scheduler = TurnScheduler()
+    red = Writer(lambda data: writes.append(("red", data)), scheduler)
+    blue = Writer(lambda data: writes.append(("blue", data)), scheduler)
+    for writer, framed in ((red, b"1"), (blue, b"2"), (red, b"3")):
+        writer.put(framed)
     await turns(2)
     assert writes == [("red", b"13"), ("blue", b"2")]
 
@@ -36,49 +36,49 @@ async def test_a_frame_alone_is_written_as_it_is() -> None:
     """Others share its bytes: nothing is copied."""
     writes: list[bytes] = []
     shared = b"x" * 1000
-    Outbox(writes.append, Outboxes()).put(shared)
+    Writer(writes.append, TurnScheduler()).put(shared)
     await turns(2)
     assert writes[0] is shared
 
 
 async def test_much_does_not_wait_for_the_end_of_the_turn() -> None:
     writes: list[bytes] = []
-    outbox = Outbox(writes.append, Outboxes())
+    writer = Writer(writes.append, TurnScheduler())
     for _ in range(3):
-        outbox.put(b"x" * (MOST // 2))
-    assert (len(writes), outbox.size) == (1, 0)
-    outbox.put(b"last")
+        writer.put(b"x" * (MOST // 2))
+    assert (len(writes), writer.size) == (1, 0)
+    writer.put(b"last")
     await turns(2)
     assert b"".join(writes) == b"x" * (MOST // 2 * 3) + b"last"
 
 
 async def test_what_is_flushed_or_cleared_is_written_once_or_never() -> None:
     writes: list[bytes] = []
-    outbox = Outbox(writes.append, Outboxes())
-    outbox.put(b"now")
-    outbox.flush()
+    writer = Writer(writes.append, TurnScheduler())
+    writer.put(b"now")
+    writer.flush()
     assert writes == [b"now"]
-    outbox.put(b"never")
-    outbox.clear()
+    writer.put(b"never")
+    writer.clear()
     await turns(2)
-    assert (writes, outbox.size) == ([b"now"], 0)
+    assert (writes, writer.size) == ([b"now"], 0)
 
 
 async def test_what_is_put_while_others_are_flushed_has_the_next_turn() -> None:
     writes: list[bytes] = []
-    outboxes = Outboxes()
-    second = Outbox(writes.append, outboxes)
-    Outbox(lambda _: second.put(b"answer"), outboxes).put(b"question")
+    scheduler = TurnScheduler()
+    second = Writer(writes.append, scheduler)
+    Writer(lambda _: second.put(b"answer"), scheduler).put(b"question")
     await turns(3)
     assert writes == [b"answer"]
 
 
 async def test_work_for_the_end_of_a_turn_comes_before_its_writes() -> None:
     writes: list[bytes] = []
-    outboxes = Outboxes()
-    outbox = Outbox(writes.append, outboxes)
-    outbox.put(b"1")
-    outboxes.first(lambda: outbox.put(b"2"))
+    scheduler = TurnScheduler()
+    writer = Writer(writes.append, scheduler)
+    writer.put(b"1")
+    scheduler.at_end(lambda: writer.put(b"2"))
     assert writes == []
     await turns()
     assert writes == [b"12"]
@@ -89,12 +89,12 @@ async def test_work_that_fails_keeps_nothing_from_others(caplog: pytest.LogCaptu
         raise RuntimeError("a fault of ours")
 
     done: list[str] = []
-    outboxes = Outboxes()
-    outboxes.first(fail)
-    outboxes.first(lambda: done.append("work"))
-    Outbox(lambda _: done.append("write"), outboxes).put(b"1")
+    scheduler = TurnScheduler()
+    scheduler.at_end(fail)
+    scheduler.at_end(lambda: done.append("work"))
+    Writer(lambda _: done.append("write"), scheduler).put(b"1")
     await turns()
-    outboxes.first(lambda: done.append("the next turn"))
+    scheduler.at_end(lambda: done.append("the next turn"))
     await turns()
     assert done == ["work", "write", "the next turn"]
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
@@ -105,10 +105,10 @@ async def test_a_broken_transport_keeps_nothing_from_others(caplog: pytest.LogCa
         raise RuntimeError("the transport is closed")
 
     writes: list[bytes] = []
-    outboxes = Outboxes()
+    scheduler = TurnScheduler()
     aborted: list[str] = []
-    Outbox(broken, outboxes, lambda: aborted.append("broken")).put(b"lost")
-    Outbox(writes.append, outboxes, lambda: aborted.append("sound")).put(b"kept")
+    Writer(broken, scheduler, lambda: aborted.append("broken")).put(b"lost")
+    Writer(writes.append, scheduler, lambda: aborted.append("sound")).put(b"kept")
     await turns(2)
     assert writes == [b"kept"]
     assert aborted == ["broken"], "it missed a frame, so it is closed"
@@ -116,14 +116,14 @@ async def test_a_broken_transport_keeps_nothing_from_others(caplog: pytest.LogCa
 
 
 async def test_work_that_work_leaves_over_is_done_in_the_next_turn() -> None:
-    outboxes, done = Outboxes(), list[int]()
+    scheduler, done = TurnScheduler(), list[int]()
 
     def work() -> None:
         done.append(len(done))
         if len(done) < 5:
-            outboxes.first(work)
+            scheduler.at_end(work)
 
-    outboxes.first(work)
+    scheduler.at_end(work)
     for number in range(1, 6):
         await turns(1)
         assert len(done) == number

@@ -13,8 +13,8 @@ from msgspec import Raw, Struct
 
 from artcafe.server.domain.ids import PLATFORM_SENDER, TenantId
 from artcafe.server.gateway.dialects import legacy as dialects
-from artcafe.server.gateway.dialects.envelope import Letter
-from artcafe.server.gateway.dialects.legacy import Asked
+from artcafe.server.gateway.dialects.envelope import EncodedEnvelope
+from artcafe.server.gateway.dialects.legacy import IncomingFrame
 from artcafe.wire import frames
 from artcafe.wire.frames import encode, require_once
 
@@ -124,12 +124,12 @@ class _State(Struct):
 _read_state = msgspec.json.Decoder(_State).decode
 
 
-class Dashboard(dialects.Told):
+class DashboardDialect(dialects.RewritingDialect):
     """dialects.Dialect: what a dashboard asks for, and what it subscribed to."""
 
     name = "dashboard"
 
-    def read(self, message: bytes) -> Sequence[Asked]:
+    def read(self, message: bytes) -> Sequence[IncomingFrame]:
         """The frames that a message stands for, one for each subject it names."""
         said = _read_said(message)
         require_once(message, said)
@@ -146,61 +146,61 @@ class Dashboard(dialects.Told):
                 return _Unsubscribed(frame.subject, frame.id)
         return frame
 
-    def message(self, tenant: TenantId, subject: str, sender: str, letter: Letter) -> bytes:
+    def message(self, tenant: TenantId, subject: str, sender: str, envelope: EncodedEnvelope) -> bytes:
         """Who subscribed to a channel by its full name gets it as one."""
-        envelope = letter.envelope
+        decoded = envelope.decoded
         if subject.startswith((f"channels.{tenant}.", f"tenant.{tenant}.channel.")):
             return encode(
                 _ChannelMessage(
                     subject=subject,
-                    data=envelope.data,
+                    data=decoded.data,
                     sender=sender,
-                    id=envelope.id,
-                    timestamp=envelope.timestamp,
+                    id=decoded.id,
+                    timestamp=decoded.timestamp,
                 )
             )
         return encode(
             _Message(
                 topic=subject,
-                payload=envelope.data,
+                payload=decoded.data,
                 sender=sender,
-                id=envelope.id,
-                timestamp=envelope.timestamp,
+                id=decoded.id,
+                timestamp=decoded.timestamp,
             )
         )
 
 
-class PreviewDialect(Dashboard):
+class PreviewDialect(DashboardDialect):
     """How a message looks in a preview."""
 
     name = "preview"
 
-    def message(self, tenant: TenantId, subject: str, sender: str, letter: Letter) -> bytes:
+    def message(self, tenant: TenantId, subject: str, sender: str, envelope: EncodedEnvelope) -> bytes:
         """With the size of its data, in bytes."""
-        envelope = letter.envelope
+        decoded = envelope.decoded
         return encode(
             _PreviewMessage(
                 subject=subject,
                 topic=subject,
-                data=envelope.data,
-                size=len(envelope.data),
+                data=decoded.data,
+                size=len(decoded.data),
                 sender=sender,
-                id=envelope.id,
-                timestamp=envelope.timestamp,
+                id=decoded.id,
+                timestamp=decoded.timestamp,
             )
         )
 
 
-class PresenceDialect(Dashboard):
+class PresenceDialect(DashboardDialect):
     """How agents come and go, and what they say of themselves."""
 
     name = "presence"
 
-    def message(self, tenant: TenantId, subject: str, sender: str, letter: Letter) -> bytes:
+    def message(self, tenant: TenantId, subject: str, sender: str, envelope: EncodedEnvelope) -> bytes:
         """The platform tells who is online; whatever else comes is what somebody says of an agent."""
-        envelope = letter.envelope
+        decoded = envelope.decoded
         kind = "presence"
         if sender == PLATFORM_SENDER:
             with suppress(msgspec.ValidationError):
-                kind = _read_state(envelope.data).status
-        return encode(_AgentEvent(f"agent.{kind}", subject, envelope.data, envelope.timestamp))
+                kind = _read_state(decoded.data).status
+        return encode(_AgentEvent(f"agent.{kind}", subject, decoded.data, decoded.timestamp))

@@ -8,26 +8,26 @@ NOT_OURS = (ValueError, RecursionError)
 _BEFORE_ID, _AFTER_ID = b'{"id":"', b'","timestamp":"'
 
 
-class Letter:
+class EncodedEnvelope:
     """One message. `payload` is its envelope as `encode` writes one: no field that somebody put into it
     can stand for another one, so it is spliced into frames as it is."""
 
-    __slots__ = ("_envelope", "payload")
+    __slots__ = ("_decoded", "payload")
 
     def __init__(self, payload: bytes) -> None:
         """`payload` comes from `encode`."""
         self.payload = payload
-        self._envelope: Envelope | None = None
+        self._decoded: Envelope | None = None
 
     @property
-    def envelope(self) -> Envelope:
+    def decoded(self) -> Envelope:
         """What it says."""
-        if self._envelope is None:
-            self._envelope = decode_envelope(self.payload)
-        return self._envelope
+        if self._decoded is None:
+            self._decoded = decode_envelope(self.payload)
+        return self._decoded
 
 
-def arrived(payload: bytes) -> bytes:
+def reencoded(payload: bytes) -> bytes:
     """The envelope that came by the bus, where anybody may have put it: read, and written anew.
 
     Raises NOT_OURS for what this platform does not publish.
@@ -37,7 +37,7 @@ def arrived(payload: bytes) -> bytes:
     return encode(decode_envelope(payload))
 
 
-def identity(payload: bytes) -> bytes | None:
+def id_of(payload: bytes) -> bytes | None:
     """The id of an envelope as `encode` writes one, as it stands there, found without reading the rest.
     None for what is no such envelope. No two ids are alike in it: a quote in an id never ends it so."""
     end = payload.find(_AFTER_ID)

@@ -2,5 +2,5 @@ from artcafe.wire.frames cimport require_once
 from artcafe.wire.payload cimport doubtful, require_readable
 
 
-cdef class Plain:
+cdef class NativeDialect:
     cpdef read(self, bytes message)

@@ -10,8 +10,8 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from artcafe.server.domain.ids import HUMAN_PREFIX, PLATFORM_SENDER, TenantId
-from artcafe.server.gateway.dialects.envelope import Letter
-from artcafe.server.gateway.dialects.rendering import Splicer, Teller, Writer
+from artcafe.server.gateway.dialects.envelope import EncodedEnvelope
+from artcafe.server.gateway.dialects.rendering import DialectEncoder, Encoder, PrefixEncoder
 from artcafe.wire import frames
 from artcafe.wire.frames import (
     Presence,
@@ -31,7 +31,7 @@ CORRELATION = "correlation-id"
 """The header in which a dialect's own correlation id travels."""
 
 
-class Asked(Protocol):
+class IncomingFrame(Protocol):
     """A frame that a client sent."""
 
     @property
@@ -48,7 +48,7 @@ class Dialect(Protocol):
         """Tells dialects apart in the cache of frames."""
         ...
 
-    def read(self, message: bytes) -> Sequence[Asked]:
+    def read(self, message: bytes) -> Sequence[IncomingFrame]:
         """What a message asks for, in order. Raises msgspec's errors, RecursionError, or bad_frame."""
         ...
 
@@ -56,12 +56,12 @@ class Dialect(Protocol):
         """An answer as this client knows it; None for one that it does not know."""
         ...
 
-    def writer(self, tenant: TenantId, subject: str, sender: str) -> Writer:
+    def encoder(self, tenant: TenantId, subject: str, sender: str) -> Encoder:
         """Who writes delivered messages of a sender on a subject, which is in the subscriber's own form."""
         ...
 
 
-class Plain:
+class NativeDialect:
     """The subprotocol artcafe.v1: docs/protocol.md."""
 
     name = "plain"
@@ -81,9 +81,9 @@ class Plain:
         """As it is."""
         return frame
 
-    def writer(self, tenant: TenantId, subject: str, sender: str) -> Writer:
+    def encoder(self, tenant: TenantId, subject: str, sender: str) -> Encoder:
         """Spliced: the envelope is already JSON."""
-        return Splicer(opening(subject, sender))
+        return PrefixEncoder(opening(subject, sender))
 
 
 class _Named(Struct, omit_defaults=True, kw_only=True):
@@ -158,21 +158,21 @@ _read_nested = msgspec.json.Decoder(_Nested).decode
 _read_object = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
-class Told:
+class RewritingDialect:
     """A dialect that writes each message anew, by `message`."""
 
     name: str
 
-    def writer(self, tenant: TenantId, subject: str, sender: str) -> Writer:
+    def encoder(self, tenant: TenantId, subject: str, sender: str) -> Encoder:
         """See Dialect."""
-        return Teller(self.name, self.message, tenant, subject, sender)
+        return DialectEncoder(self.name, self.message, tenant, subject, sender)
 
-    def message(self, tenant: TenantId, subject: str, sender: str, letter: Letter) -> bytes:
-        """delivery.Tell."""
+    def message(self, tenant: TenantId, subject: str, sender: str, envelope: EncodedEnvelope) -> bytes:
+        """rendering.Encode."""
         raise NotImplementedError
 
 
-class Legacy(Told):
+class LegacyDialect(RewritingDialect):
     """Dialect A, and how both legacy dialects are read.
 
     Field names are accepted generously. Its handlers read who sent a message, and when, inside
@@ -203,17 +203,17 @@ class Legacy(Told):
         """As it is, but for a welcome: what these clients do not know they ignore."""
         return None if isinstance(frame, frames.Welcome) else frame
 
-    def message(self, tenant: TenantId, subject: str, sender: str, letter: Letter) -> bytes:
+    def message(self, tenant: TenantId, subject: str, sender: str, envelope: EncodedEnvelope) -> bytes:
         """`data` with the proven sender and tenant, and the timestamp where it has none."""
-        envelope = letter.envelope
+        decoded = envelope.decoded
         try:
-            fields = _read_object(envelope.data)
+            fields = _read_object(decoded.data)
         except msgspec.ValidationError:
-            return splice(subject, sender, letter.payload)  # Not an object: no place for the fields.
+            return splice(subject, sender, envelope.payload)  # Not an object: no place for the fields.
         fields["agent_id"] = Raw(encode(sender))
         fields["tenant_id"] = Raw(encode(tenant))
-        fields.setdefault("timestamp", Raw(encode(envelope.timestamp)))
-        return splice(subject, sender, encode(msgspec.structs.replace(envelope, data=Raw(encode(fields)))))
+        fields.setdefault("timestamp", Raw(encode(decoded.timestamp)))
+        return splice(subject, sender, encode(msgspec.structs.replace(decoded, data=Raw(encode(fields)))))
 
 
 class HeartbeatAck(Struct, tag_field="type", tag="heartbeat_ack"):
@@ -227,7 +227,7 @@ class _Source(Struct):
     type: str
 
 
-class _Letter(Struct, omit_defaults=True, kw_only=True):
+class _WrappedEnvelope(Struct, omit_defaults=True, kw_only=True):
     id: str
     timestamp: str
     version: str
@@ -241,10 +241,10 @@ class _Letter(Struct, omit_defaults=True, kw_only=True):
 
 class _Delivered(Struct, tag_field="type", tag="message"):
     subject: str
-    message: _Letter
+    message: _WrappedEnvelope
 
 
-class Wrapped(Legacy):
+class WrappedDialect(LegacyDialect):
     """Dialect B: the payload travels in an envelope inside the frame."""
 
     name = "wrapped"
@@ -255,24 +255,24 @@ class Wrapped(Legacy):
             return HeartbeatAck(frame.timestamp)
         return frame if isinstance(frame, frames.Error | frames.Goaway) else None
 
-    def message(self, tenant: TenantId, subject: str, sender: str, letter: Letter) -> bytes:
+    def message(self, tenant: TenantId, subject: str, sender: str, envelope: EncodedEnvelope) -> bytes:
         """The envelope of the field, written anew around the payload."""
-        envelope = letter.envelope
+        decoded = envelope.decoded
         kind = "agent"
         if sender == PLATFORM_SENDER:
             kind = "system"
         elif sender.startswith(HUMAN_PREFIX):
             kind = "user"
-        written = _Letter(
-            id=envelope.id,
-            timestamp=envelope.timestamp,
+        written = _WrappedEnvelope(
+            id=decoded.id,
+            timestamp=decoded.timestamp,
             version="1.0",
             tenant_id=tenant,
             source=_Source(sender, kind),
             type="message",
-            payload=envelope.data,
-            correlation_id=(envelope.headers or {}).get(CORRELATION),
-            reply_to=envelope.reply_to,
+            payload=decoded.data,
+            correlation_id=(decoded.headers or {}).get(CORRELATION),
+            reply_to=decoded.reply_to,
         )
         return encode(_Delivered(subject, written))
 

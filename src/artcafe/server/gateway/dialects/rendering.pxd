@@ -1,41 +1,41 @@
 cimport cython
 
 
-cdef class Delivery:
+cdef class MessageBatch:
     cdef readonly list payloads
-    cdef list _letters
-    cdef list _shapes
+    cdef list _envelopes
+    cdef list _encoded
 
-    @cython.locals(shape=Shape)
-    cpdef Shape shape(self, Writer writer)
+    @cython.locals(encoded=EncodedBatch)
+    cpdef EncodedBatch encoded(self, Encoder encoder)
 
 
-cdef class Shape:
-    cdef readonly Writer writer
+cdef class EncodedBatch:
+    cdef readonly Encoder encoder
     cdef readonly bytes joined
     cdef readonly Py_ssize_t count
     cdef list _pieces
-    cdef list _letters
+    cdef list _envelopes
 
 
-cdef class Writer:
-    cpdef Shape write(self, Delivery delivery)
+cdef class Encoder:
+    cpdef EncodedBatch encode(self, MessageBatch batch)
 
 
-cdef class Teller(Writer):
+cdef class DialectEncoder(Encoder):
     cdef str _name
-    cdef object _tell
+    cdef object _encode
     cdef object _tenant
     cdef str _subject
     cdef str _sender
 
-    cpdef Shape write(self, Delivery delivery)
+    cpdef EncodedBatch encode(self, MessageBatch batch)
 
 
-cdef class Splicer(Writer):
+cdef class PrefixEncoder(Encoder):
     cdef bytes _opening
     cdef Py_ssize_t _size
     cdef bytes _head
 
     @cython.locals(pieces=list, payload=bytes, text='const char *', size=Py_ssize_t)
-    cpdef Shape write(self, Delivery delivery)
+    cpdef EncodedBatch encode(self, MessageBatch batch)

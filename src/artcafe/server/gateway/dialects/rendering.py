@@ -4,102 +4,104 @@ import logging
 from collections.abc import Callable
 
 from artcafe.server.domain.ids import TenantId
-from artcafe.server.gateway.dialects.envelope import NOT_OURS, Letter
+from artcafe.server.gateway.dialects.envelope import NOT_OURS, EncodedEnvelope
 from artcafe.server.gateway.websocket.framing import frame_head
 
 LOG = logging.getLogger("artcafe.gateway")
 
-Tell = Callable[[TenantId, str, str, Letter], bytes]
+Encode = Callable[[TenantId, str, str, EncodedEnvelope], bytes]
 """Writes a message; called with its tenant, its subject in the subscriber's own form, its sender, and it."""
 
 
-class Delivery:
+class MessageBatch:
     """Messages of one sender on one subject that came one after the other: their envelopes, as Letter holds
     them, and every shape that was made of them."""
 
-    __slots__ = ("_letters", "_shapes", "payloads")
+    __slots__ = ("_encoded", "_envelopes", "payloads")
 
     def __init__(self, payloads: list[bytes]) -> None:
         self.payloads = payloads
-        self._letters: list[Letter] | None = None
-        self._shapes: list[Shape] = []
+        self._envelopes: list[EncodedEnvelope] | None = None
+        self._encoded: list[EncodedBatch] = []
 
     @property
-    def letters(self) -> list[Letter]:
+    def envelopes(self) -> list[EncodedEnvelope]:
         """The messages, for whoever looks into them."""
-        if self._letters is None:
-            self._letters = [Letter(payload) for payload in self.payloads]
-        return self._letters
+        if self._envelopes is None:
+            self._envelopes = [EncodedEnvelope(payload) for payload in self.payloads]
+        return self._envelopes
 
-    def shape(self, writer: "Writer") -> "Shape":
+    def encoded(self, encoder: "Encoder") -> "EncodedBatch":
         """The messages as a writer writes them, once."""
-        for shape in self._shapes:
-            if shape.writer is writer:
-                return shape
-        shape = writer.write(self)
-        self._shapes.append(shape)
-        return shape
+        for encoded in self._encoded:
+            if encoded.encoder is encoder:
+                return encoded
+        encoded = encoder.encode(self)
+        self._encoded.append(encoded)
+        return encoded
 
 
-class Shape:
+class EncodedBatch:
     """Messages as one kind of subscriber gets them: WebSocket frames, joined."""
 
-    __slots__ = ("_letters", "_pieces", "count", "joined", "writer")
+    __slots__ = ("_envelopes", "_pieces", "count", "encoder", "joined")
 
-    def __init__(self, writer: "Writer", pieces: list[bytes], letters: list[Letter] | None = None) -> None:
+    def __init__(
+        self, encoder: "Encoder", pieces: list[bytes], envelopes: list[EncodedEnvelope] | None = None
+    ) -> None:
         """Each frame is two of the `pieces`; `letters` are those that were written, where not all were."""
-        self.writer = writer
+        self.encoder = encoder
         self.joined = b"".join(pieces)
         self.count = len(pieces) // 2
         self._pieces = pieces
-        self._letters = letters
+        self._envelopes = envelopes
 
-    def each(self, delivery: Delivery) -> list[tuple[str, bytes]]:
+    def each(self, batch: MessageBatch) -> list[tuple[str, bytes]]:
         """The id and the frame of each message that was written, of the delivery that it is a shape of."""
-        letters = delivery.letters if self._letters is None else self._letters
+        envelopes = batch.envelopes if self._envelopes is None else self._envelopes
         frames = [head + text for head, text in zip(self._pieces[::2], self._pieces[1::2], strict=True)]
-        return [(letter.envelope.id, framed) for letter, framed in zip(letters, frames, strict=True)]
+        return [(envelope.decoded.id, framed) for envelope, framed in zip(envelopes, frames, strict=True)]
 
 
-class Writer:
+class Encoder:
     """Writes the messages of one sender on one subject, for one kind of subscriber."""
 
     __slots__ = ()
 
-    def write(self, delivery: Delivery) -> Shape:
+    def encode(self, batch: MessageBatch) -> EncodedBatch:
         """These messages."""
         raise NotImplementedError
 
 
-class Teller(Writer):
+class DialectEncoder(Encoder):
     """Writes each as a dialect tells it."""
 
-    __slots__ = ("_name", "_sender", "_subject", "_tell", "_tenant")
+    __slots__ = ("_encode", "_name", "_sender", "_subject", "_tenant")
 
-    def __init__(self, name: str, tell: Tell, tenant: TenantId, subject: str, sender: str) -> None:
+    def __init__(self, name: str, encode: Encode, tenant: TenantId, subject: str, sender: str) -> None:
         """`name` is the dialect's, for the log."""
         self._name = name
-        self._tell = tell
+        self._encode = encode
         self._tenant = tenant
         self._subject = subject
         self._sender = sender
 
-    def write(self, delivery: Delivery) -> Shape:
+    def encode(self, batch: MessageBatch) -> EncodedBatch:
         """What the dialect cannot say is left out, with a word in the log."""
-        letters: list[Letter] = []
+        envelopes: list[EncodedEnvelope] = []
         pieces: list[bytes] = []
-        for letter in delivery.letters:
+        for envelope in batch.envelopes:
             try:
-                text = self._tell(self._tenant, self._subject, self._sender, letter)
+                text = self._encode(self._tenant, self._subject, self._sender, envelope)
             except NOT_OURS as error:
                 LOG.warning("tenant %s: %s cannot be told a message: %s", self._tenant, self._name, error)
             else:
-                letters.append(letter)
+                envelopes.append(envelope)
                 pieces += (frame_head(len(text)), text)
-        return Shape(self, pieces, letters)
+        return EncodedBatch(self, pieces, envelopes)
 
 
-class Splicer(Writer):
+class PrefixEncoder(Encoder):
     """Puts the same opening before every envelope, in place of its brace; none is looked into."""
 
     __slots__ = ("_head", "_opening", "_size")
@@ -110,10 +112,10 @@ class Splicer(Writer):
         self._size = -1
         self._head = b""
 
-    def write(self, delivery: Delivery) -> Shape:
+    def encode(self, batch: MessageBatch) -> EncodedBatch:
         """All of them."""
         pieces: list[bytes] = []
-        for payload in delivery.payloads:
+        for payload in batch.payloads:
             size = len(payload)
             if size != self._size:
                 self._size = size
@@ -121,4 +123,4 @@ class Splicer(Writer):
             pieces.append(self._head)
             text = payload  # Compiled, a pointer: to slice that takes a third as long.
             pieces.append(text[1:size])
-        return Shape(self, pieces)
+        return EncodedBatch(self, pieces)

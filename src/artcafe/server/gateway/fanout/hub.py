@@ -7,13 +7,13 @@ from functools import partial
 from typing import Any
 
 from artcafe.server.domain.ids import TenantId
-from artcafe.server.gateway.dialects.envelope import NOT_OURS, arrived, identity
+from artcafe.server.gateway.dialects.envelope import NOT_OURS, id_of, reencoded
 from artcafe.server.gateway.fanout.acknowledgements import Acknowledgements
 from artcafe.server.gateway.fanout.cutover import Cutover
-from artcafe.server.gateway.fanout.delivery_queue import Runs
-from artcafe.server.gateway.fanout.subscriber import Member, Seen, Topic
+from artcafe.server.gateway.fanout.delivery_queue import DeliveryQueue
+from artcafe.server.gateway.fanout.subscriber import DuplicateFilter, Subscriber, Topic
 from artcafe.server.gateway.fanout.topics import Topics
-from artcafe.server.gateway.websocket.writer import Outboxes
+from artcafe.server.gateway.websocket.writer import TurnScheduler
 from artcafe.server.ports.bus import Link, Subscription
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -25,7 +25,7 @@ RECENT = 1024
 """Messages after which no other copy of one by another pattern is expected."""
 
 BUDGET = 8192
-"""Units of work (Member.take) that one tenant's deliveries take in one turn of the event loop."""
+"""Units of work (Subscriber.take) that one tenant's deliveries take in one turn of the event loop."""
 
 RETRY_SECONDS = 0.2
 """When a bus that was away is asked again what it has sent."""
@@ -40,7 +40,13 @@ class TenantHub:
     """
 
     def __init__(
-        self, tenant: TenantId, link: Link, outboxes: Outboxes, *, process: str = "", budget: int = BUDGET
+        self,
+        tenant: TenantId,
+        link: Link,
+        scheduler: TurnScheduler,
+        *,
+        process: str = "",
+        budget: int = BUDGET,
     ) -> None:
         """`process` is what the ids of messages that are published here begin with."""
         self.tenant = tenant
@@ -49,8 +55,8 @@ class TenantHub:
         self._gaps = link.gaps
         self.acknowledgements = Acknowledgements(tenant, link)
         self._topics = Topics(tenant)
-        self._runs = Runs(tenant, link, outboxes, self._topics, budget)
-        self._seen = Seen(RECENT)
+        self._queue = DeliveryQueue(tenant, link, scheduler, self._topics, budget)
+        self._seen = DuplicateFilter(RECENT)
         # How the envelopes begin that are delivered here without the bus; nothing, where there are none.
         self._from_here = b""
         self._beginning = b'{"id":"%b-' % process.encode() if process else b""
@@ -60,64 +66,64 @@ class TenantHub:
         before, self._gaps = self._gaps, self.link.gaps
         return self._gaps != before
 
-    async def subscribe(self, member: Member, text: str, address: Address, queue: str | None) -> None:
+    async def subscribe(self, subscriber: Subscriber, text: str, address: Address, queue: str | None) -> None:
         """Add a subscription; when this returns, everything published later is delivered.
 
         Subscribing again to the same text and queue changes nothing. Raises unavailable, and
         too_many_subscriptions where the member's patterns, or the tenant's, overlap too much.
         """
         key = (text, queue)
-        if key in member.subscriptions:
+        if key in subscriber.subscriptions:
             return
-        if member.stopped or (member.drained and queue is not None):
+        if subscriber.stopped or (subscriber.drained and queue is not None):
             raise ArtcafeError(Code.unavailable, "The connection is over.")
         topic = self._topics.plain.get(address.subject) if queue is None else None
         fresh = topic is None
         if topic is None:
             topic = Topic(address.subject, queue)
-        held = member.add(key, address, topic)
+        held = subscriber.add(key, address, topic)
         if fresh:
             try:
                 self._topics.include(topic)
             except BaseException:
-                member.remove(key)
+                subscriber.remove(key)
                 raise
-        cutover = member.begin_cutover(held, closing=False)
-        topic.members[member] = None
+        cutover = subscriber.begin_cutover(held, closing=False)
+        topic.subscribers[subscriber] = None
         try:
             if fresh:
                 await self._open(topic, queue)
             else:
                 await asyncio.shield(topic.handle)
             if cutover is not None:
-                await self._cut(member, cutover)
-                await self._end_cutover(member, cutover)
+                await self._cut(subscriber, cutover)
+                await self._end_cutover(subscriber, cutover)
             elif queue is None:
                 held.complete = True
-                member.changed()
+                subscriber.changed()
         except BaseException:
             try:
-                await self._leave(member, key)
+                await self._leave(subscriber, key)
             finally:
                 if cutover is not None:
-                    member.end_cutover(cutover)
+                    subscriber.end_cutover(cutover)
             raise
 
-    async def _cut(self, member: Member, cutover: Cutover) -> None:
+    async def _cut(self, subscriber: Subscriber, cutover: Cutover) -> None:
         """Let the newer kind of copies begin. Raises unavailable."""
         await self.link.settle()
-        self._runs.catch_up(member)
+        self._queue.catch_up(subscriber)
         cutover.cut()
 
-    async def _end_cutover(self, member: Member, cutover: Cutover) -> None:
+    async def _end_cutover(self, subscriber: Subscriber, cutover: Cutover) -> None:
         """Let the older kind of copies end. Where the bus is away, the cutover stays."""
         try:
             await self.link.settle()
         except ArtcafeError as error:
             LOG.debug("tenant %s: a cutover stays: %s", self.tenant, error)
         else:
-            self._runs.catch_up(member)
-            member.end_cutover(cutover)
+            self._queue.catch_up(subscriber)
+            subscriber.end_cutover(cutover)
 
     async def _open(self, topic: Topic, queue: str | None) -> None:
         try:
@@ -136,7 +142,7 @@ class TenantHub:
             topic.handle.exception()  # Nobody may wait, and asyncio would log that.
             raise
         topic.handle.set_result(handle)
-        if not topic.members:
+        if not topic.subscribers:
             await _close(handle)
 
     def _arrived(self, topic: Topic, bus_subject: str, payload: bytes) -> None:
@@ -151,20 +157,20 @@ class TenantHub:
             # client, and sends it what its last one has left on the way.
             return
         try:
-            line = self._topics.line(self._runs, None if topic.queue is None else topic, bus_subject)
-            if line.group is None:
-                self._topics.update(line)
-                more = len(line.topics) > 1
+            route = self._topics.route(self._queue, None if topic.queue is None else topic, bus_subject)
+            if route.group is None:
+                self._topics.update(route)
+                more = len(route.topics) > 1
                 if more or self._seen.ids:
-                    if identity(payload) in self._seen.ids:
+                    if id_of(payload) in self._seen.ids:
                         return
-                    payload = arrived(payload)
-                    name = identity(payload)
+                    payload = reencoded(payload)
+                    name = id_of(payload)
                     assert name is not None
                     if self._seen.is_first(name, more):
-                        self._runs.keep(line, payload)
+                        self._queue.enqueue(route, payload)
                     return
-            self._runs.keep(line, arrived(payload))
+            self._queue.enqueue(route, reencoded(payload))
         except NOT_OURS as error:
             LOG.warning("tenant %s: dropped a message that is not ours: %s", self.tenant, error)
 
@@ -172,99 +178,99 @@ class TenantHub:
         """Who takes what this process itself says: the same for all topics without a queue."""
         self._from_here = self._beginning  # A link that asks delivers it.
         try:
-            return self._topics.line(self._runs, None if topic.queue is None else topic, bus_subject)
+            return self._topics.route(self._queue, None if topic.queue is None else topic, bus_subject)
         except ValueError:
             return partial(self._arrived, topic, bus_subject)
 
-    async def unsubscribe(self, member: Member, text: str, queue: str | None) -> bool:
+    async def unsubscribe(self, subscriber: Subscriber, text: str, queue: str | None) -> bool:
         """Remove a subscription; from here on nothing more comes by it. False when there was none."""
         key = (text, queue)
-        if key not in member.subscriptions:
+        if key not in subscriber.subscriptions:
             return False
-        held = member.subscriptions[key]
+        held = subscriber.subscriptions[key]
         if queue is not None:
             await _close(held.topic.opened)
-        elif (cutover := member.begin_cutover(held, closing=True)) is not None:
+        elif (cutover := subscriber.begin_cutover(held, closing=True)) is not None:
             try:
-                await self._cut(member, cutover)
+                await self._cut(subscriber, cutover)
             except BaseException:
-                member.end_cutover(cutover)  # It goes on as it was.
+                subscriber.end_cutover(cutover)  # It goes on as it was.
                 raise
-            if key in member.subscriptions:
-                await self._close_behind(member, member.remove(key), cutover)
+            if key in subscriber.subscriptions:
+                await self._close_behind(subscriber, subscriber.remove(key), cutover)
             return True
-        await self._leave(member, key)
+        await self._leave(subscriber, key)
         return True
 
-    async def _close_behind(self, member: Member, topic: Topic, cutover: Cutover) -> None:
+    async def _close_behind(self, subscriber: Subscriber, topic: Topic, cutover: Cutover) -> None:
         """End what the client does not have any more, after the last copies by it."""
-        await self._end_cutover(member, cutover)
+        await self._end_cutover(subscriber, cutover)
         cutover.listening = False
-        await _close(self._release(member, topic))
+        await _close(self._release(subscriber, topic))
 
-    async def drain(self, member: Member) -> None:
+    async def drain(self, subscriber: Subscriber) -> None:
         """Let a member's groups send it nothing more; when this returns, what they had sent is delivered. Its
         subscriptions stay, and others without a queue bring what they bring. It joins no group any more."""
-        member.drained = True
-        held = member.subscriptions.values()
+        subscriber.drained = True
+        held = subscriber.subscriptions.values()
         await _close_all([each.topic.opened for each in held if each.queue is not None])
-        self._runs.catch_up(member)
+        self._queue.catch_up(subscriber)
 
-    async def _leave(self, member: Member, key: tuple[str, str | None]) -> None:
-        self._runs.catch_up(member)  # What was here before.
-        if key in member.subscriptions:
-            await _close(self._detach(member, key))
+    async def _leave(self, subscriber: Subscriber, key: tuple[str, str | None]) -> None:
+        self._queue.catch_up(subscriber)  # What was here before.
+        if key in subscriber.subscriptions:
+            await _close(self._detach(subscriber, key))
 
-    def leave(self, *members: Member) -> Coroutine[Any, Any, None]:
+    def leave(self, *subscribers: Subscriber) -> Coroutine[Any, Any, None]:
         """Remove everything the members had, at once; what is left to tell the bus is handed back."""
         handles: list[Subscription | None] = []
-        for member in members:
-            handles += [self._detach(member, key) for key in tuple(member.subscriptions)]
-            handles += [self._release(member, topic) for topic in member.listened()]
+        for subscriber in subscribers:
+            handles += [self._detach(subscriber, key) for key in tuple(subscriber.subscriptions)]
+            handles += [self._release(subscriber, topic) for topic in subscriber.listened()]
         return _close_all(handles)
 
-    def end(self, held: Sequence[tuple[Member, tuple[str, str | None]]]) -> Coroutine[Any, Any, None]:
+    def end(self, held: Sequence[tuple[Subscriber, tuple[str, str | None]]]) -> Coroutine[Any, Any, None]:
         """Remove some subscriptions, at once; what is left to do on the bus is handed back. Where a member
         stays in a group, what is for the group comes by the old way until the bus has brought what was sent.
         """
         handles: list[Subscription | None] = []
-        closing: list[tuple[Member, Topic, Cutover]] = []
-        for member, key in sorted(held, key=lambda each: each[1][1] is None):  # Groups first.
-            cutover = member.begin_cutover(member.subscriptions[key], closing=True)
+        closing: list[tuple[Subscriber, Topic, Cutover]] = []
+        for subscriber, key in sorted(held, key=lambda each: each[1][1] is None):  # Groups first.
+            cutover = subscriber.begin_cutover(subscriber.subscriptions[key], closing=True)
             if cutover is None:
-                handles.append(self._detach(member, key))
+                handles.append(self._detach(subscriber, key))
             else:
-                closing.append((member, member.remove(key), cutover))
+                closing.append((subscriber, subscriber.remove(key), cutover))
         return self._end(handles, closing)
 
     async def _end(
-        self, handles: Sequence[Subscription | None], closing: Sequence[tuple[Member, Topic, Cutover]]
+        self, handles: Sequence[Subscription | None], closing: Sequence[tuple[Subscriber, Topic, Cutover]]
     ) -> None:
         await asyncio.gather(_close_all(handles), *[self._cut_and_close(*each) for each in closing])
 
-    async def _cut_and_close(self, member: Member, topic: Topic, cutover: Cutover) -> None:
-        while not member.stopped:
+    async def _cut_and_close(self, subscriber: Subscriber, topic: Topic, cutover: Cutover) -> None:
+        while not subscriber.stopped:
             try:
-                await self._cut(member, cutover)
+                await self._cut(subscriber, cutover)
                 break
             except ArtcafeError:  # The bus is away. What it brings when it is back may have come before.
                 await asyncio.sleep(RETRY_SECONDS)
-        await self._close_behind(member, topic, cutover)
+        await self._close_behind(subscriber, topic, cutover)
 
-    def _detach(self, member: Member, key: tuple[str, str | None]) -> Subscription | None:
+    def _detach(self, subscriber: Subscriber, key: tuple[str, str | None]) -> Subscription | None:
         """Take a subscription from a member. What nobody needs any more on the bus is handed back."""
-        return self._release(member, member.remove(key))
+        return self._release(subscriber, subscriber.remove(key))
 
-    def _release(self, member: Member, topic: Topic) -> Subscription | None:
-        if member.listens(topic):
+    def _release(self, subscriber: Subscriber, topic: Topic) -> Subscription | None:
+        if subscriber.listens(topic):
             return None
-        topic.members.pop(member, None)
-        if topic.members:
+        topic.subscribers.pop(subscriber, None)
+        if topic.subscribers:
             return None
         self._topics.forget(topic)
         other = self._topics.groups.other(topic)
         if other is not None:
-            self._runs.hand_on(topic, member, other)
+            self._queue.hand_on(topic, subscriber, other)
         return topic.opened
 
 

@@ -3,7 +3,7 @@
 from artcafe.server.gateway.fanout.subscriber import Topic
 
 
-class Groups:
+class QueueGroups:
     """Topics with a queue, by group: those of one name and pattern. Each is one member's."""
 
     def __init__(self) -> None:

@@ -1,22 +1,22 @@
 cimport cython
 
 from artcafe.server.domain.recent cimport Recent
-from artcafe.server.gateway.dialects.rendering cimport Delivery, Shape, Writer
+from artcafe.server.gateway.dialects.rendering cimport MessageBatch, EncodedBatch, Encoder
 
 
-cdef class Keeper:
-    cpdef keep(self, Line line, bytes payload)
+cdef class MessageSink:
+    cpdef enqueue(self, MessageRoute route, bytes payload)
 
 
 cdef class Topic:
     cdef readonly str pattern
     cdef readonly object queue
-    cdef readonly dict members
+    cdef readonly dict subscribers
     cdef public bint alive
     cdef readonly object handle
 
 
-cdef class Line:
+cdef class MessageRoute:
     cdef readonly Topic group
     cdef readonly str bus_subject
     cdef readonly str sender
@@ -25,13 +25,13 @@ cdef class Line:
     cdef public tuple topics
     cdef public Py_ssize_t version
     cdef object _tenant
-    cdef Keeper _keeper
-    cdef dict _writers
+    cdef MessageSink _sink
+    cdef dict _encoders
 
     cpdef tuple choice(self, str form, dialect, int checks)
 
 
-cdef class Subscribed:
+cdef class ClientSubscription:
     cdef readonly object address
     cdef public bint complete
     cdef readonly object queue
@@ -39,7 +39,7 @@ cdef class Subscribed:
     cdef readonly Py_ssize_t number
 
 
-cdef class Seen:
+cdef class DuplicateFilter:
     cdef readonly dict ids
     cdef Py_ssize_t _most
     cdef Py_ssize_t _count
@@ -47,7 +47,7 @@ cdef class Seen:
     cpdef bint is_first(self, name, bint more)
 
 
-cdef class Member:
+cdef class Subscriber:
     cdef readonly dict subscriptions
     cdef readonly bint stopped
     cdef public bint drained
@@ -56,7 +56,7 @@ cdef class Member:
     cdef object _end
     cdef object _dialect
     cdef readonly Recent _choices
-    cdef readonly Seen _seen
+    cdef readonly DuplicateFilter _seen
     cdef readonly dict _cutovers
     cdef object _hears
     cdef Py_ssize_t _delivered
@@ -65,5 +65,5 @@ cdef class Member:
     cdef readonly dict _by_pattern
 
     cpdef changed(self)
-    @cython.locals(shape=Shape, joined=bytes, choice=tuple, writer=Writer, checks=int, count=Py_ssize_t)
-    cpdef Py_ssize_t take(self, Line line, Delivery delivery) except -1
+    @cython.locals(encoded=EncodedBatch, joined=bytes, choice=tuple, encoder=Encoder, checks=int, count=Py_ssize_t)
+    cpdef Py_ssize_t take(self, MessageRoute route, MessageBatch batch) except -1

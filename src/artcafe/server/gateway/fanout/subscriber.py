@@ -9,7 +9,7 @@ from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.interest import Interest
 from artcafe.server.domain.recent import Recent
 from artcafe.server.gateway.dialects.legacy import Dialect
-from artcafe.server.gateway.dialects.rendering import Delivery, Writer
+from artcafe.server.gateway.dialects.rendering import Encoder, MessageBatch
 from artcafe.server.gateway.fanout.cutover import Cutover
 from artcafe.server.ports.bus import Subscription
 from artcafe.wire.codes import Code
@@ -49,12 +49,12 @@ class Receiver(Protocol):
         ...
 
 
-class Keeper:
+class MessageSink:
     """Who keeps messages until they are delivered."""
 
     __slots__ = ()
 
-    def keep(self, line: "Line", payload: bytes) -> None:
+    def enqueue(self, route: "MessageRoute", payload: bytes) -> None:
         """A message of a line. `payload` comes from `encode`."""
         raise NotImplementedError
 
@@ -62,12 +62,12 @@ class Keeper:
 class Topic:
     """One subscription on the bus: a pattern, and the members that share it; one member with a queue."""
 
-    __slots__ = ("alive", "handle", "members", "pattern", "queue")
+    __slots__ = ("alive", "handle", "pattern", "queue", "subscribers")
 
     def __init__(self, pattern: str, queue: str | None = None) -> None:
         self.pattern = pattern
         self.queue = queue
-        self.members: dict[Member, None] = {}
+        self.subscribers: dict[Subscriber, None] = {}
         self.alive = True
         """Whether its copies of messages count: not once nobody needs it, or the bus refused it."""
         # Done when the bus delivers; fails for everybody who waits when it refuses.
@@ -80,7 +80,7 @@ class Topic:
         return self.handle.result() if opened else None
 
 
-class Line:
+class MessageRoute:
     """Messages of one sender on one subject: those for all subscriptions without a queue, or with `group`
     those that come by that one subscription with a queue. Called with what this process itself says.
 
@@ -88,9 +88,9 @@ class Line:
     """
 
     __slots__ = (
-        "_keeper",
+        "_encoders",
+        "_sink",
         "_tenant",
-        "_writers",
         "bus_subject",
         "group",
         "patterns",
@@ -101,7 +101,7 @@ class Line:
     )
 
     def __init__(
-        self, keeper: Keeper, tenant: TenantId, bus_subject: str, group: Topic | None = None
+        self, sink: MessageSink, tenant: TenantId, bus_subject: str, group: Topic | None = None
     ) -> None:
         self.group = group
         self.bus_subject = bus_subject
@@ -111,28 +111,28 @@ class Line:
         self.topics: tuple[Topic, ...] = () if group is None else (group,)
         """Whose members get the messages, as of `version`."""
         self.version = -1
-        self._keeper = keeper
+        self._sink = sink
         self._tenant = tenant
-        self._writers: dict[tuple[str, str], tuple[tuple[Writer, int], ...]] = {}
+        self._encoders: dict[tuple[str, str], tuple[tuple[Encoder, int], ...]] = {}
 
     # A method that was looked up would be another object each time, and each is called by the link.
     def __call__(self, payload: bytes) -> None:
         """A message of this process: it was written here, by `encode`."""
-        self._keeper.keep(self, payload)
+        self._sink.enqueue(self, payload)
 
-    def choice(self, form: str, dialect: Dialect, checks: int) -> tuple[Writer, int]:
+    def choice(self, form: str, dialect: Dialect, checks: int) -> tuple[Encoder, int]:
         """Who writes for subscribers of a dialect and a form of the subject, the same one for all of them,
         and `checks`, from 0 to 3. The pair is one object: each of them remembers it, for every line."""
         key = (form, dialect.name)
-        choices = self._writers.get(key)
+        choices = self._encoders.get(key)
         if choices is None:
-            writer = dialect.writer(self._tenant, form + self.subject, self.sender)
-            choices = (writer, 0), (writer, 1), (writer, 2), (writer, 3)
-            self._writers[key] = choices
+            encoder = dialect.encoder(self._tenant, form + self.subject, self.sender)
+            choices = (encoder, 0), (encoder, 1), (encoder, 2), (encoder, 3)
+            self._encoders[key] = choices
         return choices[checks]
 
 
-class Subscribed:
+class ClientSubscription:
     """One subscription of one member, in the form the client wrote it."""
 
     __slots__ = ("address", "complete", "number", "queue", "topic")
@@ -147,7 +147,7 @@ class Subscribed:
         self.number = number
 
 
-class Seen:
+class DuplicateFilter:
     """Which messages came already, of those of which further copies may come. An id is held until so many
     other messages were asked about."""
 
@@ -173,7 +173,7 @@ class Seen:
         return True
 
 
-class Member:
+class Subscriber:
     """One connection's subscriptions: a message that several of them match is delivered once.
 
     The hub hands over one copy of each message for all subscriptions without a queue, whichever came
@@ -184,7 +184,7 @@ class Member:
     """
 
     def __init__(self, receiver: Receiver, dialect: Dialect) -> None:
-        self.subscriptions: dict[tuple[str, str | None], Subscribed] = {}
+        self.subscriptions: dict[tuple[str, str | None], ClientSubscription] = {}
         self.upto = 0
         """The number of the last run that was taken (TenantHub)."""
         self._deliver = receiver.deliver
@@ -193,10 +193,10 @@ class Member:
         # Who writes the messages of a line (None where they are not delivered), and what their copies are
         # looked at for.
         self._choices = Recent(MAX_CHOICES)
-        self._seen: Seen | None = None
+        self._seen: DuplicateFilter | None = None
         # Those under way, and the subscriptions that begin or end; also those that never came to an end,
         # because the bus was away: what they decide stays right.
-        self._cutovers: dict[Cutover, Subscribed] = {}
+        self._cutovers: dict[Cutover, ClientSubscription] = {}
         self._hears: Callable[[str], bool] = lambda _: True
         self.stopped = False
         self.drained = False
@@ -205,7 +205,7 @@ class Member:
         self._subscribed = 0
         # Of many subscriptions: their overlap, and which have a pattern. Few are looked through.
         self._overlap: Interest[Topic] | None = None
-        self._by_pattern: dict[str, list[Subscribed]] = {}
+        self._by_pattern: dict[str, list[ClientSubscription]] = {}
 
     @property
     def grouped(self) -> bool:
@@ -240,7 +240,7 @@ class Member:
         """What decides about deliveries is another thing now."""
         self._choices.clear()
 
-    def add(self, key: tuple[str, str | None], address: Address, topic: Topic) -> Subscribed:
+    def add(self, key: tuple[str, str | None], address: Address, topic: Topic) -> ClientSubscription:
         """Add a subscription. Raises too_many_subscriptions where one message might match more than
         MAX_OVERLAP of those on the bus."""
         if self._overlap is None and len(self.subscriptions) >= MAX_OVERLAP:
@@ -248,7 +248,7 @@ class Member:
             for held in self.subscriptions.values():
                 self._index(held)
         self._subscribed += 1
-        held = Subscribed(address, key[1], topic, self._subscribed)
+        held = ClientSubscription(address, key[1], topic, self._subscribed)
         if self._overlap is not None:
             self._index(held)
             if self._overlap.most > MAX_OVERLAP:
@@ -269,13 +269,13 @@ class Member:
         self.changed()
         return held.topic
 
-    def _index(self, held: Subscribed) -> None:
+    def _index(self, held: ClientSubscription) -> None:
         assert self._overlap is not None
         pattern = held.topic.pattern
         self._overlap.add(pattern_to_bus(pattern), held.topic)
         self._by_pattern.setdefault(pattern, []).append(held)
 
-    def _unindex(self, held: Subscribed) -> None:
+    def _unindex(self, held: ClientSubscription) -> None:
         assert self._overlap is not None
         pattern = held.topic.pattern
         alike = self._by_pattern[pattern]
@@ -285,7 +285,7 @@ class Member:
         if all(other.topic is not held.topic for other in alike):
             self._overlap.discard(pattern_to_bus(pattern), held.topic)
 
-    def begin_cutover(self, held: Subscribed, *, closing: bool) -> Cutover | None:
+    def begin_cutover(self, held: ClientSubscription, *, closing: bool) -> Cutover | None:
         """Let a subscription without a queue begin or end beside queue groups. None where nothing has to be
         chosen: without a group, or while the same pattern in another form has all messages, or where one ends
         before it was cut over to."""
@@ -327,73 +327,73 @@ class Member:
         self._cutovers.clear()
         return listened
 
-    def take(self, line: Line, delivery: Delivery) -> int:
+    def take(self, route: MessageRoute, batch: MessageBatch) -> int:
         """Deliver messages of a line, but for those that were before them: how much work that was, in units
         of one small message."""
-        choice = self._choices.get(line)
+        choice = self._choices.get(route)
         if choice is None:
-            choice = self._choose(line)
-        writer, checks = choice
-        if writer is None:
+            choice = self._choose(route)
+        encoder, checks = choice
+        if encoder is None:
             return 1
-        shape = delivery.shape(writer)
-        count, joined = shape.count, shape.joined
+        encoded = batch.encoded(encoder)
+        count, joined = encoded.count, encoded.joined
         if checks or (self._seen is not None and self._seen.ids):
-            frames = self._checked(line, shape.each(delivery), checks)
+            frames = self._checked(route, encoded.each(batch), checks)
             count, joined = len(frames), b"".join(frames)
         if count:
             self._deliver(joined)
             self._delivered += count
         return 1 + len(joined) // UNIT_BYTES
 
-    def _checked(self, line: Line, copies: list[tuple[str, bytes]], checks: int) -> list[bytes]:
+    def _checked(self, route: MessageRoute, copies: list[tuple[str, bytes]], checks: int) -> list[bytes]:
         """The frames of those that are delivered of the copies, which are ids and frames."""
         if checks & _CUT:
-            by_plain = line.group is None
-            cutovers = [each for each in self._cutovers if each.concerns(line.subject)]
+            by_plain = route.group is None
+            cutovers = [each for each in self._cutovers if each.concerns(route.subject)]
             chosen: list[tuple[str, bytes]] = []
             for name, framed in copies:
                 said = [each.by_plain(name) for each in cutovers]
                 if None in said or any(said) == by_plain:
                     chosen.append((name, framed))
             copies = chosen
-        if line.group is None:
+        if route.group is None:
             return [framed for _, framed in copies]
         if self._seen is None:
-            self._seen = Seen(RECENT)
+            self._seen = DuplicateFilter(RECENT)
         more = bool(checks & _BY_GROUPS)
         return [framed for name, framed in copies if self._seen.is_first(name, more)]
 
-    def _choose(self, line: Line) -> tuple[Writer | None, int]:
+    def _choose(self, route: MessageRoute) -> tuple[Encoder | None, int]:
         """In the form of the oldest matching subscription; with queue groups alone, of the line's own."""
-        matching = self._matching(line.patterns)
+        matching = self._matching(route.patterns)
         plain = [held for held in matching if held.queue is None]
         groups = [held for held in matching if held.queue is not None]
         under_way = list(self._cutovers.values())
         steady = any(held.complete and held not in under_way for held in plain)
-        cut = not steady and any(each.concerns(line.subject) for each in self._cutovers)
-        if line.group is not None:
-            own = next((held for held in groups if held.topic is line.group), None)
+        cut = not steady and any(each.concerns(route.subject) for each in self._cutovers)
+        if route.group is not None:
+            own = next((held for held in groups if held.topic is route.group), None)
             if steady:
                 own = None  # Passed over.
         elif plain:
             own = plain[0]
         else:  # By one that the client does not have any more: what is the groups' else.
             own = groups[0] if cut and groups else None
-        choice: tuple[Writer | None, int] = None, 0
-        if own is not None and not self.stopped and self._hears(line.subject):
+        choice: tuple[Encoder | None, int] = None, 0
+        if own is not None and not self.stopped and self._hears(route.subject):
             form = (plain[0] if plain else own).address.form
             # Copies by plain subscriptions the hub drops.
-            several = line.group is not None and any(held.topic is not line.group for held in groups)
-            choice = line.choice(form, self._dialect, several * _BY_GROUPS + cut * _CUT)
-        self._choices.put(line, choice)
+            several = route.group is not None and any(held.topic is not route.group for held in groups)
+            choice = route.choice(form, self._dialect, several * _BY_GROUPS + cut * _CUT)
+        self._choices.put(route, choice)
         return choice
 
-    def _matching(self, patterns: tuple[str, ...]) -> list[Subscribed]:
+    def _matching(self, patterns: tuple[str, ...]) -> list[ClientSubscription]:
         """The subscriptions that have one of the patterns, the oldest first."""
         if self._overlap is None:
             return [held for held in self.subscriptions.values() if held.topic.pattern in patterns]
-        found: list[Subscribed] = []
+        found: list[ClientSubscription] = []
         for pattern in patterns:
             found += self._by_pattern.get(pattern, ())
         found.sort(key=lambda held: held.number)

@@ -1,5 +1,5 @@
 from artcafe.server.domain.recent cimport Recent
-from artcafe.server.gateway.fanout.subscriber cimport Keeper, Line, Topic
+from artcafe.server.gateway.fanout.subscriber cimport MessageSink, MessageRoute, Topic
 
 
 cdef class Topics:
@@ -9,8 +9,8 @@ cdef class Topics:
     cdef readonly object interest
     cdef readonly object counts
     cdef Py_ssize_t _version
-    cdef readonly Recent lines
+    cdef readonly Recent routes
 
-    cpdef Line line(self, Keeper keeper, Topic group, str bus_subject)
-    cpdef update(self, Line line)
-    cpdef tuple members(self, Line line)
+    cpdef MessageRoute route(self, MessageSink sink, Topic group, str bus_subject)
+    cpdef update(self, MessageRoute route)
+    cpdef tuple subscribers(self, MessageRoute route)

@@ -5,8 +5,8 @@ from collections import Counter
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.interest import Interest
 from artcafe.server.domain.recent import Recent
-from artcafe.server.gateway.fanout.queue_groups import Groups
-from artcafe.server.gateway.fanout.subscriber import Keeper, Line, Member, Topic
+from artcafe.server.gateway.fanout.queue_groups import QueueGroups
+from artcafe.server.gateway.fanout.subscriber import MessageRoute, MessageSink, Subscriber, Topic
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.subjects import pattern_to_bus
@@ -14,7 +14,7 @@ from artcafe.wire.subjects import pattern_to_bus
 MAX_OVERLAP = 128
 """Patterns of one tenant on this process that may match one message, by the bound of Interest.most."""
 
-MAX_LINES = 4096
+MAX_ROUTES = 4096
 """Lines that are remembered."""
 
 
@@ -25,14 +25,14 @@ class Topics:
         self._tenant = tenant
         # Those without a queue, by pattern.
         self.plain: dict[str, Topic] = {}
-        self.groups = Groups()
+        self.groups = QueueGroups()
         # The patterns of all topics, and how many topics have each.
         self.interest: Interest[str] = Interest()
         self.counts: Counter[str] = Counter()
         # Grows with every change of the topics.
         self._version = 0
         # By bus subject; those of a group by (group, bus subject).
-        self.lines = Recent(MAX_LINES)
+        self.routes = Recent(MAX_ROUTES)
 
     def include(self, topic: Topic) -> None:
         """Add a topic. Raises too_many_subscriptions."""
@@ -67,36 +67,36 @@ class Topics:
             del self.counts[pattern]
             self.interest.discard(pattern_to_bus(pattern), pattern)
         if not self.counts:
-            self.lines.clear()
+            self.routes.clear()
 
-    def line(self, keeper: Keeper, group: Topic | None, bus_subject: str) -> Line:
+    def route(self, sink: MessageSink, group: Topic | None, bus_subject: str) -> MessageRoute:
         """The line of a subject; `keeper` keeps what is said on it. Raises ValueError for a subject that is
         not ours."""
         key = bus_subject if group is None else (group, bus_subject)
-        line: Line | None = self.lines.get(key)
-        if line is None:
-            line = Line(keeper, self._tenant, bus_subject, group)
-            self.lines.put(key, line)
-        return line
+        route: MessageRoute | None = self.routes.get(key)
+        if route is None:
+            route = MessageRoute(sink, self._tenant, bus_subject, group)
+            self.routes.put(key, route)
+        return route
 
-    def update(self, line: Line) -> None:
+    def update(self, route: MessageRoute) -> None:
         """Match a line with the topics as they are now."""
-        if line.version != self._version:
-            self._match(line)
+        if route.version != self._version:
+            self._match(route)
 
-    def _match(self, line: Line) -> None:
-        line.version = self._version
-        line.patterns = tuple(self.interest.of(line.bus_subject))
-        if line.group is None:
-            line.topics = tuple(self.plain[each] for each in line.patterns if each in self.plain)
+    def _match(self, route: MessageRoute) -> None:
+        route.version = self._version
+        route.patterns = tuple(self.interest.of(route.bus_subject))
+        if route.group is None:
+            route.topics = tuple(self.plain[each] for each in route.patterns if each in self.plain)
 
-    def members(self, line: Line) -> tuple[Member, ...]:
+    def subscribers(self, route: MessageRoute) -> tuple[Subscriber, ...]:
         """Everybody whom the messages of a line may concern, once."""
-        self.update(line)
-        topics = line.topics
+        self.update(route)
+        topics = route.topics
         if len(topics) == 1:
-            return tuple(topics[0].members)
-        merged: dict[Member, None] = {}
+            return tuple(topics[0].subscribers)
+        merged: dict[Subscriber, None] = {}
         for topic in topics:
-            merged.update(topic.members)
+            merged.update(topic.subscribers)
         return tuple(merged)

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from artcafe.server.core.login import Login
 from artcafe.server.domain.ids import AgentId, TenantId, agent_id, tenant_id
 from artcafe.server.domain.login_refusal import LoginRefusal
-from artcafe.server.gateway.dialects.legacy import Dialect, Legacy, Plain, Wrapped
-from artcafe.server.gateway.login.pending import Arrivals
-from artcafe.server.gateway.sessions.authentication import Entry, Proven
+from artcafe.server.gateway.dialects.legacy import Dialect, LegacyDialect, NativeDialect, WrappedDialect
+from artcafe.server.gateway.login.pending import PendingLogins
+from artcafe.server.gateway.sessions.authentication import Admission, Authenticated
 from artcafe.server.gateway.websocket.handshake import Upgrade
 from artcafe.wire import frames
 from artcafe.wire.challenge import NAMESPACE, Challenge
@@ -21,8 +21,9 @@ OLDER_AGENT_PATH = "/ws/agent/"
 """Where clients of dialect B connect."""
 
 
-class ChallengeWay:
-    """entry.Way: the agent signs a challenge that this connection was sent. One answer is looked at."""
+class ChallengeAuthenticator:
+    """authentication.Authenticator: the agent signs a challenge that this connection was sent. One answer is
+    looked at."""
 
     def __init__(self, login: Login, challenge: Challenge, remote: str) -> None:
         self._login = login
@@ -39,7 +40,7 @@ class ChallengeWay:
             text=self._challenge.text(),
         )
 
-    async def prove(self, message: bytes) -> Proven:
+    async def authenticate(self, message: bytes) -> Authenticated:
         """Check the signature. Raises unauthorized, and so for each answer but the first, login_throttled."""
         if self._answered:
             raise ArtcafeError(Code.unauthorized, reason=LoginRefusal.second_answer)
@@ -56,45 +57,47 @@ class ChallengeWay:
             if error.code is Code.rate_limited:  # It has no code that closes.
                 raise ArtcafeError(Code.login_throttled, retry_after=error.retry_after) from None
             raise
-        return Proven(principal)
+        return Authenticated(principal)
 
 
-class AgentEntrance:
+class AgentLogin:
     """Decides about clients at the paths of agents."""
 
-    def __init__(self, login: Login, arrivals: Arrivals, server_name: Callable[[str], str]) -> None:
+    def __init__(
+        self, login: Login, pending_logins: PendingLogins, server_name: Callable[[str], str]
+    ) -> None:
         self._login = login
-        self._arrivals = arrivals
+        self._pending_logins = pending_logins
         self._server_name = server_name
 
-    async def enter(self, upgrade: Upgrade, connection_id: str) -> Entry:
+    async def enter(self, upgrade: Upgrade, connection_id: str) -> Admission:
         """Raises not_found, unauthorized, rate_limited, too_many_connections, unavailable."""
         path, older = _place(upgrade.path)
         tenant, agent = _who(upgrade, path)
         ours = frames.SUBPROTOCOL in upgrade.protocols
-        dialect, protocol = (Plain(), frames.SUBPROTOCOL) if ours else (older, None)
+        dialect, protocol = (NativeDialect(), frames.SUBPROTOCOL) if ours else (older, None)
         text, signature = (upgrade.parameter(name) for name in ("challenge", "signature"))
         if text is not None and signature is not None:
-            with self._arrivals.counted(upgrade.remote):
+            with self._pending_logins.counted(upgrade.remote):
                 principal = await self._login.answer_text(
                     tenant, agent, text, signature, remote=upgrade.remote
                 )
-            return Entry(dialect, Proven(principal), protocol)
+            return Admission(dialect, Authenticated(principal), protocol)
         if not ours:
             raise ArtcafeError(
                 Code.unauthorized,
                 f"Offer the subprotocol {frames.SUBPROTOCOL}, or bring challenge and signature.",
                 reason=LoginRefusal.no_credentials,
             )
-        self._arrivals.require_room(upgrade.remote)
+        self._pending_logins.require_room(upgrade.remote)
         server = self._server_name(upgrade.host)
         challenge = self._login.challenge(server, tenant, agent, connection_id)
-        return Entry(dialect, ChallengeWay(self._login, challenge, upgrade.remote), protocol)
+        return Admission(dialect, ChallengeAuthenticator(self._login, challenge, upgrade.remote), protocol)
 
 
 def _place(path: str) -> tuple[str, Dialect]:
     """The path that a client came to, and what is spoken there by who offers no subprotocol."""
-    for prefix, dialect in ((AGENT_PATH, Legacy()), (OLDER_AGENT_PATH, Wrapped())):
+    for prefix, dialect in ((AGENT_PATH, LegacyDialect()), (OLDER_AGENT_PATH, WrappedDialect())):
         if path.startswith(prefix):
             return prefix, dialect
     raise ArtcafeError(Code.not_found, "There is no WebSocket here.")

@@ -12,9 +12,9 @@ from artcafe.server.domain.addresses import is_own_origin
 from artcafe.server.domain.ids import UserId
 from artcafe.server.domain.login_refusal import LoginRefusal
 from artcafe.server.domain.principal import Human, User
-from artcafe.server.gateway.dialects.dashboard import Dashboard
-from artcafe.server.gateway.login.pending import Arrivals
-from artcafe.server.gateway.sessions.authentication import Entry, Proven
+from artcafe.server.gateway.dialects.dashboard import DashboardDialect
+from artcafe.server.gateway.login.pending import PendingLogins
+from artcafe.server.gateway.sessions.authentication import Admission, Authenticated
 from artcafe.server.gateway.websocket.handshake import Upgrade
 from artcafe.server.ports.identity import TokenVerifier
 from artcafe.wire.codes import Code
@@ -75,29 +75,33 @@ class _Auth(Struct, tag_field="type", tag="auth"):
 _read_auth = msgspec.json.Decoder(_Auth).decode
 
 
-class HumanEntrance:
+class HumanLogin:
     """Decides about clients at the paths of dashboards."""
 
     def __init__(
-        self, tokens: TokenVerifier, enter: EnterTenant, arrivals: Arrivals, origins: Collection[str]
+        self,
+        tokens: TokenVerifier,
+        enter: EnterTenant,
+        pending_logins: PendingLogins,
+        origins: Collection[str],
     ) -> None:
         """Pages of these origins may connect, besides those of the host itself."""
         self._tokens = tokens
         self._enter = enter
-        self._arrivals = arrivals
+        self._pending_logins = pending_logins
         self._origins = origins
 
-    async def enter(self, upgrade: Upgrade) -> Entry:
+    async def enter(self, upgrade: Upgrade) -> Admission:
         """Raises unauthorized, token_expired, forbidden, bad_request, too_many_connections, unavailable."""
         self._check_origin(upgrade)
         shown = Credentials.of(upgrade)
         if shown is None:
-            self._arrivals.require_room(upgrade.remote)
-            return Entry(Dashboard(), TokenWay(self, upgrade.remote))
-        with self._arrivals.counted(upgrade.remote):
-            return Entry(Dashboard(), await self.prove(shown, upgrade.remote))
+            self._pending_logins.require_room(upgrade.remote)
+            return Admission(DashboardDialect(), TokenAuthenticator(self, upgrade.remote))
+        with self._pending_logins.counted(upgrade.remote):
+            return Admission(DashboardDialect(), await self.authenticate(shown, upgrade.remote))
 
-    async def prove(self, shown: Credentials, remote: str) -> Proven:
+    async def authenticate(self, shown: Credentials, remote: str) -> Authenticated:
         """Check the token and the membership."""
         claims = await self._tokens.verify(shown.token)
         user = User(
@@ -107,7 +111,7 @@ class HumanEntrance:
             remote,
             groups=claims.groups,
         )
-        return Proven(await self._enter(user, shown.tenant), claims.expires)
+        return Authenticated(await self._enter(user, shown.tenant), claims.expires)
 
     async def again(self, human: Human) -> Human:
         """The same human as a member now. Raises forbidden."""
@@ -133,17 +137,17 @@ class HumanEntrance:
             raise ArtcafeError(Code.forbidden, "Pages of this origin may not connect here.")
 
 
-class TokenWay:
-    """entry.Way: the token comes in the first frame."""
+class TokenAuthenticator:
+    """authentication.Authenticator: the token comes in the first frame."""
 
-    def __init__(self, entrance: HumanEntrance, remote: str) -> None:
+    def __init__(self, entrance: HumanLogin, remote: str) -> None:
         self._entrance = entrance
         self._remote = remote
 
     def question(self) -> None:
         """Nothing is asked: the client begins."""
 
-    async def prove(self, message: bytes) -> Proven:
+    async def authenticate(self, message: bytes) -> Authenticated:
         """Check the token. Raises unauthorized, token_expired, forbidden, unavailable."""
         try:
             auth = _read_auth(message)
@@ -154,7 +158,7 @@ class TokenWay:
                 reason=LoginRefusal.bad_answer,
             ) from None
         try:
-            return await self._entrance.prove(Credentials(auth.token, auth.tenant_id), self._remote)
+            return await self._entrance.authenticate(Credentials(auth.token, auth.tenant_id), self._remote)
         except ArtcafeError as error:
             if error.code is Code.bad_request:  # It has no code that closes.
                 raise ArtcafeError(Code.forbidden, "Name one of your tenants as tenant_id.") from None

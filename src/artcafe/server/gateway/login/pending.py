@@ -18,7 +18,7 @@ REMEMBER_SECONDS = 60.0
 """How long a revocation is remembered, for logins that began before it."""
 
 
-class Arrivals:
+class PendingLogins:
     """Logins that are not decided: connections that opened, and clients still at the endpoint.
 
     No more than `most` at once, and `most_per_address` from one address. Times are of ports.Clock's

@@ -10,12 +10,12 @@ from artcafe.server.core.usage import Tally
 from artcafe.server.domain.access import Rights
 from artcafe.server.domain.principal import Principal
 from artcafe.server.domain.rate import message_buckets
-from artcafe.server.gateway.dialects.legacy import Asked, Dialect
+from artcafe.server.gateway.dialects.legacy import Dialect, IncomingFrame
 from artcafe.server.gateway.dialects.unreadable import UNREADABLE, frame_id, reason
 from artcafe.server.gateway.fanout.hub import TenantHub
-from artcafe.server.gateway.fanout.subscriber import Member
-from artcafe.server.gateway.sessions.publish_template import Template, template
-from artcafe.server.gateway.sessions.turn_clock import Moment
+from artcafe.server.gateway.fanout.subscriber import Subscriber
+from artcafe.server.gateway.sessions.publish_template import PublishTemplate, template_of
+from artcafe.server.gateway.sessions.turn_clock import TurnClock
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -71,7 +71,7 @@ class _Route:
         self.max_bytes = max_bytes
 
 
-class Session:
+class AgentSession:
     """A proven client on one connection: what a frame asks for is done, or refused with an `error`."""
 
     def __init__(
@@ -80,11 +80,11 @@ class Session:
         principal: Principal,
         client: Client,
         hub: TenantHub,
-        member: Member,
+        subscriber: Subscriber,
         rights: Rights,
         dialect: Dialect,
         limits: frames.Limits,
-        moment: Moment,
+        turn_clock: TurnClock,
         new_message_id: Callable[[], str],
         tally: Callable[[str, Sequence[str]], Tally],
         start: Callable[[Work], None],
@@ -93,24 +93,24 @@ class Session:
         self.hub = hub
         self._link = hub.link
         self._publish_there = hub.link.publish
-        self.member = member
-        self.members: tuple[Member, ...] = (member,)
+        self.subscriber = subscriber
+        self.subscribers: tuple[Subscriber, ...] = (subscriber,)
         self.limits = limits
         self._client = client
         self._dialect = dialect
         self._read = dialect.read
-        self._moment = moment
+        self._turn_clock = turn_clock
         self._new_message_id = new_message_id
         self._tally = tally
         self._start = start
-        moment.read()
-        self._bucket, self._patience = message_buckets(limits.messages_per_second, moment.monotonic)
+        turn_clock.read()
+        self._bucket, self._patience = message_buckets(limits.messages_per_second, turn_clock.monotonic)
         self._routes: dict[str, _Route] = {}
         # Of what the client published last, once it did so twice.
-        self._template: Template | None = None
+        self._template: PublishTemplate | None = None
         self._subject = ""
         self._rights = rights
-        member.filter(rights.hears)
+        subscriber.filter(rights.hears)
 
     async def begin(self, connection: str, heartbeat_seconds: float) -> None:
         """Tell the client that it is in, on this connection."""
@@ -127,21 +127,21 @@ class Session:
 
     def patterns(self) -> list[str]:
         """What the client subscribed to, in the short form."""
-        return [held.address.subject for held in self.member.subscriptions.values()]
+        return [held.address.subject for held in self.subscriber.subscriptions.values()]
 
     def leave(self) -> Work:
         """Deliver nothing any more, and take no more subscriptions; what is left to do on the bus is handed
         back. Leaving twice is allowed."""
-        for member in self.members:
-            member.stop()
-        return self.hub.leave(*self.members)
+        for subscriber in self.subscribers:
+            subscriber.stop()
+        return self.hub.leave(*self.subscribers)
 
     def set_rate(self, messages_per_second: int) -> None:
         """Take so many messages a second from now on."""
         if messages_per_second != self.limits.messages_per_second:
             self.limits = msgspec.structs.replace(self.limits, messages_per_second=messages_per_second)
-            self._moment.read()
-            self._bucket, self._patience = message_buckets(messages_per_second, self._moment.monotonic)
+            self._turn_clock.read()
+            self._bucket, self._patience = message_buckets(messages_per_second, self._turn_clock.monotonic)
 
     def rights_changed(self, principal: Principal, rights: Rights) -> Work | None:
         """Live by other rights from now on. Subscriptions that are no longer allowed end at once, and the
@@ -150,17 +150,17 @@ class Session:
             return None
         self.principal, self._rights = principal, rights
         self._routes.clear()
-        for member in self.members:
-            member.filter(rights.hears)
+        for subscriber in self.subscribers:
+            subscriber.filter(rights.hears)
         over = [
-            (member, key, error)
-            for member in self.members
-            for key, held in member.subscriptions.items()
+            (subscriber, key, error)
+            for subscriber in self.subscribers
+            for key, held in subscriber.subscriptions.items()
             if (error := self._forbidden(held.address, key[1])) is not None
         ]
         if not over:
             return None
-        work = self.hub.end([(member, key) for member, key, _ in over])
+        work = self.hub.end([(subscriber, key) for subscriber, key, _ in over])
         for _, (text, queue), error in over:
             details = {"subject": text} if queue is None else {"subject": text, "queue": queue}
             self._answer(frames.Error(code=error.code.name, message=error.message, details=details))
@@ -190,7 +190,7 @@ class Session:
             return self._in_order(asked)
         frame = asked[0]
         if isinstance(frame, Publish):
-            self._template = template(message, frame) if frame.subject == self._subject else None
+            self._template = template_of(message, frame) if frame.subject == self._subject else None
             self._subject = frame.subject
         return self._one(frame)
 
@@ -202,29 +202,29 @@ class Session:
             self.refuse(error, None)
         return None
 
-    def _in_order(self, asked: Sequence[Asked]) -> Work | None:
+    def _in_order(self, asked: Sequence[IncomingFrame]) -> Work | None:
         """Handle frames up to the first that has to wait; the rest is handed back with its work."""
         left = iter(asked)
         for frame in left:
             work = self._one(frame)
             if work is not None:
                 return self._rest(work, left)
-            if self.member.stopped:
+            if self.subscriber.stopped:
                 break
         return None
 
-    async def _rest(self, work: Work, left: Iterator[Asked]) -> None:
+    async def _rest(self, work: Work, left: Iterator[IncomingFrame]) -> None:
         """Wait for `work`, then handle the frames that are left. A loop, not a chain of coroutines: how many
         there are is for the client to say. Nothing is handled once the connection is closed."""
         await work
         for frame in left:
-            if self.member.stopped:
+            if self.subscriber.stopped:
                 return
             more = self._one(frame)
             if more is not None:
                 await more
 
-    def _one(self, frame: Asked) -> Work | None:
+    def _one(self, frame: IncomingFrame) -> Work | None:
         """Handle a frame, or refuse it; work that has to wait is handed back."""
         try:
             if isinstance(frame, Publish):
@@ -234,7 +234,7 @@ class Session:
             self.refuse(error, frame.id)
         return None
 
-    def _handle(self, frame: Asked) -> Work | None:
+    def _handle(self, frame: IncomingFrame) -> Work | None:
         match frame:
             case frames.Subscribe():
                 self._bear()
@@ -269,8 +269,8 @@ class Session:
 
     def now(self) -> str:
         """The server's time, RFC 3339."""
-        self._moment.read()
-        return self._moment.text
+        self._turn_clock.read()
+        return self._turn_clock.text
 
     def _publish(
         self,
@@ -280,9 +280,9 @@ class Session:
         headers: dict[str, str] | None,
         reply_to: str | None,
     ) -> Work | None:
-        moment = self._moment
-        moment.read()
-        wait = self._bucket.spend(moment.monotonic)
+        turn_clock = self._turn_clock
+        turn_clock.read()
+        wait = self._bucket.spend(turn_clock.monotonic)
         if wait > 0.0:
             raise self._too_fast(wait)
         route = self._routes.get(subject)
@@ -295,18 +295,18 @@ class Session:
             reply_to = parse_subject(reply_to, self.principal.tenant).subject
         message_id = self._new_message_id()
         if headers is None and reply_to is None:
-            payload = envelope(message_id, moment.stamp, data)
+            payload = envelope(message_id, turn_clock.stamp, data)
         else:
             said = frames.Envelope(
                 id=message_id,
-                timestamp=moment.text,
+                timestamp=turn_clock.text,
                 data=msgspec.Raw(data),
                 headers=headers,
                 reply_to=reply_to,
             )
             payload = frames.encode(said)
         roomy = self._publish_there(route.bus_subject, payload)
-        route.tally.count(size, moment.now)
+        route.tally.count(size, turn_clock.now)
         if frame_id is not None:
             self._confirm(frames.Ack(id=frame_id, message_id=message_id))
         return None if roomy else self._link.room()
@@ -342,10 +342,10 @@ class Session:
         try:
             address = parse_pattern(frame.subject, self.principal.tenant)
             self._rights.check_subscribe(address, queue=frame.queue is not None)
-            held = self.member.subscriptions
+            held = self.subscriber.subscriptions
             if (frame.subject, frame.queue) not in held and len(held) >= self.limits.subscriptions:
                 raise ArtcafeError(Code.too_many_subscriptions)
-            await self.hub.subscribe(self.member, frame.subject, address, frame.queue)
+            await self.hub.subscribe(self.subscriber, frame.subject, address, frame.queue)
             if (frame.subject, frame.queue) not in held:
                 raise ArtcafeError(Code.forbidden, "The rights changed while the subscription began.")
         except ArtcafeError as error:
@@ -355,7 +355,7 @@ class Session:
 
     async def _unsubscribe(self, frame: frames.Unsubscribe) -> None:
         try:
-            if not await self.hub.unsubscribe(self.member, frame.subject, frame.queue):
+            if not await self.hub.unsubscribe(self.subscriber, frame.subject, frame.queue):
                 raise ArtcafeError(Code.not_found, "There is no such subscription on this connection.")
         except ArtcafeError as error:
             self.refuse(error, frame.id)
@@ -364,8 +364,8 @@ class Session:
 
     def _presence(self, frame: frames.Presence) -> Work | None:
         """What the agent says of itself, for everybody subscribed to presence.{agent}."""
-        self._moment.read()
-        wait = self._bucket.spend(self._moment.monotonic)
+        self._turn_clock.read()
+        wait = self._bucket.spend(self._turn_clock.monotonic)
         if wait > 0.0:
             raise self._too_fast(wait)
         agent = self.principal.sender
@@ -373,7 +373,7 @@ class Session:
         if len(said) > self.limits.max_payload_bytes:
             raise _too_large(self.limits.max_payload_bytes)
         subject = to_bus(agent, f"presence.{agent}")
-        payload = envelope(self._new_message_id(), self._moment.stamp, said)
+        payload = envelope(self._new_message_id(), self._turn_clock.stamp, said)
         roomy = self._link.publish(subject, payload)
         return None if roomy else self._link.room()
 
@@ -383,9 +383,9 @@ class Session:
         return ArtcafeError(Code.rate_limited, retry_after=wait)
 
     def _bear(self, cost: int = 1) -> None:
-        self._moment.read()
+        self._turn_clock.read()
         patience = self._patience
-        if patience.spend(self._moment.monotonic) > 0.0:
+        if patience.spend(self._turn_clock.monotonic) > 0.0:
             self._client.end(Code.flooding)
         elif patience.tokens < patience.burst - patience.rate:
             self._client.owe(cost)

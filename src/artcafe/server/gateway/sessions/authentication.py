@@ -11,7 +11,7 @@ from artcafe.server.gateway.dialects.legacy import Dialect
 
 
 @dataclass(frozen=True, slots=True)
-class Proven:
+class Authenticated:
     """Who somebody is. What proved it holds until `expires` (Unix seconds), or as long as nothing is said."""
 
     principal: Principal
@@ -31,22 +31,22 @@ class Claim:
     agent: str | None = None
 
 
-class Way(Protocol):
+class Authenticator(Protocol):
     """A login on the open connection: one question, where there is one, and one answer."""
 
     def question(self) -> msgspec.Struct | None:
         """What the server says first."""
         ...
 
-    def prove(self, message: bytes) -> Awaitable[Proven]:
+    def authenticate(self, message: bytes) -> Awaitable[Authenticated]:
         """Check the first frame of the client. Raises ArtcafeError with a code that closes."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Admission:
     """What was decided about an upgrade: somebody `proven`, or the way to it."""
 
     dialect: Dialect
-    proof: Proven | Way
+    proof: Authenticated | Authenticator
     protocol: str | None = None

@@ -1,4 +1,4 @@
-from artcafe.server.gateway.sessions.agent_session cimport Session
+from artcafe.server.gateway.sessions.agent_session cimport AgentSession
 
 
 cdef class Connection:
@@ -9,7 +9,7 @@ cdef class Connection:
     cdef readonly object claim
     cdef readonly object dialect
     cdef readonly object authorization
-    cdef public Session session
+    cdef public AgentSession session
     cdef public object peer
     cdef readonly Py_ssize_t frames_in
     cdef public Py_ssize_t frames_out
@@ -18,7 +18,7 @@ cdef class Connection:
     cdef bint _sent_away
     cdef object _left
     cdef bint _ended
-    cdef object _door
+    cdef object _host
     cdef object _proof
     cdef readonly object _backlog
     cdef bint _busy

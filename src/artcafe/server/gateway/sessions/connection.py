@@ -12,8 +12,8 @@ import msgspec
 from artcafe.server.domain.principal import Principal
 from artcafe.server.gateway.fanout.hub import TenantHub
 from artcafe.server.gateway.sessions import journal
-from artcafe.server.gateway.sessions.agent_session import Session, Work
-from artcafe.server.gateway.sessions.authentication import Claim, Entry, Proven, Way
+from artcafe.server.gateway.sessions.agent_session import AgentSession, Work
+from artcafe.server.gateway.sessions.authentication import Admission, Authenticated, Authenticator, Claim
 from artcafe.server.gateway.sessions.authorization import Authorization
 from artcafe.server.gateway.websocket.peer import Peer
 from artcafe.wire import frames
@@ -33,7 +33,7 @@ OWED_AT_ONCE = 32
 costs; TCP slows its sender down."""
 
 
-class Door(Protocol):
+class ConnectionHost(Protocol):
     """What a connection asks of the gateway."""
 
     @property
@@ -45,7 +45,7 @@ class Door(Protocol):
         """Run work as a task of the gateway's."""
         ...
 
-    def admit(self, connection: "Connection", proven: Proven) -> Awaitable[Session]:
+    def admit(self, connection: "Connection", authenticated: Authenticated) -> Awaitable[AgentSession]:
         """Let a proven client in; raises ArtcafeError when it may not, or not now."""
         ...
 
@@ -71,15 +71,22 @@ class Connection:
     """
 
     def __init__(
-        self, door: Door, entry: Entry, claim: Claim, *, connection_id: str, remote: str, since: float
+        self,
+        host: ConnectionHost,
+        admission: Admission,
+        claim: Claim,
+        *,
+        connection_id: str,
+        remote: str,
+        since: float,
     ) -> None:
         self.id = connection_id
         self.remote = remote
         self.since = since
         self.claim = claim
-        self.dialect = entry.dialect
+        self.dialect = admission.dialect
         self.authorization = Authorization()
-        self.session: Session | None = None
+        self.session: AgentSession | None = None
         self.peer: Peer | None = None
         self.frames_in = 0
         self.frames_out = 0  # What a session delivers is added when the gateway counts it.
@@ -87,8 +94,8 @@ class Connection:
         self._gone = self._sent_away = False
         self._left: asyncio.Event | None = None  # Set when the client is gone; only who is sent away has one.
         self._ended = False  # By us; the peer knows of all ends, but this is asked for every frame.
-        self._door = door
-        self._proof: Proven | Way | None = entry.proof
+        self._host = host
+        self._proof: Authenticated | Authenticator | None = admission.proof
         self._backlog: deque[bytes] | None = None  # Most never need one, and an empty one has 760 bytes.
         self._busy = False
         self._owed = 0
@@ -105,10 +112,10 @@ class Connection:
         """Ask the question of the login, or let in who is proven."""
         self.peer = peer
         journal.connected(self)
-        self._door.opened(self)
+        self._host.opened(self)
         if self.gone():
             return
-        if isinstance(self._proof, Proven):
+        if isinstance(self._proof, Authenticated):
             self._wait_for(self._enter(self._proof))
         elif self._proof is not None and (question := self._proof.question()) is not None:
             self.send(question)
@@ -148,7 +155,7 @@ class Connection:
     def ending(self) -> None:
         """The socket is there for the CLOSE alone: what its subscriptions would get goes to others."""
         if self.session is not None:
-            self._door.start(self.session.leave())
+            self._host.start(self.session.leave())
 
     def closed(self, code: int) -> None:
         """The socket is gone; said again, it changes nothing."""
@@ -158,7 +165,7 @@ class Connection:
         self._backlog = None
         if self._left is not None:
             self._left.set()
-        self._door.closed(self, code)
+        self._host.closed(self, code)
         self.session = None  # It leads back here; without the circle both are freed at once.
 
     def gone(self) -> bool:
@@ -198,7 +205,7 @@ class Connection:
 
     async def renew(self, token: str) -> int:
         """Take a newer token; when it expires, in Unix seconds. Raises forbidden, unauthorized."""
-        return await self._door.renew(self, token)
+        return await self._host.renew(self, token)
 
     def patterns(self) -> list[str]:
         """What the client subscribed to, in the short form."""
@@ -222,7 +229,7 @@ class Connection:
         session = self.session
         if session is None or session.hub not in hubs:
             return
-        if any(member.subscriptions for member in session.members):
+        if any(subscriber.subscriptions for subscriber in session.subscribers):
             self.end(Code.unavailable, "The bus was away: messages may have been missed.")
 
     def go_away(self, reconnect_after_ms: int, moment: float = 0.0) -> None:
@@ -233,14 +240,14 @@ class Connection:
             return
         self._sent_away = True
         session = self.session
-        if session is not None and (moment or session.member.grouped):
-            self._door.start(self._leave(session, self.peer, reconnect_after_ms, moment))
+        if session is not None and (moment or session.subscriber.grouped):
+            self._host.start(self._leave(session, self.peer, reconnect_after_ms, moment))
         else:
             self._say_goaway(reconnect_after_ms)
             self._close(self.peer, Code.going_away, "restart")
 
-    async def _leave(self, session: Session, peer: Peer, reconnect_after_ms: int, moment: float) -> None:
-        await self._within(LEAVE_SECONDS, session.hub.drain(session.member))
+    async def _leave(self, session: AgentSession, peer: Peer, reconnect_after_ms: int, moment: float) -> None:
+        await self._within(LEAVE_SECONDS, session.hub.drain(session.subscriber))
         if self.gone():
             return
         self._say_goaway(reconnect_after_ms)
@@ -289,7 +296,7 @@ class Connection:
         self._busy = True
         if self.peer is not None:
             self.peer.pause()
-        self._door.start(self._finish(work))
+        self._host.start(self._finish(work))
 
     async def _finish(self, work: Work) -> None:
         try:
@@ -309,26 +316,26 @@ class Connection:
 
     def _answer(self, message: bytes) -> Work | None:
         proof, self._proof = self._proof, None
-        if proof is None or isinstance(proof, Proven):
+        if proof is None or isinstance(proof, Authenticated):
             # One try per connection; what a client sends behind a refused one is not heard.
             return None
         return self._login(proof, message)
 
-    async def _login(self, way: Way, message: bytes) -> None:
+    async def _login(self, authenticator: Authenticator, message: bytes) -> None:
         try:
-            proven = await way.prove(message)
+            authenticated = await authenticator.authenticate(message)
         except ArtcafeError as error:
             journal.login_refused(self, error)
             self.end(error.code, error.message)
             return
-        await self._enter(proven)
+        await self._enter(authenticated)
 
-    async def _enter(self, proven: Proven) -> None:
+    async def _enter(self, authenticated: Authenticated) -> None:
         try:
-            session = self.session = await self._door.admit(self, proven)
+            session = self.session = await self._host.admit(self, authenticated)
             if self.peer is not None:
                 self.peer.admitted()
-            await session.begin(self.id, self._door.heartbeat_seconds)
+            await session.begin(self.id, self._host.heartbeat_seconds)
             journal.login_accepted(self, session.principal)
         except ArtcafeError as error:
             journal.login_refused(self, error)

@@ -15,9 +15,9 @@ from artcafe.server.gateway.dialects.dashboard import (
     Renew,
     Renewed,
 )
-from artcafe.server.gateway.dialects.legacy import Asked
-from artcafe.server.gateway.fanout.subscriber import Member
-from artcafe.server.gateway.sessions.agent_session import Session, Work
+from artcafe.server.gateway.dialects.legacy import IncomingFrame
+from artcafe.server.gateway.fanout.subscriber import Subscriber
+from artcafe.server.gateway.sessions.agent_session import AgentSession, Work
 from artcafe.wire import frames
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.subjects import parse_pattern
@@ -35,19 +35,19 @@ OWN = "agents.*.>"
 """What is said to agents directly; for whom manages agents."""
 
 
-class Viewer(Session):
+class DashboardSession(AgentSession):
     """A human on one connection. The preview and the presence of agents are views of their own: a message
     that several of them show comes once for each."""
 
     def __init__(self, **session: Any) -> None:
         """As Session; the principal is a Human."""
         super().__init__(**session)
-        self._preview = Member(self._client, PreviewDialect())
-        self._presences = Member(self._client, PresenceDialect())
-        self.members = (*self.members, self._preview, self._presences)
+        self._preview = Subscriber(self._client, PreviewDialect())
+        self._presences = Subscriber(self._client, PresenceDialect())
+        self.subscribers = (*self.subscribers, self._preview, self._presences)
         self._preview.filter(self._rights.hears)
-        self._moment.read()
-        self._renewals = TokenBucket(RENEWALS_PER_SECOND, RENEWALS_AT_ONCE, self._moment.monotonic)
+        self._turn_clock.read()
+        self._renewals = TokenBucket(RENEWALS_PER_SECOND, RENEWALS_AT_ONCE, self._turn_clock.monotonic)
         self._presences.filter(lambda _: False)  # Until the client is told that it is in.
 
     @property
@@ -65,7 +65,7 @@ class Viewer(Session):
         )
         self._presences.filter(self._rights.hears)
 
-    def _handle(self, frame: Asked) -> Work | None:
+    def _handle(self, frame: IncomingFrame) -> Work | None:
         match frame:
             case Preview():
                 self._bear()
@@ -74,8 +74,8 @@ class Viewer(Session):
                 self._bear()
                 return self._end_preview(frame)
             case Renew():
-                self._moment.read()
-                wait = self._renewals.spend(self._moment.monotonic)
+                self._turn_clock.read()
+                wait = self._renewals.spend(self._turn_clock.monotonic)
                 if wait > 0.0:
                     raise self._too_fast(wait)
                 self._bear()
@@ -96,10 +96,10 @@ class Viewer(Session):
         await self.hub.leave(self._preview)
         self._answer(frames.Unsubscribed(subject=PREVIEW, id=frame.id))
 
-    async def _show(self, member: Member, pattern: str) -> None:
+    async def _show(self, subscriber: Subscriber, pattern: str) -> None:
         address = parse_pattern(pattern, self.principal.tenant)
         self._rights.check_subscribe(address, queue=False)
-        await self.hub.subscribe(member, pattern, address, None)
+        await self.hub.subscribe(subscriber, pattern, address, None)
 
     async def _renew(self, frame: Renew) -> None:
         try:

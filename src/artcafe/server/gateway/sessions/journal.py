@@ -15,7 +15,7 @@ from artcafe.wire.errors import ArtcafeError
 _ID = re.compile(PATTERN)
 
 
-class Party(Protocol):
+class LoggedConnection(Protocol):
     """A connection, as far as it is logged."""
 
     @property
@@ -54,7 +54,7 @@ class Party(Protocol):
         ...
 
 
-class Knock(Protocol):
+class LoggedUpgrade(Protocol):
     """A request to upgrade, as far as it is logged."""
 
     @property
@@ -77,7 +77,7 @@ class Knock(Protocol):
         ...
 
 
-def claimed(knock: Knock, *, dashboard: bool) -> Claim:
+def claimed(knock: LoggedUpgrade, *, dashboard: bool) -> Claim:
     """Who a client says to be; what is no identifier is left out, for it may be anything."""
     tenant = _identifier(knock.parameter("tenant_id") or knock.headers.get("x-tenant-id", ""))
     if dashboard:
@@ -87,7 +87,7 @@ def claimed(knock: Knock, *, dashboard: bool) -> Claim:
 
 
 @contextmanager
-def refusals(knock: Knock, connection: str, *, dashboard: bool) -> Iterator[None]:
+def refusals(knock: LoggedUpgrade, connection: str, *, dashboard: bool) -> Iterator[None]:
     """Log an ArtcafeError by which a client is refused before the upgrade."""
     try:
         yield
@@ -101,7 +101,7 @@ def refusals(knock: Knock, connection: str, *, dashboard: bool) -> Iterator[None
         raise
 
 
-def connected(party: Party) -> None:
+def connected(party: LoggedConnection) -> None:
     """A WebSocket opened."""
     claim = party.claim
     events.note(
@@ -111,12 +111,12 @@ def connected(party: Party) -> None:
     )
 
 
-def login_refused(party: Party, error: ArtcafeError) -> None:
+def login_refused(party: LoggedConnection, error: ArtcafeError) -> None:
     """A client on an open connection is not let in."""
     _login_refused(error, party.claim, party.remote, party.id)
 
 
-def login_accepted(party: Party, principal: Principal) -> None:
+def login_accepted(party: LoggedConnection, principal: Principal) -> None:
     """A client is in."""
     agent = principal if isinstance(principal, AgentPrincipal) else None
     events.note(
@@ -132,7 +132,7 @@ def login_accepted(party: Party, principal: Principal) -> None:
     )
 
 
-def slow_consumer(party: Party, queued: int) -> None:
+def slow_consumer(party: LoggedConnection, queued: int) -> None:
     """A client is closed because it does not read."""
     tenant, agent, human = _who(party)
     events.note(
@@ -147,7 +147,7 @@ def slow_consumer(party: Party, queued: int) -> None:
     )
 
 
-def throttled(party: Party, code: Code) -> None:
+def throttled(party: LoggedConnection, code: Code) -> None:
     """A frame is refused, or a client closed, because of its rate."""
     tenant, agent, human = _who(party)
     events.note(
@@ -162,7 +162,7 @@ def throttled(party: Party, code: Code) -> None:
     )
 
 
-def disconnected(party: Party, code: int, seconds: float) -> None:
+def disconnected(party: LoggedConnection, code: int, seconds: float) -> None:
     """A WebSocket is gone."""
     tenant, agent, human = _who(party)
     events.note(
@@ -195,7 +195,7 @@ def _login_refused(error: ArtcafeError, claim: Claim, remote: str, connection: s
     )
 
 
-def _who(party: Party) -> tuple[str | None, str | None, str | None]:
+def _who(party: LoggedConnection) -> tuple[str | None, str | None, str | None]:
     """Tenant, agent and human: the proven ones, else those that were claimed."""
     principal = party.principal
     if principal is None:

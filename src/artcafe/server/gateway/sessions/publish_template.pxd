@@ -6,7 +6,7 @@ cdef char _BRACE
 cdef Py_ssize_t _SHORT
 
 
-cdef class Template:
+cdef class PublishTemplate:
     cdef readonly str subject
     cdef bytes _begins
     cdef Py_ssize_t _size

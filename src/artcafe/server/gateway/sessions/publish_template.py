@@ -15,7 +15,7 @@ _BRACE = 0x7D
 _read_value = msgspec.json.Decoder(msgspec.Raw).decode
 
 
-class Template:
+class PublishTemplate:
     """A `publish` frame whose last field is its data. Of the next one that begins the same way only the data
     is new, and to read that is to read all of it."""
 
@@ -39,7 +39,7 @@ class Template:
             return None
 
 
-def template(message: bytes, frame: Publish) -> Template | None:
+def template_of(message: bytes, frame: Publish) -> PublishTemplate | None:
     """The template of a message that was read as a frame, and in which no field stands twice."""
     if frame.id is not None or frame.headers is not None or frame.reply_to is not None:
         return None
@@ -48,4 +48,4 @@ def template(message: bytes, frame: Publish) -> Template | None:
     # stands between this name and the last brace is a value of the whole frame, its last.
     if not begins.endswith(_BEFORE) or ends != bytes(frame.data) + b"}":
         return None
-    return Template(begins, frame.subject)
+    return PublishTemplate(begins, frame.subject)

@@ -1,10 +1,10 @@
-from artcafe.server.gateway.websocket.writer cimport Outboxes
+from artcafe.server.gateway.websocket.writer cimport TurnScheduler
 from artcafe.wire.times cimport rfc3339
 
 
-cdef class Moment:
+cdef class TurnClock:
     cdef object _clock
-    cdef Outboxes _outboxes
+    cdef TurnScheduler _scheduler
     cdef bint _known
     cdef readonly double monotonic
     cdef readonly double now

@@ -1,19 +1,19 @@
 """The time, for whoever asks for each message."""
 
-from artcafe.server.gateway.websocket.writer import Outboxes
+from artcafe.server.gateway.websocket.writer import TurnScheduler
 from artcafe.server.ports.clock import Clock
 from artcafe.wire.frames import stamp
 from artcafe.wire.times import rfc3339
 
 
-class Moment:
+class TurnClock:
     """What time it is: the same for all that happens in one turn of the event loop. To be `read` before."""
 
-    __slots__ = ("_clock", "_known", "_outboxes", "monotonic", "now", "stamp")
+    __slots__ = ("_clock", "_known", "_scheduler", "monotonic", "now", "stamp")
 
-    def __init__(self, clock: Clock, outboxes: Outboxes) -> None:
+    def __init__(self, clock: Clock, scheduler: TurnScheduler) -> None:
         self._clock = clock
-        self._outboxes = outboxes
+        self._scheduler = scheduler
         self._known = False
         self.monotonic = 0.0
         """Seconds that never go back."""
@@ -31,7 +31,7 @@ class Moment:
         """Look at the clock, if nobody has in this turn."""
         if not self._known:
             self._known = True
-            self._outboxes.first(self._forget)
+            self._scheduler.at_end(self._forget)
             self.monotonic = self._clock.monotonic()
             self.now = self._clock.now()
             self.stamp = stamp(rfc3339(self.now))

@@ -3,6 +3,6 @@ cdef class FrameParser:
     cdef readonly bint swollen
     cdef object _transport
     cdef object _listener
-    cdef object _outbox
+    cdef object _writer
     cdef object _leave
     cdef object _most_bytes

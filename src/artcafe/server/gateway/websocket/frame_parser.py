@@ -14,8 +14,8 @@ from collections.abc import Callable
 from picows import WSAutoPingStrategy, WSUpgradeResponse, WSUpgradeResponseWithListener
 from picows.picows import WSListener, WSProtocol  # type: ignore[attr-defined]  # absent from its stubs
 
-from artcafe.server.gateway.websocket.parser_transport import Faults, Wire, feed
-from artcafe.server.gateway.websocket.writer import Outbox
+from artcafe.server.gateway.websocket.parser_transport import ParserFaults, ParserTransport, feed
+from artcafe.server.gateway.websocket.writer import Writer
 
 LOG = logging.getLogger("artcafe.gateway")
 
@@ -28,20 +28,20 @@ _ANY_KEY = "AAAAAAAAAAAAAAAAAAAAAA=="
 class FrameParser:
     """The parser that is on the transport now, as `protocol`; its frames go to the listener."""
 
-    __slots__ = ("_leave", "_listener", "_most_bytes", "_outbox", "_transport", "protocol", "swollen")
+    __slots__ = ("_leave", "_listener", "_most_bytes", "_transport", "_writer", "protocol", "swollen")
 
     def __init__(
         self,
         transport: asyncio.Transport,
         listener: WSListener,
-        outbox: Outbox,
+        writer: Writer,
         leave: Callable[[], None],
         most_bytes: int,
     ) -> None:
         """`leave` is called behind a CLOSE of the parser's, `most_bytes` is what a frame may have."""
         self._transport = transport
         self._listener = listener
-        self._outbox = outbox
+        self._writer = writer
         self._leave = leave
         self._most_bytes = most_bytes
         self.protocol: WSProtocol
@@ -80,7 +80,7 @@ class FrameParser:
             ws_path=None,
             is_client_side=False,
             ws_listener_factory=lambda _: accepted,
-            logger=Faults(LOG),
+            logger=ParserFaults(LOG),
             disconnect_on_exception=True,
             websocket_handshake_timeout=None,
             enable_auto_ping=False,
@@ -92,7 +92,7 @@ class FrameParser:
             extra_headers=None,
             read_buffer_init_size=2048,
         )
-        wire = Wire(self._transport, self._outbox, self._leave, answer)
+        wire = ParserTransport(self._transport, self._writer, self._leave, answer)
         self.protocol.connection_made(wire)
         self._transport.set_protocol(self.protocol)
         feed(

@@ -84,7 +84,7 @@ class Refuse:
 Endpoint = Callable[[Upgrade], Awaitable[Accept | Refuse]]
 """Decides about a client that wants in, also on paths that nobody serves (not_found).
 
-It may take its time, `Limits.handshake_seconds` at most, and is cancelled when the client leaves.
+It may take its time, `SocketLimits.handshake_seconds` at most, and is cancelled when the client leaves.
 An ArtcafeError that it raises is a refusal; any other exception is logged and answered with 500.
 """
 

@@ -17,7 +17,7 @@ _LONGEST_HEADER = 14
 """Bytes of a frame's header at most (RFC 6455 section 5.2)."""
 
 
-class ControlFrames:
+class ControlFrameLimiter:
     """The control frames of one client, and what is charged like one."""
 
     __slots__ = ("_bucket", "_now", "_rate")
@@ -38,7 +38,7 @@ class ControlFrames:
             raise ArtcafeError(Code.flooding, "Too many control frames or small fragments.")
 
 
-class Pending(asyncio.BufferedProtocol):
+class PreLoginReader(asyncio.BufferedProtocol):
     """Reads for the frame parser while the client is not logged in, and counts.
 
     The parser's own limit is that of a client which is logged in, and it gathers a frame up to that. Before

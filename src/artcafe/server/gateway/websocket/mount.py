@@ -2,27 +2,27 @@
 
     uvicorn.Config(app, ws=websocket_protocol(endpoint, Outboxes()), http=http_protocol(...), loop="uvloop")
 
-The edge recognises a request to upgrade and takes it to the `Handover`, where the endpoint decides. Then the
-transport goes to a `WebSocket`, and picows parses and unmasks its frames in C. The versions of both are
-pinned: the handover leans on how they are built.
+The edge recognises a request to upgrade and takes it to the `UpgradeProtocol`, where the endpoint decides.
+Then the transport goes to a `WebSocket`, and picows parses and unmasks its frames in C. The versions of both
+are pinned: the upgrade leans on how they are built.
 """
 
 import asyncio
 
 from artcafe.server.gateway.websocket.framing import frame
 from artcafe.server.gateway.websocket.handshake import Accept, Endpoint, Networks, Refuse, Upgrade
-from artcafe.server.gateway.websocket.peer import Handler, Limits, Peer
-from artcafe.server.gateway.websocket.upgrade_protocol import Handover, ServerState
+from artcafe.server.gateway.websocket.peer import Handler, Peer, SocketLimits
+from artcafe.server.gateway.websocket.upgrade_protocol import ServerState, UpgradeProtocol
 from artcafe.server.gateway.websocket.websocket import WebSocket
-from artcafe.server.gateway.websocket.writer import Outboxes
+from artcafe.server.gateway.websocket.writer import TurnScheduler
 
 __all__ = [
     "Accept",
     "Endpoint",
     "Handler",
-    "Limits",
     "Peer",
     "Refuse",
+    "SocketLimits",
     "Upgrade",
     "frame",
     "websocket_protocol",
@@ -30,19 +30,19 @@ __all__ = [
 
 
 def websocket_protocol(
-    endpoint: Endpoint, outboxes: Outboxes, limits: Limits | None = None, proxies: Networks = ()
+    endpoint: Endpoint, scheduler: TurnScheduler, limits: SocketLimits | None = None, proxies: Networks = ()
 ) -> type[asyncio.Protocol]:
     """Make what `uvicorn.Config(ws=...)` takes.
 
     X-Forwarded-For is believed only when a socket comes from `proxies`. When uvicorn stops, every
     client gets CLOSE 1012, and whoever still waits for the endpoint 503.
     """
-    bounds = limits or Limits()
+    bounds = limits or SocketLimits()
 
-    class Mounted(Handover):
+    class Mounted(UpgradeProtocol):
         def __init__(self, config: object, server_state: ServerState, app_state: object) -> None:
             def admit(transport: asyncio.Transport, upgrade: Upgrade, answer: Accept, early: bytes) -> None:
-                WebSocket(transport, upgrade, answer.handler, bounds, server_state, outboxes).start(
+                WebSocket(transport, upgrade, answer.handler, bounds, server_state, scheduler).start(
                     upgrade.headers["sec-websocket-key"], answer.protocol, early
                 )
 

@@ -5,10 +5,10 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from artcafe.server.gateway.websocket.writer import Outbox
+from artcafe.server.gateway.websocket.writer import Writer
 
 
-class Wire:
+class ParserTransport:
     """The transport as the parser gets it, and its socket: itself, but for how it closes and what it writes.
 
     Once it has answered the request, which goes to `answer`, the parser writes a CLOSE and nothing
@@ -17,17 +17,17 @@ class Wire:
     for another hundredth of a second, and that is tens of megabytes if the client likes.
     """
 
-    __slots__ = ("_outbox", "_transport", "answer", "close")
+    __slots__ = ("_transport", "_writer", "answer", "close")
 
     def __init__(
         self,
         transport: asyncio.Transport,
-        outbox: Outbox,
+        writer: Writer,
         close: Callable[[], None],
         answer: Callable[[bytes], None],
     ) -> None:
         self._transport = transport
-        self._outbox = outbox
+        self._writer = writer
         self.close = close
         self.answer: Callable[[bytes], None] | None = answer
 
@@ -36,7 +36,7 @@ class Wire:
         if self.answer is not None:
             self.answer(data)
         else:
-            self._outbox.flush()
+            self._writer.flush()
             self._transport.write(data)
             self.close()
 
@@ -130,7 +130,7 @@ def hang_up(transport: asyncio.Transport, last: asyncio.BaseProtocol) -> None:
         transport.abort()
 
 
-class Faults(logging.LoggerAdapter[logging.Logger]):
+class ParserFaults(logging.LoggerAdapter[logging.Logger]):
     """What the parser logs with a traceback, which is its own faults, and nothing else."""
 
     def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - the name is logging's

@@ -7,7 +7,7 @@ from artcafe.wire.errors import ArtcafeError
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class SocketLimits:
     """What one client may take.
 
     A message over `message_bytes` or `fragments` closes with 1009; until it is `Peer.admitted`, one over
@@ -54,7 +54,8 @@ class Peer(Protocol):
         ...
 
     def admitted(self) -> None:
-        """The client is logged in: from now on `Limits.message_bytes` hold for it, not `login_bytes`."""
+        """The client is logged in: from now on `SocketLimits.message_bytes` hold for it, and not
+        `login_bytes`."""
         ...
 
     def ping(self) -> None:
@@ -83,7 +84,7 @@ class Peer(Protocol):
     def close(self, code: int, reason: str = "") -> None:
         """End the connection with this close code and as much of the reason as fits.
 
-        The first close wins. The client gets what was sent before, and `Limits.close_seconds` to
+        The first close wins. The client gets what was sent before, and `SocketLimits.close_seconds` to
         take it; nothing it still sends is heard. ValueError for a code that must not travel.
         """
         ...
@@ -113,7 +114,7 @@ class Handler(Protocol):
         ...
 
     def slow(self) -> None:
-        """More than `Limits.queued_bytes` wait for this client.
+        """More than `SocketLimits.queued_bytes` wait for this client.
 
         Comes again only after it took three quarters of them. Whoever does not close here lets the
         queue grow.

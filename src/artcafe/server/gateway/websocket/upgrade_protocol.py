@@ -8,7 +8,7 @@ from typing import Any, Protocol, cast
 from artcafe.server import events
 from artcafe.server.domain.addresses import Networks
 from artcafe.server.gateway.websocket.handshake import Accept, Endpoint, Refuse, Upgrade, read_upgrade
-from artcafe.server.gateway.websocket.peer import Limits
+from artcafe.server.gateway.websocket.peer import SocketLimits
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
@@ -44,7 +44,7 @@ Admit = Callable[[asyncio.Transport, Upgrade, Accept, bytes], None]
 """Takes the transport over, with the bytes that came early, and leaves a protocol of its own on it."""
 
 
-class Handover(asyncio.Protocol):
+class UpgradeProtocol(asyncio.Protocol):
     """One request to upgrade.
 
     Whoever hands it over calls `connection_made`, then `data_received` with the whole head of the request,
@@ -52,7 +52,7 @@ class Handover(asyncio.Protocol):
     """
 
     def __init__(
-        self, endpoint: Endpoint, admit: Admit, limits: Limits, proxies: Networks, state: ServerState
+        self, endpoint: Endpoint, admit: Admit, limits: SocketLimits, proxies: Networks, state: ServerState
     ) -> None:
         self._endpoint = endpoint
         self._admit = admit

@@ -4,7 +4,7 @@ from picows.picows cimport WSMsgType as MsgType
 
 from artcafe.server.gateway.websocket.frame_parser cimport FrameParser
 from artcafe.server.gateway.websocket.framing cimport frame
-from artcafe.server.gateway.websocket.writer cimport Outbox
+from artcafe.server.gateway.websocket.writer cimport Writer
 
 cdef MsgType _TEXT
 cdef Py_ssize_t _LARGE
@@ -13,7 +13,7 @@ cdef Py_ssize_t _LARGE
 cdef class WebSocket(WSListener):
     cdef readonly object remote
     cdef object _wire
-    cdef Outbox _outbox
+    cdef Writer _writer
     cdef object _handler
     cdef object _text
     cdef object _limits

@@ -23,11 +23,11 @@ from artcafe.server.gateway.websocket.framing import (
     require_utf8,
 )
 from artcafe.server.gateway.websocket.handshake import Upgrade
-from artcafe.server.gateway.websocket.input_limits import ControlFrames, Pending
+from artcafe.server.gateway.websocket.input_limits import ControlFrameLimiter, PreLoginReader
 from artcafe.server.gateway.websocket.parser_transport import feed, hang_up
-from artcafe.server.gateway.websocket.peer import Handler, Limits
+from artcafe.server.gateway.websocket.peer import Handler, SocketLimits
 from artcafe.server.gateway.websocket.upgrade_protocol import ServerState
-from artcafe.server.gateway.websocket.writer import Outbox, Outboxes
+from artcafe.server.gateway.websocket.writer import TurnScheduler, Writer
 from artcafe.wire.codes import NORMAL_CLOSURE, Code
 from artcafe.wire.errors import ArtcafeError
 
@@ -61,7 +61,6 @@ class WebSocket(WSListener):
         "_fragments",
         "_handler",
         "_limits",
-        "_outbox",
         "_over",
         "_parser",
         "_pending",
@@ -70,6 +69,7 @@ class WebSocket(WSListener):
         "_text",
         "_transport",
         "_wire",
+        "_writer",
         "remote",
     )
 
@@ -78,20 +78,20 @@ class WebSocket(WSListener):
         wire: asyncio.Transport,
         upgrade: Upgrade,
         handler: Handler,
-        limits: Limits,
+        limits: SocketLimits,
         state: ServerState,
-        outboxes: Outboxes,
+        scheduler: TurnScheduler,
     ) -> None:
         self.remote = upgrade.remote
         self._wire = wire
-        self._outbox = Outbox(wire.write, outboxes, wire.abort)
+        self._writer = Writer(wire.write, scheduler, wire.abort)
         self._handler = handler
         self._text = handler.text
         self._limits = limits
-        self._parser = FrameParser(wire, self, self._outbox, self._leave, limits.message_bytes)
+        self._parser = FrameParser(wire, self, self._writer, self._leave, limits.message_bytes)
         self._state = state
-        self._control = ControlFrames(limits.control_frames_per_second, asyncio.get_running_loop().time)
-        self._pending: Pending | None = None
+        self._control = ControlFrameLimiter(limits.control_frames_per_second, asyncio.get_running_loop().time)
+        self._pending: PreLoginReader | None = None
         self._fragments: Fragments | None = None
         self._active = True
         self._room = 0
@@ -108,7 +108,7 @@ class WebSocket(WSListener):
         self._wire.set_write_buffer_limits(self._limits.queued_bytes)
         self._state.connections.add(self)
         self._parser.start(key, protocol)
-        pending = self._pending = Pending(self._parser.protocol, self._limits.login_bytes, self._fail)
+        pending = self._pending = PreLoginReader(self._parser.protocol, self._limits.login_bytes, self._fail)
         self._wire.set_protocol(pending)
         self._call(self._handler.opened, self)
         feed(pending, early)
@@ -154,7 +154,7 @@ class WebSocket(WSListener):
         """WSListener: the socket is gone."""
         self._over = True
         self._state.connections.discard(self)
-        self._outbox.clear()
+        self._writer.clear()
         if self._abort is not None:
             self._abort.cancel()
         if self._code is None:
@@ -190,7 +190,7 @@ class WebSocket(WSListener):
     def write(self, framed: bytes) -> None:
         """Peer.write."""
         if not self._over and not self._transport.is_close_frame_sent:
-            self._outbox.put(framed)
+            self._writer.put(framed)
 
     def admitted(self) -> None:
         """Peer.admitted."""
@@ -225,7 +225,7 @@ class WebSocket(WSListener):
 
     def queued(self) -> int:
         """Peer.queued."""
-        return self._wire.get_write_buffer_size() + self._outbox.size
+        return self._wire.get_write_buffer_size() + self._writer.size
 
     def close(self, code: int, reason: str = "") -> None:
         """Peer.close."""
@@ -288,7 +288,7 @@ class WebSocket(WSListener):
         """Hang up after our CLOSE, or picows' own: say that nothing follows, and wait for the client."""
         if self._over:
             return
-        self._outbox.flush()
+        self._writer.flush()
         self._over = True
         self._wait_for_end()
         hang_up(self._wire, self._parser.protocol)

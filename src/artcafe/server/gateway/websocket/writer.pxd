@@ -1,21 +1,21 @@
 cimport cython
 
 
-cdef class Outboxes:
+cdef class TurnScheduler:
     cdef bint _scheduled
-    cdef list _works
+    cdef list _callbacks
     cdef list _due
 
-    cpdef first(self, work)
-    cpdef due(self, Outbox outbox)
+    cpdef at_end(self, callback)
+    cpdef flush_at_end(self, Writer writer)
     cpdef _schedule(self)
-    @cython.locals(works=list, due=list, outbox=Outbox)
+    @cython.locals(callbacks=list, writers=list, writer=Writer)
     cpdef _end(self)
 
 
-cdef class Outbox:
+cdef class Writer:
     cdef readonly Py_ssize_t size
-    cdef Outboxes _all
+    cdef TurnScheduler _scheduler
     cdef list _frames
     cdef object _write
     cdef readonly object abort

@@ -11,23 +11,23 @@ MOST = 65_536
 it would have taken meanwhile."""
 
 
-class Outboxes:
+class TurnScheduler:
     """Those of all clients: what was put into any is on its way after this turn of the event loop."""
 
     def __init__(self) -> None:
         self._scheduled = False
-        self._works: list[Callable[[], None]] = []
-        self._due: list[Outbox] = []
+        self._callbacks: list[Callable[[], None]] = []
+        self._due: list[Writer] = []
 
-    def first(self, work: Callable[[], None]) -> None:
+    def at_end(self, callback: Callable[[], None]) -> None:
         """Do this at the end of the turn, before anything is written."""
         self._schedule()
-        self._works.append(work)
+        self._callbacks.append(callback)
 
-    def due(self, outbox: "Outbox") -> None:
+    def flush_at_end(self, writer: "Writer") -> None:
         """Flush it at the end of the turn."""
         self._schedule()
-        self._due.append(outbox)
+        self._due.append(writer)
 
     def _schedule(self) -> None:
         if not self._scheduled:
@@ -35,46 +35,49 @@ class Outboxes:
             asyncio.get_running_loop().call_soon(self._end)
 
     def _end(self) -> None:
-        works, self._works = self._works, []
-        for work in works:
+        callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
             try:
-                work()
+                callback()
             except Exception:
                 LOG.exception("fault at the end of a turn")
         # What comes from now on is of the next turn, and so is work that work left over.
         self._scheduled = False
-        if self._works:
+        if self._callbacks:
             self._schedule()
-        due, self._due = self._due, []
-        for outbox in due:
+        writers, self._due = self._due, []
+        for writer in writers:
             try:
-                outbox.flush()
+                writer.flush()
             except Exception:
                 # A broken transport keeps nothing from other clients. Its own missed frames, so it is closed.
                 LOG.exception("a client's frames were not written")
-                outbox.abort()
+                writer.abort()
 
 
-class Outbox:
+class Writer:
     """One client's: frames leave in the order in which they were put, joined."""
 
-    __slots__ = ("_all", "_frames", "_write", "abort", "size")
+    __slots__ = ("_frames", "_scheduler", "_write", "abort", "size")
 
     def __init__(
-        self, write: Callable[[bytes], None], outboxes: Outboxes, abort: Callable[[], None] = lambda: None
+        self,
+        write: Callable[[bytes], None],
+        scheduler: TurnScheduler,
+        abort: Callable[[], None] = lambda: None,
     ) -> None:
         """`abort` breaks the connection; it must not raise."""
         self.size = 0
         """Bytes that wait here."""
         self.abort = abort
         self._write = write
-        self._all = outboxes
+        self._scheduler = scheduler
         self._frames: list[bytes] = []
 
     def put(self, framed: bytes) -> None:
         """Write this with whatever else comes in this turn, after what was put before."""
         if not self._frames:
-            self._all.due(self)
+            self._scheduler.flush_at_end(self)
         self._frames.append(framed)
         self.size += len(framed)
         if self.size > MOST:
