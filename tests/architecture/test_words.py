@@ -14,7 +14,6 @@ QUESTION = re.compile(r"(What|Who|Whom|Whose|Whoever|Whatever|How|Where|When|Whi
 NOT_YET = {
     "server/gateway/login/pending.py",
     "server/gateway/dialects/dashboard.py",
-    "server/gateway/dialects/legacy.py",
     "server/gateway/sessions/authentication.py",
     "server/gateway/websocket/upgrade_protocol.py",
     "server/gateway/fanout/hub.py",

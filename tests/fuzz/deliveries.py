@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Raw
 
-from artcafe.server.gateway.dialects.legacy import NativeDialect
+from artcafe.server.gateway.dialects.native import NativeDialect
 from artcafe.server.gateway.fanout.hub import TenantHub
 from artcafe.server.gateway.fanout.subscriber import Subscriber
 from artcafe.server.gateway.websocket.writer import TurnScheduler

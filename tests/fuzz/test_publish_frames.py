@@ -6,7 +6,9 @@ import msgspec
 import pytest
 
 from artcafe.server.gateway.dialects.dashboard import DashboardDialect
-from artcafe.server.gateway.dialects.legacy import Dialect, LegacyDialect, NativeDialect, WrappedDialect
+from artcafe.server.gateway.dialects.dialect import Dialect
+from artcafe.server.gateway.dialects.legacy import LegacyDialect, WrappedDialect
+from artcafe.server.gateway.dialects.native import NativeDialect
 from artcafe.server.gateway.sessions.publish_template import template_of
 from artcafe.wire.frames import Publish
 from tests.fuzz.cases import SECONDS, cases

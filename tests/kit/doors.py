@@ -8,7 +8,8 @@ from artcafe.server.domain.channel_rules import ChannelRules
 from artcafe.server.domain.ids import AgentId, TenantId
 from artcafe.server.domain.policy import Policy
 from artcafe.server.domain.principal import AgentPrincipal
-from artcafe.server.gateway.dialects.legacy import Dialect, NativeDialect
+from artcafe.server.gateway.dialects.dialect import Dialect
+from artcafe.server.gateway.dialects.native import NativeDialect
 from artcafe.server.gateway.fanout.hub import TenantHub
 from artcafe.server.gateway.fanout.subscriber import Subscriber
 from artcafe.server.gateway.sessions.agent_session import AgentSession, Work

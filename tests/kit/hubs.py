@@ -7,7 +7,8 @@ from typing import Any
 from msgspec import Raw
 
 from artcafe.server.domain.ids import TenantId
-from artcafe.server.gateway.dialects.legacy import Dialect, NativeDialect
+from artcafe.server.gateway.dialects.dialect import Dialect
+from artcafe.server.gateway.dialects.native import NativeDialect
 from artcafe.server.gateway.fanout.hub import TenantHub
 from artcafe.server.gateway.fanout.subscriber import Subscriber
 from artcafe.wire.codes import Code

@@ -15,7 +15,8 @@ from artcafe.server.domain.channel_rules import ChannelRules
 from artcafe.server.domain.ids import AgentId, ChannelId, TenantId
 from artcafe.server.domain.policy import Policy
 from artcafe.server.domain.principal import AgentPrincipal, Principal
-from artcafe.server.gateway.dialects.legacy import Dialect, NativeDialect
+from artcafe.server.gateway.dialects.dialect import Dialect
+from artcafe.server.gateway.dialects.native import NativeDialect
 from artcafe.server.gateway.fanout.hub import TenantHub
 from artcafe.server.gateway.fanout.subscriber import Subscriber
 from artcafe.server.gateway.sessions.agent_session import AgentSession, Work

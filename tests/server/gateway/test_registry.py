@@ -3,7 +3,7 @@
 from artcafe.server.domain.ids import AgentId, TenantId, UserId
 from artcafe.server.domain.principal import AgentPrincipal, Human, Principal
 from artcafe.server.domain.tenant import Role
-from artcafe.server.gateway.dialects.legacy import NativeDialect
+from artcafe.server.gateway.dialects.native import NativeDialect
 from artcafe.server.gateway.registry import ConnectionRegistry
 from artcafe.server.gateway.sessions.authentication import Admission, Authenticated, Claim
 from artcafe.server.gateway.sessions.connection import Connection, ConnectionHost

@@ -5,36 +5,18 @@ from typing import Any
 
 import msgspec
 import pytest
-from msgspec import Raw
 
-from artcafe.server.domain.ids import TenantId
 from artcafe.server.gateway.dialects.dashboard import DashboardDialect
-from artcafe.server.gateway.dialects.legacy import (
-    MAX_SUBJECTS,
-    Dialect,
-    LegacyDialect,
-    NativeDialect,
-    WrappedDialect,
-)
-from artcafe.server.gateway.dialects.rendering import MessageBatch
+from artcafe.server.gateway.dialects.dialect import Dialect
+from artcafe.server.gateway.dialects.legacy import MAX_SUBJECTS, LegacyDialect, WrappedDialect
 from artcafe.wire import frames
-from tests.kit.scripted_peer import unframed
-
-ACME = TenantId("acme")
+from tests.kit.dialects import delivered
 
 
 def read(dialect: Dialect, **said: Any) -> list[dict[str, Any]]:
     """What the dialect makes of one message, as objects."""
     asked = dialect.read(json.dumps(said).encode())
     return [json.loads(frames.encode(frame)) for frame in asked]
-
-
-def delivered(dialect: Dialect, sender: str = "planner", **more: Any) -> dict[str, Any]:
-    """A message as a client of the dialect gets it."""
-    said = frames.Envelope(id="m1", timestamp="t1", data=Raw(b'{"n": 1.50}'), **more)
-    encoder = dialect.encoder(ACME, "tenant.acme.channel.tasks", sender)
-    message: dict[str, Any] = json.loads(unframed(encoder.encode(MessageBatch([frames.encode(said)])).joined))
-    return message
 
 
 @pytest.mark.parametrize("dialect", [LegacyDialect(), WrappedDialect()])
@@ -118,17 +100,6 @@ class TestReadingGenerously:
 
 
 class TestWriting:
-    def test_ours_is_the_envelope_with_subject_and_sender(self) -> None:
-        assert delivered(NativeDialect(), reply_to="r") == {
-            "type": "message",
-            "subject": "tenant.acme.channel.tasks",
-            "from": "planner",
-            "id": "m1",
-            "timestamp": "t1",
-            "data": {"n": 1.5},
-            "reply_to": "r",
-        }
-
     def test_dialect_a_finds_sender_tenant_and_time_in_data(self) -> None:
         data = delivered(LegacyDialect())["data"]
         assert data == {"n": 1.5, "agent_id": "planner", "tenant_id": "acme", "timestamp": "t1"}
@@ -160,59 +131,6 @@ class TestWriting:
         error = frames.Error(code="forbidden", message="No.")
         assert said(error) is error
         assert frames.encode(said(frames.Pong(timestamp="t"))) == b'{"type":"heartbeat_ack","timestamp":"t"}'
-
-
-# A field twice: whoever reads the first and whoever reads the last would see two different frames.
-
-TWICE = [
-    b'{"type":"publish","subject":"a","subject":"b","data":1}',
-    b'{"type":"publish","subject":"a","data":1,"data":2}',
-    b'{"type":"publish","subject":"a","data":1,"id":"1","id":"2"}',
-    b'{"type":"publish","type":"publish","subject":"a","data":1}',
-    b'{"type":"publish","subject":"a","data":1,"dat\\u0061":2}',
-    b'{"type":"publish","subject":"a","data":1,"x":1,"x":2}',
-    b'{"type":"publish","subject":"a","data":{"n":1},"headers":{"k":"v"},"headers":{"k":"v"}}',
-    b'{"type":"subscribe","subject":"a","subject":">"}',
-    b'{"type":"unsubscribe","subject":"a","subject":"b"}',
-    b'{"type":"ping","id":"1","id":"2"}',
-]
-
-ONCE = [
-    b'{"type":"publish","subject":"a","data":{"n":1,"n":2}}',
-    b'{"type":"publish","subject":"a","data":"' + b'\\"data\\":' * 9 + b'"}',
-    b'{"type": "publish", "subject": "a", "data": {"n": 1}, "id": "1", "reply_to": "inbox.a.b"}',
-    b'{\n    "type": "publish",\n    "unknown": [1, {}],\n    "subject": "a",\n    "data": '
-    + b"9" * 128
-    + b"\n}",
-    b'{"type":"subscribe","subject":"\\u0061\\u0061\\u0061","queue":null,"id":null}',
-    b'{"type":"ping","id":"\\u00e4\\u00e4\\u00e4"}',
-]
-
-PRESENCES = [
-    b'{"type":"presence","status":"on","metadata":{"n":1e9},"id":"1","id":"2"}',
-    b'{"type":"presence","status":"on","status":"off"}',
-]
-
-
-@pytest.mark.parametrize(
-    "dialect",
-    [NativeDialect(), LegacyDialect(), WrappedDialect(), DashboardDialect()],
-    ids=lambda each: each.name,
-)
-class TestTwice:
-    @pytest.mark.parametrize("message", TWICE)
-    def test_a_field_that_stands_twice_is_refused(self, dialect: Dialect, message: bytes) -> None:
-        with pytest.raises(msgspec.ValidationError, match="twice"):
-            dialect.read(message)
-
-    @pytest.mark.parametrize("message", ONCE, ids=range(len(ONCE)))
-    def test_however_it_is_written_once_is_enough(self, dialect: Dialect, message: bytes) -> None:
-        assert len(dialect.read(message)) == 1
-
-    @pytest.mark.parametrize("message", PRESENCES)
-    def test_also_where_values_are_of_any_type(self, dialect: Dialect, message: bytes) -> None:
-        with pytest.raises(msgspec.ValidationError):
-            dialect.read(message)
 
 
 @pytest.mark.parametrize(

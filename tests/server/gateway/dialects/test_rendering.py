@@ -7,8 +7,10 @@ import pytest
 from msgspec import Raw
 
 from artcafe.server.domain.ids import TenantId
+from artcafe.server.gateway.dialects.dialect import Dialect
 from artcafe.server.gateway.dialects.envelope import EncodedEnvelope, reencoded
-from artcafe.server.gateway.dialects.legacy import Dialect, LegacyDialect, NativeDialect
+from artcafe.server.gateway.dialects.legacy import LegacyDialect
+from artcafe.server.gateway.dialects.native import NativeDialect
 from artcafe.server.gateway.dialects.rendering import DialectEncoder, Encoder, MessageBatch
 from artcafe.wire.frames import Envelope, encode
 from tests.kit.scripted_peer import texts, unframed

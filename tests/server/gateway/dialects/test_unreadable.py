@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from artcafe.server.gateway.dialects.legacy import NativeDialect
+from artcafe.server.gateway.dialects.native import NativeDialect
 from artcafe.server.gateway.dialects.unreadable import UNREADABLE, frame_id, reason
 
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from artcafe.server.bus.memory import BUFFER_BYTES, MemoryLink
-from artcafe.server.gateway.dialects.legacy import NativeDialect
+from artcafe.server.gateway.dialects.native import NativeDialect
 from artcafe.server.gateway.fanout.hub import TenantHub
 from artcafe.server.gateway.fanout.subscriber import UNIT_BYTES, Subscriber
 from artcafe.server.gateway.websocket.writer import TurnScheduler

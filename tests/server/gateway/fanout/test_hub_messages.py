@@ -8,7 +8,8 @@ from msgspec import Raw
 
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.gateway.dialects.envelope import EncodedEnvelope
-from artcafe.server.gateway.dialects.legacy import LegacyDialect, NativeDialect
+from artcafe.server.gateway.dialects.legacy import LegacyDialect
+from artcafe.server.gateway.dialects.native import NativeDialect
 from artcafe.server.gateway.dialects.rendering import DialectEncoder, Encoder
 from artcafe.server.gateway.fanout.hub import RECENT, TenantHub
 from artcafe.server.gateway.fanout.subscriber import MAX_CHOICES, MessageRoute, Topic

@@ -8,7 +8,7 @@ from artcafe.server.domain.ids import AgentId, TenantId
 from artcafe.server.domain.login_refusal import LoginRefusal
 from artcafe.server.domain.principal import AgentPrincipal
 from artcafe.server.domain.revocation import Revocation
-from artcafe.server.gateway.dialects.legacy import NativeDialect
+from artcafe.server.gateway.dialects.native import NativeDialect
 from artcafe.server.gateway.login.pending import LOGIN_SECONDS, REMEMBER_SECONDS, PendingLogins
 from artcafe.server.gateway.sessions.authentication import Admission, Authenticated, Claim
 from artcafe.server.gateway.sessions.connection import Connection, ConnectionHost

@@ -6,13 +6,9 @@ import pytest
 
 from artcafe.server.domain.rate import PATIENCE
 from artcafe.server.gateway.dialects.dashboard import DashboardDialect
-from artcafe.server.gateway.dialects.legacy import (
-    MAX_SUBJECTS,
-    Dialect,
-    LegacyDialect,
-    NativeDialect,
-    WrappedDialect,
-)
+from artcafe.server.gateway.dialects.dialect import Dialect
+from artcafe.server.gateway.dialects.legacy import MAX_SUBJECTS, LegacyDialect, WrappedDialect
+from artcafe.server.gateway.dialects.native import NativeDialect
 from artcafe.server.gateway.sessions.agent_session import UNREADABLE_COSTS
 from artcafe.wire import frames
 from artcafe.wire.codes import Code

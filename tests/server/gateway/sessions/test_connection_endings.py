@@ -6,7 +6,7 @@ import weakref
 
 import pytest
 
-from artcafe.server.gateway.dialects.legacy import NativeDialect
+from artcafe.server.gateway.dialects.native import NativeDialect
 from artcafe.server.gateway.sessions.authentication import Admission, Claim
 from artcafe.server.gateway.sessions.connection import Connection
 from artcafe.wire import frames

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from artcafe.server.gateway.dialects.legacy import LegacyDialect, NativeDialect
+from artcafe.server.gateway.dialects.legacy import LegacyDialect
+from artcafe.server.gateway.dialects.native import NativeDialect
 from artcafe.server.gateway.sessions.publish_template import PublishTemplate, template_of
 from artcafe.wire.frames import Publish
 

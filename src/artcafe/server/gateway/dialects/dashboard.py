@@ -12,9 +12,9 @@ import msgspec
 from msgspec import Raw, Struct
 
 from artcafe.server.domain.ids import PLATFORM_SENDER, TenantId
-from artcafe.server.gateway.dialects import legacy as dialects
+from artcafe.server.gateway.dialects import legacy
+from artcafe.server.gateway.dialects.dialect import IncomingFrame, RewritingDialect
 from artcafe.server.gateway.dialects.envelope import EncodedEnvelope
-from artcafe.server.gateway.dialects.legacy import IncomingFrame
 from artcafe.wire import frames
 from artcafe.wire.frames import encode, require_once
 
@@ -45,13 +45,7 @@ class Renew(Struct, tag_field="type", tag="auth", omit_defaults=True, kw_only=Tr
 
 
 _read_said = msgspec.json.Decoder(
-    dialects.Publish
-    | dialects.Subscribe
-    | dialects.Unsubscribe
-    | dialects.Ping
-    | Preview
-    | EndPreview
-    | Renew
+    legacy.Publish | legacy.Subscribe | legacy.Unsubscribe | legacy.Ping | Preview | EndPreview | Renew
 ).decode
 
 
@@ -124,8 +118,8 @@ class _State(Struct):
 _read_state = msgspec.json.Decoder(_State).decode
 
 
-class DashboardDialect(dialects.RewritingDialect):
-    """dialects.Dialect: what a dashboard asks for, and what it subscribed to."""
+class DashboardDialect(RewritingDialect):
+    """dialect.Dialect: what a dashboard asks for, and what it subscribed to."""
 
     name = "dashboard"
 
@@ -135,7 +129,7 @@ class DashboardDialect(dialects.RewritingDialect):
         require_once(message, said)
         if isinstance(said, Preview | EndPreview | Renew):
             return (said,)
-        return dialects.named(said, message)
+        return legacy.named(said, message)
 
     def answer(self, frame: Struct) -> Struct | None:
         """Subscriptions are of topics; the rest is as it is."""

@@ -1,6 +1,2 @@
 from artcafe.wire.frames cimport require_once
-from artcafe.wire.payload cimport doubtful, require_readable
-
-
-cdef class NativeDialect:
-    cpdef read(self, bytes message)
+from artcafe.wire.payload cimport doubtful

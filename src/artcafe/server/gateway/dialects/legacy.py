@@ -1,89 +1,26 @@
-"""How each kind of client reads and writes: our own frames, and what clients in the field speak.
+"""The two dialects of clients of the original service, and how their frames become those of wire.frames.
 
 Everything that is legacy ends here: behind a dialect there are only the frames of wire.frames.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from artcafe.server.domain.ids import HUMAN_PREFIX, PLATFORM_SENDER, TenantId
+from artcafe.server.gateway.dialects.dialect import RewritingDialect, require_readable_data
 from artcafe.server.gateway.dialects.envelope import EncodedEnvelope
-from artcafe.server.gateway.dialects.rendering import DialectEncoder, Encoder, PrefixEncoder
 from artcafe.wire import frames
-from artcafe.wire.frames import (
-    Presence,
-    decode_client,
-    encode,
-    opening,
-    require_once,
-    require_once_each,
-    splice,
-)
-from artcafe.wire.payload import doubtful, require_readable
+from artcafe.wire.frames import encode, require_once, require_once_each, splice
+from artcafe.wire.payload import doubtful
 
 MAX_SUBJECTS = 256
 """Subjects that one frame may name."""
 
 CORRELATION = "correlation-id"
 """The header in which a dialect's own correlation id travels."""
-
-
-class IncomingFrame(Protocol):
-    """A frame that a client sent."""
-
-    @property
-    def id(self) -> str | None:
-        """The client's own correlation string."""
-        ...
-
-
-class Dialect(Protocol):
-    """One kind of client."""
-
-    @property
-    def name(self) -> str:
-        """Tells dialects apart in the cache of frames."""
-        ...
-
-    def read(self, message: bytes) -> Sequence[IncomingFrame]:
-        """What a message asks for, in order. Raises msgspec's errors, RecursionError, or bad_frame."""
-        ...
-
-    def answer(self, frame: Struct) -> Struct | None:
-        """An answer as this client knows it; None for one that it does not know."""
-        ...
-
-    def encoder(self, tenant: TenantId, subject: str, sender: str) -> Encoder:
-        """Who writes delivered messages of a sender on a subject, which is in the subscriber's own form."""
-        ...
-
-
-class NativeDialect:
-    """The subprotocol artcafe.v1: docs/protocol.md."""
-
-    name = "plain"
-
-    def read(self, message: bytes) -> Sequence[frames.ClientFrame]:
-        """One frame."""
-        frame = decode_client(message)
-        if type(frame) is not Presence:
-            require_once(message, frame)
-        else:
-            require_once_each(message)
-        if doubtful(message):
-            require_readable_data(frame)
-        return (frame,)
-
-    def answer(self, frame: Struct) -> Struct | None:
-        """As it is."""
-        return frame
-
-    def encoder(self, tenant: TenantId, subject: str, sender: str) -> Encoder:
-        """Spliced: the envelope is already JSON."""
-        return PrefixEncoder(opening(subject, sender))
 
 
 class _Named(Struct, omit_defaults=True, kw_only=True):
@@ -156,20 +93,6 @@ class _Nested(Struct, kw_only=True):
 _read_said = msgspec.json.Decoder(Publish | Subscribe | Unsubscribe | _Presence | Ping | _Heartbeat).decode
 _read_nested = msgspec.json.Decoder(_Nested).decode
 _read_object = msgspec.json.Decoder(dict[str, Raw]).decode
-
-
-class RewritingDialect:
-    """A dialect that writes each message anew, by `message`."""
-
-    name: str
-
-    def encoder(self, tenant: TenantId, subject: str, sender: str) -> Encoder:
-        """See Dialect."""
-        return DialectEncoder(self.name, self.message, tenant, subject, sender)
-
-    def message(self, tenant: TenantId, subject: str, sender: str, envelope: EncodedEnvelope) -> bytes:
-        """rendering.Encode."""
-        raise NotImplementedError
 
 
 class LegacyDialect(RewritingDialect):
@@ -291,15 +214,6 @@ def named(said: Publish | Subscribe | Unsubscribe | Ping, message: bytes) -> Seq
             return [frames.Unsubscribe(subject=name, id=said.id, queue=said.queue) for name in said.named()]
         case Ping():
             return (frames.Ping(id=said.id),)
-
-
-def require_readable_data(frame: frames.ClientFrame) -> None:
-    """Raise bad_frame where what a frame gives to others breaks the rule of wire.payload."""
-    match frame:
-        case frames.Publish():
-            require_readable(bytes(frame.data))
-        case frames.Presence():
-            require_readable(encode({"metadata": frame.metadata}))
 
 
 def _published(said: Publish) -> list[frames.Publish]:

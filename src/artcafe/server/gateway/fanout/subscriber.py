@@ -8,7 +8,7 @@ from typing import Protocol
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.interest import Interest
 from artcafe.server.domain.recent import Recent
-from artcafe.server.gateway.dialects.legacy import Dialect
+from artcafe.server.gateway.dialects.dialect import Dialect
 from artcafe.server.gateway.dialects.rendering import Encoder, MessageBatch
 from artcafe.server.gateway.fanout.cutover import Cutover
 from artcafe.server.ports.bus import Subscription

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from artcafe.server.core.login import Login
 from artcafe.server.domain.ids import AgentId, TenantId, agent_id, tenant_id
 from artcafe.server.domain.login_refusal import LoginRefusal
-from artcafe.server.gateway.dialects.legacy import Dialect, LegacyDialect, NativeDialect, WrappedDialect
+from artcafe.server.gateway.dialects.dialect import Dialect
+from artcafe.server.gateway.dialects.legacy import LegacyDialect, WrappedDialect
+from artcafe.server.gateway.dialects.native import NativeDialect
 from artcafe.server.gateway.login.pending import PendingLogins
 from artcafe.server.gateway.sessions.authentication import Admission, Authenticated
 from artcafe.server.gateway.websocket.handshake import Upgrade

@@ -7,7 +7,7 @@ from typing import Protocol
 import msgspec
 
 from artcafe.server.domain.principal import Principal
-from artcafe.server.gateway.dialects.legacy import Dialect
+from artcafe.server.gateway.dialects.dialect import Dialect
 
 
 @dataclass(frozen=True, slots=True)

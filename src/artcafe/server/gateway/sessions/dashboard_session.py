@@ -15,7 +15,7 @@ from artcafe.server.gateway.dialects.dashboard import (
     Renew,
     Renewed,
 )
-from artcafe.server.gateway.dialects.legacy import IncomingFrame
+from artcafe.server.gateway.dialects.dialect import IncomingFrame
 from artcafe.server.gateway.fanout.subscriber import Subscriber
 from artcafe.server.gateway.sessions.agent_session import AgentSession, Work
 from artcafe.wire import frames
