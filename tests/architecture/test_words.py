@@ -20,7 +20,6 @@ NOT_YET = {
     "server/gateway/registry.py",
     "server/gateway/websocket/input_limits.py",
     "server/gateway/sessions/journal.py",
-    "server/gateway/websocket/writer.py",
     "server/gateway/sessions/agent_session.py",
     "server/gateway/reauthorization.py",
     "server/gateway/sessions/publish_template.py",

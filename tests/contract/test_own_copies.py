@@ -6,7 +6,7 @@ from msgspec import Raw
 
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.gateway.fanout.hub import TenantHub
-from artcafe.server.gateway.websocket.writer import TurnScheduler
+from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.server.ports.bus import Link
 from artcafe.wire.frames import Envelope, encode
 from tests.kit.buses import Buses

@@ -14,7 +14,7 @@ from msgspec import Raw
 from artcafe.server.gateway.dialects.native import NativeDialect
 from artcafe.server.gateway.fanout.hub import TenantHub
 from artcafe.server.gateway.fanout.subscriber import Subscriber
-from artcafe.server.gateway.websocket.writer import TurnScheduler
+from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.server.ports.bus import Link
 from artcafe.server.process import MessageIds
 from artcafe.wire.codes import Code

@@ -16,7 +16,7 @@ from artcafe.server.gateway.sessions.agent_session import AgentSession, Work
 from artcafe.server.gateway.sessions.authentication import Admission, Authenticated, Claim
 from artcafe.server.gateway.sessions.connection import Connection
 from artcafe.server.gateway.sessions.turn_clock import TurnClock
-from artcafe.server.gateway.websocket.writer import TurnScheduler
+from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.wire import frames
 from tests.kit.installation import counting
 from tests.kit.issuers import StoppedClock

@@ -13,7 +13,7 @@ from artcafe.server.domain.tenant import Role
 from artcafe.server.gateway.gateway import Gateway, GatewayLimits
 from artcafe.server.gateway.login.agents import AGENT_PATH
 from artcafe.server.gateway.websocket.handshake import Accept, Upgrade
-from artcafe.server.gateway.websocket.writer import TurnScheduler
+from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.server.ports.bus import Subscription
 from artcafe.server.store.agents import AgentTable
 from artcafe.server.store.channels import ChannelTable

@@ -13,7 +13,7 @@ from artcafe.server.edge.limits import HttpLimits
 from artcafe.server.edge.protocol import http_protocol
 from artcafe.server.gateway.websocket.handshake import Networks
 from artcafe.server.gateway.websocket.mount import Endpoint, SocketLimits, websocket_protocol
-from artcafe.server.gateway.websocket.writer import TurnScheduler
+from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from tests.kit.deadlines import eventually
 
 

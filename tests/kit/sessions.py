@@ -21,7 +21,7 @@ from artcafe.server.gateway.fanout.hub import TenantHub
 from artcafe.server.gateway.fanout.subscriber import Subscriber
 from artcafe.server.gateway.sessions.agent_session import AgentSession, Work
 from artcafe.server.gateway.sessions.turn_clock import TurnClock
-from artcafe.server.gateway.websocket.writer import TurnScheduler
+from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from tests.kit.installation import counting

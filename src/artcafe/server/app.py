@@ -39,7 +39,7 @@ from artcafe.server.domain.addresses import client_address
 from artcafe.server.flushing import EVER_SECONDS, finish, flushing
 from artcafe.server.gateway.gateway import Gateway, GatewayLimits
 from artcafe.server.gateway.websocket.mount import SocketLimits, websocket_protocol
-from artcafe.server.gateway.websocket.writer import TurnScheduler
+from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.server.identity.sealing import AesSealer
 from artcafe.server.identity.ssh import SshVerifier
 from artcafe.server.identity.ssh_keys import generate_key_pair, parse_public_key

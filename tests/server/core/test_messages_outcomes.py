@@ -17,7 +17,7 @@ from artcafe.server.domain.principal import Human
 from artcafe.server.domain.tenant import Role, Tenant
 from artcafe.server.embedded.nats_server import NatsServer, NatsServerError
 from artcafe.server.gateway.fanout.hub import TenantHub
-from artcafe.server.gateway.websocket.writer import TurnScheduler
+from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.buses import tenant_links

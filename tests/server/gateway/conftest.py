@@ -11,7 +11,7 @@ from fastapi import FastAPI
 
 from artcafe.server.bus.memory import BUFFER_BYTES, MemoryLink
 from artcafe.server.gateway.fanout.hub import TenantHub
-from artcafe.server.gateway.websocket.writer import TurnScheduler
+from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from tests.kit.doorman import LIMITS, Doorman
 from tests.kit.hubs import ACME, Publish, publisher
 from tests.kit.servers import Server, serving

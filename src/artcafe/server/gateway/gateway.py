@@ -36,7 +36,7 @@ from artcafe.server.gateway.sessions.dashboard_session import DashboardSession
 from artcafe.server.gateway.sessions.turn_clock import TurnClock
 from artcafe.server.gateway.staggered import each, stagger, supervised
 from artcafe.server.gateway.websocket.handshake import Accept, Refuse, Upgrade
-from artcafe.server.gateway.websocket.writer import TurnScheduler
+from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.server.ports.bus import Bus, Link
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.identity import TokenVerifier

@@ -8,7 +8,7 @@ from artcafe.server.bus.memory import BUFFER_BYTES, MemoryLink
 from artcafe.server.gateway.dialects.native import NativeDialect
 from artcafe.server.gateway.fanout.hub import TenantHub
 from artcafe.server.gateway.fanout.subscriber import UNIT_BYTES, Subscriber
-from artcafe.server.gateway.websocket.writer import TurnScheduler
+from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.wire.codes import Code
 from tests.kit.hubs import ACME, Publish, Reader, publisher
 from tests.kit.turns import turns

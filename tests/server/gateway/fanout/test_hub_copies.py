@@ -11,7 +11,7 @@ from msgspec import Raw
 
 from artcafe.server.bus.nats.grammar import receives
 from artcafe.server.gateway.fanout.hub import TenantHub
-from artcafe.server.gateway.websocket.writer import TurnScheduler
+from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.server.ports.bus import Deliver, Own
 from artcafe.wire.frames import Envelope, encode
 from artcafe.wire.subjects import matches, to_bus

@@ -13,7 +13,7 @@ from msgspec import Raw
 
 from artcafe.server.bus.nats.link import BUFFER_BYTES
 from artcafe.server.gateway.fanout.hub import TenantHub
-from artcafe.server.gateway.websocket.writer import TurnScheduler
+from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.server.ports.bus import Link
 from artcafe.server.process import MessageIds
 from artcafe.wire.frames import Envelope, encode

@@ -13,7 +13,7 @@ from artcafe.server.gateway.dialects.native import NativeDialect
 from artcafe.server.gateway.dialects.rendering import DialectEncoder, Encoder
 from artcafe.server.gateway.fanout.hub import RECENT, TenantHub
 from artcafe.server.gateway.fanout.subscriber import MAX_CHOICES, MessageRoute, Topic
-from artcafe.server.gateway.websocket.writer import TurnScheduler
+from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.server.ports.bus import Deliver, Own
 from artcafe.wire.frames import Envelope, encode
 from tests.kit.hubs import ACME, Publish, Reader

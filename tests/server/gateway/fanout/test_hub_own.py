@@ -10,7 +10,7 @@ import pytest
 from msgspec import Raw
 
 from artcafe.server.gateway.fanout.hub import TenantHub
-from artcafe.server.gateway.websocket.writer import TurnScheduler
+from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.server.process import MessageIds
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.frames import Envelope, encode

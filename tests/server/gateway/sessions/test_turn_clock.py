@@ -1,7 +1,7 @@
 """The time of a turn."""
 
 from artcafe.server.gateway.sessions.turn_clock import TurnClock
-from artcafe.server.gateway.websocket.writer import TurnScheduler
+from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.wire.frames import stamp
 from artcafe.wire.times import rfc3339
 from tests.kit.issuers import NOON, StoppedClock

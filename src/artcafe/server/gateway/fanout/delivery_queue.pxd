@@ -2,7 +2,7 @@ cimport cython
 
 from artcafe.server.gateway.dialects.rendering cimport MessageBatch
 from artcafe.server.gateway.fanout.subscriber cimport MessageSink, MessageRoute, Subscriber
-from artcafe.server.gateway.websocket.writer cimport TurnScheduler
+from artcafe.server.gateway.websocket.turn_scheduler cimport TurnScheduler
 from artcafe.server.gateway.fanout.topics cimport Topics
 
 

@@ -6,7 +6,7 @@ from artcafe.server.domain.ids import TenantId
 from artcafe.server.gateway.dialects.rendering import MessageBatch
 from artcafe.server.gateway.fanout.subscriber import MessageRoute, MessageSink, Subscriber, Topic
 from artcafe.server.gateway.fanout.topics import Topics
-from artcafe.server.gateway.websocket.writer import TurnScheduler
+from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.server.ports.bus import Link
 
 LOG = logging.getLogger("artcafe.gateway")

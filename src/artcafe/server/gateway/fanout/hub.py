@@ -13,7 +13,7 @@ from artcafe.server.gateway.fanout.cutover import Cutover
 from artcafe.server.gateway.fanout.delivery_queue import DeliveryQueue
 from artcafe.server.gateway.fanout.subscriber import DuplicateFilter, Subscriber, Topic
 from artcafe.server.gateway.fanout.topics import Topics
-from artcafe.server.gateway.websocket.writer import TurnScheduler
+from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.server.ports.bus import Link, Subscription
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError

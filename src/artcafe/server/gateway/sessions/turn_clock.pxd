@@ -1,4 +1,4 @@
-from artcafe.server.gateway.websocket.writer cimport TurnScheduler
+from artcafe.server.gateway.websocket.turn_scheduler cimport TurnScheduler
 from artcafe.wire.times cimport rfc3339
 
 

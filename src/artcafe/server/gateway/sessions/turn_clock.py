@@ -1,6 +1,6 @@
 """The time, for whoever asks for each message."""
 
-from artcafe.server.gateway.websocket.writer import TurnScheduler
+from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.server.ports.clock import Clock
 from artcafe.wire.frames import stamp
 from artcafe.wire.times import rfc3339

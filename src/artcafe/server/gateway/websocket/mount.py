@@ -12,9 +12,9 @@ import asyncio
 from artcafe.server.gateway.websocket.framing import frame
 from artcafe.server.gateway.websocket.handshake import Accept, Endpoint, Networks, Refuse, Upgrade
 from artcafe.server.gateway.websocket.peer import Handler, Peer, SocketLimits
+from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.server.gateway.websocket.upgrade_protocol import ServerState, UpgradeProtocol
 from artcafe.server.gateway.websocket.websocket import WebSocket
-from artcafe.server.gateway.websocket.writer import TurnScheduler
 
 __all__ = [
     "Accept",

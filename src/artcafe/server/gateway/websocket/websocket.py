@@ -26,8 +26,9 @@ from artcafe.server.gateway.websocket.handshake import Upgrade
 from artcafe.server.gateway.websocket.input_limits import ControlFrameLimiter, PreLoginReader
 from artcafe.server.gateway.websocket.parser_transport import feed, hang_up
 from artcafe.server.gateway.websocket.peer import Handler, SocketLimits
+from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.server.gateway.websocket.upgrade_protocol import ServerState
-from artcafe.server.gateway.websocket.writer import TurnScheduler, Writer
+from artcafe.server.gateway.websocket.writer import Writer
 from artcafe.wire.codes import NORMAL_CLOSURE, Code
 from artcafe.wire.errors import ArtcafeError
 

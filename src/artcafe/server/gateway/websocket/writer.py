@@ -1,64 +1,18 @@
-"""What clients are sent: collected for a turn of the event loop, and written once for each."""
+"""The writer of one client: collects its frames during a turn of the event loop, and writes them at once."""
 
-import asyncio
-import logging
 from collections.abc import Callable
 
-LOG = logging.getLogger("artcafe.gateway")
+from artcafe.server.gateway.websocket.turn_scheduler import Flushable, TurnScheduler
 
 MOST = 65_536
 """Bytes that wait for the end of the turn. A client that reads fast is not to find more at once than
 it would have taken meanwhile."""
 
 
-class TurnScheduler:
-    """Those of all clients: what was put into any is on its way after this turn of the event loop."""
-
-    def __init__(self) -> None:
-        self._scheduled = False
-        self._callbacks: list[Callable[[], None]] = []
-        self._due: list[Writer] = []
-
-    def at_end(self, callback: Callable[[], None]) -> None:
-        """Do this at the end of the turn, before anything is written."""
-        self._schedule()
-        self._callbacks.append(callback)
-
-    def flush_at_end(self, writer: "Writer") -> None:
-        """Flush it at the end of the turn."""
-        self._schedule()
-        self._due.append(writer)
-
-    def _schedule(self) -> None:
-        if not self._scheduled:
-            self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._end)
-
-    def _end(self) -> None:
-        callbacks, self._callbacks = self._callbacks, []
-        for callback in callbacks:
-            try:
-                callback()
-            except Exception:
-                LOG.exception("fault at the end of a turn")
-        # What comes from now on is of the next turn, and so is work that work left over.
-        self._scheduled = False
-        if self._callbacks:
-            self._schedule()
-        writers, self._due = self._due, []
-        for writer in writers:
-            try:
-                writer.flush()
-            except Exception:
-                # A broken transport keeps nothing from other clients. Its own missed frames, so it is closed.
-                LOG.exception("a client's frames were not written")
-                writer.abort()
-
-
-class Writer:
+class Writer(Flushable):
     """One client's: frames leave in the order in which they were put, joined."""
 
-    __slots__ = ("_frames", "_scheduler", "_write", "abort", "size")
+    __slots__ = ("_abort", "_frames", "_scheduler", "_write", "size")
 
     def __init__(
         self,
@@ -69,7 +23,7 @@ class Writer:
         """`abort` breaks the connection; it must not raise."""
         self.size = 0
         """Bytes that wait here."""
-        self.abort = abort
+        self._abort = abort
         self._write = write
         self._scheduler = scheduler
         self._frames: list[bytes] = []
@@ -92,3 +46,7 @@ class Writer:
     def clear(self) -> None:
         """Forget what waits: there is nobody to write to."""
         self._frames, self.size = [], 0
+
+    def abort(self) -> None:
+        """Break the connection, which has missed frames."""
+        self._abort()

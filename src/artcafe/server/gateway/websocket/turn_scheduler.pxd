@@ -1,0 +1,18 @@
+cimport cython
+
+
+cdef class Flushable:
+    cpdef flush(self)
+    cpdef abort(self)
+
+
+cdef class TurnScheduler:
+    cdef bint _scheduled
+    cdef list _callbacks
+    cdef list _pending
+
+    cpdef at_end(self, callback)
+    cpdef flush_at_end(self, Flushable buffer)
+    cpdef _schedule(self)
+    @cython.locals(callbacks=list, pending=list, buffer=Flushable)
+    cpdef _end(self)

@@ -1,0 +1,68 @@
+"""Runs callbacks at the end of a turn of the event loop, then flushes every pending writer."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+LOG = logging.getLogger("artcafe.gateway")
+
+
+class Flushable:
+    """A buffer that is flushed at the end of a turn."""
+
+    __slots__ = ()
+
+    def flush(self) -> None:
+        """Write the buffered bytes, now."""
+        raise NotImplementedError
+
+    def abort(self) -> None:
+        """Break the connection: bytes of it are lost. Must not raise."""
+        raise NotImplementedError
+
+
+class TurnScheduler:
+    """One for all connections of a process.
+
+    A fault in a callback or a flush is logged, and keeps no other from its turn.
+    """
+
+    def __init__(self) -> None:
+        self._scheduled = False
+        self._callbacks: list[Callable[[], None]] = []
+        self._pending: list[Flushable] = []
+
+    def at_end(self, callback: Callable[[], None]) -> None:
+        """Call this once at the end of the turn, before anything is written."""
+        self._schedule()
+        self._callbacks.append(callback)
+
+    def flush_at_end(self, buffer: Flushable) -> None:
+        """Flush this at the end of the turn."""
+        self._schedule()
+        self._pending.append(buffer)
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._end)
+
+    def _end(self) -> None:
+        callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            try:
+                callback()
+            except Exception:
+                LOG.exception("fault at the end of a turn")
+        # What is added from now on belongs to the next turn, callbacks that callbacks added too.
+        self._scheduled = False
+        if self._callbacks:
+            self._schedule()
+        pending, self._pending = self._pending, []
+        for buffer in pending:
+            try:
+                buffer.flush()
+            except Exception:
+                # A broken transport keeps nothing from other clients. Its own missed frames, so it is closed.
+                LOG.exception("a client's frames were not written")
+                buffer.abort()
