@@ -11,8 +11,7 @@ from artcafe.server.domain.principal import AgentPrincipal
 from artcafe.server.gateway.dialects.dialect import Dialect
 from artcafe.server.gateway.dialects.native import NativeDialect
 from artcafe.server.gateway.fanout.hub import TenantHub
-from artcafe.server.gateway.fanout.subscriber import Subscriber
-from artcafe.server.gateway.sessions.agent_session import AgentSession, Work
+from artcafe.server.gateway.sessions.agent_session import AgentSession, SessionServices, Work
 from artcafe.server.gateway.sessions.authentication import Admission, Authenticated, Claim
 from artcafe.server.gateway.sessions.connection import Connection
 from artcafe.server.gateway.sessions.turn_clock import TurnClock
@@ -64,17 +63,18 @@ class Door:
         """A session on a bus in memory."""
         await self.admitting.through()
         return AgentSession(
-            principal=authenticated.principal,
+            authenticated.principal,
+            Rights(authenticated.principal, Policy(), ChannelRules([])),
             client=connection,
-            hub=self.hub,
-            subscriber=Subscriber(connection, connection.dialect),
-            rights=Rights(authenticated.principal, Policy(), ChannelRules([])),
             dialect=connection.dialect,
+            hub=self.hub,
             limits=frames.Limits(max_payload_bytes=1000, messages_per_second=200, subscriptions=8),
-            turn_clock=TurnClock(StoppedClock(), self.scheduler),
-            new_message_id=counting("m"),
-            tally=telling([]),
-            start=self.start,
+            services=SessionServices(
+                turn_clock=TurnClock(StoppedClock(), self.scheduler),
+                new_message_id=counting("m"),
+                tally=telling([]),
+                start=self.start,
+            ),
         )
 
     async def renew(self, connection: Connection, token: str) -> int:

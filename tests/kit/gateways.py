@@ -10,7 +10,8 @@ from artcafe.server.core.presence import TOPIC as ASKED
 from artcafe.server.domain.ids import AgentId, TenantId, UserId
 from artcafe.server.domain.principal import Human, User
 from artcafe.server.domain.tenant import Role
-from artcafe.server.gateway.gateway import Gateway, GatewayLimits
+from artcafe.server.gateway.gateway import Gateway
+from artcafe.server.gateway.limits import GatewayLimits
 from artcafe.server.gateway.login.agents import AGENT_PATH
 from artcafe.server.gateway.websocket.handshake import Accept, Upgrade
 from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler

@@ -18,8 +18,7 @@ from artcafe.server.domain.principal import AgentPrincipal, Principal
 from artcafe.server.gateway.dialects.dialect import Dialect
 from artcafe.server.gateway.dialects.native import NativeDialect
 from artcafe.server.gateway.fanout.hub import TenantHub
-from artcafe.server.gateway.fanout.subscriber import Subscriber
-from artcafe.server.gateway.sessions.agent_session import AgentSession, Work
+from artcafe.server.gateway.sessions.agent_session import AgentSession, SessionServices, Work
 from artcafe.server.gateway.sessions.turn_clock import TurnClock
 from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.wire import frames
@@ -69,7 +68,7 @@ class Table:
 
 
 class Client:
-    """agent_session.Client."""
+    """client.Client."""
 
     def __init__(self) -> None:
         self.got: list[dict[str, Any]] = []
@@ -80,28 +79,28 @@ class Client:
         self.renewing = Tap()
 
     def send(self, frame: msgspec.Struct) -> None:
-        """agent_session.Client."""
+        """client.Client."""
         self.got.append(json.loads(frames.encode(frame)))
 
     def deliver(self, framed: bytes) -> None:
-        """agent_session.Client."""
+        """client.Client."""
         self.raw.extend(texts(framed))
         self.got.extend(json.loads(text) for text in texts(framed))
 
     def end(self, code: Code) -> None:
-        """agent_session.Client."""
+        """client.Client."""
         self.ended.append(code)
 
     def owe(self, count: int) -> None:
-        """agent_session.Client."""
+        """client.Client."""
         self.owed += count
 
     def throttled(self) -> None:
-        """agent_session.Client."""
+        """client.Client."""
         self.refused_for_its_rate += 1
 
     async def renew(self, token: str) -> int:
-        """agent_session.Client: any token is good for a minute, unless a tap says something else."""
+        """client.Client: any token is good for a minute, unless a tap says something else."""
         await self.renewing.through()
         return NOON + 60
 
@@ -127,17 +126,18 @@ async def a_table(
 
     spoken, rules = dialect or NativeDialect(), ChannelRules([])
     session = kind(
-        principal=principal,
+        principal,
+        rights or Rights(principal, Policy(), rules),
         client=client,
-        hub=TenantHub(ACME, link, scheduler),
-        subscriber=Subscriber(client, spoken),
-        rights=rights or Rights(principal, Policy(), rules),
         dialect=spoken,
+        hub=TenantHub(ACME, link, scheduler),
         limits=frames.Limits(max_payload_bytes=LARGEST, messages_per_second=RATE, subscriptions=3),
-        turn_clock=TurnClock(clock, scheduler),
-        new_message_id=counting("m"),
-        tally=telling(counted),
-        start=start,
+        services=SessionServices(
+            turn_clock=TurnClock(clock, scheduler),
+            new_message_id=counting("m"),
+            tally=telling(counted),
+            start=start,
+        ),
     )
     table = Table(session, link, clock, client, counted, tasks, rules)
     await link.inner.subscribe(">", lambda subject, payload: table.bus.append((subject, json.loads(payload))))

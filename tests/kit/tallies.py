@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from artcafe.server.core.usage import Tally
+from artcafe.server.domain.ids import TenantId
 
 Count = tuple[str, tuple[str, ...], int]
 """One message: the agent that it is counted for, its channels, its size."""
@@ -17,6 +18,6 @@ class _Told(Tally):
         self._counted.append((*self._about, size))
 
 
-def telling(counted: list[Count]) -> Callable[[str, Sequence[str]], Tally]:
-    """What makes them, for Session: everything they count is added to the list."""
-    return lambda agent, channels: _Told(counted, agent, tuple(channels))
+def telling(counted: list[Count]) -> Callable[[TenantId, str, Sequence[str]], Tally]:
+    """SessionServices.tally: everything they count is added to the list."""
+    return lambda _, agent, channels: _Told(counted, agent, tuple(channels))

@@ -37,7 +37,8 @@ from artcafe.server.core.throttle import Throttle
 from artcafe.server.core.usage import Meter
 from artcafe.server.domain.addresses import client_address
 from artcafe.server.flushing import EVER_SECONDS, finish, flushing
-from artcafe.server.gateway.gateway import Gateway, GatewayLimits
+from artcafe.server.gateway.gateway import Gateway
+from artcafe.server.gateway.limits import GatewayLimits
 from artcafe.server.gateway.websocket.mount import SocketLimits, websocket_protocol
 from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.server.identity.sealing import AesSealer

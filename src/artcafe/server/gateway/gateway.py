@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 
 import msgspec
@@ -12,6 +11,7 @@ import msgspec
 from artcafe.server.core.login import Login
 from artcafe.server.core.presence import Presence, PresenceQuestion
 from artcafe.server.core.usage import Meter
+from artcafe.server.domain.access import Rights
 from artcafe.server.domain.change import Change
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.login_refusal import LoginRefusal
@@ -20,7 +20,7 @@ from artcafe.server.domain.principal import AgentPrincipal, Human, Principal
 from artcafe.server.domain.revocation import Revocation
 from artcafe.server.domain.tenant import require_served
 from artcafe.server.gateway.fanout.hub import TenantHub
-from artcafe.server.gateway.fanout.subscriber import Subscriber
+from artcafe.server.gateway.limits import GatewayLimits
 from artcafe.server.gateway.login.agents import AgentLogin
 from artcafe.server.gateway.login.humans import DASHBOARD_PATHS, EnterTenant, HumanLogin
 from artcafe.server.gateway.login.pending import PendingLogins
@@ -29,7 +29,7 @@ from artcafe.server.gateway.reauthorization import Reauthorization
 from artcafe.server.gateway.rechecks import Rechecks
 from artcafe.server.gateway.registry import ConnectionRegistry
 from artcafe.server.gateway.sessions import journal
-from artcafe.server.gateway.sessions.agent_session import AgentSession, Work
+from artcafe.server.gateway.sessions.agent_session import AgentSession, SessionServices, Work
 from artcafe.server.gateway.sessions.authentication import Authenticated
 from artcafe.server.gateway.sessions.connection import Connection
 from artcafe.server.gateway.sessions.dashboard_session import DashboardSession
@@ -54,18 +54,6 @@ MOMENT_SECONDS = 0.5
 """How long a client that is sent away is heard at most."""
 
 _read_question = msgspec.json.Decoder(PresenceQuestion).decode
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GatewayLimits:
-    """What one process takes. `max_agent_connections` is for each agent, and for each human."""
-
-    max_payload_bytes: int
-    max_subscriptions: int
-    max_agent_connections: int
-    max_pending_logins: int
-    max_pending_logins_per_address: int
-    heartbeat_seconds: float
 
 
 class Gateway:
@@ -98,10 +86,14 @@ class Gateway:
         self._bus = bus
         self._clock = clock
         self._scheduler = scheduler
-        self._turn_clock = TurnClock(clock, scheduler)
+        self._services = SessionServices(
+            turn_clock=TurnClock(clock, scheduler),
+            new_message_id=new_message_id,
+            tally=meter.tally,
+            start=self.start,
+        )
         self._limits = limits
         self._new_connection_id = new_connection_id
-        self._new_message_id = new_message_id
         self._process = process
         self._jitter = jitter
         self._tasks = asyncio.TaskGroup()
@@ -194,23 +186,29 @@ class Gateway:
         except BaseException:
             self._bus.release(tenant)
             raise
-        kind = DashboardSession if isinstance(principal, Human) else AgentSession
-        return kind(
-            principal=principal,
-            client=connection,
-            hub=self._hub(tenant, link),
-            subscriber=Subscriber(connection, connection.dialect),
-            rights=rights,
-            dialect=connection.dialect,
-            limits=frames.Limits(
-                max_payload_bytes=self._limits.max_payload_bytes,
-                messages_per_second=plan.messages_per_second,
-                subscriptions=self._limits.max_subscriptions,
-            ),
-            turn_clock=self._turn_clock,
-            new_message_id=self._new_message_id,
-            tally=partial(self._meter.tally, tenant),
-            start=self.start,
+        return self._session(connection, principal, rights, plan, self._hub(tenant, link))
+
+    def _session(
+        self, connection: Connection, principal: Principal, rights: Rights, plan: Plan, hub: TenantHub
+    ) -> AgentSession:
+        limits = frames.Limits(
+            max_payload_bytes=self._limits.max_payload_bytes,
+            messages_per_second=plan.messages_per_second,
+            subscriptions=self._limits.max_subscriptions,
+        )
+        dialect, services = connection.dialect, self._services
+        if isinstance(principal, Human):
+            return DashboardSession(
+                principal,
+                rights,
+                client=connection,
+                dialect=dialect,
+                hub=hub,
+                limits=limits,
+                services=services,
+            )
+        return AgentSession(
+            principal, rights, client=connection, dialect=dialect, hub=hub, limits=limits, services=services
         )
 
     def _require_room(self, principal: Principal, plan: Plan) -> None:

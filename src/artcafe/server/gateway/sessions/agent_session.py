@@ -1,19 +1,23 @@
 """What a client does once it is in: its frames, one after the other."""
 
 import math
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import msgspec
 
 from artcafe.server.core.usage import Tally
 from artcafe.server.domain.access import Rights
+from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.principal import Principal
 from artcafe.server.domain.rate import message_buckets
 from artcafe.server.gateway.dialects.dialect import Dialect, IncomingFrame
 from artcafe.server.gateway.dialects.unreadable import UNREADABLE, frame_id, reason
 from artcafe.server.gateway.fanout.hub import TenantHub
 from artcafe.server.gateway.fanout.subscriber import Subscriber
+from artcafe.server.gateway.sessions.client import Client
 from artcafe.server.gateway.sessions.publish_template import PublishTemplate, template_of
 from artcafe.server.gateway.sessions.turn_clock import TurnClock
 from artcafe.wire import frames
@@ -32,34 +36,6 @@ Work = Coroutine[Any, Any, None]
 """What a frame needs that takes time; the next frame is read after it."""
 
 
-class Client(Protocol):
-    """The other end, as a session sees it."""
-
-    def send(self, frame: msgspec.Struct) -> None:
-        """Send one frame."""
-        ...
-
-    def deliver(self, framed: bytes) -> None:
-        """Send WebSocket frames, joined, that others share."""
-        ...
-
-    def end(self, code: Code) -> None:
-        """Say why, and close."""
-        ...
-
-    def owe(self, count: int) -> None:
-        """It has sent faster than it may for so long that it may be slowed down, by so many frames now."""
-        ...
-
-    def throttled(self) -> None:
-        """A frame was refused because of the client's rate."""
-        ...
-
-    def renew(self, token: str) -> Awaitable[int]:
-        """Take a newer token; when it expires, in Unix seconds. Raises forbidden, unauthorized."""
-        ...
-
-
 class _Route:
     """A subject that this session may publish to: where it goes on the bus, and what it takes."""
 
@@ -71,46 +47,54 @@ class _Route:
         self.max_bytes = max_bytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionServices:
+    """The parts of the gateway that all sessions share."""
+
+    turn_clock: TurnClock
+    new_message_id: Callable[[], str]
+    tally: Callable[[TenantId, str, Sequence[str]], Tally]
+    """Finds the counters of a publisher and of the channels it publishes to."""
+    start: Callable[[Work], None]
+    """Runs work as a task of the gateway's."""
+
+
 class AgentSession:
     """A proven client on one connection: what a frame asks for is done, or refused with an `error`."""
 
     def __init__(
         self,
-        *,
         principal: Principal,
-        client: Client,
-        hub: TenantHub,
-        subscriber: Subscriber,
         rights: Rights,
+        *,
+        client: Client,
         dialect: Dialect,
+        hub: TenantHub,
         limits: frames.Limits,
-        turn_clock: TurnClock,
-        new_message_id: Callable[[], str],
-        tally: Callable[[str, Sequence[str]], Tally],
-        start: Callable[[Work], None],
+        services: SessionServices,
     ) -> None:
         self.principal = principal
         self.hub = hub
         self._link = hub.link
         self._publish_there = hub.link.publish
-        self.subscriber = subscriber
-        self.subscribers: tuple[Subscriber, ...] = (subscriber,)
+        self.subscriber = Subscriber(client, dialect)
+        self.subscribers: tuple[Subscriber, ...] = (self.subscriber,)
         self.limits = limits
         self._client = client
         self._dialect = dialect
         self._read = dialect.read
-        self._turn_clock = turn_clock
-        self._new_message_id = new_message_id
-        self._tally = tally
-        self._start = start
-        turn_clock.read()
-        self._bucket, self._patience = message_buckets(limits.messages_per_second, turn_clock.monotonic)
+        self._turn_clock = services.turn_clock
+        self._new_message_id = services.new_message_id
+        self._tally = partial(services.tally, principal.tenant)
+        self._start = services.start
+        self._turn_clock.read()
+        self._bucket, self._patience = message_buckets(limits.messages_per_second, self._turn_clock.monotonic)
         self._routes: dict[str, _Route] = {}
         # Of what the client published last, once it did so twice.
         self._template: PublishTemplate | None = None
         self._subject = ""
         self._rights = rights
-        subscriber.filter(rights.hears)
+        self.subscriber.filter(rights.hears)
 
     async def begin(self, connection: str, heartbeat_seconds: float) -> None:
         """Tell the client that it is in, on this connection."""

@@ -1,8 +1,6 @@
 """What a dashboard does besides what agents do: it sees agents come and go, and may see everything."""
 
-from typing import Any
-
-from artcafe.server.domain.access import Action, allows
+from artcafe.server.domain.access import Action, Rights, allows
 from artcafe.server.domain.principal import Human
 from artcafe.server.domain.rate import TokenBucket
 from artcafe.server.gateway.dialects.dashboard import (
@@ -15,9 +13,11 @@ from artcafe.server.gateway.dialects.dashboard import (
     Renew,
     Renewed,
 )
-from artcafe.server.gateway.dialects.dialect import IncomingFrame
+from artcafe.server.gateway.dialects.dialect import Dialect, IncomingFrame
+from artcafe.server.gateway.fanout.hub import TenantHub
 from artcafe.server.gateway.fanout.subscriber import Subscriber
-from artcafe.server.gateway.sessions.agent_session import AgentSession, Work
+from artcafe.server.gateway.sessions.agent_session import AgentSession, SessionServices, Work
+from artcafe.server.gateway.sessions.client import Client
 from artcafe.wire import frames
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.subjects import parse_pattern
@@ -39,13 +39,24 @@ class DashboardSession(AgentSession):
     """A human on one connection. The preview and the presence of agents are views of their own: a message
     that several of them show comes once for each."""
 
-    def __init__(self, **session: Any) -> None:
-        """As Session; the principal is a Human."""
-        super().__init__(**session)
-        self._preview = Subscriber(self._client, PreviewDialect())
-        self._presences = Subscriber(self._client, PresenceDialect())
+    def __init__(
+        self,
+        human: Human,
+        rights: Rights,
+        *,
+        client: Client,
+        dialect: Dialect,
+        hub: TenantHub,
+        limits: frames.Limits,
+        services: SessionServices,
+    ) -> None:
+        super().__init__(
+            human, rights, client=client, dialect=dialect, hub=hub, limits=limits, services=services
+        )
+        self._preview = Subscriber(client, PreviewDialect())
+        self._presences = Subscriber(client, PresenceDialect())
         self.subscribers = (*self.subscribers, self._preview, self._presences)
-        self._preview.filter(self._rights.hears)
+        self._preview.filter(rights.hears)
         self._turn_clock.read()
         self._renewals = TokenBucket(RENEWALS_PER_SECOND, RENEWALS_AT_ONCE, self._turn_clock.monotonic)
         self._presences.filter(lambda _: False)  # Until the client is told that it is in.

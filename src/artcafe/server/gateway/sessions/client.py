@@ -1,0 +1,36 @@
+"""The interface of the other end of a session."""
+
+from collections.abc import Awaitable
+from typing import Protocol
+
+import msgspec
+
+from artcafe.wire.codes import Code
+
+
+class Client(Protocol):
+    """The other end, as a session sees it."""
+
+    def send(self, frame: msgspec.Struct) -> None:
+        """Send one frame."""
+        ...
+
+    def deliver(self, framed: bytes) -> None:
+        """Send WebSocket frames, joined, that others share."""
+        ...
+
+    def end(self, code: Code) -> None:
+        """Say why, and close."""
+        ...
+
+    def owe(self, count: int) -> None:
+        """It has sent faster than it may for so long that it may be slowed down, by so many frames now."""
+        ...
+
+    def throttled(self) -> None:
+        """A frame was refused because of the client's rate."""
+        ...
+
+    def renew(self, token: str) -> Awaitable[int]:
+        """Take a newer token; when it expires, in Unix seconds. Raises forbidden, unauthorized."""
+        ...
