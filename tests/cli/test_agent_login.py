@@ -8,6 +8,7 @@ import pytest
 
 from artcafe.wire.codes import Code
 from tests.kit.command_line import CommandLine
+from tests.kit.deadlines import PATIENCE
 from tests.kit.rest_stub import RestStub, unused_url
 from tests.kit.ssh_agent import add_key, running_ssh_agent
 from tests.kit.ssh_keys import fingerprint, make_key, public_line, ssh_keygen_accepts
@@ -20,7 +21,7 @@ def key(tmp_path: Path) -> Path:
 
 def wait_for(path: Path) -> None:
     """Wait until an ssh-agent takes connections: its socket is there a moment before."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     with socket.socket(socket.AF_UNIX) as probe:
         while probe.connect_ex(str(path)) != 0:
             assert time.monotonic() < deadline

@@ -13,7 +13,7 @@ from artcafe.client.transport import Transport
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
-from tests.kit.deadlines import eventually
+from tests.kit.deadlines import PATIENCE, eventually
 from tests.kit.scripted_client import client_of
 from tests.kit.scripted_server import Peer, message, scripted
 
@@ -266,7 +266,7 @@ async def test_a_subscription_closed_while_it_comes_back_is_not_left_at_the_serv
                 await peer.send(frames.Subscribed(subject=frame.subject, id=frame.id))
 
     monkeypatch.setattr(Transport, "send", full)
-    async with asyncio.timeout(10), scripted(first, second) as server, client_of(server) as client:
+    async with asyncio.timeout(PATIENCE), scripted(first, second) as server, client_of(server) as client:
         opened = [await client.subscribe(subject) for subject in ("a", "b", "c")]
         await eventually(lambda: taken, "the first subscription on the way back")
         async with asyncio.TaskGroup() as tasks:

@@ -11,7 +11,7 @@ from artcafe.server.ports.bus import Link, Reconciled
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.buses import BUFFER_BYTES, IDLE_SECONDS, Buses
-from tests.kit.deadlines import eventually
+from tests.kit.deadlines import PATIENCE, eventually
 from tests.kit.inboxes import Got, collect, everything_sent
 from tests.kit.nats import make_tenant
 
@@ -60,7 +60,7 @@ def refused(link: Link) -> bool:
 
 async def back(link: Link) -> None:
     """Wait until the link is there again; how long it pauses before that grows with each attempt."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while True:
         try:
             await link.flush()

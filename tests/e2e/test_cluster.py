@@ -26,9 +26,6 @@ from tests.kit.platform import RunningPlatform, artcafe, environment, running_pl
 from tests.kit.sockets import Socket, agent_url, proven
 from tests.kit.ssh_keys import make_key, raw_signature
 
-BACK = 5.0
-"""Seconds after which agents of a lost node exchange messages again."""
-
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -138,7 +135,7 @@ async def both(servers: Servers) -> None:
 
 async def soon(servers: Servers) -> None:
     """The same, while a node that was lost is noticed: who came too soon comes again."""
-    async with asyncio.timeout(BACK):
+    async with asyncio.timeout(PATIENCE):
         while True:
             try:
                 await both(servers)
@@ -195,7 +192,7 @@ async def test_what_was_counted_at_both_is_one_number(servers: Servers) -> None:
     async with servers.rest(0) as rest:
         before = (await rest.get("/usage-metrics")).json()["totals"]["messages_count"]
     await both(servers)
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE):
         for server in range(2):
             async with servers.rest(server) as rest:
                 while (await rest.get("/usage-metrics")).json()["totals"]["messages_count"] < before + 2:
@@ -237,6 +234,6 @@ async def _a_challenge_of_one_is_answered_at_the_other(servers: Servers) -> None
 
 
 async def _until(rest: httpx.AsyncClient, agent: str, *, connections: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while (await rest.get(f"/agents/{agent}")).json()["agent"]["active_connections"] != connections:
             await asyncio.sleep(0.05)

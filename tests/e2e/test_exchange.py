@@ -12,6 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from artcafe.wire.payload import MAX_DEPTH
+from tests.kit.deadlines import PATIENCE
 from tests.kit.platform import RunningPlatform
 from tests.kit.sockets import Socket, agent_url, proven, unproven
 from tests.kit.ssh_keys import KeyRing, fingerprint, raw_signature, ssh_keygen_sign
@@ -393,7 +394,7 @@ async def test_who_is_online_and_what_it_used_is_known(
             assert used is not None
         day = rest.get("/usage-metrics").json()["metrics"][-1]
         assert (day["messages_count"], day["bytes_count"], day["active_agents_count"]) == (7, 7, 1)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while (agent := rest.get("/agents/a").json()["agent"])["status"] == "online":
                 await asyncio.sleep(0.05)
         assert agent["last_seen"] >= used

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from artcafe import ArtcafeError, Client, Code, KeyFile, SshAgent, Subscription
+from tests.kit.deadlines import PATIENCE
 from tests.kit.platform import RunningPlatform, running_platform
 from tests.kit.ssh_agent import add_key, running_ssh_agent
 from tests.kit.ssh_keys import KeyRing
@@ -101,7 +102,7 @@ async def test_a_subscription_that_a_change_of_rights_ended_raises_and_a_new_one
     platform.make_agent(tenant, "a", key)
     errors: list[ArtcafeError] = []
     async with (
-        asyncio.timeout(10),
+        asyncio.timeout(PATIENCE),
         Client(platform.ws, tenant=tenant, agent="a", key=key, on_error=errors.append) as client,
         await client.subscribe("open") as others,
     ):
@@ -153,7 +154,7 @@ async def test_a_restart_of_the_platform_is_survived(tmp_path: Path, keys: KeyRi
         async with client, await client.subscribe("x") as messages:
             await asyncio.to_thread(platform.stop, signal.SIGTERM)
             with running_platform(tmp_path / "data", "--port", port):
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(PATIENCE):
                     while client.reconnects == 0:
                         await asyncio.sleep(0.05)
                 await client.publish("x", "again")

@@ -90,7 +90,7 @@ async def installation(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterato
 
 
 def _nats_url(folder: Path) -> str:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while not (ports := list(folder.glob("*.ports"))) or not (text := ports[0].read_text()).strip():
         assert time.monotonic() < deadline, "nats-server does not come up"
         time.sleep(0.02)
@@ -300,7 +300,7 @@ async def test_who_is_online_is_known_on_both(
 
 
 async def _until(rest: httpx.AsyncClient, *, connections: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while (await rest.get("/agents/a")).json()["agent"]["active_connections"] != connections:
             await asyncio.sleep(0.05)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 
-PATIENCE = 15.0
+from tests.kit.deadlines import PATIENCE
 
 
 @dataclass(frozen=True)

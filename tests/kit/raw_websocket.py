@@ -7,6 +7,8 @@ import struct
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from tests.kit.deadlines import PATIENCE
+
 UPGRADE = (
     "GET {target} HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
@@ -52,7 +54,7 @@ class RawClient:
 
     async def answer(self) -> tuple[int, dict[str, str], bytes]:
         """The HTTP answer: status, headers and body."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             head = (await self.reader.readuntil(b"\r\n\r\n")).decode()
             status, *lines = head.strip().split("\r\n")
             headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines)}
@@ -61,7 +63,7 @@ class RawClient:
 
     async def frame(self) -> tuple[int, bytes]:
         """The next frame: opcode and payload. Servers must not mask, and need not fragment."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             first, size = await self.reader.readexactly(2)
             assert first & 0xF0 == 0x80, f"first byte {first:#x}"
             assert size < 128, "masked"
@@ -80,7 +82,7 @@ class RawClient:
 
     async def ended(self) -> bytes:
         """Whatever comes before the server hangs up."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             return await self.reader.read()
 
     def reset(self) -> None:

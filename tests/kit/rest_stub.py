@@ -19,6 +19,7 @@ from fastapi.responses import JSONResponse, Response
 
 from artcafe.wire.local_proof import Exchange, address, signer
 from tests.kit.agent_stub import Broker
+from tests.kit.deadlines import PATIENCE
 
 Json = dict[str, Any]
 
@@ -128,7 +129,7 @@ def rest_stub() -> Iterator[RestStub]:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + PATIENCE
             while not server.started and time.monotonic() < deadline:
                 time.sleep(0.005)
             yield stub

@@ -95,7 +95,7 @@ class ScriptedPeer:
 
     async def receive(self, what: str = "a frame") -> dict[str, Any]:
         """The next frame."""
-        await eventually(lambda: self._unread, what, 2)
+        await eventually(lambda: self._unread, what)
         return self._unread.popleft()
 
     async def expect(self, kind: str, **fields: Any) -> dict[str, Any]:
@@ -107,7 +107,7 @@ class ScriptedPeer:
 
     async def ended(self, code: int) -> None:
         """The server closed with this code."""
-        await eventually(lambda: self.closed, "the close", 2)
+        await eventually(lambda: self.closed, "the close")
         assert self.code == code, (self.code, self.reason)
 
 

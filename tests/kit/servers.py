@@ -71,7 +71,7 @@ async def serving(
     core.server_state.connections = connections  # type: ignore[assignment]  # as serving.py does
     task = asyncio.create_task(core.serve())
     try:
-        await eventually(lambda: core.started or task.done(), "the start of uvicorn", 10)
+        await eventually(lambda: core.started or task.done(), "the start of uvicorn")
         if not core.started:
             await task
         server = Server(core.servers[0].sockets[0].getsockname()[1], core, task, connections)

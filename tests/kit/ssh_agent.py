@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.kit.deadlines import PATIENCE
 from tests.kit.sshsig import SecurityKey, string, strings
 
 
@@ -16,7 +17,7 @@ def running_ssh_agent(socket_path: Path) -> Iterator[Path]:
     """Run ssh-agent, empty, at this socket until the block ends."""
     agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(socket_path)], stdout=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE
         while not _accepts(socket_path):
             assert time.monotonic() < deadline, "ssh-agent does not start"
             time.sleep(0.01)

@@ -28,6 +28,7 @@ from artcafe.server.store.table import Table
 from artcafe.server.store.tenants import TenantTable
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
+from tests.kit.deadlines import PATIENCE
 from tests.kit.nats import Nats, make_tenant, running_nats
 from tests.kit.records import an_entry
 from tests.kit.stores import BACKENDS
@@ -78,7 +79,7 @@ async def test_work_is_done_now_whenever_it_is_asked_for_and_when_it_was_not_for
         done.release()
         raise ArtcafeError(Code.unavailable)
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         for seconds in (0.01, 60.0):
             doing = asyncio.create_task(whenever(asked, seconds, work))
             await done.acquire()
@@ -102,7 +103,7 @@ async def test_steps_are_done_until_there_is_none_whatever_fails_for_a_moment(
             raise result
         return result
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await until_done(step)
 
     assert next(steps, None) is None

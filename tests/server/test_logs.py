@@ -28,6 +28,7 @@ from artcafe.server.logs import (
     log_to_stderr,
 )
 from artcafe.server.settings import load
+from tests.kit.deadlines import PATIENCE
 
 HOSTILE = "a\r\n2026-01-01 00:00:00,000 INFO    artcafe: forged\x1b[2J\x9b31m\x00\x7f\u202e\u2028\ud800é"
 """A forged line, sequences of terminals (ECMA-48), a NUL, a text that runs backwards, half a character."""
@@ -254,7 +255,7 @@ async def test_counts_are_written_when_their_window_is_over_though_nothing_else_
             note(refused())
         log.now = WINDOW_SECONDS
         writing = asyncio.create_task(log.lines.keep_writing_counts())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while len(log.read()) == FIRST:
                 await asyncio.sleep(0.05)
         writing.cancel()

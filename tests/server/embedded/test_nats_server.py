@@ -16,6 +16,7 @@ import pytest
 import uvloop
 
 from artcafe.server.embedded.nats_server import NatsServer, NatsServerError
+from tests.kit.deadlines import PATIENCE
 from tests.kit.processes import alive, files_of
 
 CONFIG = 'listen: "127.0.0.1:-1"\nhttp: "127.0.0.1:-1"\n'
@@ -43,7 +44,7 @@ async def failure(server: NatsServer) -> str:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for something that is about to happen, for ten seconds at most."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not condition():
             await asyncio.sleep(0.005)
 
@@ -101,7 +102,7 @@ async def test_a_second_one_in_the_same_directory_is_refused_before_it_touches_a
     tmp_path: Path,
 ) -> None:
     async with started(tmp_path) as server:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             # At once: the process that holds it lives.
             message = await failure(NatsServer("another configuration", tmp_path, lock_seconds=60))
         assert str(tmp_path) in message

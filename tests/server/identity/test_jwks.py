@@ -22,6 +22,7 @@ from artcafe.server.identity.jwks import (
 )
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
+from tests.kit.deadlines import PATIENCE
 from tests.kit.issuers import Answer, Issuer, StoppedClock, jwk, new_key, number, running_issuer
 
 HOUR = 3600
@@ -241,7 +242,7 @@ async def test_keys_too_old_to_serve_are_waited_for(world: World) -> None:
 async def test_an_issuer_that_hangs_is_given_up(world: World) -> None:
     world.issuer.ready.clear()
     async with (
-        asyncio.timeout(5),
+        asyncio.timeout(PATIENCE),
         httpx.AsyncClient(verify=False, trust_env=False, timeout=None) as patient,
     ):
         keys = keys_of(world.issuer, patient, world.clock, patience=0.05)

@@ -18,6 +18,7 @@ from artcafe.server.ports.bus import Reconciled
 from artcafe.server.ports.installation import Survey
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
+from tests.kit.deadlines import PATIENCE
 from tests.kit.nats import Nats, connected, make_tenant, running_nats
 
 SEED = b"s" * 32
@@ -39,7 +40,7 @@ async def authority(shared: Nats) -> AsyncIterator[Authority]:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for something that is about to happen, for ten seconds at most."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not condition():
             await asyncio.sleep(0.005)
 

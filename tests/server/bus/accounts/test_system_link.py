@@ -15,6 +15,7 @@ from artcafe.server.bus.accounts.authority import Authority
 from artcafe.server.bus.accounts.operator import Operator
 from artcafe.server.bus.accounts.system_link import BusRefusedError
 from artcafe.server.embedded.nats_server import NatsServer
+from tests.kit.deadlines import PATIENCE
 from tests.kit.nats import Nats, WallClock, make_tenant, running_nats
 from tests.kit.scripted_nats import ScriptedNats, info
 
@@ -29,7 +30,7 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Nats
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for something that is about to happen, for ten seconds at most."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not condition():
             await asyncio.sleep(0.005)
 
