@@ -152,7 +152,7 @@ async def test_an_answer_that_says_503_with_a_payload_is_an_answer(
 
 
 async def test_no_answer_in_time_and_late_further_and_forged_answers_are_dropped(
-    requests: Requests, responder: Responder
+    requests: Requests, responder: Responder, caplog: pytest.LogCaptureFixture
 ) -> None:
     responder.answering = False
     with pytest.raises(RequestTimeoutError):
@@ -168,6 +168,7 @@ async def test_no_answer_in_time_and_late_further_and_forged_answers_are_dropped
     responder.answering = True
     assert (await requests.request("m.service.x", b"3", seconds=LONG)).payload == b"3"
     assert not requests._sent
+    assert not [record for record in caplog.records if record.exc_info]
 
 
 async def test_a_lost_connection_leaves_the_outcome_unknown_and_nothing_is_sent_twice(
