@@ -127,7 +127,7 @@ async def test_a_group_link_that_cannot_begin_is_made_again(
 
 
 async def test_a_request_stays_in_the_account_of_its_tenant(
-    nats: Nats, links: TenantLinks, tenant: Tenant
+    nats: Nats, links: TenantLinks, tenant: Tenant, proxy: Proxy
 ) -> None:
     other = make_tenant("beta")
     async with nats.authority() as authority:
@@ -141,3 +141,4 @@ async def test_a_request_stays_in_the_account_of_its_tenant(
         with pytest.raises(RequestTimeoutError):
             await link.request("m.service.x", b"asked", seconds=0.2, headers={"a": "b"})
         assert (ours.got, theirs.got) == (["asked"], [])
+        assert b"NATS/1.0\r\na: b\r\n\r\nasked" in proxy.sent
