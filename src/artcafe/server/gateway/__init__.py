@@ -1,1 +1,1 @@
-"""WebSockets: the mount that carries them, the connection that speaks the protocol, the hub that delivers."""
+"""The WebSocket gateway. Its folders, in order: websocket, dialects, fanout, sessions, login."""

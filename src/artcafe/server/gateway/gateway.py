@@ -1,4 +1,4 @@
-"""The gateway of one server process: who may come in, who is in, who must go."""
+"""The gateway of one server process: admits connections, holds them, and closes them."""
 
 import asyncio
 import logging
@@ -131,7 +131,7 @@ class Gateway:
         """How long a client may be silent before it is asked."""
         return self._limits.heartbeat_seconds
 
-    # In.
+    # Admission.
 
     async def endpoint(self, upgrade: Upgrade) -> Accept | Refuse:
         """Decide about a client that wants to come in (handshake.Endpoint)."""
@@ -159,7 +159,7 @@ class Gateway:
             self._go_away(connection)
 
     async def admit(self, connection: Connection, authenticated: Authenticated) -> AgentSession:
-        """Let a proven client in.
+        """Admit an authenticated client.
 
         Raises unauthorized, forbidden, suspended, too_many_connections, unavailable.
         """
@@ -240,7 +240,7 @@ class Gateway:
         assert authorization.expires is not None
         return authorization.expires
 
-    # Out.
+    # The end of a connection.
 
     def closed(self, connection: Connection, code: int) -> None:
         """A socket is gone: forget it at once, clean up behind it."""
@@ -294,7 +294,7 @@ class Gateway:
             return None
         return self._presence.answer(question)
 
-    # Must go.
+    # Closing.
 
     def revoked(self, revocation: Revocation) -> None:
         """Hear of a revocation: close what it covers, at once."""

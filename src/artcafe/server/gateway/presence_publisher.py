@@ -1,4 +1,4 @@
-"""Tells who is online: one task of the gateway, woken by whoever comes and goes."""
+"""Publishes which agents come online and go offline, in one task of the gateway."""
 
 import asyncio
 import logging
@@ -55,7 +55,7 @@ class PresencePublisher:
         self._changed = asyncio.Event()
 
     def wake(self) -> None:
-        """Somebody came or went."""
+        """An agent connected or disconnected."""
         self._changed.set()
 
     async def run(self) -> None:

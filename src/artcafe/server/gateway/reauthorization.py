@@ -1,4 +1,4 @@
-"""What clients may do as things are now, and how who is connected gets to feel a change of it."""
+"""Re-evaluates the permissions of live connections after a change."""
 
 import asyncio
 import logging
@@ -34,7 +34,7 @@ RECHECKED_AT_ONCE = 8
 
 
 class Reauthorization:
-    """Knows who may do what, and how fast. `start` runs work as a task of the gateway's."""
+    """Reads the rights and limits of connections. `start` runs work as a task of the gateway's."""
 
     def __init__(
         self,

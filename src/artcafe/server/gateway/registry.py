@@ -1,4 +1,4 @@
-"""Who is in on this process."""
+"""The registry of admitted connections on this process."""
 
 from collections.abc import Iterator
 
@@ -14,14 +14,14 @@ class ConnectionRegistry:
         self._tenants: dict[TenantId, dict[str, dict[Connection, None]]] = {}
 
     def add(self, connection: Connection) -> None:
-        """It was admitted, as its principal."""
+        """Register a connection that was admitted."""
         principal = connection.principal
         assert principal is not None
         here = self._tenants.setdefault(principal.tenant, {})
         here.setdefault(principal.sender, {})[connection] = None
 
     def remove(self, connection: Connection) -> Principal | None:
-        """It is gone; who it was, or None when that was said before or it never was in."""
+        """Remove a connection: its principal, or None when it is not registered."""
         principal = connection.principal
         if principal is None:
             return None
@@ -37,7 +37,7 @@ class ConnectionRegistry:
         return principal
 
     def count(self, principal: Principal) -> int:
-        """How many connections it has."""
+        """The number of connections of a principal."""
         return len(self._tenants.get(principal.tenant, {}).get(principal.sender, ()))
 
     def tenant(self, tenant: TenantId) -> list[Connection]:

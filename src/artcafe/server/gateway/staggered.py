@@ -1,4 +1,4 @@
-"""One thing done to many connections: at once, or spread over some time."""
+"""Runs an action on many connections, at once or spread over some time."""
 
 import asyncio
 import logging
@@ -29,7 +29,7 @@ async def stagger(
     seconds: float,
     draw: Callable[[], float],
 ) -> None:
-    """The same one after the other, in an order by `draw`, evenly over so many seconds at most.
+    """Do this to one after the other, in an order by `draw`, evenly over so many seconds at most.
 
     The event loop's turns may be long: whoever is due meanwhile comes in the same turn.
     """

@@ -1,4 +1,4 @@
-"""What dashboards speak: the frames of the original service's, and what they have besides.
+"""The dialects of dashboards: the frames of the original service's dashboards, and additions.
 
 Three kinds of messages are told apart by their dialects: what a dashboard subscribed to, what it sees
 in a preview of everything, and the coming and going of agents.

@@ -39,12 +39,12 @@ class Dialect(Protocol):
         ...
 
     def encoder(self, tenant: TenantId, subject: str, sender: str) -> Encoder:
-        """Who writes delivered messages of a sender on a subject, which is in the subscriber's own form."""
+        """The encoder of messages of a sender on a subject, which is in the subscriber's own form."""
         ...
 
 
 class RewritingDialect:
-    """A dialect that writes each message anew, by `message`."""
+    """A dialect that encodes each message by itself, by `message`."""
 
     name: str
 

@@ -1,16 +1,16 @@
-"""A message between its publisher and its subscribers: its envelope, read where somebody looks into it."""
+"""A message's envelope in its encoded form, decoded on demand."""
 
 from artcafe.wire.frames import Envelope, decode_envelope, encode
 
 NOT_OURS = (ValueError, RecursionError)
-"""What is raised where something is read that this platform never writes."""
+"""The errors of decoding something that this platform never writes."""
 
 _BEFORE_ID, _AFTER_ID = b'{"id":"', b'","timestamp":"'
 
 
 class EncodedEnvelope:
     """One message. `payload` is its envelope as `encode` writes one: no field that somebody put into it
-    can stand for another one, so it is spliced into frames as it is."""
+    can stand for another one, so it becomes a part of frames as it is."""
 
     __slots__ = ("_decoded", "payload")
 
@@ -21,14 +21,14 @@ class EncodedEnvelope:
 
     @property
     def decoded(self) -> Envelope:
-        """What it says."""
+        """The fields of the envelope."""
         if self._decoded is None:
             self._decoded = decode_envelope(self.payload)
         return self._decoded
 
 
 def reencoded(payload: bytes) -> bytes:
-    """The envelope that came by the bus, where anybody may have put it: read, and written anew.
+    """An envelope from the bus, where anybody may have put it, decoded and encoded again.
 
     Raises NOT_OURS for what this platform does not publish.
     """

@@ -33,5 +33,5 @@ class NativeDialect:
         return frame
 
     def encoder(self, tenant: TenantId, subject: str, sender: str) -> Encoder:
-        """Spliced: the envelope is already JSON."""
+        """By a prefix: the envelope is already JSON."""
         return PrefixEncoder(opening(subject, sender))

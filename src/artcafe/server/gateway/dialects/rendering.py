@@ -1,4 +1,4 @@
-"""Messages on their way to many: each shape of their frames is built once and shared."""
+"""Encodes messages as WebSocket frames, once for each dialect and form of the subject."""
 
 import logging
 from collections.abc import Callable
@@ -10,12 +10,12 @@ from artcafe.server.gateway.websocket.framing import frame_head
 LOG = logging.getLogger("artcafe.gateway")
 
 Encode = Callable[[TenantId, str, str, EncodedEnvelope], bytes]
-"""Writes a message; called with its tenant, its subject in the subscriber's own form, its sender, and it."""
+"""Encodes a message: tenant, subject in the subscriber's own form, sender, envelope."""
 
 
 class MessageBatch:
-    """Messages of one sender on one subject that came one after the other: their envelopes, as Letter holds
-    them, and every shape that was made of them."""
+    """Consecutive messages of one sender on one subject: their payloads, as EncodedEnvelope holds one, and
+    every encoded batch that was made of them."""
 
     __slots__ = ("_encoded", "_envelopes", "payloads")
 
@@ -26,13 +26,13 @@ class MessageBatch:
 
     @property
     def envelopes(self) -> list[EncodedEnvelope]:
-        """The messages, for whoever looks into them."""
+        """The messages, for an encoder that needs their fields."""
         if self._envelopes is None:
             self._envelopes = [EncodedEnvelope(payload) for payload in self.payloads]
         return self._envelopes
 
     def encoded(self, encoder: "Encoder") -> "EncodedBatch":
-        """The messages as a writer writes them, once."""
+        """The messages as an encoder encodes them, which it does once."""
         for encoded in self._encoded:
             if encoded.encoder is encoder:
                 return encoded
@@ -42,14 +42,14 @@ class MessageBatch:
 
 
 class EncodedBatch:
-    """Messages as one kind of subscriber gets them: WebSocket frames, joined."""
+    """A batch as one kind of subscriber gets it: WebSocket frames, joined."""
 
     __slots__ = ("_envelopes", "_pieces", "count", "encoder", "joined")
 
     def __init__(
         self, encoder: "Encoder", pieces: list[bytes], envelopes: list[EncodedEnvelope] | None = None
     ) -> None:
-        """Each frame is two of the `pieces`; `letters` are those that were written, where not all were."""
+        """Each frame is two of the `pieces`; `envelopes` are the encoded ones, where some were left out."""
         self.encoder = encoder
         self.joined = b"".join(pieces)
         self.count = len(pieces) // 2
@@ -57,24 +57,24 @@ class EncodedBatch:
         self._envelopes = envelopes
 
     def each(self, batch: MessageBatch) -> list[tuple[str, bytes]]:
-        """The id and the frame of each message that was written, of the delivery that it is a shape of."""
+        """The id and the frame of each message that was encoded; `batch` is the one that this was made of."""
         envelopes = batch.envelopes if self._envelopes is None else self._envelopes
         frames = [head + text for head, text in zip(self._pieces[::2], self._pieces[1::2], strict=True)]
         return [(envelope.decoded.id, framed) for envelope, framed in zip(envelopes, frames, strict=True)]
 
 
 class Encoder:
-    """Writes the messages of one sender on one subject, for one kind of subscriber."""
+    """Encodes the messages of one sender on one subject, for one dialect and form of the subject."""
 
     __slots__ = ()
 
     def encode(self, batch: MessageBatch) -> EncodedBatch:
-        """These messages."""
+        """The frames of these messages."""
         raise NotImplementedError
 
 
 class DialectEncoder(Encoder):
-    """Writes each as a dialect tells it."""
+    """Encodes each message by a function of a dialect."""
 
     __slots__ = ("_encode", "_name", "_sender", "_subject", "_tenant")
 
@@ -87,7 +87,7 @@ class DialectEncoder(Encoder):
         self._sender = sender
 
     def encode(self, batch: MessageBatch) -> EncodedBatch:
-        """What the dialect cannot say is left out, with a word in the log."""
+        """A message that the dialect cannot encode is left out and logged."""
         envelopes: list[EncodedEnvelope] = []
         pieces: list[bytes] = []
         for envelope in batch.envelopes:
@@ -102,7 +102,7 @@ class DialectEncoder(Encoder):
 
 
 class PrefixEncoder(Encoder):
-    """Puts the same opening before every envelope, in place of its brace; none is looked into."""
+    """Puts the same prefix before every envelope, in place of its brace; none is decoded."""
 
     __slots__ = ("_head", "_opening", "_size")
 
@@ -113,7 +113,7 @@ class PrefixEncoder(Encoder):
         self._head = b""
 
     def encode(self, batch: MessageBatch) -> EncodedBatch:
-        """All of them."""
+        """The frames of all messages."""
         pieces: list[bytes] = []
         for payload in batch.payloads:
             size = len(payload)

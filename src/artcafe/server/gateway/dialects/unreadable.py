@@ -1,4 +1,4 @@
-"""Frames that cannot be read: what their sender is told."""
+"""The error for a frame that cannot be read."""
 
 import re
 

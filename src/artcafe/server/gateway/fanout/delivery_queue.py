@@ -1,4 +1,4 @@
-"""The deliveries of one tenant: what came is kept until the end of the turn, then given to its members."""
+"""Queues a tenant's messages until the end of the turn, then delivers them to subscribers."""
 
 import logging
 
@@ -13,7 +13,7 @@ LOG = logging.getLogger("artcafe.gateway")
 
 
 class QueuedBatch:
-    """What came on one line with nothing else between, and how far it is delivered."""
+    """Consecutive messages on one route, and how far they are delivered."""
 
     __slots__ = ("batch", "number", "position", "route", "subscribers")
 
@@ -26,7 +26,7 @@ class QueuedBatch:
 
 
 class DeliveryQueue(MessageSink):
-    """Runs in the order in which they came.
+    """Batches in the order in which they came.
 
     What is delivered in one turn of the event loop is bounded by `budget`. While more waits, nothing is
     read from the bus and publishers here have no room, so what waits is bounded by what is read and
@@ -42,7 +42,7 @@ class DeliveryQueue(MessageSink):
         self._topics = topics
         self._budget = budget
         self.waiting: list[QueuedBatch] = []
-        # The last of them, while more may be added: its line and its payloads.
+        # The last of them, while more may be added: its route and its payloads.
         self._last: MessageRoute | None = None
         self._latest: list[bytes] = []
         self._number = 0
@@ -87,7 +87,7 @@ class DeliveryQueue(MessageSink):
             self._link.pause(False)
 
     def _advance(self, queued: QueuedBatch, left: int) -> int:
-        """Deliver a run to further members, for so many units of work: how many are left."""
+        """Deliver a batch to further subscribers, for so many units of work; the units that are left."""
         if queued.subscribers is None:
             queued.subscribers = self._topics.subscribers(queued.route)
         subscribers = queued.subscribers
@@ -100,7 +100,7 @@ class DeliveryQueue(MessageSink):
         return left
 
     def catch_up(self, subscriber: Subscriber) -> None:
-        """Deliver now what waits for a member."""
+        """Deliver now what waits for a subscriber."""
         self._last, self._latest = None, []
         for queued in tuple(self.waiting):
             if subscriber.upto < queued.number:

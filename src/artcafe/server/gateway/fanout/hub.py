@@ -1,4 +1,4 @@
-"""Who wants what here: one subscription on the bus per tenant and pattern, however many share it."""
+"""The hub of one tenant: one subscription on the bus per pattern, shared by all its subscribers."""
 
 import asyncio
 import logging
@@ -36,7 +36,7 @@ class TenantHub:
 
     The bus sends a copy of a message for each pattern that matches it. The first one is delivered, to
     whoever has any subscription without a queue that matches; the others are told by their id and
-    dropped. Copies by queue groups are for the one member they come to. `budget` is that of Runs.
+    dropped. Copies by queue groups are for the one subscriber they come to. `budget` is DeliveryQueue's.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class TenantHub:
         """Add a subscription; when this returns, everything published later is delivered.
 
         Subscribing again to the same text and queue changes nothing. Raises unavailable, and
-        too_many_subscriptions where the member's patterns, or the tenant's, overlap too much.
+        too_many_subscriptions where the subscriber's patterns, or the tenant's, overlap too much.
         """
         key = (text, queue)
         if key in subscriber.subscriptions:
@@ -209,8 +209,8 @@ class TenantHub:
         await _close(self._release(subscriber, topic))
 
     async def drain(self, subscriber: Subscriber) -> None:
-        """Let a member's groups send it nothing more; when this returns, what they had sent is delivered. Its
-        subscriptions stay, and others without a queue bring what they bring. It joins no group any more."""
+        """Let a subscriber's groups send it nothing more; when this returns, what they had sent is delivered.
+        Its subscriptions stay, and those without a queue go on. It joins no group any more."""
         subscriber.drained = True
         held = subscriber.subscriptions.values()
         await _close_all([each.topic.opened for each in held if each.queue is not None])
@@ -222,7 +222,7 @@ class TenantHub:
             await _close(self._detach(subscriber, key))
 
     def leave(self, *subscribers: Subscriber) -> Coroutine[Any, Any, None]:
-        """Remove everything the members had, at once; what is left to tell the bus is handed back."""
+        """Remove all subscriptions of subscribers, at once; what is left to tell the bus is handed back."""
         handles: list[Subscription | None] = []
         for subscriber in subscribers:
             handles += [self._detach(subscriber, key) for key in tuple(subscriber.subscriptions)]
@@ -258,7 +258,7 @@ class TenantHub:
         await self._close_behind(subscriber, topic, cutover)
 
     def _detach(self, subscriber: Subscriber, key: tuple[str, str | None]) -> Subscription | None:
-        """Take a subscription from a member. What nobody needs any more on the bus is handed back."""
+        """Take a subscription from a subscriber. What nobody needs any more on the bus is handed back."""
         return self._release(subscriber, subscriber.remove(key))
 
     def _release(self, subscriber: Subscriber, topic: Topic) -> Subscription | None:

@@ -1,4 +1,4 @@
-"""One connection's subscriptions, and which of the tenant's messages come to it by them."""
+"""The subscriptions of one connection, and the choice of messages that are delivered by them."""
 
 import asyncio
 import logging
@@ -19,19 +19,19 @@ from artcafe.wire.subjects import Address, from_bus, pattern_to_bus
 LOG = logging.getLogger("artcafe.gateway")
 
 MAX_OVERLAP = 16
-"""A member's subscriptions on the bus that may match one message, by the bound of Interest.most."""
+"""A subscriber's subscriptions on the bus that may match one message, by the bound of Interest.most."""
 
 MAX_CHOICES = 1024
-"""Lines for which a member remembers how they are delivered."""
+"""Routes for which a subscriber remembers how they are delivered."""
 
 RECENT = 256
 """Messages after which no other copy of one by another queue group is expected."""
 
 MAX_CUTOVERS = 16
-"""Cutovers of a member at a time."""
+"""Cutovers of a subscriber at a time."""
 
 _BY_GROUPS, _CUT = 1, 2
-"""What the copies on a line are looked at for: several groups bring them, cutovers concern them."""
+"""The checks of copies on a route: several groups bring them, cutovers concern them."""
 
 UNIT_BYTES = 4096
 """Bytes that are as much work to deliver as one message is."""
@@ -50,17 +50,17 @@ class Receiver(Protocol):
 
 
 class MessageSink:
-    """Who keeps messages until they are delivered."""
+    """The interface of the queue that messages of a route go to."""
 
     __slots__ = ()
 
     def enqueue(self, route: "MessageRoute", payload: bytes) -> None:
-        """A message of a line. `payload` comes from `encode`."""
+        """Add a message of a route. `payload` comes from `encode`."""
         raise NotImplementedError
 
 
 class Topic:
-    """One subscription on the bus: a pattern, and the members that share it; one member with a queue."""
+    """One subscription on the bus: a pattern, and the subscribers that share it; with a queue, one."""
 
     __slots__ = ("alive", "handle", "pattern", "queue", "subscribers")
 
@@ -109,7 +109,7 @@ class MessageRoute:
         self.patterns: tuple[str, ...] = ()
         """The tenant's patterns that match, as of `version`; kept by the hub."""
         self.topics: tuple[Topic, ...] = () if group is None else (group,)
-        """Whose members get the messages, as of `version`."""
+        """The topics whose subscribers get the messages, as of `version`."""
         self.version = -1
         self._sink = sink
         self._tenant = tenant
@@ -121,8 +121,8 @@ class MessageRoute:
         self._sink.enqueue(self, payload)
 
     def choice(self, form: str, dialect: Dialect, checks: int) -> tuple[Encoder, int]:
-        """Who writes for subscribers of a dialect and a form of the subject, the same one for all of them,
-        and `checks`, from 0 to 3. The pair is one object: each of them remembers it, for every line."""
+        """The encoder for subscribers of a dialect and a form of the subject, the same one for all of them,
+        and `checks`, from 0 to 3. The pair is one object: each of them remembers it, for every route."""
         key = (form, dialect.name)
         choices = self._encoders.get(key)
         if choices is None:
@@ -133,12 +133,12 @@ class MessageRoute:
 
 
 class ClientSubscription:
-    """One subscription of one member, in the form the client wrote it."""
+    """One subscription of one subscriber, in the form the client wrote it."""
 
     __slots__ = ("address", "complete", "number", "queue", "topic")
 
     def __init__(self, address: Address, queue: str | None, topic: Topic, number: int) -> None:
-        """`number` grows with each subscription of the member."""
+        """`number` grows with each subscription of the subscriber."""
         self.address = address
         self.complete = False
         """Whether it brings every message that still comes, so that copies by queue groups are not needed."""
@@ -186,11 +186,11 @@ class Subscriber:
     def __init__(self, receiver: Receiver, dialect: Dialect) -> None:
         self.subscriptions: dict[tuple[str, str | None], ClientSubscription] = {}
         self.upto = 0
-        """The number of the last run that was taken (TenantHub)."""
+        """The number of the last batch that was taken (DeliveryQueue)."""
         self._deliver = receiver.deliver
         self._end = receiver.end
         self._dialect = dialect
-        # Who writes the messages of a line (None where they are not delivered), and what their copies are
+        # The encoder of a route's messages (None where they are not delivered), and what their copies are
         # looked at for.
         self._choices = Recent(MAX_CHOICES)
         self._seen: DuplicateFilter | None = None
@@ -365,7 +365,7 @@ class Subscriber:
         return [framed for name, framed in copies if self._seen.is_first(name, more)]
 
     def _choose(self, route: MessageRoute) -> tuple[Encoder | None, int]:
-        """In the form of the oldest matching subscription; with queue groups alone, of the line's own."""
+        """In the form of the oldest matching subscription; with queue groups alone, of the route's own."""
         matching = self._matching(route.patterns)
         plain = [held for held in matching if held.queue is None]
         groups = [held for held in matching if held.queue is not None]

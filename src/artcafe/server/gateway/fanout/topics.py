@@ -1,4 +1,4 @@
-"""The topics of one tenant on this process, and which of them the messages on a subject are for."""
+"""The topics of one tenant on this process, and the routes of messages to them."""
 
 from collections import Counter
 
@@ -15,11 +15,11 @@ MAX_OVERLAP = 128
 """Patterns of one tenant on this process that may match one message, by the bound of Interest.most."""
 
 MAX_ROUTES = 4096
-"""Lines that are remembered."""
+"""Routes that are remembered."""
 
 
 class Topics:
-    """All that are alive. A line is matched with them once, and again when they change."""
+    """All that are alive. A route is matched with them once, and again when they change."""
 
     def __init__(self, tenant: TenantId) -> None:
         self._tenant = tenant
@@ -70,8 +70,8 @@ class Topics:
             self.routes.clear()
 
     def route(self, sink: MessageSink, group: Topic | None, bus_subject: str) -> MessageRoute:
-        """The line of a subject; `keeper` keeps what is said on it. Raises ValueError for a subject that is
-        not ours."""
+        """The route of a subject; `sink` gets its messages. Raises ValueError for a subject that is not
+        ours."""
         key = bus_subject if group is None else (group, bus_subject)
         route: MessageRoute | None = self.routes.get(key)
         if route is None:
@@ -80,7 +80,7 @@ class Topics:
         return route
 
     def update(self, route: MessageRoute) -> None:
-        """Match a line with the topics as they are now."""
+        """Match a route with the topics as they are now."""
         if route.version != self._version:
             self._match(route)
 
@@ -91,7 +91,7 @@ class Topics:
             route.topics = tuple(self.plain[each] for each in route.patterns if each in self.plain)
 
     def subscribers(self, route: MessageRoute) -> tuple[Subscriber, ...]:
-        """Everybody whom the messages of a line may concern, once."""
+        """The subscribers that the messages of a route may concern, each once."""
         self.update(route)
         topics = route.topics
         if len(topics) == 1:

@@ -1,4 +1,4 @@
-"""The agents' entrance: a challenge is answered, in band or in the URL."""
+"""Agents' login: an SSH signature of a challenge, in band or in the URL."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The humans' entrance: a token, in the first frame, in a header or in the URL."""
+"""Humans' login: a token in the first frame, in a header or in the URL."""
 
 import base64
 from collections.abc import Awaitable, Callable, Collection

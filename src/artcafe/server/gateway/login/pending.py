@@ -1,4 +1,4 @@
-"""Who is on the way in: how many may be, for how long, and what happened to their rights meanwhile."""
+"""The registry of pending logins, bounded in number and time, with recent revocations."""
 
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ class PendingLogins:
         self._revocations: deque[tuple[float, Revocation]] = deque()
 
     def require_room(self, remote: str) -> None:
-        """Raises too_many_connections when nobody more may come in from this address."""
+        """Raises too_many_connections when no more may log in from this address."""
         if self._by_address.total() >= self._most or self._by_address[remote] >= self._most_per_address:
             raise ArtcafeError(
                 Code.too_many_connections, "Too many connections wait for their login.", retry_after=1.0
@@ -55,7 +55,7 @@ class PendingLogins:
         self._by_address[connection.remote] += 1
 
     def discard(self, connection: Connection) -> None:
-        """It is in, or gone. Nothing happens when that was said before."""
+        """It is admitted, or gone. Nothing happens when it was discarded before."""
         if connection in self._connections:
             del self._connections[connection]
             self._uncount(connection.remote)
@@ -73,13 +73,13 @@ class PendingLogins:
         return [connection for connection in self if now - connection.since > LOGIN_SECONDS]
 
     def revoked(self, revocation: Revocation, now: float) -> None:
-        """Remember a revocation: who is on the way in may have shown its key before."""
+        """Remember a revocation: a client whose login is pending may have shown its key before."""
         while self._revocations and now - self._revocations[0][0] > REMEMBER_SECONDS:
             self._revocations.popleft()
         self._revocations.append((now, revocation))
 
     def require_right(self, connection: Connection, principal: Principal) -> None:
-        """Raises unauthorized for a client that left, or lost its right while it was on its way in."""
+        """Raises unauthorized for a client that left, or lost its right while its login was pending."""
         if any(
             at >= connection.since and revocation.covers(principal) for at, revocation in self._revocations
         ):

@@ -1,4 +1,4 @@
-"""What a client does once it is in: its frames, one after the other."""
+"""Executes the frames of one logged-in client, in order."""
 
 import math
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -60,7 +60,9 @@ class SessionServices:
 
 
 class AgentSession:
-    """A proven client on one connection: what a frame asks for is done, or refused with an `error`."""
+    """A logged-in client on one connection: what a frame asks for is done, or refused with an `error`.
+
+    An agent's as it is; DashboardSession adds what humans see."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""How somebody comes in: who it is, or how it will prove that, and what it speaks."""
+"""The result of authenticating a client, and the interface of a login on an open connection."""
 
 from collections.abc import Awaitable
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ from artcafe.server.gateway.dialects.dialect import Dialect
 
 @dataclass(frozen=True, slots=True)
 class Authenticated:
-    """Who somebody is. What proved it holds until `expires` (Unix seconds), or as long as nothing is said."""
+    """A proven identity. The proof holds until `expires` (Unix seconds), without end where that is None."""
 
     principal: Principal
     expires: int | None = None
 
 
 IN_BAND, IN_URL, DASHBOARD = "websocket", "url", "dashboard"
-"""The ways in, as they are logged."""
+"""The kinds of login, as they are logged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """How somebody comes in, and who it says to be: for the log, it proves nothing."""
+    """The kind of login and the identity that a client claims: for the log, it proves nothing."""
 
     way: str
     tenant: str | None = None
@@ -35,7 +35,7 @@ class Authenticator(Protocol):
     """A login on the open connection: one question, where there is one, and one answer."""
 
     def question(self) -> msgspec.Struct | None:
-        """What the server says first."""
+        """The first frame of the server, or None where the client begins."""
         ...
 
     def authenticate(self, message: bytes) -> Awaitable[Authenticated]:
@@ -45,7 +45,7 @@ class Authenticator(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What was decided about an upgrade: somebody `proven`, or the way to it."""
+    """The decision about an upgrade: an identity that is proven, or the login that is still to be done."""
 
     dialect: Dialect
     proof: Authenticated | Authenticator

@@ -1,4 +1,4 @@
-"""One client's WebSocket: the login, then a session."""
+"""The handler of one WebSocket: the login, then a session."""
 
 import asyncio
 import logging
@@ -34,7 +34,7 @@ costs; TCP slows its sender down."""
 
 
 class ConnectionHost(Protocol):
-    """What a connection asks of the gateway."""
+    """The interface of the gateway that a connection uses."""
 
     @property
     def heartbeat_seconds(self) -> float:
@@ -46,7 +46,7 @@ class ConnectionHost(Protocol):
         ...
 
     def admit(self, connection: "Connection", authenticated: Authenticated) -> Awaitable[AgentSession]:
-        """Let a proven client in; raises ArtcafeError when it may not, or not now."""
+        """Admit an authenticated client; raises ArtcafeError when it may not, or not now."""
         ...
 
     def renew(self, connection: "Connection", token: str) -> Awaitable[int]:
@@ -67,7 +67,7 @@ class Connection:
 
     Frames are worked off in the order they came: while one waits for the bus, the next ones wait
     too, and nothing more is read from the socket. Once the end has begun nothing is worked off any
-    more, whatever still waits. `entry` says who it is, or how it will prove that.
+    more, whatever still waits. `admission` says who it is, or how it will prove that.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class Connection:
     # The socket's side.
 
     def opened(self, peer: Peer) -> None:
-        """Ask the question of the login, or let in who is proven."""
+        """Ask the question of the login, or admit the client that is authenticated."""
         self.peer = peer
         journal.connected(self)
         self._host.opened(self)

@@ -1,4 +1,4 @@
-"""What a dashboard does besides what agents do: it sees agents come and go, and may see everything."""
+"""The session of a dashboard: adds previews and agents' presence to an agent's session."""
 
 from artcafe.server.domain.access import Action, Rights, allows
 from artcafe.server.domain.principal import Human
@@ -63,7 +63,7 @@ class DashboardSession(AgentSession):
 
     @property
     def human(self) -> Human:
-        """Who looks."""
+        """The human."""
         assert isinstance(self.principal, Human)
         return self.principal
 

@@ -1,4 +1,4 @@
-"""What is logged of WebSockets: who came, who was let in or refused and why, who went (server.events)."""
+"""Logs the life of a WebSocket: connection, login or refusal, end (server.events)."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ _ID = re.compile(PATTERN)
 
 
 class LoggedConnection(Protocol):
-    """A connection, as far as it is logged."""
+    """The interface of a connection for the log."""
 
     @property
     def id(self) -> str:
@@ -55,7 +55,7 @@ class LoggedConnection(Protocol):
 
 
 class LoggedUpgrade(Protocol):
-    """A request to upgrade, as far as it is logged."""
+    """The interface of a request to upgrade for the log."""
 
     @property
     def path(self) -> str:
@@ -112,12 +112,12 @@ def connected(party: LoggedConnection) -> None:
 
 
 def login_refused(party: LoggedConnection, error: ArtcafeError) -> None:
-    """A client on an open connection is not let in."""
+    """The login of a client on an open connection is refused."""
     _login_refused(error, party.claim, party.remote, party.id)
 
 
 def login_accepted(party: LoggedConnection, principal: Principal) -> None:
-    """A client is in."""
+    """A client is logged in."""
     agent = principal if isinstance(principal, AgentPrincipal) else None
     events.note(
         events.LoginAccepted(

@@ -1,4 +1,4 @@
-"""What a client writes again and again, but for the data in it."""
+"""Recognises a publish frame that differs from the one before in its data only."""
 
 import msgspec
 
@@ -27,8 +27,8 @@ class PublishTemplate:
         self._size = len(begins)
 
     def data(self, message: bytes) -> bytes | None:
-        """What a message has for data that is this frame but for it; None for all others, and where it takes
-        more than a glance to tell."""
+        """The data of a message that is this frame in everything else; None for all others, and where only
+        parsing it can tell."""
         text, size = message, len(message)  # Compiled, a pointer: to slice that takes a third as long.
         if size > self._size + _SHORT or not message.startswith(self._begins) or text[size - 1] != _BRACE:
             return None

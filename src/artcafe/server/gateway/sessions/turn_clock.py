@@ -1,4 +1,4 @@
-"""The time, for whoever asks for each message."""
+"""The cached clock of a turn of the event loop."""
 
 from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.server.ports.clock import Clock
@@ -7,7 +7,7 @@ from artcafe.wire.times import rfc3339
 
 
 class TurnClock:
-    """What time it is: the same for all that happens in one turn of the event loop. To be `read` before."""
+    """The time, the same for all that happens in one turn of the event loop. `read` it first."""
 
     __slots__ = ("_clock", "_known", "_scheduler", "monotonic", "now", "stamp")
 
@@ -28,7 +28,7 @@ class TurnClock:
         return rfc3339(self.now)
 
     def read(self) -> None:
-        """Look at the clock, if nobody has in this turn."""
+        """Read the clock, once in a turn."""
         if not self._known:
             self._known = True
             self._scheduler.at_end(self._forget)

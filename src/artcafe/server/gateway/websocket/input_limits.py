@@ -1,4 +1,4 @@
-"""What one socket takes from its client: control frames at a rate, and little before the login."""
+"""Limits a client's input: the rate of control frames, and bytes before the login."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,7 +18,7 @@ _LONGEST_HEADER = 14
 
 
 class ControlFrameLimiter:
-    """The control frames of one client, and what is charged like one."""
+    """The rate limiter of one client's control frames and small fragments."""
 
     __slots__ = ("_bucket", "_now", "_rate")
 

@@ -1,4 +1,4 @@
-"""What stands between a connection's transport and the frame parser on it."""
+"""Adapts a connection's transport to the frame parser on it."""
 
 import asyncio
 import logging
@@ -9,10 +9,10 @@ from artcafe.server.gateway.websocket.writer import Writer
 
 
 class ParserTransport:
-    """The transport as the parser gets it, and its socket: itself, but for how it closes and what it writes.
+    """The transport that the parser gets, and its socket: the real one, but for closing and writing.
 
     Once it has answered the request, which goes to `answer`, the parser writes a CLOSE and nothing
-    else: ours, or its own for a broken rule. That goes behind what the outbox holds, and `close`
+    else: ours, or its own for a broken rule. That goes behind what the writer holds, and `close`
     follows, for then the parser hears no more. Left alone it would gather what a client still sends
     for another hundredth of a second, and that is tens of megabytes if the client likes.
     """

@@ -1,4 +1,4 @@
-"""The two sides of a WebSocket as the gateway sees them: the peer it talks to, the handler it is."""
+"""The interfaces of a WebSocket's two ends: the client's peer, and the gateway's handler."""
 
 from dataclasses import dataclass
 from typing import Protocol

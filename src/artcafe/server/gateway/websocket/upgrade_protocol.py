@@ -1,4 +1,4 @@
-"""Where the HTTP edge hands a connection over: here it waits until the endpoint has decided."""
+"""The protocol of a socket that the HTTP edge passed on, until the endpoint has decided."""
 
 import asyncio
 import logging
@@ -47,7 +47,7 @@ Admit = Callable[[asyncio.Transport, Upgrade, Accept, bytes], None]
 class UpgradeProtocol(asyncio.Protocol):
     """One request to upgrade.
 
-    Whoever hands it over calls `connection_made`, then `data_received` with the whole head of the request,
+    The HTTP edge calls `connection_made`, then `data_received` with the whole head of the request,
     and again with whatever came behind it. Until somebody is admitted, the connection is here.
     """
 

@@ -1,6 +1,6 @@
-"""One open WebSocket: what lies above a frame is checked here, with picows below (frame_parser).
+"""One open WebSocket: the rules above a frame; picows below parses frames (frame_parser).
 
-These are RFC 6455's rules for messages, the limits and the end. Nothing here knows what the messages say.
+The rules are RFC 6455's for messages, the limits and the end. Nothing here knows what the messages say.
 """
 
 import asyncio
@@ -102,7 +102,7 @@ class WebSocket(WSListener):
 
     def start(self, key: str, protocol: str | None, early: bytes) -> None:
         """Answer 101 and open the handler."""
-        # uvloop keeps the last protocol that was not buffered; the handover would keep its whole task.
+        # uvloop keeps the last protocol that was not buffered; the upgrade's would keep its whole task.
         self._wire.set_protocol(asyncio.Protocol())
         kernel: socket.socket = self._wire.get_extra_info("socket")
         kernel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._limits.kernel_bytes)

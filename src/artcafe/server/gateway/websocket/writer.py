@@ -10,7 +10,7 @@ it would have taken meanwhile."""
 
 
 class Writer(Flushable):
-    """One client's: frames leave in the order in which they were put, joined."""
+    """Frames leave in the order in which they were put, joined."""
 
     __slots__ = ("_abort", "_frames", "_scheduler", "_write", "size")
 
@@ -22,7 +22,7 @@ class Writer(Flushable):
     ) -> None:
         """`abort` breaks the connection; it must not raise."""
         self.size = 0
-        """Bytes that wait here."""
+        """Buffered bytes."""
         self._abort = abort
         self._write = write
         self._scheduler = scheduler
@@ -38,13 +38,13 @@ class Writer(Flushable):
             self.flush()
 
     def flush(self) -> None:
-        """Write what waits, now."""
+        """Write the buffered frames, now."""
         if self._frames:
             frames, self._frames, self.size = self._frames, [], 0
             self._write(frames[0] if len(frames) == 1 else b"".join(frames))
 
     def clear(self) -> None:
-        """Forget what waits: there is nobody to write to."""
+        """Drop the buffered frames: there is nobody to write to."""
         self._frames, self.size = [], 0
 
     def abort(self) -> None:
