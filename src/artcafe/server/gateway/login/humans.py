@@ -140,8 +140,8 @@ class HumanLogin:
 class TokenAuthenticator:
     """authentication.Authenticator: the token comes in the first frame."""
 
-    def __init__(self, entrance: HumanLogin, remote: str) -> None:
-        self._entrance = entrance
+    def __init__(self, login: HumanLogin, remote: str) -> None:
+        self._login = login
         self._remote = remote
 
     def question(self) -> None:
@@ -158,7 +158,7 @@ class TokenAuthenticator:
                 reason=LoginRefusal.bad_answer,
             ) from None
         try:
-            return await self._entrance.authenticate(Credentials(auth.token, auth.tenant_id), self._remote)
+            return await self._login.authenticate(Credentials(auth.token, auth.tenant_id), self._remote)
         except ArtcafeError as error:
             if error.code is Code.bad_request:  # It has no code that closes.
                 raise ArtcafeError(Code.forbidden, "Name one of your tenants as tenant_id.") from None

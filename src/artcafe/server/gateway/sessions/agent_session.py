@@ -169,7 +169,7 @@ class AgentSession:
         try:
             asked = self._read(message)
         except UNREADABLE as error:
-            self._bear(UNREADABLE_COSTS)
+            self._charge(UNREADABLE_COSTS)
             self.refuse(ArtcafeError(Code.bad_frame, reason(error)), frame_id(message))
             return None
         if len(asked) > 1:
@@ -223,13 +223,13 @@ class AgentSession:
     def _handle(self, frame: IncomingFrame) -> Work | None:
         match frame:
             case frames.Subscribe():
-                self._bear()
+                self._charge()
                 return self._subscribe(frame)
             case frames.Unsubscribe():
-                self._bear()
+                self._charge()
                 return self._unsubscribe(frame)
             case frames.Ping():
-                self._bear()
+                self._charge()
                 self._answer(frames.Pong(timestamp=self.now(), id=frame.id))
             case frames.Presence():
                 return self._presence(frame)
@@ -365,10 +365,10 @@ class AgentSession:
 
     def _too_fast(self, wait: float) -> ArtcafeError:
         self._client.throttled()
-        self._bear()
+        self._charge()
         return ArtcafeError(Code.rate_limited, retry_after=wait)
 
-    def _bear(self, cost: int = 1) -> None:
+    def _charge(self, cost: int = 1) -> None:
         self._turn_clock.read()
         patience = self._patience
         if patience.spend(self._turn_clock.monotonic) > 0.0:

@@ -79,17 +79,17 @@ class DashboardSession(AgentSession):
     def _handle(self, frame: IncomingFrame) -> Work | None:
         match frame:
             case Preview():
-                self._bear()
+                self._charge()
                 return self._begin_preview(frame)
             case EndPreview():
-                self._bear()
+                self._charge()
                 return self._end_preview(frame)
             case Renew():
                 self._turn_clock.read()
                 wait = self._renewals.spend(self._turn_clock.monotonic)
                 if wait > 0.0:
                     raise self._too_fast(wait)
-                self._bear()
+                self._charge()
                 return self._renew(frame)
         return super()._handle(frame)
 

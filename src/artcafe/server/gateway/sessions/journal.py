@@ -77,106 +77,110 @@ class LoggedUpgrade(Protocol):
         ...
 
 
-def claimed(knock: LoggedUpgrade, *, dashboard: bool) -> Claim:
+def claimed(upgrade: LoggedUpgrade, *, dashboard: bool) -> Claim:
     """Who a client says to be; what is no identifier is left out, for it may be anything."""
-    tenant = _identifier(knock.parameter("tenant_id") or knock.headers.get("x-tenant-id", ""))
+    tenant = _identifier(upgrade.parameter("tenant_id") or upgrade.headers.get("x-tenant-id", ""))
     if dashboard:
         return Claim(DASHBOARD, tenant)
-    way = IN_BAND if knock.parameter("signature") is None else IN_URL
-    return Claim(way, tenant, _identifier(knock.path.rpartition("/")[2]))
+    way = IN_BAND if upgrade.parameter("signature") is None else IN_URL
+    return Claim(way, tenant, _identifier(upgrade.path.rpartition("/")[2]))
 
 
 @contextmanager
-def refusals(knock: LoggedUpgrade, connection: str, *, dashboard: bool) -> Iterator[None]:
+def refusals(upgrade: LoggedUpgrade, connection_id: str, *, dashboard: bool) -> Iterator[None]:
     """Log an ArtcafeError by which a client is refused before the upgrade."""
     try:
         yield
     except ArtcafeError as error:
         if error.code is Code.not_found:
             events.note(
-                events.HandshakeRefused(status=error.code.http, code=error.code.name, address=knock.remote)
+                events.HandshakeRefused(status=error.code.http, code=error.code.name, address=upgrade.remote)
             )
         else:
-            _login_refused(error, claimed(knock, dashboard=dashboard), knock.remote, connection)
+            _login_refused(error, claimed(upgrade, dashboard=dashboard), upgrade.remote, connection_id)
         raise
 
 
-def connected(party: LoggedConnection) -> None:
+def connected(connection: LoggedConnection) -> None:
     """A WebSocket opened."""
-    claim = party.claim
+    claim = connection.claim
     events.note(
         events.Connected(
-            way=claim.way, tenant=claim.tenant, agent=claim.agent, address=party.remote, connection=party.id
+            way=claim.way,
+            tenant=claim.tenant,
+            agent=claim.agent,
+            address=connection.remote,
+            connection=connection.id,
         )
     )
 
 
-def login_refused(party: LoggedConnection, error: ArtcafeError) -> None:
+def login_refused(connection: LoggedConnection, error: ArtcafeError) -> None:
     """The login of a client on an open connection is refused."""
-    _login_refused(error, party.claim, party.remote, party.id)
+    _login_refused(error, connection.claim, connection.remote, connection.id)
 
 
-def login_accepted(party: LoggedConnection, principal: Principal) -> None:
+def login_accepted(connection: LoggedConnection, principal: Principal) -> None:
     """A client is logged in."""
     agent = principal if isinstance(principal, AgentPrincipal) else None
     events.note(
         events.LoginAccepted(
-            way=party.claim.way,
+            way=connection.claim.way,
             tenant=principal.tenant,
             agent=None if agent is None else agent.agent,
             human=None if isinstance(principal, AgentPrincipal) else principal.user,
             key=None if agent is None else agent.fingerprint,
-            address=party.remote,
-            connection=party.id,
+            address=connection.remote,
+            connection=connection.id,
         )
     )
 
 
-def slow_consumer(party: LoggedConnection, queued: int) -> None:
+def slow_consumer(connection: LoggedConnection, queued: int) -> None:
     """A client is closed because it does not read."""
-    tenant, agent, human = _who(party)
+    tenant, agent, human = _who(connection)
     events.note(
         events.SlowConsumer(
             queued=queued,
             tenant=tenant,
             agent=agent,
             human=human,
-            address=party.remote,
-            connection=party.id,
+            address=connection.remote,
+            connection=connection.id,
         )
     )
 
 
-def throttled(party: LoggedConnection, code: Code) -> None:
+def throttled(connection: LoggedConnection, code: Code) -> None:
     """A frame is refused, or a client closed, because of its rate."""
-    tenant, agent, human = _who(party)
+    tenant, agent, human = _who(connection)
     events.note(
         events.Throttled(
             code=code.name,
             tenant=tenant,
             agent=agent,
             human=human,
-            address=party.remote,
-            connection=party.id,
+            address=connection.remote,
+            connection=connection.id,
         )
     )
 
 
-def disconnected(party: LoggedConnection, code: int, seconds: float) -> None:
+def disconnected(connection: LoggedConnection, code: int, seconds: float) -> None:
     """A WebSocket is gone."""
-    tenant, agent, human = _who(party)
+    tenant, agent, human = _who(connection)
     events.note(
         events.Disconnected(
             code=code,
-            error=None if party.ended_by is None else party.ended_by.name,
+            error=None if connection.ended_by is None else connection.ended_by.name,
             seconds=round(seconds, 3),
-            frames_in=party.frames_in,
-            frames_out=party.frames_out,
+            frames_in=connection.frames_in,
+            frames_out=connection.frames_out,
             tenant=tenant,
             agent=agent,
             human=human,
-            address=party.remote,
-            connection=party.id,
+            address=connection.remote,
+            connection=connection.id,
         )
     )
 
@@ -195,11 +199,11 @@ def _login_refused(error: ArtcafeError, claim: Claim, remote: str, connection: s
     )
 
 
-def _who(party: LoggedConnection) -> tuple[str | None, str | None, str | None]:
+def _who(connection: LoggedConnection) -> tuple[str | None, str | None, str | None]:
     """Tenant, agent and human: the proven ones, else those that were claimed."""
-    principal = party.principal
+    principal = connection.principal
     if principal is None:
-        return party.claim.tenant, party.claim.agent, None
+        return connection.claim.tenant, connection.claim.agent, None
     if isinstance(principal, AgentPrincipal):
         return principal.tenant, principal.agent, None
     return principal.tenant, None, principal.user
