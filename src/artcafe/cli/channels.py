@@ -128,7 +128,7 @@ def show(connection: Target, channel: str, *, as_json: bool) -> None:
 def update(
     connection: Target, /, channel: str, *, clear: tuple[str, ...], as_json: bool, **fields: Any
 ) -> None:
-    """Change what is named and leave the rest; who is connected feels a rule within a second.
+    """Change what is named and leave the rest; a rule applies to live connections at once.
 
     \b
     Examples:

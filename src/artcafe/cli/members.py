@@ -72,7 +72,7 @@ def add(connection: Target, user: str, role: str, email: str | None, *, as_json:
 @json_option
 @signs_in
 def update(connection: Target, user: str, role: str, email: str | None, *, as_json: bool) -> None:
-    """Give a member another role; open dashboards feel it within a second.
+    """Give a member another role; it applies to open dashboards at once.
 
     \b
     Examples:

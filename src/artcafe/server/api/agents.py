@@ -156,7 +156,7 @@ async def update_agent(
     response: Response,
     if_match: IfMatch = None,
 ) -> OneAgent:
-    """Set some fields. Disabling an agent ends its connections; a policy is felt by them within a second."""
+    """Set some fields. Disabling an agent ends its connections; a policy applies to them at once."""
     # All that is shown is read before: what fails afterwards would make an error of a change that is stored.
     known = await cases.agents.get(human, AgentId(agent_id))
     live = await _live(cases, human.tenant, [known], await cases.presence.online(human.tenant))

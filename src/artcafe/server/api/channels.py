@@ -241,7 +241,7 @@ async def update_channel(
     response: Response,
     if_match: IfMatch = None,
 ) -> OneChannel:
-    """Set some fields; who is connected feels a new rule within a second."""
+    """Set some fields; a new rule applies to live connections at once."""
     # All that is shown is read before: what fails afterwards would make an error of a change that is stored.
     known = await cases.channels.get(human, ChannelId(channel_id))
     live = await _live(cases, human, [known])
