@@ -17,7 +17,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from artcafe.wire.frames import SUBPROTOCOL
-from tests.kit.deadlines import eventually
+from tests.kit.deadlines import PATIENCE, eventually
 from tests.kit.platform import RunningPlatform, artcafe, environment, running_platform
 from tests.kit.processes import descendants
 from tests.kit.ssh_keys import ssh_keygen_sign
@@ -68,18 +68,16 @@ def routes(platform: RunningPlatform) -> list[tuple[str, str, dict[str, Any]]]:
 
 
 async def say(platform: RunningPlatform, path: str, *frames: str, ours: bool = True, **headers: str) -> None:
-    """Open a WebSocket and send frames, whatever comes of it."""
+    """Open a WebSocket and send frames, whatever comes of it; the server has read them when this returns."""
     protocols = [SUBPROTOCOL] if ours else None
-    with suppress(InvalidStatus, ConnectionClosed, TimeoutError):
+    with suppress(InvalidStatus, ConnectionClosed):
         async with (
-            asyncio.timeout(10),
+            asyncio.timeout(PATIENCE),
             connect(platform.ws + path, subprotocols=protocols, additional_headers=headers) as socket,  # type: ignore[arg-type]
         ):
             for frame in frames:
                 await socket.send(frame)
-            while True:
-                async with asyncio.timeout(0.3):
-                    await socket.recv()
+            await (await socket.ping())
 
 
 async def test_no_error_path_of_the_api_logs_what_it_was_given(
