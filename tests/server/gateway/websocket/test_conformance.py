@@ -4,6 +4,7 @@ from pathlib import Path
 
 import kosoku
 from fastapi import FastAPI
+from kosoku._kosoku import CaseResult
 
 from artcafe.server.gateway.websocket.framing import BINARY
 from artcafe.server.gateway.websocket.mount import Accept, Peer, Upgrade, frame
@@ -57,14 +58,28 @@ async def echo(upgrade: Upgrade) -> Accept:
     return Accept(Echo())
 
 
-async def failures(url: str) -> dict[str, str]:
-    """The cases that do not pass, and how they ended."""
+async def run(url: str, cases: list[str], concurrency: int) -> list[CaseResult]:
+    """What came of each case."""
     try:
-        results = await kosoku.run_fuzzingclient(url, cases=CASES, concurrency=8)
+        return await kosoku.run_fuzzingclient(url, cases=cases, concurrency=concurrency)
     except kosoku.FailureError as failure:
-        results = failure.results
+        return failure.results
+
+
+async def failures(url: str) -> dict[str, str]:
+    """The cases that do not pass, and how they ended.
+
+    The suite waits one second for an answer, which a busy machine may take longer for: what failed beside
+    seven other cases is tried again, alone. A fault of ours fails each time, by the bytes of its case.
+    """
+    results = {result.case_id: result for result in await run(url, CASES, 8)}
     assert len(results) == 247
-    return {r.case_id: f"{r.result} {r.result_close}" for r in results if not r.passed}
+    for _ in range(3):
+        failed = [case for case, result in results.items() if not result.passed and case not in KNOWN]
+        if not failed:
+            break
+        results |= {result.case_id: result for result in await run(url, failed, 1)}
+    return {case: f"{r.result} {r.result_close}" for case, r in results.items() if not r.passed}
 
 
 async def test_autobahn() -> None:
