@@ -52,6 +52,8 @@ class Window:
     over: int | None = None
     strict: bool = True
     """Whether what the bus had before it was closed was to come."""
+    abrupt: bool = False
+    """Whether it was ended at once: its right was lost, or its connection."""
 
 
 @dataclass(slots=True)
@@ -163,7 +165,7 @@ class Client:
             return None
         window = self.open.pop((text, queue))
         window.closing = self._world.moment()
-        window.strict = False
+        window.strict, window.abrupt = False, True
         work = self.process.hub.end([(self.subscriber, (text, queue))])
 
         async def finish() -> None:
@@ -176,7 +178,7 @@ class Client:
         """The connection ends: the server sends it away, or it is just closed."""
         self.gone = True
         for window in self.open.values():
-            window.closing, window.strict = self._world.moment(), False
+            window.closing, window.strict, window.abrupt = self._world.moment(), False, not kindly
         if kindly:
             await self.process.hub.drain(self.subscriber)
         self.subscriber.stop()
@@ -194,20 +196,33 @@ class Client:
         )
 
     def came_anew(self, number: int) -> bool:
-        """Whether a message of this process, delivered here before the bus had it, came again by a group that
-        was joined after the client had given up what had brought it."""
+        """Whether a message came again by a subscription that was asked for after what brought it first was
+        given up: it was delivered here before the bus had it, or a copy of it was late."""
         first, *again = [moment for each, moment in self.came if each == number]
-        sent = self._world.sent[number]
-        brought = [
-            each for each in self.windows if each.asked < first and matches(each.pattern, sent.subject)
-        ]
-        joined = [
-            join.asked
-            for join in self.joins
-            if first < join.asked < again[0] and matches(join.pattern, sent.subject)
-            if all(each.closing is not None and each.closing < join.asked for each in brought)
-        ]
-        return sent.process == self.process.index and len(again) == 1 and bool(joined)
+        subject = self._world.sent[number].subject
+        held = [each for each in (*self.windows, *self.joins) if matches(each.pattern, subject)]
+        brought = [each for each in held if each.asked < first]
+        return len(again) == 1 and any(
+            all(each.closing is not None and each.closing < new.asked for each in brought)
+            for new in held
+            if first < new.asked < again[0]
+        )
+
+    def took_along(self, group: tuple[str, str], sent: Sent) -> bool:
+        """Whether it was in a group, had a subscription in place of the group's copies, and lost one of
+        both at once while a message was on its way: then that is lost with it."""
+        joined = [each for each in self.joins if group in self.grouped and each.pattern == group[0]]
+        others = [each for each in self.windows if matches(each.pattern, sent.subject)]
+        assert sent.acknowledged is not None
+        return any(
+            join.asked < sent.acknowledged
+            and (join.over is None or join.over > sent.published)
+            and other.asked < (join.over or self._world.now)
+            and (other.over is None or other.over > sent.published)
+            and any(each.abrupt and (each.closing or 0) > sent.published for each in (join, other))
+            for join in joined
+            for other in others
+        )
 
     def story(self, number: int) -> str:
         """What has to do with a message."""
@@ -378,6 +393,7 @@ class Round:
                 index
                 for index, sent in enumerate(self.world.sent)
                 if sent.acknowledged is not None and matches(group[0], sent.subject) and index not in numbers
+                if not any(subscriber.took_along(group, sent) for subscriber in self.subscribers)
             ]
             if lost and not self._broken:
                 faults.append(f"group {group} did not get: {lost[:10]}")

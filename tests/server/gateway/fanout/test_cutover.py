@@ -145,6 +145,31 @@ async def test_where_the_bus_goes_away_after_the_cut_what_was_decided_stays(
     assert reader.subscriber._cutovers == {}
 
 
+async def test_a_group_that_is_joined_after_the_cut_is_passed_over(
+    hub: TenantHub, link: UnreliableLink
+) -> None:
+    """The cutover did not end, because the bus was away: it says nothing of other groups."""
+    publish, reader = Publisher(link), Reader(hub)
+    await reader.subscribe("jobs", "q")
+    gate = link.settling.shut()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(reader.subscribe(">"))
+        await turns()
+        link.settling.shut()
+        gate.set()
+        await turns()
+        link.settling.failure = AWAY
+        link.settling.open()
+    link.settling.failure = None
+    assert len(reader.subscriber._cutovers) == 1
+    await reader.subscribe("notes", "q")
+    for number in range(3):
+        publish("notes", number)
+        publish("jobs", number)
+    await turns()
+    assert reader.got == [(subject, number) for number in range(3) for subject in ("notes", "jobs")]
+
+
 async def test_a_right_that_is_lost_while_the_bus_is_away_loses_nothing_of_the_group(
     hub: TenantHub, link: UnreliableLink
 ) -> None:
@@ -203,6 +228,39 @@ async def test_the_same_pattern_in_another_form_needs_no_cutover(
     publish("jobs", 2)
     await turns()
     assert (link.settling.calls, [number for _, number in reader.got]) == (before, [1, 2])
+
+
+@pytest.mark.parametrize("drain", [False, True])
+@pytest.mark.parametrize("failure", [None, AWAY])
+async def test_who_leaves_a_group_waits_for_the_copies_that_stand_for_those_of_the_group(
+    hub: TenantHub, link: UnreliableLink, drain: bool, failure: Exception | None
+) -> None:
+    """The group's copy was passed over, and the other one may still be on its way."""
+    publish, reader = Publisher(link), Reader(hub)
+    await reader.subscribe("jobs", "q")
+    await reader.subscribe("jobs")
+    settling = link.settling.shut()
+    async with asyncio.TaskGroup() as tasks:
+        leaving = tasks.create_task(
+            hub.drain(reader.subscriber) if drain else reader.unsubscribe("jobs", "q")
+        )
+        await turns()
+        assert not leaving.done()
+        assert link.open["m.*.jobs"] == 1, "the group is left at once"
+        publish("jobs", 1)
+        await turns()
+        link.settling.failure = failure
+        settling.set()
+    assert reader.got == [("jobs", 1)]
+
+
+async def test_who_has_groups_alone_leaves_them_without_waiting(hub: TenantHub, link: UnreliableLink) -> None:
+    reader = Reader(hub)
+    await reader.subscribe("jobs", "q")
+    link.settling.shut()
+    await hub.drain(reader.subscriber)
+    assert await reader.unsubscribe("jobs", "q")
+    assert link.settling.calls == 0
 
 
 async def test_who_leaves_meanwhile_leaves_nothing_behind(hub: TenantHub, link: UnreliableLink) -> None:

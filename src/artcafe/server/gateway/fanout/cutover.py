@@ -26,7 +26,7 @@ class Cutover:
         self, pattern: str, groups: Sequence[str], *, closing: bool, before: "Cutover | None" = None
     ) -> None:
         """`groups` are the patterns of the queue groups; `closing` says that these are the newer kind.
-        `before` is the cutover by which the subscription began, if that has not ended."""
+        `before` is the subscription's last cutover, if that has not ended."""
         self._pattern = pattern
         self._groups = groups
         self._highest: dict[str, int] = {}

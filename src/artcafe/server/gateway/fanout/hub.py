@@ -11,7 +11,7 @@ from artcafe.server.gateway.dialects.envelope import NOT_OURS, id_of, reencoded
 from artcafe.server.gateway.fanout.acknowledgements import Acknowledgements
 from artcafe.server.gateway.fanout.cutover import Cutover
 from artcafe.server.gateway.fanout.delivery_queue import DeliveryQueue
-from artcafe.server.gateway.fanout.subscriber import DuplicateFilter, Subscriber, Topic
+from artcafe.server.gateway.fanout.subscriber import ClientSubscription, DuplicateFilter, Subscriber, Topic
 from artcafe.server.gateway.fanout.topics import Topics
 from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.server.ports.bus import Link, Subscription
@@ -95,12 +95,8 @@ class TenantHub:
                 await self._open(topic, queue)
             else:
                 await asyncio.shield(topic.handle)
-            if cutover is not None:
-                await self._cut(subscriber, cutover)
-                await self._end_cutover(subscriber, cutover)
-            elif queue is None:
-                held.complete = True
-                subscriber.changed()
+            if queue is None:
+                await self._complete(subscriber, held, cutover)
         except BaseException:
             try:
                 await self._leave(subscriber, key)
@@ -108,6 +104,17 @@ class TenantHub:
                 if cutover is not None:
                     subscriber.end_cutover(cutover)
             raise
+
+    async def _complete(
+        self, subscriber: Subscriber, held: ClientSubscription, cutover: Cutover | None
+    ) -> None:
+        """Let a subscription without a queue have all messages. Raises unavailable."""
+        if cutover is not None:
+            await self._cut(subscriber, cutover)
+        held.complete = True
+        subscriber.changed()
+        if cutover is not None:
+            await self._end_cutover(subscriber, cutover)
 
     async def _cut(self, subscriber: Subscriber, cutover: Cutover) -> None:
         """Let the newer kind of copies begin. Raises unavailable."""
@@ -189,7 +196,7 @@ class TenantHub:
             return False
         held = subscriber.subscriptions[key]
         if queue is not None:
-            await _close(held.topic.opened)
+            await self._close_groups(subscriber, [held.topic])
         elif (cutover := subscriber.begin_cutover(held, closing=True)) is not None:
             try:
                 await self._cut(subscriber, cutover)
@@ -213,7 +220,16 @@ class TenantHub:
         Its subscriptions stay, and those without a queue go on. It joins no group any more."""
         subscriber.drained = True
         held = subscriber.subscriptions.values()
-        await _close_all([each.topic.opened for each in held if each.queue is not None])
+        await self._close_groups(subscriber, [each.topic for each in held if each.queue is not None])
+
+    async def _close_groups(self, subscriber: Subscriber, topics: Sequence[Topic]) -> None:
+        await _close_all([topic.opened for topic in topics])
+        if any(queue is None for _, queue in subscriber.subscriptions):
+            # Copies by the groups were passed over: those that stand for them may be on their way.
+            try:
+                await self.link.settle()
+            except ArtcafeError as error:
+                LOG.debug("tenant %s: a group is left while the bus is away: %s", self.tenant, error)
         self._queue.catch_up(subscriber)
 
     async def _leave(self, subscriber: Subscriber, key: tuple[str, str | None]) -> None:

@@ -291,7 +291,8 @@ class Subscriber:
         before it was cut over to."""
         others = [each for each in self.subscriptions.values() if each is not held]
         groups = {each.topic.pattern for each in others if each.queue is not None}
-        alike = any(each.topic is held.topic and (closing or each.complete) for each in others)
+        whole = others if closing else [each for each in others if each not in self._cutovers.values()]
+        alike = any(each.topic is held.topic and (closing or each.complete) for each in whole)
         if not groups or held.queue is not None or alike:
             return None
         former = next((each for each, other in self._cutovers.items() if other is held), None)
@@ -302,8 +303,7 @@ class Subscriber:
                 return None
         while len(self._cutovers) >= MAX_CUTOVERS:
             del self._cutovers[next(iter(self._cutovers))]
-        before = None if former is None or former.closing else former
-        cutover = Cutover(held.topic.pattern, tuple(groups), closing=closing, before=before)
+        cutover = Cutover(held.topic.pattern, tuple(groups), closing=closing, before=former)
         self._cutovers[cutover] = held
         self.changed()
         return cutover
@@ -369,9 +369,9 @@ class Subscriber:
         matching = self._matching(route.patterns)
         plain = [held for held in matching if held.queue is None]
         groups = [held for held in matching if held.queue is not None]
-        under_way = list(self._cutovers.values())
+        under_way = [held for each, held in self._cutovers.items() if each.concerns(route.subject)]
         steady = any(held.complete and held not in under_way for held in plain)
-        cut = not steady and any(each.concerns(route.subject) for each in self._cutovers)
+        cut = not steady and bool(under_way)
         if route.group is not None:
             own = next((held for held in groups if held.topic is route.group), None)
             if steady:
