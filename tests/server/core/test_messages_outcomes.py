@@ -11,8 +11,7 @@ import pytest
 
 from artcafe.server.bus.tenant_link import TenantLink
 from artcafe.server.core.messages import Messages
-from artcafe.server.domain.channel_rules import ChannelRules
-from artcafe.server.domain.ids import AgentId, TenantId, UserId
+from artcafe.server.domain.ids import UserId
 from artcafe.server.domain.principal import Human
 from artcafe.server.domain.tenant import Role, Tenant
 from artcafe.server.embedded.nats_server import NatsServer, NatsServerError
@@ -22,29 +21,12 @@ from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.buses import tenant_links
 from tests.kit.deadlines import eventually
+from tests.kit.directories import OneTenant
 from tests.kit.inboxes import Inbox, hearing
 from tests.kit.installation import counting
 from tests.kit.issuers import StoppedClock
 from tests.kit.nats import Nats, make_tenant, running_nats
 from tests.kit.outcomes import refused
-
-
-class OneTenant:
-    """ports.Directory of a single tenant without channels."""
-
-    def __init__(self, tenant: Tenant) -> None:
-        self._tenant = tenant
-
-    async def tenant(self, tenant: TenantId) -> Tenant:
-        """See ports.Directory."""
-        return self._tenant
-
-    async def agent(self, tenant: TenantId, agent: AgentId) -> None:
-        """See ports.Directory."""
-
-    async def rules(self, tenant: TenantId) -> ChannelRules:
-        """See ports.Directory."""
-        return ChannelRules([])
 
 
 class Publishers:
