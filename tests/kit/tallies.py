@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from artcafe.server.core.usage import Tally
 from artcafe.server.domain.ids import TenantId
+from artcafe.server.domain.tally import Tally
 
 Count = tuple[str, tuple[str, ...], int]
 """One message: the agent that it is counted for, its channels, its size."""

@@ -6,14 +6,13 @@ from artcafe.server.core.usage import (
     ACTIVE_AGENTS,
     ACTIVE_CHANNELS,
     BYTES,
-    DAY_SECONDS,
     ENDING_SECONDS,
     MAX_SEEN,
-    MAX_TALLIES,
     MESSAGES,
     WRITTEN_AT_ONCE,
     Meter,
 )
+from artcafe.server.domain.tally import DAY_SECONDS, MAX_TALLIES
 from artcafe.server.domain.usage import CHANNEL, EVER, RECEIVED, SENT
 from artcafe.server.store.presence import PresenceTable
 from artcafe.wire.codes import Code

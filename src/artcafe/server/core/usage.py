@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 
 from artcafe.server.domain.ids import ChannelId, TenantId
+from artcafe.server.domain.tally import DAY_SECONDS, Tallies, Tally
 from artcafe.server.domain.usage import CHANNEL, EVER, MAX_DAYS, RECEIVED, SENT
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.records import SightingRecords, UsageRecords
@@ -26,42 +27,14 @@ ACTIVE_CHANNELS = "active_channels"
 LOGINS = "agent:"
 """How often each agent logged in on a day: what older releases counted, and is still told of those days."""
 
-MAX_TALLIES = 10_000
-"""Tallies that wait to be added up."""
-
 WRITTEN_AT_ONCE = 500
 """Counters in one write of a flush; what was written stays written when a later one fails."""
 
 MAX_SEEN = 100_000
 """Agents and channels of which a process remembers that it counted them as active."""
 
-DAY_SECONDS = 86_400
-
 ENDING_SECONDS = 2 * DAY_SECONDS
 """So long the counters of something that was deleted wait for processes that flush late."""
-
-
-class Tally:
-    """Messages of one agent, or of humans, in the same channels and all of one day, that the meter has not
-    added up yet."""
-
-    __slots__ = ("_meter", "agent", "bytes", "channels", "last", "messages", "tenant")
-
-    def __init__(self, meter: "Meter", tenant: TenantId, agent: str, channels: Sequence[str]) -> None:
-        self.tenant = tenant
-        self.agent = agent
-        self.channels = channels
-        self.messages = self.bytes = 0
-        self.last = 0.0
-        self._meter = meter
-
-    def count(self, size: int, now: float) -> None:
-        """Count one message of `size` payload bytes, at `now`, in Unix seconds."""
-        if not self.messages or now >= self._meter.day_ends:
-            self._meter.begin(self, now)
-        self.messages += 1
-        self.bytes += size
-        self.last = now
 
 
 class Meter:
@@ -84,9 +57,8 @@ class Meter:
         self._seen: set[tuple[TenantId, str, str, str]] = set()
         # Counters of what was deleted, which are to end.
         self._ended: set[tuple[TenantId, str, str]] = set()
-        # Messages that are not in `_pending` yet, all of the day that ends then.
-        self._tallies: list[Tally] = []
-        self.day_ends = 0.0
+        # Messages that are not in `_pending` yet.
+        self._tallies = Tallies(self._add_up)
         # When channels had their last message, as far as that is not written yet: Unix seconds.
         self._spoken: defaultdict[TenantId, dict[ChannelId, float]] = defaultdict(dict)
 
@@ -99,20 +71,12 @@ class Meter:
 
     def tally(self, tenant: TenantId, agent: str, channels: Sequence[str]) -> Tally:
         """`message` for many messages that are alike: to count each."""
-        return Tally(self, tenant, agent, channels)
-
-    def begin(self, tally: Tally, now: float) -> None:
-        """Add up a tally later that counts from now on; at the latest when the day is over."""
-        if now >= self.day_ends or now < self.day_ends - DAY_SECONDS or len(self._tallies) >= MAX_TALLIES:
-            self._add_up()
-            self.day_ends = (now // DAY_SECONDS + 1) * DAY_SECONDS
-        self._tallies.append(tally)
+        return Tally(self._tallies, tenant, agent, channels)
 
     def _add_up(self) -> None:
         """Add the tallies to `_pending`; call it before reading that."""
-        tallies, self._tallies = self._tallies, []
-        pending, day = self._pending, utc_day(self.day_ends - DAY_SECONDS)
-        for tally in tallies:
+        pending, day = self._pending, utc_day(self._tallies.day_ends - DAY_SECONDS)
+        for tally in self._tallies.take():
             tenant, agent = tally.tenant, tally.agent
             pending[tenant, day, MESSAGES] += tally.messages
             pending[tenant, day, BYTES] += tally.bytes

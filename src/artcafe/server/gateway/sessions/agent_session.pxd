@@ -1,6 +1,6 @@
 cimport cython
 
-from artcafe.server.core.usage cimport Tally
+from artcafe.server.domain.tally cimport Tally
 from artcafe.server.domain.rate cimport TokenBucket
 from artcafe.server.gateway.fanout.hub cimport TenantHub
 from artcafe.server.gateway.fanout.subscriber cimport Subscriber

@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 
-from artcafe.server.core.usage import Tally
 from artcafe.server.domain.access import Rights
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.principal import Principal
 from artcafe.server.domain.rate import message_buckets
+from artcafe.server.domain.tally import Tally
 from artcafe.server.gateway.dialects.dialect import Dialect, IncomingFrame
 from artcafe.server.gateway.dialects.unreadable import UNREADABLE, frame_id, reason
 from artcafe.server.gateway.fanout.hub import TenantHub

@@ -1,15 +1,7 @@
-cdef class Meter:
-    cdef readonly object clock
+cdef class Tallies:
     cdef readonly double day_ends
-    cdef object _records
-    cdef object _sightings
-    cdef readonly object _pending
-    cdef object _flushing
-    cdef readonly object _seen
-    cdef object _active
-    cdef object _ended
-    cdef readonly list _tallies
-    cdef object _spoken
+    cdef object _add_up
+    cdef list _waiting
 
     cpdef begin(self, Tally tally, double now)
 
@@ -21,6 +13,6 @@ cdef class Tally:
     cdef public Py_ssize_t messages
     cdef public Py_ssize_t bytes
     cdef readonly double last
-    cdef Meter _meter
+    cdef Tallies _tallies
 
     cpdef count(self, Py_ssize_t size, double now)
