@@ -3,6 +3,7 @@
 import asyncio
 
 from artcafe.server.bus.memory import BUFFER_BYTES, MemoryLink
+from artcafe.server.core.messages import MessageServices
 from artcafe.server.domain.access import Rights
 from artcafe.server.domain.channel_rules import ChannelRules
 from artcafe.server.domain.ids import AgentId, TenantId
@@ -70,9 +71,11 @@ class Door:
             hub=self.hub,
             limits=frames.Limits(max_payload_bytes=1000, messages_per_second=200, subscriptions=8),
             services=SessionServices(
-                turn_clock=TurnClock(StoppedClock(), self.scheduler),
-                new_message_id=counting("m"),
-                tally=telling([]),
+                messages=MessageServices(
+                    clock=TurnClock(StoppedClock(), self.scheduler),
+                    new_message_id=counting("m"),
+                    tally=telling([]),
+                ),
                 start=self.start,
             ),
         )

@@ -18,7 +18,7 @@ from artcafe.server.core.installation import Installation as Installed
 from artcafe.server.core.invitations import Invitations
 from artcafe.server.core.legal import Legal
 from artcafe.server.core.login import Login
-from artcafe.server.core.messages import Messages
+from artcafe.server.core.messages import MessageClock, Messages, MessageServices
 from artcafe.server.core.operations import TenantChange, TenantOperations
 from artcafe.server.core.presence import Presence
 from artcafe.server.core.tenants import Tenants
@@ -60,6 +60,9 @@ from tests.kit.unreliable_store import UnreliableStore
 ACME = TenantId("acme")
 OTHER = TenantId("acme-2")
 MANY_LOGINS = LoginLimits(per_agent=100_000, per_address=100_000, in_all=100_000)
+LARGEST_BODY = 2**22
+"""More than a bus in memory takes."""
+
 OSCAR = User(UserId("oscar"), "oscar@example.com")
 """The operator of the platform; so is who is in this group."""
 
@@ -239,9 +242,10 @@ class Installation:
             messages=Messages(
                 bus=self.bus,
                 directory=directory,
-                clock=self.clock,
-                new_message_id=counting(f"{name}-"),
-                count=meter.message,
+                services=MessageServices(
+                    clock=MessageClock(self.clock), new_message_id=counting(f"{name}-"), tally=meter.tally
+                ),
+                max_bytes=LARGEST_BODY,
             ),
             login=Login(
                 directory=directory,

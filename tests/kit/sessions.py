@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from artcafe.server.bus.memory import BUFFER_BYTES, MemoryLink
+from artcafe.server.core.messages import MessageServices
 from artcafe.server.domain.access import Rights
 from artcafe.server.domain.channel import Channel
 from artcafe.server.domain.channel_rules import ChannelRules
@@ -133,9 +134,9 @@ async def a_table(
         hub=TenantHub(ACME, link, scheduler),
         limits=frames.Limits(max_payload_bytes=LARGEST, messages_per_second=RATE, subscriptions=3),
         services=SessionServices(
-            turn_clock=TurnClock(clock, scheduler),
-            new_message_id=counting("m"),
-            tally=telling(counted),
+            messages=MessageServices(
+                clock=TurnClock(clock, scheduler), new_message_id=counting("m"), tally=telling(counted)
+            ),
             start=start,
         ),
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from artcafe.server.core.usage import Meter
 from artcafe.server.domain.ids import TenantId
@@ -89,6 +89,11 @@ class KeptRecords:
     async def metrics(self, tenant: TenantId, day: str, prefix: str) -> Mapping[str, int]:
         """Nothing: these tests read `counts`."""
         return {}
+
+
+def count_message(meter: Meter, tenant: TenantId, agent: str, channels: Sequence[str], size: int) -> None:
+    """Count one message of so many bytes as a publisher does, now."""
+    meter.tally(tenant, agent, channels).count(size, meter.clock.now())
 
 
 async def counted_ever(meter: Meter, tenant: TenantId, kind: str) -> dict[str, int]:

@@ -28,7 +28,7 @@ from artcafe.server.core.deletions import WORK_SECONDS, Deletions
 from artcafe.server.core.invitations import Invitations
 from artcafe.server.core.legal import Legal
 from artcafe.server.core.login import Login
-from artcafe.server.core.messages import Messages
+from artcafe.server.core.messages import MessageClock, Messages, MessageServices
 from artcafe.server.core.operations import TenantOperations
 from artcafe.server.core.presence import TOPIC as ASKED
 from artcafe.server.core.presence import Presence
@@ -276,9 +276,10 @@ async def platform(
             messages=Messages(
                 bus=links,
                 directory=near,
-                clock=clock,
-                new_message_id=next_message_id,
-                count=meter.message,
+                services=MessageServices(
+                    clock=MessageClock(clock), new_message_id=next_message_id, tally=meter.tally
+                ),
+                max_bytes=settings.max_payload_bytes + FRAME_OVERHEAD,
             ),
             login=entry,
             presence=presence,

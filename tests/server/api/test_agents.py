@@ -15,6 +15,7 @@ from tests.kit.api import Api, good, problem
 from tests.kit.holders import Holder
 from tests.kit.installation import ACME
 from tests.kit.signing import KeyPair
+from tests.kit.usage import count_message
 
 NOON = "2025-11-24T16:00:00.000Z"
 AGENT_KEYS = {
@@ -216,9 +217,9 @@ class TestOne:
         known = await api.installation.process.directory.agent(ACME, A1)
         assert known is not None
         for _ in range(3):
-            meter.message(ACME, known.counted_as, [], 1)
+            count_message(meter, ACME, known.counted_as, [], 1)
         await meter.flush()
-        meter.message(ACME, known.counted_as, [], 1)
+        count_message(meter, ACME, known.counted_as, [], 1)
         meter.received(ACME, known.counted_as, 7)
 
         agent = good(await olivia.get("/api/v1/agents/a1"))["agent"]

@@ -11,6 +11,7 @@ from artcafe.wire.codes import Code
 from tests.kit.api import Api, good, problem
 from tests.kit.contents import contents
 from tests.kit.installation import ACME, OTHER
+from tests.kit.usage import count_message
 
 NOON = "2025-11-24T16:00:00.000Z"
 USAGE = "/api/v1/usage-metrics"
@@ -31,10 +32,10 @@ async def test_a_week_is_told_day_by_day(api: Api, olivia: httpx.AsyncClient) ->
     for agent in ("a1", "a2"):
         await olivia.post("/api/v1/agents", json={"id": agent, "name": "x"})
     meter = api.installation.process.meter
-    meter.message(ACME, "a1", ["tasks"], 10)
-    meter.message(ACME, "a1", [], 5)
+    count_message(meter, ACME, "a1", ["tasks"], 10)
+    count_message(meter, ACME, "a1", [], 5)
     meter.active(ACME, "a1")
-    meter.message(OTHER, "a1", ["quiet"], 1000)
+    count_message(meter, OTHER, "a1", ["quiet"], 1000)
 
     usage = good(await olivia.get(USAGE))
 
@@ -62,7 +63,7 @@ async def test_a_week_is_told_day_by_day(api: Api, olivia: httpx.AsyncClient) ->
 
 async def test_flushed_or_not_it_is_the_same_number(api: Api, olivia: httpx.AsyncClient) -> None:
     meter = api.installation.process.meter
-    meter.message(ACME, "a1", [], 10)
+    count_message(meter, ACME, "a1", [], 10)
     before = good(await olivia.get(USAGE))["totals"]["messages_count"]
 
     await meter.flush()
@@ -73,7 +74,7 @@ async def test_flushed_or_not_it_is_the_same_number(api: Api, olivia: httpx.Asyn
 async def test_a_span_is_told_with_both_its_ends(api: Api, olivia: httpx.AsyncClient) -> None:
     meter = api.installation.process.meter
     for _ in range(3):
-        meter.message(ACME, "a1", [], 1)
+        count_message(meter, ACME, "a1", [], 1)
         api.installation.clock.advance(86_400)
 
     usage = good(await olivia.get(f"{USAGE}?start_date=2025-11-24&end_date=2025-11-25"))
@@ -152,9 +153,9 @@ async def stored_bytes(api: Api) -> int:
 async def test_billing_is_this_month_against_the_plan(api: Api, olivia: httpx.AsyncClient) -> None:
     meter = api.installation.process.meter
     await olivia.post("/api/v1/agents", json={"name": "a1"})
-    meter.message(ACME, "a1", [], 10)
+    count_message(meter, ACME, "a1", [], 10)
     api.installation.clock.advance(10 * 86_400)  # into December
-    meter.message(ACME, "a1", [], 4)
+    count_message(meter, ACME, "a1", [], 4)
 
     billing = good(await olivia.get(BILLING))
 

@@ -5,14 +5,15 @@ from typing import Any
 
 import pytest
 
-from artcafe.server.domain.ids import ChannelId
+from artcafe.server.core import messages
+from artcafe.server.domain.ids import ChannelId, UserId
 from artcafe.server.domain.principal import Human
 from artcafe.server.domain.tenant import Role
 from artcafe.server.domain.usage import CHANNEL
 from artcafe.wire.codes import Code
 from tests.kit.deadlines import eventually
 from tests.kit.installation import ACME, OTHER, Installation, acting
-from tests.kit.outcomes import refused
+from tests.kit.outcomes import outcome, refused
 from tests.kit.usage import counted_ever
 
 Heard = list[tuple[str, dict[str, Any]]]
@@ -198,3 +199,53 @@ async def test_a_tenant_that_was_deleted_meanwhile_is_not_found(
 
     with refused(Code.not_found):
         await installation.process.messages.publish(olivia, "tasks", b"{}")
+
+
+async def publishes(installation: Installation, human: Human) -> int:
+    """How many messages of a human are taken until one is too fast."""
+    taken = 0
+    while await outcome(installation.process.messages.publish(human, "tasks", b"1")) is not Code.rate_limited:
+        taken += 1
+    return taken
+
+
+async def test_a_human_publishes_two_seconds_worth_at_once_and_takes_nothing_from_others(
+    installation: Installation, olivia: Human
+) -> None:
+    await installation.operate(plan="starter", limits={"messages_per_second": 5})
+    nina = await installation.make_tenant(OTHER, "nina")
+    adam = Human(ACME, UserId("adam"), Role.admin)
+    elsewhere = Human(OTHER, olivia.user, Role.admin)
+
+    assert await publishes(installation, olivia) == 10
+    assert await publishes(installation, adam) == 10
+    await installation.process.messages.publish(nina, "tasks", b"1")
+    await installation.process.messages.publish(elsewhere, "tasks", b"1")
+
+    installation.clock.advance(1.0)
+    assert await publishes(installation, olivia) == 5
+
+
+async def test_another_rate_of_the_plan_counts_at_once(installation: Installation, olivia: Human) -> None:
+    await installation.operate(limits={"messages_per_second": 5})
+    assert await publishes(installation, olivia) == 10
+
+    await installation.operate(limits={"messages_per_second": 7})
+
+    assert await publishes(installation, olivia) == 14
+
+
+async def test_who_published_longest_ago_is_forgotten_where_there_are_too_many(
+    installation: Installation, olivia: Human, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(messages, "MAX_BUCKETS", 4)
+    await installation.operate(limits={"messages_per_second": 5})
+    process = installation.start("p2")
+    for _ in range(10):
+        await process.messages.publish(olivia, "tasks", b"1")
+    assert await outcome(process.messages.publish(olivia, "tasks", b"1")) is Code.rate_limited
+
+    for each in range(4):
+        await process.messages.publish(Human(ACME, UserId(f"m{each}"), Role.admin), "tasks", b"1")
+
+    await process.messages.publish(olivia, "tasks", b"1")

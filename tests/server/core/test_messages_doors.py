@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from artcafe.server.bus.memory import MemoryBus
-from artcafe.server.core.messages import Messages
+from artcafe.server.core.messages import MessageClock, Messages, MessageServices
 from artcafe.server.domain.access import Rights
 from artcafe.server.domain.channel_rules import MAX_PER_SUBJECT, ChannelRules
 from artcafe.server.domain.ids import AgentId, UserId
@@ -75,7 +76,7 @@ POLICY = Policy(publish=Grant(deny=["denied"]))
 
 FRAME = ("rate", "spelling", "permission", "size", "reply", "bus")
 HUMAN = ("rate", "spelling", "role", "permission", "size", "reply", "bus")
-REQUEST = ("spelling", "tenant", "role", "permission", "size", "bus")
+REQUEST = ("spelling", "tenant", "rate", "role", "permission", "size", "bus")
 
 
 @dataclass
@@ -165,31 +166,43 @@ async def _last(table: Any, faults: frozenset[str], text: bytes) -> Attempt:
     return Attempt(codes[0] if codes else None, table.bus, table.counted)
 
 
-async def _desk(faults: frozenset[str]) -> tuple[UnreliableBus, OneTenant, list[tuple[str, Any]]]:
+async def _desk() -> tuple[UnreliableBus, OneTenant, list[tuple[str, Any]]]:
     """A bus, and who looks at it, for what is published without a connection."""
-    tenant, heard = make_tenant(ACME), []
+    tenant = msgspec.structs.replace(make_tenant(ACME), limits={"messages_per_second": RATE})
+    heard: list[tuple[str, Any]] = []
     bus = UnreliableBus(MemoryBus())
     await bus.inner.push(tenant)
     link = await bus.inner.link(tenant)
     await link.subscribe(">", lambda subject, payload: heard.append((subject, json.loads(payload))))
-    bus.linking.failure = AWAY if "bus away" in faults else None
-    return bus, OneTenant(None if "tenant gone" in faults else tenant, RULES), heard
+    return bus, OneTenant(tenant, RULES), heard
+
+
+def _services(counted: list[Count]) -> MessageServices:
+    return MessageServices(
+        clock=MessageClock(StoppedClock()), new_message_id=counting("m"), tally=telling(counted)
+    )
 
 
 def request(*, system: bool) -> Door:
     """A REST request."""
 
     async def publish(message: Message) -> Attempt:
-        bus, directory, heard = await _desk(message.faults)
+        bus, directory, heard = await _desk()
         counted: list[Count] = []
-        tally = telling(counted)
         messages = Messages(
             bus=bus,
             directory=directory,
-            clock=StoppedClock(),
-            new_message_id=counting("m"),
-            count=lambda tenant, agent, channels, size: tally(tenant, agent, channels).count(size, 0.0),
+            services=_services(counted),
+            max_bytes=LARGEST,
         )
+        if "too fast" in message.faults:
+            for _ in range(2 * RATE):
+                await messages.publish(Human(ACME, UserId("mia"), Role.admin), "tasks", b"0", system=system)
+            await turns()
+            heard.clear()
+            counted.clear()
+        bus.linking.failure = AWAY if "bus away" in message.faults else None
+        directory.only = None if "tenant gone" in message.faults else directory.only
         human = Human(ACME, UserId("mia"), message.role)
         code = await outcome(messages.publish(human, message.subject, message.data, system=system))
         await turns()
@@ -201,12 +214,14 @@ def request(*, system: bool) -> Door:
 
 async def platform(message: Message) -> Attempt:
     """What the platform tells of an agent."""
-    bus, directory, heard = await _desk(message.faults)
+    bus, directory, heard = await _desk()
     presence = (await Installation.open()).process.presence
-    publisher = PresencePublisher(presence, directory, bus, StoppedClock(), counting("m"))
+    counted: list[Count] = []
+    bus.linking.failure = AWAY if "bus away" in message.faults else None
+    publisher = PresencePublisher(presence, directory, bus, _services(counted), LARGEST)
     code = await outcome(publisher.tell(ACME, {AgentId("a1"): True}))
     await turns()
-    return Attempt(code, heard, [])
+    return Attempt(code, heard, counted)
 
 
 @dataclass(frozen=True)
@@ -243,7 +258,7 @@ DOORS = {
         presence,
         ("rate", "size", "bus"),
         "r.planner.presence.planner",
-        [],
+        [("planner", (), 62)],
         frozenset({"too large for its channel"}),
     ),
     "request": Row(
@@ -251,14 +266,14 @@ DOORS = {
         REQUEST,
         "m.u-mia.tasks",
         [("", ("tasks",), 1)],
-        OF_HUMANS | {"too large for everybody"},
+        OF_HUMANS,
     ),
     "request as the platform": Row(
         request(system=True),
         REQUEST,
         "m.sys.tasks",
         [("", ("tasks",), 1)],
-        OF_HUMANS | {"too large for everybody", "the platform's", "not a publisher"},
+        OF_HUMANS | {"the platform's", "not a publisher"},
     ),
     "platform": Row(platform, ("bus",), "r.sys.presence.a1", []),
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from artcafe.server.bus.tenant_link import TenantLink
-from artcafe.server.core.messages import Messages
+from artcafe.server.core.messages import MessageClock, Messages, MessageServices
 from artcafe.server.domain.ids import UserId
 from artcafe.server.domain.principal import Human
 from artcafe.server.domain.tenant import Role, Tenant
@@ -23,10 +23,11 @@ from tests.kit.buses import tenant_links
 from tests.kit.deadlines import eventually
 from tests.kit.directories import OneTenant
 from tests.kit.inboxes import Inbox, hearing
-from tests.kit.installation import counting
+from tests.kit.installation import LARGEST_BODY, counting
 from tests.kit.issuers import StoppedClock
 from tests.kit.nats import Nats, make_tenant, running_nats
 from tests.kit.outcomes import refused
+from tests.kit.tallies import telling
 
 
 class Publishers:
@@ -68,9 +69,10 @@ async def publishers(nats: Nats, tenant: Tenant) -> AsyncIterator[Publishers]:
         messages = Messages(
             bus=links,
             directory=OneTenant(tenant),
-            clock=StoppedClock(),
-            new_message_id=counting("m"),
-            count=lambda *_: None,
+            services=MessageServices(
+                clock=MessageClock(StoppedClock()), new_message_id=counting("m"), tally=telling([])
+            ),
+            max_bytes=LARGEST_BODY,
         )
         yield Publishers(messages, await links.link(tenant), human)
 

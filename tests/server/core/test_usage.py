@@ -18,7 +18,7 @@ from artcafe.wire.codes import Code
 from tests.kit.installation import ACME, OTHER, Installation
 from tests.kit.issuers import StoppedClock
 from tests.kit.outcomes import refused
-from tests.kit.usage import KeptRecords, SlowRecords
+from tests.kit.usage import KeptRecords, SlowRecords, count_message
 
 TODAY = date(2025, 11, 24)
 
@@ -39,10 +39,10 @@ class TestCounting:
     async def test_a_message_counts_itself_and_its_bytes(
         self, installation: Installation, meter: Meter
     ) -> None:
-        meter.message(ACME, "a1", (), 10)
-        meter.message(ACME, "a1", (), 5)
-        meter.message(ACME, "a1", (), 0)
-        meter.message(OTHER, "a1", (), 1)
+        count_message(meter, ACME, "a1", (), 10)
+        count_message(meter, ACME, "a1", (), 5)
+        count_message(meter, ACME, "a1", (), 0)
+        count_message(meter, OTHER, "a1", (), 1)
         meter.count(ACME, API_CALLS)
         meter.count(ACME, API_CALLS, 4)
         assert await written(installation) == {}
@@ -96,13 +96,13 @@ class TestFlush:
         assert await written(installation) == {"2025-11-24#messages": 1}
 
     async def test_one_that_fails_loses_nothing(self, installation: Installation, meter: Meter) -> None:
-        meter.message(ACME, "a1", (), 1)
+        count_message(meter, ACME, "a1", (), 1)
         for _ in range(3):
             installation.store.away = True
             with refused(Code.unavailable):
                 await meter.flush()
             installation.store.heal()
-            meter.message(ACME, "a1", (), 1)
+            count_message(meter, ACME, "a1", (), 1)
 
         await meter.flush()
 
@@ -244,7 +244,7 @@ async def test_counters_are_written_once_in_a_while_and_not_once_per_message(
     meter = Meter(records, sightings, clock)
 
     for _ in range(10_000):
-        meter.message(ACME, "a1", (), 10)
+        count_message(meter, ACME, "a1", (), 10)
 
     assert records.writes == 0
     await meter.flush()

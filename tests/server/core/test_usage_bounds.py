@@ -19,7 +19,7 @@ from artcafe.wire.codes import Code
 from tests.kit.installation import ACME, OTHER
 from tests.kit.issuers import StoppedClock
 from tests.kit.outcomes import refused
-from tests.kit.usage import KeptRecords
+from tests.kit.usage import KeptRecords, count_message
 
 TODAY = date(2025, 11, 24)
 
@@ -31,7 +31,7 @@ class TestBounds:
         kept = KeptRecords()
         meter = Meter(kept, sightings, clock)
         for number in range(3 * MAX_TALLIES):
-            meter.message(ACME, "" if number % 2 else "a1", ["all"], 1)
+            count_message(meter, ACME, "" if number % 2 else "a1", ["all"], 1)
             assert len(meter._tallies) <= MAX_TALLIES
 
         await meter.flush()
@@ -48,7 +48,7 @@ class TestBounds:
         kept = KeptRecords()
         meter = Meter(kept, sightings, clock)
         for number in range(MAX_TALLIES + 10):
-            meter.message(ACME, f"a{number}", (), 2)
+            count_message(meter, ACME, f"a{number}", (), 2)
 
         await meter.flush()
 
@@ -83,7 +83,7 @@ class TestBounds:
         kept = KeptRecords()
         meter = Meter(kept, sightings, clock)
         for _ in range(3):
-            meter.message(ACME, "a1", ["tasks"], 1)
+            count_message(meter, ACME, "a1", ["tasks"], 1)
             await meter.flush(ever=False)
         assert kept.counts == {(ACME, "2025-11-24", MESSAGES): 3, (ACME, "2025-11-24", BYTES): 3}
         assert await meter.ever(ACME, SENT) == {"a1": 3}
@@ -99,7 +99,7 @@ class TestActive:
         meter = Meter(kept, sightings, clock)
         for agent in ("a1", "a2", "a1"):
             meter.active(ACME, agent)
-            meter.message(ACME, agent, ["tasks", "jobs"], 1)
+            count_message(meter, ACME, agent, ["tasks", "jobs"], 1)
         meter.active(OTHER, "a1")
         await meter.flush()
         meter.active(ACME, "a1")

@@ -12,6 +12,7 @@ from artcafe.wire.codes import Code
 from tests.kit.contents import contents
 from tests.kit.installation import ACME, OTHER, Installation
 from tests.kit.outcomes import refused
+from tests.kit.usage import count_message
 
 A1, A2 = AgentId("a1"), AgentId("a2")
 TASKS, JOBS = ChannelId("tasks"), ChannelId("jobs")
@@ -46,8 +47,8 @@ class TestEver:
     ) -> None:
         other = installation.start("p2").meter
         for day in range(3):
-            meter.message(ACME, "a1", [TASKS, JOBS], 5)
-            other.message(ACME, "a2", [TASKS], 5)
+            count_message(meter, ACME, "a1", [TASKS, JOBS], 5)
+            count_message(other, ACME, "a2", [TASKS], 5)
             other.received(ACME, A1, 7)
             installation.clock.advance(86_400)
             if day == 1:
@@ -63,7 +64,7 @@ class TestEver:
     async def test_a_flush_that_fails_gives_everything_back(
         self, installation: Installation, meter: Meter, channels: None
     ) -> None:
-        meter.message(ACME, "a1", [TASKS], 5)
+        count_message(meter, ACME, "a1", [TASKS], 5)
         meter.received(ACME, A2, 2)
         # The first write is the time of the last message, the second one the counts.
         for writes_left in (0, 1):
@@ -82,7 +83,7 @@ class TestEver:
         self, installation: Installation, olivia: Human, meter: Meter, channels: None
     ) -> None:
         for tenant in (ACME, OTHER):
-            meter.message(tenant, "a1", [TASKS], 5)
+            count_message(meter, tenant, "a1", [TASKS], 5)
             meter.received(tenant, A1, 1)
         await installation.delete_tenant(olivia)
         meter.forget(ACME)
@@ -100,14 +101,14 @@ class TestLastSpoken:
     async def test_it_is_told_before_and_after_it_is_written(
         self, installation: Installation, meter: Meter, channels: None
     ) -> None:
-        meter.message(ACME, "a1", [TASKS], 5)
+        count_message(meter, ACME, "a1", [TASKS], 5)
         assert await meter.last_spoken(ACME, [TASKS, JOBS]) == {TASKS: NOON}
         await meter.flush()
         other = installation.start("p2").meter
         assert await other.last_spoken(ACME, [TASKS, JOBS]) == {TASKS: NOON}
 
         installation.clock.advance(60)
-        meter.message(ACME, "a1", [TASKS, JOBS], 5)
+        count_message(meter, ACME, "a1", [TASKS, JOBS], 5)
         assert await meter.last_spoken(ACME, [TASKS]) == {TASKS: A_MINUTE_LATER}
         assert await meter.last_spoken(ACME, [JOBS]) == {JOBS: A_MINUTE_LATER}
         assert await other.last_spoken(ACME, [JOBS]) == {}
@@ -117,9 +118,9 @@ class TestLastSpoken:
         self, installation: Installation, meter: Meter, channels: None
     ) -> None:
         other = installation.start("p2").meter
-        meter.message(ACME, "a1", [TASKS], 5)
+        count_message(meter, ACME, "a1", [TASKS], 5)
         installation.clock.advance(60)
-        other.message(ACME, "a1", [TASKS], 5)
+        count_message(other, ACME, "a1", [TASKS], 5)
 
         await other.flush()
         await meter.flush()
@@ -130,9 +131,9 @@ class TestLastSpoken:
         self, installation: Installation, meter: Meter, channels: None
     ) -> None:
         other = installation.start("p2").meter
-        meter.message(ACME, "a1", [TASKS], 5)
+        count_message(meter, ACME, "a1", [TASKS], 5)
         installation.clock.advance(60)
-        other.message(ACME, "a1", [TASKS], 5)
+        count_message(other, ACME, "a1", [TASKS], 5)
         await other.flush()
 
         assert await meter.last_spoken(ACME, [TASKS]) == {TASKS: A_MINUTE_LATER}
@@ -140,12 +141,12 @@ class TestLastSpoken:
     async def test_a_message_during_a_flush_that_fails_is_not_turned_back(
         self, installation: Installation, meter: Meter, channels: None
     ) -> None:
-        meter.message(ACME, "a1", [TASKS], 5)
+        count_message(meter, ACME, "a1", [TASKS], 5)
         installation.store.writes_left = 0
         flush = asyncio.create_task(meter.flush())
         await asyncio.sleep(0)
         installation.clock.advance(60)
-        meter.message(ACME, "a1", [TASKS], 5)
+        count_message(meter, ACME, "a1", [TASKS], 5)
         with refused(Code.unavailable):
             await flush
         installation.store.heal()
@@ -157,7 +158,7 @@ class TestLastSpoken:
     async def test_a_channel_that_was_deleted_meanwhile_leaves_nothing(
         self, installation: Installation, olivia: Human, meter: Meter, channels: None
     ) -> None:
-        meter.message(ACME, "a1", [TASKS, JOBS], 5)
+        count_message(meter, ACME, "a1", [TASKS, JOBS], 5)
         await installation.process.channels.delete(olivia, TASKS)
 
         await meter.flush()

@@ -126,7 +126,7 @@ class TestAPolicy:
         self, house: House, agents: Agents, a1: ScriptedPeer, a2: ScriptedPeer
     ) -> None:
         session = a2.handler.session  # type: ignore[attr-defined]
-        routes = session._routes
+        routes = session._publisher._destinations
         assert await may_publish(a2, "tasks")
         await agents.change(house.olivia, A1, {"policy": Policy(publish=Grant(allow=[]))})
         await turns()

@@ -1,22 +1,235 @@
-"""Publishes messages that do not come over a WebSocket."""
+"""Publishes messages: the only place where rate, permission and size are checked, and a message is made, sent
+and counted."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from msgspec import Raw
 
 from artcafe.server.domain.access import Rights, platform_permission
+from artcafe.server.domain.channel_rules import NO_CHANNEL, ChannelRules, PublishPermission
 from artcafe.server.domain.ids import PLATFORM_SENDER, TenantId
+from artcafe.server.domain.plan import plan_of
 from artcafe.server.domain.policy import Policy
 from artcafe.server.domain.principal import Human
-from artcafe.server.ports.bus import Bus
+from artcafe.server.domain.rate import TokenBucket, message_bucket
+from artcafe.server.domain.recent import Recent
+from artcafe.server.domain.tally import Tally
+from artcafe.server.domain.tenant import TenantRules
+from artcafe.server.ports.bus import Bus, Link
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.records import Directory
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
-from artcafe.wire.frames import Envelope, encode
-from artcafe.wire.subjects import parse_subject, to_bus
+from artcafe.wire.frames import Envelope, encode, envelope, stamp
+from artcafe.wire.subjects import Address, parse_subject, to_bus
 from artcafe.wire.times import rfc3339
+
+MAX_REMEMBERED = 256
+"""Subjects for which a publisher remembers that it may publish there."""
+
+MAX_BUCKETS = 20_000
+"""Humans whose rate is remembered: whoever has not published for longest is forgotten, and may send two
+seconds' worth again."""
+
+
+Permit = Callable[[Address], PublishPermission]
+"""Gives the permission to publish to a subject. Raises forbidden, too_many_channels."""
+
+
+class MessageClock:
+    """The time of messages, in each form that they need. To be `read` before the others are."""
+
+    __slots__ = ("_clock", "monotonic", "now", "stamp")
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.monotonic = 0.0
+        """Seconds that never go back."""
+        self.now = 0.0
+        """Seconds since the Unix epoch."""
+        self.stamp = b""
+        """The same, as `frames.envelope` takes it."""
+
+    @property
+    def text(self) -> str:
+        """The same, RFC 3339."""
+        return rfc3339(self.now)
+
+    def read(self) -> None:
+        """Take the time from the clock."""
+        self.take()
+
+    def take(self) -> None:
+        """As `read`, whatever a subclass remembers."""
+        self.monotonic = self._clock.monotonic()
+        self.now = self._clock.now()
+        self.stamp = stamp(rfc3339(self.now))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageServices:
+    """What the publishers of a process share."""
+
+    clock: MessageClock
+    new_message_id: Callable[[], str]
+    """Gives ids that rise: subscribers go by their order (domain.message_id)."""
+    tally: Callable[[TenantId, str, Sequence[str]], Tally]
+    """Finds the counters of a sender and of the channels it publishes to."""
+
+
+class Destination:
+    """A subject that a publisher may publish to: where it is on the bus, the bytes that data may have there,
+    and what counts its messages (None: nothing)."""
+
+    __slots__ = ("bus_subject", "max_bytes", "tally")
+
+    def __init__(self, bus_subject: str, max_bytes: int, tally: Tally | None) -> None:
+        self.bus_subject = bus_subject
+        self.max_bytes = max_bytes
+        self.tally = tally
+
+
+class Publisher:
+    """One sender of one tenant: what it publishes is checked, sent and counted here, wherever it comes from.
+
+    `counted_as` names the sender's own counters, empty for humans; with None nothing is counted. `permit`
+    gives the permission for a subject, or raises; what it gave is remembered. `max_bytes` bounds the data
+    where no channel takes less. Without a `bucket` there is no rate. `publish_there` is Link.publish of the
+    tenant's link.
+    """
+
+    __slots__ = (
+        "_bucket",
+        "_clock",
+        "_counted_as",
+        "_destinations",
+        "_max_bytes",
+        "_new_message_id",
+        "_permit",
+        "_publish_there",
+        "_sender",
+        "_tally",
+        "_tenant",
+        "roomy",
+    )
+
+    def __init__(
+        self,
+        services: MessageServices,
+        *,
+        tenant: TenantId,
+        sender: str,
+        counted_as: str | None,
+        permit: Permit,
+        max_bytes: int,
+        bucket: TokenBucket | None,
+        publish_there: Callable[[str, bytes], bool],
+    ) -> None:
+        self._clock = services.clock
+        self._new_message_id = services.new_message_id
+        self._tally = services.tally
+        self._tenant = tenant
+        self._sender = sender
+        self._counted_as = counted_as
+        self._permit = permit
+        self._max_bytes = max_bytes
+        self._bucket = bucket
+        self._publish_there = publish_there
+        self._destinations: dict[str, Destination] = {}
+        self.roomy = True
+        """Whether the bus keeps up: before the next message it is better to wait for the link's `room` if
+        not."""
+
+    def limit(self, bucket: TokenBucket) -> None:
+        """Take messages at this rate from now on."""
+        self._bucket = bucket
+
+    def permit(self, permit: Permit) -> None:
+        """Go by other permissions from now on; what is remembered of the old ones is forgotten."""
+        self._permit = permit
+        self._destinations.clear()
+
+    def publish(
+        self, subject: str, data: bytes | Raw, headers: dict[str, str] | None, reply_to: str | None
+    ) -> str:
+        """Publish one JSON value, already checked; the id of the message. Never blocks.
+
+        Raises, the first that applies: rate_limited with the seconds to wait; invalid_subject and forbidden
+        for the subject; what `permit` raises; too_large; invalid_subject and forbidden for `reply_to`; what
+        Link.publish raises. Nothing was sent then, and nothing counted.
+        """
+        clock = self._clock
+        clock.read()
+        if self._bucket is not None:
+            wait = self._bucket.spend(clock.monotonic)
+            if wait > 0.0:
+                raise ArtcafeError(Code.rate_limited, retry_after=wait)
+        destination = self._destinations.get(subject)
+        if destination is None:
+            destination = self._ask(subject)
+        size = len(data)
+        if size > destination.max_bytes:
+            raise _too_large(destination.max_bytes)
+        if reply_to is not None:
+            reply_to = parse_subject(reply_to, self._tenant).subject
+        # Numbered as it is published: subscribers go by the order (domain.message_id).
+        message_id = self._new_message_id()
+        if headers is None and reply_to is None:
+            payload = envelope(message_id, clock.stamp, data)
+        else:
+            said = Envelope(
+                id=message_id, timestamp=clock.text, data=Raw(data), headers=headers, reply_to=reply_to
+            )
+            payload = encode(said)
+        self.roomy = self._publish_there(destination.bus_subject, payload)
+        if destination.tally is not None:
+            destination.tally.count(size, clock.now)
+        return message_id
+
+    def _ask(self, text: str) -> Destination:
+        """Ask once per subject whether it may be published to, and remember it."""
+        address = parse_subject(text, self._tenant)
+        permission = self._permit(address)
+        if len(self._destinations) >= MAX_REMEMBERED:
+            self._destinations.clear()
+        counted_as, most = self._counted_as, permission.max_bytes
+        found = self._destinations[text] = Destination(
+            to_bus(self._sender, address.subject),
+            self._max_bytes if most is None else min(self._max_bytes, most),
+            None if counted_as is None else self._tally(self._tenant, counted_as, permission.channels),
+        )
+        return found
+
+
+def anywhere(address: Address) -> PublishPermission:
+    """The permission to publish where nobody asks for one, in no channel (Permit)."""
+    return NO_CHANNEL
+
+
+def platform_publisher(services: MessageServices, tenant: TenantId, max_bytes: int, link: Link) -> Publisher:
+    """A publisher of what the platform says of itself: it may publish anywhere, and no tenant is charged for
+    it, neither by a rate nor by a count."""
+    return Publisher(
+        services,
+        tenant=tenant,
+        sender=PLATFORM_SENDER,
+        counted_as=None,
+        permit=anywhere,
+        max_bytes=max_bytes,
+        bucket=None,
+        publish_there=link.publish,
+    )
+
+
+def _refuse(error: ArtcafeError, subject: str, payload: bytes) -> bool:
+    """Link.publish of a link that there is not."""
+    raise error
+
+
+def _too_large(most: int) -> ArtcafeError:
+    return ArtcafeError(Code.too_large, f"The data is larger than {most} bytes, the limit here.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,48 +241,43 @@ class Published:
 
 
 class Messages:
-    """Publish as a human or, for who may, as the platform. When `publish` returns, the bus has it."""
+    """Publish as a human or, for who may, as the platform. When `publish` returns, the bus has it.
 
-    def __init__(
-        self,
-        *,
-        bus: Bus,
-        directory: Directory,
-        clock: Clock,
-        new_message_id: Callable[[], str],
-        count: Callable[[TenantId, str, Sequence[str], int], None],
-    ) -> None:
+    Each human may publish as fast as on a connection, whatever is published on connections: the plan's
+    messages per second in each tenant, two seconds' worth at once, on each process. `max_bytes` bounds the
+    data where no channel takes less.
+    """
+
+    def __init__(self, *, bus: Bus, directory: Directory, services: MessageServices, max_bytes: int) -> None:
         self._bus = bus
         self._directory = directory
-        self._clock = clock
-        self._new_message_id = new_message_id
-        self._count = count
+        self._services = services
+        self._max_bytes = max_bytes
+        self._buckets = Recent(MAX_BUCKETS)
 
     async def publish(self, human: Human, subject: str, data: bytes, *, system: bool = False) -> Published:
         """`data` is one JSON value, already checked.
 
-        Raises invalid_subject, forbidden, too_many_channels, too_large; unavailable when nothing was sent;
-        outcome_unknown when the bus may have it, or get it later.
+        Raises invalid_subject, not_found for a tenant that is gone; as Publisher.publish; unavailable when
+        nothing was sent; outcome_unknown when the bus may have it, or get it later.
         """
-        address = parse_subject(subject, human.tenant)
+        parse_subject(subject, human.tenant)  # What can be no subject is refused before anything is read.
         tenant = await self._directory.tenant(human.tenant)
         if tenant is None:
             raise ArtcafeError(Code.not_found)
         rules = await self._directory.rules(tenant.id)
-        if system:
-            permission = platform_permission(human, address, rules)
-        else:
-            permission = Rights(human, Policy(), rules).publish(address)
-        if permission.max_bytes is not None and len(data) > permission.max_bytes:
-            raise ArtcafeError(Code.too_large, f"The channel takes {permission.max_bytes} bytes at most.")
-        sender = PLATFORM_SENDER if system else human.sender
-        link = await self._bus.link(tenant)
         try:
-            # Numbered as it is published: subscribers go by the order (domain.message_id).
-            published = Published(self._new_message_id(), rfc3339(self._clock.now()))
-            envelope = Envelope(id=published.message_id, timestamp=published.timestamp, data=Raw(data))
-            link.publish(to_bus(sender, address.subject), encode(envelope))
-            self._count(tenant.id, human.counted_as, permission.channels, len(data))
+            link = await self._bus.link(tenant)
+        except ArtcafeError as away:
+            # Refused as well, but what is wrong with the message itself is told first.
+            self._publisher(human, tenant, rules, partial(_refuse, away), system=system).publish(
+                subject, data, None, None
+            )
+            raise
+        try:
+            publisher = self._publisher(human, tenant, rules, link.publish, system=system)
+            message_id = publisher.publish(subject, data, None, None)
+            published = Published(message_id, self._services.clock.text)
             try:
                 await link.flush()
             except ArtcafeError:
@@ -78,3 +286,37 @@ class Messages:
         finally:
             self._bus.release(tenant.id)
         return published
+
+    def _publisher(
+        self,
+        human: Human,
+        tenant: TenantRules,
+        rules: ChannelRules,
+        publish_there: Callable[[str, bytes], bool],
+        *,
+        system: bool,
+    ) -> Publisher:
+        sender = human.sender
+        permit: Permit = Rights(human, Policy(), rules).publish
+        if system:
+            sender, permit = PLATFORM_SENDER, partial(platform_permission, human, rules=rules)
+        return Publisher(
+            self._services,
+            tenant=human.tenant,
+            sender=sender,
+            counted_as=human.counted_as,
+            permit=permit,
+            max_bytes=self._max_bytes,
+            bucket=self._bucket(human, plan_of(tenant).messages_per_second),
+            publish_there=publish_there,
+        )
+
+    def _bucket(self, human: Human, messages_per_second: int) -> TokenBucket:
+        """The bucket of a human in a tenant, full once more when the plan has another rate."""
+        key = (human.tenant, human.user)
+        bucket: TokenBucket | None = self._buckets.get(key)
+        if bucket is None or bucket.rate != messages_per_second:
+            self._services.clock.read()
+            bucket = message_bucket(messages_per_second, self._services.clock.monotonic)
+            self._buckets.put(key, bucket)
+        return bucket

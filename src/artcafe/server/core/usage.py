@@ -62,15 +62,8 @@ class Meter:
         # When channels had their last message, as far as that is not written yet: Unix seconds.
         self._spoken: defaultdict[TenantId, dict[ChannelId, float]] = defaultdict(dict)
 
-    def message(self, tenant: TenantId, agent: str, channels: Sequence[str], size: int) -> None:
-        """Count one published message of `size` payload bytes, in the channels its subject belongs to.
-
-        `agent` is who published it, empty for humans and the platform.
-        """
-        self.tally(tenant, agent, channels).count(size, self.clock.now())
-
     def tally(self, tenant: TenantId, agent: str, channels: Sequence[str]) -> Tally:
-        """`message` for many messages that are alike: to count each."""
+        """What counts messages of one agent, or of humans (empty), in the channels of their subject."""
         return Tally(self._tallies, tenant, agent, channels)
 
     def _add_up(self) -> None:

@@ -36,8 +36,11 @@ class TokenBucket:
         self.tokens = min(self.tokens + 1.0, self.burst)
 
 
-def message_buckets(messages_per_second: int, now: float) -> tuple[TokenBucket, TokenBucket]:
-    """The buckets of a connection with this rate: of its messages, two seconds' worth, and of what is borne
-    before it is flooding."""
-    rate = float(messages_per_second)
-    return TokenBucket(rate, 2 * rate, now), TokenBucket(rate, PATIENCE * rate, now)
+def message_bucket(messages_per_second: int, now: float) -> TokenBucket:
+    """The bucket of what one connection publishes, or one human over REST: two seconds' worth at once."""
+    return TokenBucket(float(messages_per_second), 2.0 * messages_per_second, now)
+
+
+def patience_bucket(messages_per_second: int, now: float) -> TokenBucket:
+    """The bucket of what is borne of a connection with this rate before it is flooding."""
+    return TokenBucket(float(messages_per_second), float(PATIENCE * messages_per_second), now)

@@ -9,6 +9,7 @@ from functools import partial
 import msgspec
 
 from artcafe.server.core.login import Login
+from artcafe.server.core.messages import MessageServices
 from artcafe.server.core.presence import Presence, PresenceQuestion
 from artcafe.server.core.usage import Meter
 from artcafe.server.domain.access import Rights
@@ -87,9 +88,9 @@ class Gateway:
         self._clock = clock
         self._scheduler = scheduler
         self._services = SessionServices(
-            turn_clock=TurnClock(clock, scheduler),
-            new_message_id=new_message_id,
-            tally=meter.tally,
+            messages=MessageServices(
+                clock=TurnClock(clock, scheduler), new_message_id=new_message_id, tally=meter.tally
+            ),
             start=self.start,
         )
         self._limits = limits
@@ -100,7 +101,9 @@ class Gateway:
         self._pending_logins = PendingLogins(limits.max_pending_logins, limits.max_pending_logins_per_address)
         self._agents = AgentLogin(login, self._pending_logins, server_name)
         self._humans = HumanLogin(tokens, enter, self._pending_logins, allowed_origins)
-        self._presence_publisher = PresencePublisher(presence, directory, bus, clock, new_message_id)
+        self._presence_publisher = PresencePublisher(
+            presence, directory, bus, self._services.messages, limits.max_payload_bytes
+        )
         self._registry = ConnectionRegistry()
         self._reauthorization = Reauthorization(directory, self._humans, self._registry, bus, self.start)
         self._hubs: dict[TenantId, TenantHub] = {}

@@ -2,20 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
-import msgspec
-
+from artcafe.server.core.messages import MessageServices, platform_publisher
 from artcafe.server.core.presence import Presence
-from artcafe.server.domain.ids import PLATFORM_SENDER, AgentId, TenantId
+from artcafe.server.domain.ids import AgentId, TenantId
 from artcafe.server.ports.bus import Bus
-from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.records import Directory
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
-from artcafe.wire.subjects import to_bus
-from artcafe.wire.times import rfc3339
 
 LOG = logging.getLogger("artcafe.gateway")
 
@@ -44,14 +40,14 @@ class PresencePublisher:
         presence: Presence,
         directory: Directory,
         bus: Bus,
-        clock: Clock,
-        new_message_id: Callable[[], str],
+        services: MessageServices,
+        max_bytes: int,
     ) -> None:
         self._presence = presence
         self._directory = directory
         self._bus = bus
-        self._clock = clock
-        self._new_message_id = new_message_id
+        self._services = services
+        self._max_bytes = max_bytes
         self._changed = asyncio.Event()
 
     def wake(self) -> None:
@@ -109,8 +105,9 @@ class PresencePublisher:
             async with asyncio.timeout(TELL_SECONDS):
                 link = await self._bus.link(record)
                 try:
+                    publisher = platform_publisher(self._services, tenant, self._max_bytes, link)
                     for agent, online in news.items():
-                        link.publish(to_bus(PLATFORM_SENDER, f"presence.{agent}"), self._event(agent, online))
+                        publisher.publish(f"presence.{agent}", self._event(agent, online), None, None)
                     await link.flush()
                 finally:
                     self._bus.release(tenant)
@@ -118,9 +115,8 @@ class PresencePublisher:
             raise ArtcafeError(Code.unavailable, "The bus does not answer.") from None
 
     def _event(self, agent: AgentId, online: bool) -> bytes:
-        at = rfc3339(self._clock.now())
-        data = {"agent_id": agent, "status": "online" if online else "offline", "timestamp": at}
-        envelope = frames.Envelope(
-            id=self._new_message_id(), timestamp=at, data=msgspec.Raw(frames.encode(data))
+        clock = self._services.clock
+        clock.read()
+        return frames.encode(
+            {"agent_id": agent, "status": "online" if online else "offline", "timestamp": clock.text}
         )
-        return frames.encode(envelope)

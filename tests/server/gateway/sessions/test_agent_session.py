@@ -4,10 +4,10 @@ import json
 
 import pytest
 
+from artcafe.server.core.messages import MAX_REMEMBERED
 from artcafe.server.domain.access import Rights
 from artcafe.server.domain.channel_rules import ChannelRules
 from artcafe.server.domain.policy import Grant, Policy
-from artcafe.server.gateway.sessions.agent_session import MAX_REMEMBERED
 from artcafe.wire.codes import Code
 from tests.kit.sessions import LARGEST, NOW, PLANNER, Table, a_table, errors
 from tests.kit.turns import turns
@@ -72,13 +72,13 @@ async def test_rights_that_change_hold_for_the_next_message_of_a_kind(table: Tab
 async def test_rights_that_are_read_again_and_equal_leave_everything_as_it_is(table: Table) -> None:
     """Every minute each connection's rights are read again."""
     await table.send(b'{"type":"publish","subject":"a.b","data":1}')
-    before = dict(table.session._routes)
+    before = dict(table.session._publisher._destinations)
     rights = Rights(PLANNER, Policy(), table.rules)
     assert table.session.rights_changed(PLANNER, rights) is None
-    assert table.session._routes == before
+    assert table.session._publisher._destinations == before
     denied = Policy(publish=Grant(deny=["a.c"]))
     table.session.rights_changed(PLANNER, Rights(PLANNER, denied, table.rules))
-    assert table.session._routes == {}
+    assert table.session._publisher._destinations == {}
 
 
 async def test_fields_that_are_not_of_the_frame_never_reach_the_bus(table: Table) -> None:
@@ -230,7 +230,7 @@ async def test_what_is_remembered_of_subjects_is_bounded(table: Table) -> None:
     assert [subject for subject, _ in table.bus] == [
         f"m.planner.s.{number}" for number in range(MAX_REMEMBERED + 10)
     ]
-    assert len(table.session._routes) <= MAX_REMEMBERED
+    assert len(table.session._publisher._destinations) <= MAX_REMEMBERED
 
 
 # Subscribing.
@@ -310,7 +310,8 @@ async def test_presence_is_told_on_the_agents_own_subject(table: Table) -> None:
         "status": "busy",
         "metadata": {"agent_id": "liar", "ü": [1.5]},
     }
-    assert table.counted == []
+    said = b'{"agent_id":"planner","status":"busy","metadata":{"agent_id":"liar","\xc3\xbc":[1.5]}}'
+    assert table.counted == [("planner", (), len(said))]
 
 
 async def test_presence_has_the_limits_of_a_message(table: Table) -> None:

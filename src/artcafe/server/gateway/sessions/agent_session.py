@@ -3,31 +3,25 @@
 import math
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import msgspec
 
+from artcafe.server.core.messages import MessageServices, Permit, Publisher, anywhere
 from artcafe.server.domain.access import Rights
-from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.principal import Principal
-from artcafe.server.domain.rate import message_buckets
-from artcafe.server.domain.tally import Tally
+from artcafe.server.domain.rate import message_bucket, patience_bucket
 from artcafe.server.gateway.dialects.dialect import Dialect, IncomingFrame
 from artcafe.server.gateway.dialects.unreadable import UNREADABLE, frame_id, reason
 from artcafe.server.gateway.fanout.hub import TenantHub
 from artcafe.server.gateway.fanout.subscriber import Subscriber
 from artcafe.server.gateway.sessions.client import Client
 from artcafe.server.gateway.sessions.publish_template import PublishTemplate, template_of
-from artcafe.server.gateway.sessions.turn_clock import TurnClock
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
-from artcafe.wire.frames import Publish, envelope
-from artcafe.wire.subjects import Address, parse_pattern, parse_subject, to_bus
-
-MAX_REMEMBERED = 256
-"""Subjects for which a session remembers that it may publish there."""
+from artcafe.wire.frames import Publish
+from artcafe.wire.subjects import Address, parse_pattern
 
 UNREADABLE_COSTS = 16
 """Frames as many as one that cannot be read, in the time that it takes: it is read twice."""
@@ -36,25 +30,11 @@ Work = Coroutine[Any, Any, None]
 """What a frame needs that takes time; the next frame is read after it."""
 
 
-class _Route:
-    """A subject that this session may publish to: where it goes on the bus, and what it takes."""
-
-    __slots__ = ("bus_subject", "max_bytes", "tally")
-
-    def __init__(self, bus_subject: str, tally: Tally, max_bytes: int) -> None:
-        self.bus_subject = bus_subject
-        self.tally = tally
-        self.max_bytes = max_bytes
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionServices:
     """The parts of the gateway that all sessions share."""
 
-    turn_clock: TurnClock
-    new_message_id: Callable[[], str]
-    tally: Callable[[TenantId, str, Sequence[str]], Tally]
-    """Finds the counters of a publisher and of the channels it publishes to."""
+    messages: MessageServices
     start: Callable[[Work], None]
     """Runs work as a task of the gateway's."""
 
@@ -78,20 +58,21 @@ class AgentSession:
         self.principal = principal
         self.hub = hub
         self._link = hub.link
-        self._publish_there = hub.link.publish
         self.subscriber = Subscriber(client, dialect)
         self.subscribers: tuple[Subscriber, ...] = (self.subscriber,)
         self.limits = limits
         self._client = client
         self._dialect = dialect
         self._read = dialect.read
-        self._turn_clock = services.turn_clock
-        self._new_message_id = services.new_message_id
-        self._tally = partial(services.tally, principal.tenant)
+        self._clock = services.messages.clock
         self._start = services.start
-        self._turn_clock.read()
-        self._bucket, self._patience = message_buckets(limits.messages_per_second, self._turn_clock.monotonic)
-        self._routes: dict[str, _Route] = {}
+        self._clock.read()
+        self._patience = patience_bucket(limits.messages_per_second, self._clock.monotonic)
+        self._services = services.messages
+        self._bucket = message_bucket(limits.messages_per_second, self._clock.monotonic)
+        self._publisher = self._publisher_of(rights.publish)
+        # Of its presence, made when it tells some.
+        self._presence_publisher: Publisher | None = None
         # Of what the client published last, once it did so twice.
         self._template: PublishTemplate | None = None
         self._subject = ""
@@ -126,8 +107,12 @@ class AgentSession:
         """Take so many messages a second from now on."""
         if messages_per_second != self.limits.messages_per_second:
             self.limits = msgspec.structs.replace(self.limits, messages_per_second=messages_per_second)
-            self._turn_clock.read()
-            self._bucket, self._patience = message_buckets(messages_per_second, self._turn_clock.monotonic)
+            self._clock.read()
+            self._patience = patience_bucket(messages_per_second, self._clock.monotonic)
+            self._bucket = message_bucket(messages_per_second, self._clock.monotonic)
+            for publisher in (self._publisher, self._presence_publisher):
+                if publisher is not None:
+                    publisher.limit(self._bucket)
 
     def rights_changed(self, principal: Principal, rights: Rights) -> Work | None:
         """Live by other rights from now on. Subscriptions that are no longer allowed end at once, and the
@@ -135,7 +120,7 @@ class AgentSession:
         if rights.equals(self._rights):
             return None
         self.principal, self._rights = principal, rights
-        self._routes.clear()
+        self._publisher.permit(rights.publish)
         for subscriber in self.subscribers:
             subscriber.filter(rights.hears)
         over = [
@@ -165,7 +150,12 @@ class AgentSession:
         if known is not None:
             data = known.data(message)
             if data is not None:
-                return self._again(known.subject, data)
+                try:
+                    self._publisher.publish(known.subject, data, None, None)
+                except ArtcafeError as error:
+                    self._refused(error, None)
+                    return None
+                return None if self._publisher.roomy else self._link.room()
         try:
             asked = self._read(message)
         except UNREADABLE as error:
@@ -179,14 +169,6 @@ class AgentSession:
             self._template = template_of(message, frame) if frame.subject == self._subject else None
             self._subject = frame.subject
         return self._one(frame)
-
-    def _again(self, subject: str, data: bytes) -> Work | None:
-        """Publish what stood in a frame like the one before, or refuse it."""
-        try:
-            return self._publish(subject, data, None, None, None)
-        except ArtcafeError as error:
-            self.refuse(error, None)
-        return None
 
     def _in_order(self, asked: Sequence[IncomingFrame]) -> Work | None:
         """Handle frames up to the first that has to wait; the rest is handed back with its work."""
@@ -214,10 +196,13 @@ class AgentSession:
         """Handle a frame, or refuse it; work that has to wait is handed back."""
         try:
             if isinstance(frame, Publish):
-                return self._publish(frame.subject, frame.data, frame.id, frame.headers, frame.reply_to)
+                message_id = self._publisher.publish(frame.subject, frame.data, frame.headers, frame.reply_to)
+                if frame.id is not None:
+                    self._confirm(frames.Ack(id=frame.id, message_id=message_id))
+                return None if self._publisher.roomy else self._link.room()
             return self._handle(frame)
         except ArtcafeError as error:
-            self.refuse(error, frame.id)
+            self._refused(error, frame.id)
         return None
 
     def _handle(self, frame: IncomingFrame) -> Work | None:
@@ -255,61 +240,8 @@ class AgentSession:
 
     def now(self) -> str:
         """The server's time, RFC 3339."""
-        self._turn_clock.read()
-        return self._turn_clock.text
-
-    def _publish(
-        self,
-        subject: str,
-        data: bytes | msgspec.Raw,
-        frame_id: str | None,
-        headers: dict[str, str] | None,
-        reply_to: str | None,
-    ) -> Work | None:
-        turn_clock = self._turn_clock
-        turn_clock.read()
-        wait = self._bucket.spend(turn_clock.monotonic)
-        if wait > 0.0:
-            raise self._too_fast(wait)
-        route = self._routes.get(subject)
-        if route is None:
-            route = self._route(subject)
-        size = len(data)
-        if size > route.max_bytes:
-            raise _too_large(route.max_bytes)
-        if reply_to is not None:
-            reply_to = parse_subject(reply_to, self.principal.tenant).subject
-        message_id = self._new_message_id()
-        if headers is None and reply_to is None:
-            payload = envelope(message_id, turn_clock.stamp, data)
-        else:
-            said = frames.Envelope(
-                id=message_id,
-                timestamp=turn_clock.text,
-                data=msgspec.Raw(data),
-                headers=headers,
-                reply_to=reply_to,
-            )
-            payload = frames.encode(said)
-        roomy = self._publish_there(route.bus_subject, payload)
-        route.tally.count(size, turn_clock.now)
-        if frame_id is not None:
-            self._confirm(frames.Ack(id=frame_id, message_id=message_id))
-        return None if roomy else self._link.room()
-
-    def _route(self, text: str) -> _Route:
-        """Ask once per subject whether this agent may publish there, and remember it."""
-        address = parse_subject(text, self.principal.tenant)
-        permission = self._rights.publish(address)
-        if len(self._routes) >= MAX_REMEMBERED:
-            self._routes.clear()
-        most = self.limits.max_payload_bytes
-        route = self._routes[text] = _Route(
-            to_bus(self.principal.sender, address.subject),
-            self._tally(self.principal.counted_as, permission.channels),
-            most if permission.max_bytes is None else min(most, permission.max_bytes),
-        )
-        return route
+        self._clock.read()
+        return self._clock.text
 
     def _confirm(self, ack: frames.Ack) -> None:
         """Send the ack when the bus has the message; one flush serves everybody who waits."""
@@ -350,32 +282,37 @@ class AgentSession:
 
     def _presence(self, frame: frames.Presence) -> Work | None:
         """What the agent says of itself, for everybody subscribed to presence.{agent}."""
-        self._turn_clock.read()
-        wait = self._bucket.spend(self._turn_clock.monotonic)
-        if wait > 0.0:
-            raise self._too_fast(wait)
         agent = self.principal.sender
         said = frames.encode({"agent_id": agent, "status": frame.status, "metadata": frame.metadata})
-        if len(said) > self.limits.max_payload_bytes:
-            raise _too_large(self.limits.max_payload_bytes)
-        subject = to_bus(agent, f"presence.{agent}")
-        payload = envelope(self._new_message_id(), self._turn_clock.stamp, said)
-        roomy = self._link.publish(subject, payload)
-        return None if roomy else self._link.room()
+        if self._presence_publisher is None:
+            self._presence_publisher = self._publisher_of(anywhere)
+        self._presence_publisher.publish(f"presence.{agent}", said, None, None)
+        return None if self._presence_publisher.roomy else self._link.room()
 
-    def _too_fast(self, wait: float) -> ArtcafeError:
-        self._client.throttled()
-        self._charge()
-        return ArtcafeError(Code.rate_limited, retry_after=wait)
+    def _publisher_of(self, permit: Permit) -> Publisher:
+        principal = self.principal
+        return Publisher(
+            self._services,
+            tenant=principal.tenant,
+            sender=principal.sender,
+            counted_as=principal.counted_as,
+            permit=permit,
+            max_bytes=self.limits.max_payload_bytes,
+            bucket=self._bucket,
+            publish_there=self._link.publish,
+        )
+
+    def _refused(self, error: ArtcafeError, frame_id: str | None) -> None:
+        """Answer a frame with an error; one beyond the rate is charged to the client."""
+        if error.code is Code.rate_limited:
+            self._client.throttled()
+            self._charge()
+        self.refuse(error, frame_id)
 
     def _charge(self, cost: int = 1) -> None:
-        self._turn_clock.read()
+        self._clock.read()
         patience = self._patience
-        if patience.spend(self._turn_clock.monotonic) > 0.0:
+        if patience.spend(self._clock.monotonic) > 0.0:
             self._client.end(Code.flooding)
         elif patience.tokens < patience.burst - patience.rate:
             self._client.owe(cost)
-
-
-def _too_large(most: int) -> ArtcafeError:
-    return ArtcafeError(Code.too_large, f"The data is larger than {most} bytes, the limit here.")

@@ -19,6 +19,7 @@ from artcafe.server.gateway.fanout.subscriber import Subscriber
 from artcafe.server.gateway.sessions.agent_session import AgentSession, SessionServices, Work
 from artcafe.server.gateway.sessions.client import Client
 from artcafe.wire import frames
+from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.subjects import parse_pattern
 from artcafe.wire.times import rfc3339
@@ -57,8 +58,8 @@ class DashboardSession(AgentSession):
         self._presences = Subscriber(client, PresenceDialect())
         self.subscribers = (*self.subscribers, self._preview, self._presences)
         self._preview.filter(rights.hears)
-        self._turn_clock.read()
-        self._renewals = TokenBucket(RENEWALS_PER_SECOND, RENEWALS_AT_ONCE, self._turn_clock.monotonic)
+        self._clock.read()
+        self._renewals = TokenBucket(RENEWALS_PER_SECOND, RENEWALS_AT_ONCE, self._clock.monotonic)
         self._presences.filter(lambda _: False)  # Until the client is told that it is in.
 
     @property
@@ -85,10 +86,10 @@ class DashboardSession(AgentSession):
                 self._charge()
                 return self._end_preview(frame)
             case Renew():
-                self._turn_clock.read()
-                wait = self._renewals.spend(self._turn_clock.monotonic)
+                self._clock.read()
+                wait = self._renewals.spend(self._clock.monotonic)
                 if wait > 0.0:
-                    raise self._too_fast(wait)
+                    raise ArtcafeError(Code.rate_limited, retry_after=wait)
                 self._charge()
                 return self._renew(frame)
         return super()._handle(frame)

@@ -1,0 +1,43 @@
+cimport cython
+
+from artcafe.server.domain.rate cimport TokenBucket
+from artcafe.server.domain.tally cimport Tally
+from artcafe.wire.frames cimport envelope
+
+
+cdef class MessageClock:
+    cdef object _clock
+    cdef readonly double monotonic
+    cdef readonly double now
+    cdef readonly bytes stamp
+
+    cpdef read(self)
+    cpdef take(self)
+
+
+cdef class Destination:
+    cdef readonly str bus_subject
+    cdef readonly Py_ssize_t max_bytes
+    cdef readonly Tally tally
+
+
+@cython.final
+cdef class Publisher:
+    cdef MessageClock _clock
+    cdef object _new_message_id
+    cdef object _tally
+    cdef object _tenant
+    cdef str _sender
+    cdef object _counted_as
+    cdef object _permit
+    cdef Py_ssize_t _max_bytes
+    cdef TokenBucket _bucket
+    cdef object _publish_there
+    cdef readonly dict _destinations
+    cdef readonly bint roomy
+
+    @cython.locals(
+        clock=MessageClock, wait=double, destination=Destination, size=Py_ssize_t, message_id=str, payload=bytes
+    )
+    cpdef str publish(self, str subject, data, headers, reply_to)
+    cpdef Destination _ask(self, str text)
