@@ -33,6 +33,8 @@ class SlowRoute:
         self.flows.set()
         self.clients: list[asyncio.StreamWriter] = []
         self.serving = 0
+        self.held = 0
+        """Reads of the slow connection that wait."""
 
     async def serve(self, reader: asyncio.StreamReader, encoder: asyncio.StreamWriter) -> None:
         """One connection; only the first is ever slow."""
@@ -60,7 +62,9 @@ class SlowRoute:
 
     async def _pass(self, to_server: asyncio.StreamWriter, data: bytes, *, slow: bool) -> None:
         if slow:
+            self.held += 1
             await self.flows.wait()
+            self.held -= 1
         to_server.write(data)
 
 
@@ -106,8 +110,7 @@ async def test_what_a_broken_link_had_on_the_way_comes_once_to_those_who_heard_i
 
             route.flows.clear()
             link.publish(to_bus("planner", "jobs"), envelope(new_id, 1))
-            await turns()
-            await asyncio.sleep(0.05)  # It is on its way; nobody can be asked.
+            await eventually(lambda: route.held, "the message on its way")
             route.clients[0].transport.abort()
             await eventually(lambda: len(route.clients) == 2 and link.up)
             with suppress(ArtcafeError):  # The loss is told, once.
