@@ -7,7 +7,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from artcafe.cli.lazy import Entry, LazyGroup, load
+from artcafe.cli.lazy import LazyCommand, LazyGroup, load
 
 COMMAND = """
 import click
@@ -25,8 +25,8 @@ def group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LazyGroup:
         (tmp_path / f"lazy_{name}.py").write_text(COMMAND.format(name=name, line=line))
     monkeypatch.syspath_prepend(str(tmp_path))
     sections = {
-        "One": {"first": Entry("lazy_first:first", "The first.")},
-        "Two": {"second": Entry("lazy_second:second", "The second.")},
+        "One": {"first": LazyCommand("lazy_first:first", "The first.")},
+        "Two": {"second": LazyCommand("lazy_second:second", "The second.")},
     }
     return LazyGroup("group", sections=sections)
 

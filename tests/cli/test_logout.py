@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 from artcafe.cli.sign_ins import SignIns
-from artcafe.client.sign_in import Issuer, Tokens
+from artcafe.client.sign_in import IssuerEndpoints, Tokens
 from tests.kit.command_line import CommandLine
 from tests.kit.oauth_issuer import oauth_issuer
 from tests.kit.rest_stub import RestStub
@@ -15,7 +15,7 @@ def test_the_tokens_are_gone_here_and_at_the_issuer(stub: RestStub, tmp_path: Pa
     with oauth_issuer() as server:
         server.answers = [(200, {})]
         SignIns(artcafe.data_dir, time.time).keep(
-            stub.url, Issuer.of(server.config()), Tokens("a", "r1", 3600)
+            stub.url, IssuerEndpoints.of(server.config()), Tokens("a", "r1", 3600)
         )
         assert artcafe("logout").stdout == f"Signed out of {stub.url}.\n"
         assert [(path, form["token"]) for path, form in server.forms] == [("/revoke", "r1")]
@@ -27,7 +27,7 @@ def test_the_tokens_are_gone_here_and_at_the_issuer(stub: RestStub, tmp_path: Pa
 def test_an_issuer_that_is_away_keeps_nobody_signed_in(stub: RestStub, tmp_path: Path) -> None:
     artcafe = CommandLine(tmp_path, stub.url)
     with oauth_issuer() as server:
-        issuer = Issuer.of(server.config())
+        issuer = IssuerEndpoints.of(server.config())
     SignIns(artcafe.data_dir, time.time).keep(stub.url, issuer, Tokens("a", "r1", 3600))
 
     result = artcafe("logout")

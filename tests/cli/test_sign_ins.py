@@ -10,7 +10,7 @@ import click
 import pytest
 
 from artcafe.cli.sign_ins import SignIns
-from artcafe.client.sign_in import Issuer, SignInRefused, Tokens
+from artcafe.client.sign_in import IssuerEndpoints, SignInRefused, Tokens
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.oauth_issuer import OAuthIssuer, oauth_issuer, tokens
 
@@ -53,8 +53,8 @@ async def test_tokens_are_kept_by_platform_for_the_owner_alone(
     assert await sign_ins.token(HERE) is None
     assert sign_ins.forget(HERE) is None
     assert not file.parent.exists()  # Looking leaves nothing behind.
-    sign_ins.keep(HERE, Issuer.of(server.config()), Tokens("a1", "r1", 3600))
-    sign_ins.keep(THERE, Issuer.of(server.config()), Tokens("b1", None, 3600))
+    sign_ins.keep(HERE, IssuerEndpoints.of(server.config()), Tokens("a1", "r1", 3600))
+    sign_ins.keep(THERE, IssuerEndpoints.of(server.config()), Tokens("b1", None, 3600))
 
     assert await sign_ins.token(HERE) == "a1"
     assert await sign_ins.token(THERE) == "b1"
@@ -70,7 +70,7 @@ async def test_tokens_are_kept_by_platform_for_the_owner_alone(
 async def test_a_token_about_to_end_is_renewed_once_for_all_who_ask(
     sign_ins: SignIns, server: OAuthIssuer, clock: Clock
 ) -> None:
-    sign_ins.keep(HERE, Issuer.of(server.config()), Tokens("a1", "r1", 100))
+    sign_ins.keep(HERE, IssuerEndpoints.of(server.config()), Tokens("a1", "r1", 100))
     server.answers = [tokens("a2", refresh_token="r2"), tokens("a3", refresh_token="r3")]
     clock.now += 39
     assert await sign_ins.token(HERE) == "a1"
@@ -87,7 +87,7 @@ async def test_a_sign_in_that_is_over_is_forgotten(
 ) -> None:
     server.answers = [(400, {"error": "invalid_grant"})]
     for refresh in ("r1", None):
-        sign_ins.keep(HERE, Issuer.of(server.config()), Tokens("a1", refresh, 100))
+        sign_ins.keep(HERE, IssuerEndpoints.of(server.config()), Tokens("a1", refresh, 100))
         clock.now += 100
         with pytest.raises(SignInRefused, match="artcafe login"):
             await sign_ins.token(HERE)
@@ -101,7 +101,7 @@ async def test_a_sign_in_that_is_over_is_forgotten(
 async def test_while_the_issuer_is_away_nothing_is_forgotten(
     sign_ins: SignIns, server: OAuthIssuer, clock: Clock, answer: tuple[int, object]
 ) -> None:
-    sign_ins.keep(HERE, Issuer.of(server.config()), Tokens("a1", "r1", 100))
+    sign_ins.keep(HERE, IssuerEndpoints.of(server.config()), Tokens("a1", "r1", 100))
     server.answers = [answer, tokens("a2")]
     clock.now += 100
 

@@ -9,7 +9,7 @@ import pytest
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from artcafe.client.errors import OutcomeUnknownError
-from artcafe.client.http import Http, Request, path_of
+from artcafe.client.http import Http, HttpRequest, path_of
 from artcafe.client.rest import Rest, UnreachableError
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -25,7 +25,7 @@ async def test_the_tag_of_an_answer_is_in_the_record_and_nowhere_else(stub: Rest
     stub.add_agent("planner")
     http = http_of(stub)
 
-    answer = await http.answer(Request("GET", path_of("agents", "planner")), record="agent")
+    answer = await http.answer(HttpRequest("GET", path_of("agents", "planner")), record="agent")
     listed = await http.pages("agents", path_of("agents"))
 
     assert answer["agent"]["etag"] == TAG
@@ -39,18 +39,18 @@ async def test_what_a_request_says_about_itself_travels_as_headers(stub: RestStu
     http = http_of(stub)
     path = path_of("agents", "planner")
 
-    await http.ask(Request("PUT", path, {"name": "P"}, if_match=TAG, idempotency_key="once"))
+    await http.ask(HttpRequest("PUT", path, {"name": "P"}, if_match=TAG, idempotency_key="once"))
     assert (stub.last().headers["if-match"], stub.last().headers["idempotency-key"]) == (TAG, "once")
-    await http.ask(Request("GET", path, query={"a": None, "b": True, "c": "x y"}))
+    await http.ask(HttpRequest("GET", path, query={"a": None, "b": True, "c": "x y"}))
     assert "if-match" not in stub.last().headers
     assert stub.last().query == {"b": "true", "c": "x y"}
     await http.close()
 
 
 @pytest.mark.parametrize(
-    "bad", [Request("PUT", "/x", if_match="a\nb"), Request("PUT", "/x", idempotency_key="")]
+    "bad", [HttpRequest("PUT", "/x", if_match="a\nb"), HttpRequest("PUT", "/x", idempotency_key="")]
 )
-async def test_what_no_header_can_hold_is_not_sent(stub: RestStub, bad: Request) -> None:
+async def test_what_no_header_can_hold_is_not_sent(stub: RestStub, bad: HttpRequest) -> None:
     http = http_of(stub)
 
     with pytest.raises(ArtcafeError) as refused:

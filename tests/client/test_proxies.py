@@ -2,7 +2,7 @@
 
 import pytest
 
-from artcafe.client.endpoint import Address
+from artcafe.client.endpoint import WebSocketAddress
 from artcafe.client.proxies import is_this_machine, proxy_for
 from artcafe.client.rest import Rest
 from artcafe.client.transport import DialError, dial
@@ -97,7 +97,7 @@ async def test_requests_and_connections_go_through_the_proxy_that_is_named(
                 await rest.tenants()
         with pytest.raises(DialError):
             await dial(
-                Address.of("wss://b.invalid", "/ws/dashboard"),
+                WebSocketAddress.of("wss://b.invalid", "/ws/dashboard"),
                 tls=None,
                 user_agent="test",
                 max_frame_bytes=1024,

@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse, Response
 from artcafe.client.rest import Rest
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
-from artcafe.wire.local_proof import Exchange, address, signer
+from artcafe.wire.local_proof import ProofExchange, address, signer
 from tests.kit.outcomes import refused
 from tests.kit.rest_stub import SECRET, SIGN_IN_CODE, TAG, TOKEN, RestStub, problem
 
@@ -130,7 +130,7 @@ async def test_who_does_not_know_the_secret_is_told_nothing(stub: RestStub) -> N
         await rest.local_token(SECRET)
         [heard, _] = stub.asked
         sign, place = signer(SECRET), address("127.0.0.1", urlsplit(stub.url).port)
-        again = Exchange(heard.body["nonce"], place).of_platform(sign, "c")
+        again = ProofExchange(heard.body["nonce"], place).of_platform(sign, "c")
         for given in (*answers, {"challenge": "c", "proof": again}):
             stub.answers["POST", "/local/challenge"] = Response(json.dumps(given))
             stub.asked.clear()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from artcafe.client.calls import Calls
+from artcafe.client.calls import PendingCalls
 from artcafe.client.routes import Routes
 from artcafe.client.subscription import Subscription
 from artcafe.client.transport import Transport
@@ -27,7 +27,7 @@ async def nothing(_subscription: Subscription) -> None:
 
 
 def routes_of() -> Routes:
-    return Routes("acme", Calls().next_id, no_reply)
+    return Routes("acme", PendingCalls().next_id, no_reply)
 
 
 def local(subject: str, queue: str | None = None, buffer: int = 100) -> Subscription:

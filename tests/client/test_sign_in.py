@@ -9,8 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from artcafe.client.sign_in import (
-    Attempt,
-    Issuer,
+    IssuerEndpoints,
+    SignInAttempt,
     SignInRefused,
     Tokens,
     device_tokens,
@@ -36,7 +36,7 @@ def asked(address: str) -> dict[str, str]:
 
 
 def test_a_request_holds_the_challenge_and_never_the_verifier(server: OAuthIssuer) -> None:
-    attempt = Attempt.begin(Issuer.of(server.config()), HERE)
+    attempt = SignInAttempt.begin(IssuerEndpoints.of(server.config()), HERE)
     said = asked(attempt.address)
 
     digest = hashlib.sha256(attempt.verifier.encode()).digest()
@@ -51,14 +51,14 @@ def test_a_request_holds_the_challenge_and_never_the_verifier(server: OAuthIssue
     }
     assert 43 <= len(attempt.verifier) <= 128
     assert attempt.verifier not in attempt.address
-    other = Attempt.begin(attempt.issuer, HERE)
+    other = SignInAttempt.begin(attempt.issuer, HERE)
     assert other.state != attempt.state
     assert other.verifier != attempt.verifier
 
 
 def test_an_address_that_has_a_query_keeps_it(server: OAuthIssuer) -> None:
     config = server.config(authorization_endpoint=f"{server.url}/authorize?pool=1")
-    attempt = Attempt.begin(Issuer.of(config), HERE)
+    attempt = SignInAttempt.begin(IssuerEndpoints.of(config), HERE)
 
     assert asked(attempt.address)["pool"] == "1"
 
@@ -80,7 +80,7 @@ def test_only_the_answer_to_this_request_counts(
     server: OAuthIssuer, changes: dict[str, str | None], names_itself: bool, good: bool
 ) -> None:
     config = server.config(authorization_response_iss_parameter_supported=names_itself)
-    attempt = Attempt.begin(Issuer.of(config), HERE)
+    attempt = SignInAttempt.begin(IssuerEndpoints.of(config), HERE)
     answer = {"code": "c", "state": attempt.state, "iss": server.url} | changes
 
     said = {name: value for name, value in answer.items() if value is not None}
@@ -89,7 +89,7 @@ def test_only_the_answer_to_this_request_counts(
 
 
 async def test_the_code_is_exchanged_with_its_verifier(server: OAuthIssuer) -> None:
-    attempt = Attempt.begin(Issuer.of(server.config()), HERE)
+    attempt = SignInAttempt.begin(IssuerEndpoints.of(server.config()), HERE)
     server.challenge = asked(attempt.address)["code_challenge"]
     server.answers = [tokens("a1", expires_in=60)]
 
@@ -106,7 +106,7 @@ async def test_the_code_is_exchanged_with_its_verifier(server: OAuthIssuer) -> N
             },
         )
     ]
-    other = Attempt.begin(attempt.issuer, HERE)
+    other = SignInAttempt.begin(attempt.issuer, HERE)
     with pytest.raises(SignInRefused) as refused:
         await other.tokens({"code": "c"})
     assert refused.value.error == "invalid_grant"
@@ -114,7 +114,9 @@ async def test_the_code_is_exchanged_with_its_verifier(server: OAuthIssuer) -> N
 
 async def test_a_no_is_told_without_asking_further(server: OAuthIssuer) -> None:
     with pytest.raises(SignInRefused, match="You said no") as refused:
-        await Attempt.begin(Issuer.of(server.config()), HERE).tokens({"error": "access_denied"})
+        await SignInAttempt.begin(IssuerEndpoints.of(server.config()), HERE).tokens(
+            {"error": "access_denied"}
+        )
     assert refused.value.error == "access_denied"
     assert server.forms == []
 
@@ -143,7 +145,7 @@ async def test_an_answer_that_is_no_token(
 ) -> None:
     server.answers = [answer]
     with pytest.raises(ArtcafeError) as refused:
-        await refreshed(Issuer.of(server.config()), "r")
+        await refreshed(IssuerEndpoints.of(server.config()), "r")
     if error is None:
         assert refused.value.code is Code.unavailable
     else:
@@ -154,7 +156,7 @@ async def test_an_answer_that_is_no_token(
 
 async def test_a_refresh_token_is_kept_where_no_new_one_is_given(server: OAuthIssuer) -> None:
     server.answers = [tokens("a2", refresh_token=None), tokens("a3", refresh_token="r3")]
-    issuer = Issuer.of(server.config())
+    issuer = IssuerEndpoints.of(server.config())
 
     assert (await refreshed(issuer, "r1")).refresh == "r1"
     assert (await refreshed(issuer, "r1")).refresh == "r3"
@@ -166,7 +168,7 @@ async def test_a_refresh_token_is_kept_where_no_new_one_is_given(server: OAuthIs
 )
 def test_an_endpoint_that_is_not_safe_is_never_used(server: OAuthIssuer, name: str, url: Any) -> None:
     with pytest.raises(ArtcafeError):
-        Issuer.of(server.config(**{name: url}))
+        IssuerEndpoints.of(server.config(**{name: url}))
 
 
 class Waits:
@@ -196,7 +198,9 @@ async def test_a_device_waits_as_the_issuer_wishes(server: OAuthIssuer) -> None:
     shown: list[tuple[str, str]] = []
     waits = Waits()
 
-    found = await device_tokens(Issuer.of(server.config()), lambda *what: shown.append(what), sleep=waits)
+    found = await device_tokens(
+        IssuerEndpoints.of(server.config()), lambda *what: shown.append(what), sleep=waits
+    )
 
     assert found.access == "a1"
     assert shown == [("https://i.example/device", "BCDF-GHJK")]
@@ -219,27 +223,29 @@ async def test_a_device_does_not_wait_for_ever(
     waits = Waits()
 
     with pytest.raises(SignInRefused) as refused:
-        await device_tokens(Issuer.of(server.config()), lambda *_: None, sleep=waits)
+        await device_tokens(IssuerEndpoints.of(server.config()), lambda *_: None, sleep=waits)
     assert refused.value.error == error
     assert len(waits.seconds) == most
 
 
 async def test_a_device_needs_an_issuer_that_knows_some_and_a_safe_address(server: OAuthIssuer) -> None:
     with pytest.raises(SignInRefused, match="--device"):
-        await device_tokens(Issuer.of(server.config(device_authorization_endpoint=None)), lambda *_: None)
+        await device_tokens(
+            IssuerEndpoints.of(server.config(device_authorization_endpoint=None)), lambda *_: None
+        )
     server.answers = [begun(verification_uri="javascript:alert(1)")]
     with pytest.raises(ArtcafeError):
-        await device_tokens(Issuer.of(server.config()), lambda *_: None)
+        await device_tokens(IssuerEndpoints.of(server.config()), lambda *_: None)
     server.answers = [(400, {"error": "invalid_client"})]
     with pytest.raises(SignInRefused):
-        await device_tokens(Issuer.of(server.config()), lambda *_: None)
+        await device_tokens(IssuerEndpoints.of(server.config()), lambda *_: None)
 
 
 @pytest.mark.parametrize("nothing", [{}, b""])
 async def test_signing_out_is_told_where_somebody_listens(server: OAuthIssuer, nothing: object) -> None:
     server.answers = [(200, nothing)]
-    await revoke(Issuer.of(server.config()), "r1")
-    await revoke(Issuer.of(server.config(revocation_endpoint=None)), "r1")
+    await revoke(IssuerEndpoints.of(server.config()), "r1")
+    await revoke(IssuerEndpoints.of(server.config(revocation_endpoint=None)), "r1")
 
     assert server.forms == [("/revoke", {"client_id": CLIENT, "token": "r1"})]
 
@@ -247,7 +253,7 @@ async def test_signing_out_is_told_where_somebody_listens(server: OAuthIssuer, n
 async def test_signing_out_that_is_not_heard_is_told(server: OAuthIssuer) -> None:
     server.answers = [(503, b"")]
     with pytest.raises(ArtcafeError, match="503") as refused:
-        await revoke(Issuer.of(server.config()), "r1")
+        await revoke(IssuerEndpoints.of(server.config()), "r1")
     assert refused.value.code is Code.unavailable
 
 
@@ -255,4 +261,4 @@ async def test_signing_out_that_is_not_heard_is_told(server: OAuthIssuer) -> Non
 async def test_a_lifetime_that_is_none_counts_as_a_short_one(server: OAuthIssuer, odd: object) -> None:
     server.answers = [tokens("a1", expires_in=odd)]
 
-    assert (await refreshed(Issuer.of(server.config()), "r1")).lifetime == 300
+    assert (await refreshed(IssuerEndpoints.of(server.config()), "r1")).lifetime == 300

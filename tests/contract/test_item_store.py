@@ -29,13 +29,13 @@ from artcafe.server.store.item import (
     InvalidKey,
     InvalidWrite,
     Item,
+    ItemPage,
     ItemStore,
     Json,
     Op,
-    Page,
     Put,
+    RawItem,
     Rev,
-    Row,
     TooLarge,
     purge,
 )
@@ -730,7 +730,7 @@ class TestQueries:
             await store.put(Put("p", f"?{chr(0x3F0 + n)}\xff>", {}))
         cursor = None
         while True:
-            page: Page = await store.query("p", limit=1, cursor=cursor)
+            page: ItemPage = await store.query("p", limit=1, cursor=cursor)
             cursor = page.cursor
             if cursor is None:
                 break
@@ -950,7 +950,7 @@ class TestCancellation:
 # Moving a store.
 
 
-async def everything(store: Backend) -> list[Row]:
+async def everything(store: Backend) -> list[RawItem]:
     rows, cursor = await store.rows()
     while cursor is not None:
         more, cursor = await store.rows(cursor)
@@ -994,14 +994,14 @@ async def test_rows_are_discarded_by_their_keys(store: Backend) -> None:
     await store.put(Put("q", "1", {}))
     await store.incr([Delta("p", f"{n}", 1) for n in range(40)])
     await store.incr([Delta("q", "1", 1)])
-    gone = [Row("p", f"{n}") for n in range(1, 25)] + [Row("p", f"{n}", n=7) for n in range(2, 40)]
+    gone = [RawItem("p", f"{n}") for n in range(1, 25)] + [RawItem("p", f"{n}", n=7) for n in range(2, 40)]
     for _ in range(2):
-        await store.discard([*gone, Row("never", "was"), Row("never", "was", n=1)])
+        await store.discard([*gone, RawItem("never", "was"), RawItem("never", "was", n=1)])
         assert await keys(store, "p") == ["0"]
         assert await store.counters("p") == {"0": 1, "1": 1}
         assert await keys(store, "q") == ["1"]
         assert await store.counters("q") == {"1": 1}
-    await store.discard([Row("p", "0"), Row("q", "1"), *(Row("p", sk, n=1) for sk in "01")])
+    await store.discard([RawItem("p", "0"), RawItem("q", "1"), *(RawItem("p", sk, n=1) for sk in "01")])
     await store.discard([])
     assert [(row.pk, row.sk) for row in await everything(store)] == [("q", "1")]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from artcafe.server.domain.tenant import Role
-from artcafe.server.store.item import Backend, Row
+from artcafe.server.store.item import Backend, RawItem
 from artcafe.server.store.rules import alive
 from tests.hammer.model import Path
 
@@ -51,7 +51,7 @@ class Tenant:
 class Contents:
     """All rows that have not expired."""
 
-    def __init__(self, rows: list[Row], now: float) -> None:
+    def __init__(self, rows: list[RawItem], now: float) -> None:
         self.items: dict[str, dict[str, dict[str, Any]]] = {}
         self.partitions: set[str] = set()
         for row in rows:

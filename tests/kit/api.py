@@ -17,7 +17,7 @@ from artcafe.server.core.sign_in import SignIn
 from artcafe.server.core.throttle import Throttle
 from artcafe.server.domain.addresses import client_address
 from artcafe.server.domain.ids import UserId
-from artcafe.server.domain.sign_in import Client
+from artcafe.server.domain.sign_in import OAuthClient
 from artcafe.server.domain.tenant import Role
 from artcafe.server.identity.sealing import AesSealer
 from artcafe.server.ports.identity import Discovery, Issuer
@@ -48,7 +48,7 @@ class Api:
     application: FastAPI | None = None
     issuer: Issuer | None = None
     sign_in: SignIn | None = None
-    sign_in_client: Client | None = None
+    sign_in_client: OAuthClient | None = None
     discovery: Discovery | None = None
     checks: dict[str, Check] = field(default_factory=dict)
     calls_per_user: int = 100_000

@@ -23,7 +23,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from enum import Enum
 
-from artcafe.server.store.item import Backend, Row, StoreError, StoreUnavailable
+from artcafe.server.store.item import Backend, RawItem, StoreError, StoreUnavailable
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.unreliable_store import UnreliableStore
 
@@ -83,17 +83,17 @@ class FaultyStore(UnreliableStore):
         await self._read()
         return await self.store.sweep()
 
-    async def rows(self, cursor: str | None = None) -> tuple[list[Row], str | None]:
+    async def rows(self, cursor: str | None = None) -> tuple[list[RawItem], str | None]:
         """See Backend."""
         await self._read()
         return await self.store.rows(cursor)
 
-    async def restore(self, rows: Sequence[Row]) -> None:
+    async def restore(self, rows: Sequence[RawItem]) -> None:
         """See Backend."""
         async with self._write():
             await self.store.restore(rows)
 
-    async def discard(self, rows: Sequence[Row]) -> None:
+    async def discard(self, rows: Sequence[RawItem]) -> None:
         """See Backend."""
         async with self._write():
             await self.store.discard(rows)

@@ -18,7 +18,7 @@ from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.server.ports.bus import Subscription
 from artcafe.server.store.agents import AgentTable
 from artcafe.server.store.channels import ChannelTable
-from artcafe.server.store.item import Item, ItemStore, Op, Page
+from artcafe.server.store.item import Item, ItemPage, ItemStore, Op
 from artcafe.server.store.near import NearCache
 from artcafe.server.store.table import Table
 from artcafe.server.store.tenants import TenantTable
@@ -56,7 +56,7 @@ class WaitingStore(UnreliableStore):
         self.read: list[str] = []
         self.written: list[str] = []
 
-    async def query(self, pk: str, prefix: str = "", limit: int = 100, cursor: str | None = None) -> Page:
+    async def query(self, pk: str, prefix: str = "", limit: int = 100, cursor: str | None = None) -> ItemPage:
         """See ItemStore; waits for nothing."""
         self.read.append(prefix)
         return await super().query(pk, prefix, limit, cursor)

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from artcafe.wire.local_proof import Exchange, address, signer
+from artcafe.wire.local_proof import ProofExchange, address, signer
 
 NONCE = "n" * 43
 
@@ -15,7 +15,7 @@ PROOF = {"nonce": NONCE, "challenge": f"1.{NONCE}.{'0' * 64}", "proof": ""}
 
 def answer(given: dict[str, Any], secret: str, place: str, path: str, **wanted: str) -> dict[str, str]:
     """What is sent for a challenge that was given at this place."""
-    proof = Exchange(NONCE, place).of_caller(signer(secret), given["challenge"], path, wanted)
+    proof = ProofExchange(NONCE, place).of_caller(signer(secret), given["challenge"], path, wanted)
     return {"nonce": NONCE, "challenge": given["challenge"], "proof": proof, **wanted}
 
 

@@ -26,7 +26,7 @@ from artcafe.server.domain.tenant import TenantRules
 from artcafe.server.domain.usage import CHANNEL, EVER, RECEIVED, SENT
 from artcafe.server.ports.events import AccountChanged, CountersEnded, Event
 from artcafe.server.store import addresses as at
-from artcafe.server.store.item import Delete, Delta, Item, ItemStore, Op, Page, Put
+from artcafe.server.store.item import Delete, Delta, Item, ItemPage, ItemStore, Op, Put
 
 ACCOUNT = ("status", "subscription_tier", "limits")
 """Fields of a tenant by which its account on the bus is made."""
@@ -106,7 +106,7 @@ class Ledger:
         self._note(owed)
         return revs
 
-    async def query(self, pk: str, prefix: str = "", limit: int = 100, cursor: str | None = None) -> Page:
+    async def query(self, pk: str, prefix: str = "", limit: int = 100, cursor: str | None = None) -> ItemPage:
         """See ItemStore."""
         return await self._store.query(pk, prefix, limit, cursor)
 

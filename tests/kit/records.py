@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from artcafe.server.domain.agent import Agent, AgentKey, AgentRules
-from artcafe.server.domain.audit import Entry
+from artcafe.server.domain.audit import AuditEntry
 from artcafe.server.domain.channel import Channel, ChannelRule
 from artcafe.server.domain.deletion import Deletion
 from artcafe.server.domain.ids import AgentId, ChannelId, TenantId, UserId
@@ -70,9 +70,11 @@ def a_channel(channel: str = "tasks", tenant: str = "acme", **fields: Any) -> Ch
     return Channel(id=ChannelId(channel), tenant=TenantId(tenant), created_at=AT, updated_at=AT, **given)
 
 
-def an_entry(entry: str = "e1", tenant: str = "acme", *, at: str = AT) -> Entry:
+def an_entry(entry: str = "e1", tenant: str = "acme", *, at: str = AT) -> AuditEntry:
     """What the audit says of a change."""
-    return Entry(id=entry, tenant=TenantId(tenant), at=at, actor="olivia", action="agent.update", target="a1")
+    return AuditEntry(
+        id=entry, tenant=TenantId(tenant), at=at, actor="olivia", action="agent.update", target="a1"
+    )
 
 
 ENTRY = an_entry()

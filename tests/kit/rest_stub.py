@@ -17,7 +17,7 @@ import uvicorn
 from fastapi import FastAPI, Request, WebSocket, WebSocketDisconnect
 from fastapi.responses import JSONResponse, Response
 
-from artcafe.wire.local_proof import Exchange, address, signer
+from artcafe.wire.local_proof import ProofExchange, address, signer
 from tests.kit.agent_stub import Broker
 from tests.kit.deadlines import PATIENCE
 
@@ -217,7 +217,7 @@ async def _dashboard(stub: RestStub, socket: WebSocket) -> None:
 
 
 def _local(path: str, body: Any, place: str) -> Response:
-    exchange, sign = Exchange(body["nonce"], place), signer(SECRET)
+    exchange, sign = ProofExchange(body["nonce"], place), signer(SECRET)
     if path == "/local/challenge":
         return JSONResponse({"challenge": "c", "proof": exchange.of_platform(sign, "c")})
     wanted = {name: body[name] for name in ("tenant", "role", "email") if name in body}

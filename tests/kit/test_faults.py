@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from artcafe.server.store.item import Backend, Delete, Delta, Put, Row, StoreUnavailable
+from artcafe.server.store.item import Backend, Delete, Delta, Put, RawItem, StoreUnavailable
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.faults import Fault, FaultyStore, every_cut
@@ -54,7 +54,7 @@ async def test_every_kind_of_write_counts_and_no_read(backend: Backend) -> None:
     await store.transact([put("2"), put("3")])
     await store.incr([Delta("p", "n", 1)])
     await store.drop_counters("p")
-    await store.restore([Row("p", "4", rev="r", text="{}")])
+    await store.restore([RawItem("p", "4", rev="r", text="{}")])
     assert store.writes == 6
     await store.get("p", "1")
     await store.counters("p")

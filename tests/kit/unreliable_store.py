@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from artcafe.server.store.item import Delete, Delta, Item, ItemStore, Op, Page, Put, StoreUnavailable
+from artcafe.server.store.item import Delete, Delta, Item, ItemPage, ItemStore, Op, Put, StoreUnavailable
 
 
 class UnreliableStore:
@@ -50,7 +50,7 @@ class UnreliableStore:
         async with self._write():
             return await self.store.transact(ops)
 
-    async def query(self, pk: str, prefix: str = "", limit: int = 100, cursor: str | None = None) -> Page:
+    async def query(self, pk: str, prefix: str = "", limit: int = 100, cursor: str | None = None) -> ItemPage:
         """See ItemStore."""
         await self._read()
         return await self.store.query(pk, prefix, limit, cursor)

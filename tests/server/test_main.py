@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from artcafe.server.main import StartFailed, agent_addresses, nats_config, run
+from artcafe.server.main import StartError, agent_addresses, nats_config, run
 from artcafe.server.process import Place
 from artcafe.server.seed import load_seed
 from artcafe.server.settings import load
@@ -59,5 +59,5 @@ def test_a_file_that_cannot_be_written_at_the_start_is_told_in_words(
 
     monkeypatch.setattr("os.fsync", full)  # What the operator seed is written with.
 
-    with pytest.raises(StartFailed, match=f"^{said}$"):
+    with pytest.raises(StartError, match=f"^{said}$"):
         run(load(data_dir=tmp_path, port=0), embedded=True, ready=lambda _: None)

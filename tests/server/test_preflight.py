@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from artcafe.server.main import StartFailed, run
+from artcafe.server.main import StartError, run
 from artcafe.server.preflight import faults
 from artcafe.server.settings import SettingsError, load
 from tests.kit.command_line import CommandLine
@@ -122,7 +122,7 @@ def test_check_config_refuses_what_the_command_would_in_the_same_words(
     for variable, value in variables.items():
         if value is not None:
             monkeypatch.setenv(variable, value)
-    with pytest.raises((StartFailed, SettingsError)) as refused:
+    with pytest.raises((StartError, SettingsError)) as refused:
         run(load(), embedded=command == "up", ready=lambda _: None)
 
     assert checked.exit_code == 1

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from artcafe.wire.local_proof import Exchange, address, signer
+from artcafe.wire.local_proof import ProofExchange, address, signer
 
 SIGN, OTHER = signer("s" * 43), signer("t" * 43)
 HERE = address("127.0.0.1", 8000)
@@ -36,7 +36,11 @@ def test_addresses_that_differ_in_anything_are_others() -> None:
 
 
 def test_no_proof_is_another_ones() -> None:
-    exchanges = [Exchange(NONCE, HERE), Exchange("m" * 43, HERE), Exchange(NONCE, address("127.0.0.1", 1))]
+    exchanges = [
+        ProofExchange(NONCE, HERE),
+        ProofExchange("m" * 43, HERE),
+        ProofExchange(NONCE, address("127.0.0.1", 1)),
+    ]
     challenges = [f"{expires}.{RANDOM}.{'0' * 64}" for expires in (1, 2)]
     proofs = [
         *(it.challenge(SIGN, RANDOM, 1).rpartition(".")[2] for it in exchanges),
@@ -56,11 +60,11 @@ def test_no_proof_is_another_ones() -> None:
 
 
 def test_a_challenge_is_known_by_whom_it_was_given_for() -> None:
-    exchange = Exchange(NONCE, HERE)
+    exchange = ProofExchange(NONCE, HERE)
     challenge = exchange.challenge(SIGN, RANDOM, 1_700_000_030)
 
     assert exchange.is_ours(SIGN, challenge)
     assert not exchange.is_ours(OTHER, challenge)
     assert not exchange.is_ours(SIGN, challenge.replace("1700000030", "1700000031"))
-    assert not Exchange("m" * 43, HERE).is_ours(SIGN, challenge)
-    assert not Exchange(NONCE, address("127.0.0.1", 8001)).is_ours(SIGN, challenge)
+    assert not ProofExchange("m" * 43, HERE).is_ours(SIGN, challenge)
+    assert not ProofExchange(NONCE, address("127.0.0.1", 8001)).is_ours(SIGN, challenge)

@@ -7,21 +7,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from artcafe.wire.ssh import MalformedError, Reader, fingerprint, mpint, string, to_be_signed, unwrapped
+from artcafe.wire.ssh import MalformedError, SshReader, fingerprint, mpint, string, to_be_signed, unwrapped
 from tests.kit.ssh_keys import fingerprint as of_ssh_keygen
 from tests.kit.ssh_keys import make_key, public_line
 
 
 @given(st.binary(max_size=300))
 def test_a_string_reads_back(data: bytes) -> None:
-    reader = Reader(string(data) + b"rest")
+    reader = SshReader(string(data) + b"rest")
     assert (reader.string(), reader.take(4)) == (data, b"rest")
     reader.end()
 
 
 @given(st.integers(min_value=1, max_value=2**600))
 def test_a_number_reads_back(number: int) -> None:
-    reader = Reader(mpint(number))
+    reader = SshReader(mpint(number))
     assert reader.mpint() == number
     reader.end()
 
@@ -49,11 +49,11 @@ def test_the_numbers_of_rfc_4251(number: int, written: str) -> None:
 )
 def test_numbers_in_another_form_are_refused(written: str) -> None:
     with pytest.raises(MalformedError):
-        Reader(bytes.fromhex(written)).mpint()
+        SshReader(bytes.fromhex(written)).mpint()
 
 
 def test_nothing_may_be_left_over() -> None:
-    reader = Reader(string(b"x") + b"\0")
+    reader = SshReader(string(b"x") + b"\0")
     reader.string()
     with pytest.raises(MalformedError, match="left over"):
         reader.end()
@@ -65,7 +65,7 @@ def test_fingerprints_are_those_of_ssh_keygen(tmp_path: Path) -> None:
 
 
 def test_what_is_signed_names_the_purpose_and_the_hash() -> None:
-    reader = Reader(to_be_signed(b"text", b"sha512"))
+    reader = SshReader(to_be_signed(b"text", b"sha512"))
     assert reader.take(6) == b"SSHSIG"
     assert [reader.string() for _ in range(3)] == [b"agent-auth.v1@artcafe", b"", b"sha512"]
     assert len(reader.string()) == 64

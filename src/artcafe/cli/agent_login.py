@@ -21,7 +21,7 @@ _FINGERPRINT = "SHA256:"
 
 
 @dataclass(frozen=True, slots=True)
-class AgentLogin:
+class AgentLoginOptions:
     """The parsed options. `socket` is the address of the ssh-agent that signs, None without one."""
 
     agent: str | None
@@ -77,7 +77,7 @@ _OPTIONS = (
 )
 
 
-def logs_in(command: Callable[Concatenate[AgentLogin, P], R]) -> Callable[..., R]:
+def logs_in(command: Callable[Concatenate[AgentLoginOptions, P], R]) -> Callable[..., R]:
     """Give a command the options of an agent's login; it gets an AgentLogin in front."""
 
     @functools.wraps(command)
@@ -93,7 +93,7 @@ def logs_in(command: Callable[Concatenate[AgentLogin, P], R]) -> Callable[..., R
             raise click.UsageError("no ssh-agent is running here: SSH_AUTH_SOCK is not set")
         if ssh_agent and key is not None and not key.startswith(_FINGERPRINT):
             raise click.UsageError("with --ssh-agent, --key is a fingerprint: SHA256:…")
-        login = AgentLogin(agent, key, ssh_auth_sock if ssh_agent else None)
+        login = AgentLoginOptions(agent, key, ssh_auth_sock if ssh_agent else None)
         return command(login, *args, **rest)
 
     return with_options(_OPTIONS)(logged_in)

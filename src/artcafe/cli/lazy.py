@@ -16,7 +16,7 @@ from artcafe.wire.ssh import is_private_key
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LazyCommand:
     """The location of a command, as `module:attribute`, and its line in the list of commands."""
 
     target: str
@@ -39,7 +39,7 @@ def load(target: str) -> Any:
 class LazyGroup(click.Group):
     """Commands by section, in the order of the table."""
 
-    def __init__(self, *args: Any, sections: Mapping[str, Mapping[str, Entry]], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, sections: Mapping[str, Mapping[str, LazyCommand]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.sections = sections
 

@@ -10,7 +10,7 @@ from artcafe.cli.connection import Target, reaches
 from artcafe.cli.sign_ins import SignIns
 from artcafe.cli.text import json_option, plain, print_json
 from artcafe.client.rest import Rest, UnreachableError
-from artcafe.client.sign_in import Attempt, Issuer, Tokens, device_tokens
+from artcafe.client.sign_in import IssuerEndpoints, SignInAttempt, Tokens, device_tokens
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
@@ -61,13 +61,13 @@ def login(
 
 async def _sign_in(
     connection: Target, port: int, patience: float, *, browser: bool, device: bool
-) -> tuple[Issuer, Tokens]:
+) -> tuple[IssuerEndpoints, Tokens]:
     issuer = await issuer_of(connection)
     if device:
         return issuer, await device_tokens(issuer, _show_device)
     try:
         async with listening(port) as callback:
-            attempt = Attempt.begin(issuer, callback.redirect_uri)
+            attempt = SignInAttempt.begin(issuer, callback.redirect_uri)
             click.echo(f"Sign in here:\n\n  {plain(attempt.address)}\n", err=True)
             if browser:
                 # It may run for as long as the browser does, which is nothing to wait for.
@@ -85,11 +85,11 @@ def _open(address: str) -> None:
         click.echo("No browser could be started; open the address yourself.", err=True)
 
 
-async def issuer_of(connection: Target) -> Issuer:
+async def issuer_of(connection: Target) -> IssuerEndpoints:
     """How the platform signs humans in. Raises ClickException where no browser can."""
     async with Rest(connection.url) as rest:
         try:
-            return Issuer.of(await rest.sign_in_config())
+            return IssuerEndpoints.of(await rest.sign_in_config())
         except UnreachableError as error:
             raise connection.nothing_answers() from error
         except ArtcafeError as error:

@@ -5,54 +5,64 @@ from typing import Any
 
 import click
 
-from artcafe.cli.lazy import Entry, LazyGroup
+from artcafe.cli.lazy import LazyCommand, LazyGroup
 from artcafe.cli.streams import finish, prepare
 from artcafe.cli.text import plain
 from artcafe.wire.errors import ArtcafeError
 
 SECTIONS = {
     "Run": {
-        "up": Entry("artcafe.cli.up:up", "Run the whole platform on this machine."),
-        "demo": Entry("artcafe.cli.demo:demo", "Show two agents talking, from nothing, in seconds."),
-        "serve": Entry("artcafe.cli.serve:serve", "Run one server of an installation."),
-        "nats-config": Entry(
+        "up": LazyCommand("artcafe.cli.up:up", "Run the whole platform on this machine."),
+        "demo": LazyCommand("artcafe.cli.demo:demo", "Show two agents talking, from nothing, in seconds."),
+        "serve": LazyCommand("artcafe.cli.serve:serve", "Run one server of an installation."),
+        "nats-config": LazyCommand(
             "artcafe.cli.nats_config:nats_config", "Write the configuration of nats-server."
         ),
-        "operator": Entry(
+        "operator": LazyCommand(
             "artcafe.cli.operator:operator", "For who runs it: all tenants, and the seed of all keys."
         ),
-        "nginx-config": Entry("artcafe.cli.nginx_config:nginx_config", "Write the configuration of nginx."),
-        "store": Entry("artcafe.cli.store:store", "The store as a whole: create, copy."),
-        "check-config": Entry("artcafe.cli.check_config:check_config", "Check the settings and show them."),
+        "nginx-config": LazyCommand(
+            "artcafe.cli.nginx_config:nginx_config", "Write the configuration of nginx."
+        ),
+        "store": LazyCommand("artcafe.cli.store:store", "The store as a whole: create, copy."),
+        "check-config": LazyCommand(
+            "artcafe.cli.check_config:check_config", "Check the settings and show them."
+        ),
     },
     "Manage": {
-        "tenants": Entry("artcafe.cli.tenants:tenants", "Tenants: list, create, show, update, delete."),
-        "agents": Entry("artcafe.cli.agents:agents", "Agents: list, create, show, update, delete."),
-        "keys": Entry("artcafe.cli.keys:keys", "Agents' SSH keys: list, add, revoke, remove."),
-        "channels": Entry(
+        "tenants": LazyCommand("artcafe.cli.tenants:tenants", "Tenants: list, create, show, update, delete."),
+        "agents": LazyCommand("artcafe.cli.agents:agents", "Agents: list, create, show, update, delete."),
+        "keys": LazyCommand("artcafe.cli.keys:keys", "Agents' SSH keys: list, add, revoke, remove."),
+        "channels": LazyCommand(
             "artcafe.cli.channels:channels", "Channels: list, create, show, update, delete, publish."
         ),
-        "members": Entry("artcafe.cli.members:members", "A tenant's people: list, add, update, remove."),
-        "invitations": Entry(
+        "members": LazyCommand(
+            "artcafe.cli.members:members", "A tenant's people: list, add, update, remove."
+        ),
+        "invitations": LazyCommand(
             "artcafe.cli.invitations:invitations", "Invitations: create, list, revoke, accept."
         ),
-        "usage": Entry("artcafe.cli.usage:usage", "Show what a tenant used, and its limits."),
-        "audit": Entry("artcafe.cli.audit:audit", "Show who changed what."),
-        "legal": Entry("artcafe.cli.legal:legal", "The operator's terms: versions, accepted, accept."),
-        "login": Entry("artcafe.cli.login:login", "Sign in with your browser."),
-        "logout": Entry("artcafe.cli.logout:logout", "Forget who is signed in."),
-        "token": Entry("artcafe.cli.token:token", "Get a token of the platform on this machine."),
+        "usage": LazyCommand("artcafe.cli.usage:usage", "Show what a tenant used, and its limits."),
+        "audit": LazyCommand("artcafe.cli.audit:audit", "Show who changed what."),
+        "legal": LazyCommand("artcafe.cli.legal:legal", "The operator's terms: versions, accepted, accept."),
+        "login": LazyCommand("artcafe.cli.login:login", "Sign in with your browser."),
+        "logout": LazyCommand("artcafe.cli.logout:logout", "Forget who is signed in."),
+        "token": LazyCommand("artcafe.cli.token:token", "Get a token of the platform on this machine."),
     },
     "Talk": {
-        "pub": Entry("artcafe.cli.pub:pub", "Publish a message, as an agent or as yourself."),
-        "sub": Entry("artcafe.cli.sub:sub", "Print messages as they arrive, as an agent."),
-        "watch": Entry(
+        "pub": LazyCommand("artcafe.cli.pub:pub", "Publish a message, as an agent or as yourself."),
+        "sub": LazyCommand("artcafe.cli.sub:sub", "Print messages as they arrive, as an agent."),
+        "watch": LazyCommand(
             "artcafe.cli.watch:watch", "Print who comes and goes, and every message, as yourself."
         ),
     },
     "Help": {
-        "open": Entry("artcafe.cli.open:open_console", "Show where the web console is, and the API's page."),
-        "completion": Entry("artcafe.cli.completion:completion", "Print what completes commands in a shell."),
+        "open": LazyCommand(
+            "artcafe.cli.open:open_console", "Show where the web console is, and the API's page."
+        ),
+        "completion": LazyCommand(
+            "artcafe.cli.completion:completion", "Print what completes commands in a shell."
+        ),
     },
 }
 

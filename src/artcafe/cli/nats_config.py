@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from artcafe.cli.server_options import server_options, settings_from
-from artcafe.server.main import StartFailed, cluster_configs
+from artcafe.server.main import StartError, cluster_configs
 from artcafe.server.main import nats_config as render
 from artcafe.server.seed import SeedError
 
@@ -16,7 +16,7 @@ _CLIENTS, _ROUTES = 4222, 6222
 _LEAST = 3
 
 
-class Node(click.ParamType[tuple[str, str, str]]):
+class NodeParameter(click.ParamType[tuple[str, str, str]]):
     """NAME=HOST, or NAME=HOST:PORT:ROUTEPORT."""
 
     name = "node"
@@ -50,7 +50,7 @@ class Node(click.ParamType[tuple[str, str, str]]):
 @click.option(
     "--node",
     "nodes",
-    type=Node(),
+    type=NodeParameter(),
     multiple=True,
     metavar="NAME=HOST[:PORT:ROUTEPORT]",
     help="A server of the cluster, three at least. [ports 4222 and 6222]",
@@ -97,7 +97,7 @@ def nats_config(
         if len(nodes) < _LEAST or len({node[0] for node in nodes}) < len(nodes):
             raise click.UsageError(f"A cluster has {_LEAST} nodes at least, each with a name of its own.")
         configs = cluster_configs(settings, nodes, data_dir=data_dir, tls=tls, upcoming=upcoming)
-    except (StartFailed, SeedError, ValueError) as error:
+    except (StartError, SeedError, ValueError) as error:
         raise click.ClickException(f"{error}") from error
     cluster.mkdir(mode=0o700, parents=True, exist_ok=True)
     for node, text in configs.items():

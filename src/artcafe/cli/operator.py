@@ -2,22 +2,22 @@
 
 import click
 
-from artcafe.cli.lazy import Entry, LazyGroup
+from artcafe.cli.lazy import LazyCommand, LazyGroup
 
 _SEED = "artcafe.cli.operator_seed"
 
 SECTIONS = {
     "Tenants": {
-        "tenants": Entry(
+        "tenants": LazyCommand(
             "artcafe.cli.operator_tenants:tenants", "All tenants: list, show, suspend, resume, set."
         ),
-        "log": Entry("artcafe.cli.operator_log:log", "Who made, deleted and operated tenants."),
+        "log": LazyCommand("artcafe.cli.operator_log:log", "Who made, deleted and operated tenants."),
     },
     "The seed of all keys of the bus": {
-        "show": Entry(f"{_SEED}:show", "Show the public key of each seed."),
-        "rotate": Entry(f"{_SEED}:rotate", "Make the next seed, and say what to do with it."),
-        "switch": Entry(f"{_SEED}:switch", "Put the next seed in force."),
-        "forget": Entry(f"{_SEED}:forget", "Remove the seeds that are not in force."),
+        "show": LazyCommand(f"{_SEED}:show", "Show the public key of each seed."),
+        "rotate": LazyCommand(f"{_SEED}:rotate", "Make the next seed, and say what to do with it."),
+        "switch": LazyCommand(f"{_SEED}:switch", "Put the next seed in force."),
+        "forget": LazyCommand(f"{_SEED}:forget", "Remove the seeds that are not in force."),
     },
 }
 

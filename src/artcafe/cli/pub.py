@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from artcafe.cli.agent_login import AgentLogin, logs_in
+from artcafe.cli.agent_login import AgentLoginOptions, logs_in
 from artcafe.cli.connection import Target, signs_in
 from artcafe.cli.lazy import load
 from artcafe.cli.parameters import JsonText
@@ -19,7 +19,7 @@ from artcafe.client.client import Client
 @logs_in
 @json_option
 @signs_in
-def pub(connection: Target, login: AgentLogin, subject: str, data: Any, *, as_json: bool) -> None:
+def pub(connection: Target, login: AgentLoginOptions, subject: str, data: Any, *, as_json: bool) -> None:
     """Publish a message: as an agent with --agent and its key, else as yourself.
 
     As yourself you publish a JSON object into a channel: SUBJECT is its id. It is done when the

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from artcafe.server.main import Running, StartFailed, report_start_failure, run
+from artcafe.server.main import Running, StartError, report_start_failure, run
 from artcafe.server.settings import SettingsError, load, wanted_log_format
 
 
@@ -14,7 +14,7 @@ def run_server(given: dict[str, Any], *, embedded: bool, ready: Callable[[Runnin
     a sentence; the exit code is 1."""
     try:
         run(load(**given), embedded=embedded, ready=ready)
-    except (SettingsError, StartFailed) as error:
+    except (SettingsError, StartError) as error:
         if wanted_log_format(given) != "json":
             raise click.ClickException(f"{error}") from error
         report_start_failure(f"{error}")

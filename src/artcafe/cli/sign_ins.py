@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from artcafe.client.sign_in import Issuer, SignInRefused, Tokens, refreshed
+from artcafe.client.sign_in import IssuerEndpoints, SignInRefused, Tokens, refreshed
 
 _FILE = "sign-ins.json"
 _OVER = {"invalid_grant", "expired_token"}
@@ -25,16 +25,16 @@ _EARLY = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class SignIn:
+class StoredSignIn:
     """Tokens of one platform. `expires` is in Unix seconds."""
 
-    issuer: Issuer
+    issuer: IssuerEndpoints
     access: str
     refresh: str | None
     expires: float
 
     @classmethod
-    def of(cls, issuer: Issuer, tokens: Tokens, now: float) -> "SignIn":
+    def of(cls, issuer: IssuerEndpoints, tokens: Tokens, now: float) -> "StoredSignIn":
         """The sign-in made from a token response."""
         return cls(issuer, tokens.access, tokens.refresh, now + tokens.lifetime)
 
@@ -51,12 +51,12 @@ class SignIns:
         """The sign-ins in a data directory, by the clock of this machine."""
         return cls(data_dir, time.time)  # noqa: TID251  # the command line has no other clock
 
-    def keep(self, url: str, issuer: Issuer, tokens: Tokens) -> None:
+    def keep(self, url: str, issuer: IssuerEndpoints, tokens: Tokens) -> None:
         """Sign in at a platform, in place of who was. Raises ClickException when it cannot be written."""
         with self._turn():
-            self._write({**self._read(), url: asdict(SignIn.of(issuer, tokens, self._now()))})
+            self._write({**self._read(), url: asdict(StoredSignIn.of(issuer, tokens, self._now()))})
 
-    def forget(self, url: str) -> SignIn | None:
+    def forget(self, url: str) -> StoredSignIn | None:
         """Remove the sign-in and return it; None without one."""
         if not self._path.exists():
             return None
@@ -94,7 +94,7 @@ class SignIns:
                     del held[url]
                     self._write(held)
                 raise
-            renewed = SignIn.of(sign_in.issuer, tokens, self._now())
+            renewed = StoredSignIn.of(sign_in.issuer, tokens, self._now())
             self._write({**held, url: asdict(renewed)})
             return renewed.access
 
@@ -127,10 +127,10 @@ class SignIns:
             raise self._damaged()
         return held
 
-    def _parsed(self, held: Any) -> SignIn:
+    def _parsed(self, held: Any) -> StoredSignIn:
         try:
-            issuer = Issuer(**{**held["issuer"], "scopes": tuple(held["issuer"]["scopes"])})
-            return SignIn(issuer, str(held["access"]), held["refresh"], float(held["expires"]))
+            issuer = IssuerEndpoints(**{**held["issuer"], "scopes": tuple(held["issuer"]["scopes"])})
+            return StoredSignIn(issuer, str(held["access"]), held["refresh"], float(held["expires"]))
         except (KeyError, TypeError, ValueError) as error:
             raise self._damaged() from error
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import click
 
-from artcafe.cli.agent_login import AgentLogin, logs_in
+from artcafe.cli.agent_login import AgentLoginOptions, logs_in
 from artcafe.cli.connection import Target, reaches
 from artcafe.cli.text import json_option, plain
 from artcafe.client.client import Client
@@ -29,7 +29,7 @@ _NOT_ASCII = re.compile(r"[^\x20-\x7e]")
 @reaches
 def sub(
     connection: Target,
-    login: AgentLogin,
+    login: AgentLoginOptions,
     pattern: str,
     count: int | None,
     queue: str | None,

@@ -12,7 +12,7 @@ Reply = str | ArtcafeError
 so that one whose caller has gone away is not reported as an exception that nobody fetched."""
 
 
-class Calls:
+class PendingCalls:
     """The calls of one client, by the id of their frame. Every one has a caller that waits for it."""
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import msgspec
 
-from artcafe.client.endpoint import Address
+from artcafe.client.endpoint import WebSocketAddress
 from artcafe.client.errors import of_close, of_frame
 from artcafe.client.message import UNREADABLE
 from artcafe.client.transport import ClosedError, DialError, Transport, dial
@@ -64,7 +64,7 @@ class Dashboard:
         silence: float = 30.0,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._place = Address.of(url, _PATH)
+        self._place = WebSocketAddress.of(url, _PATH)
         if tls is None and self._place.secure:
             tls = ssl.create_default_context()
         self._tls = tls

@@ -14,7 +14,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class WebSocketAddress:
     """A WebSocket address of a platform.
 
     `server` is what a challenge must name: `wss://host[:port]`, in lower case, the default port left
@@ -26,7 +26,7 @@ class Address:
     secure: bool
 
     @classmethod
-    def of(cls, url: str, path: str) -> "Address":
+    def of(cls, url: str, path: str) -> "WebSocketAddress":
         """A path under `/api/v1` of the platform at this address: http, https, ws or wss, with any path.
 
         A path in front of `/api/v1` is kept, for a platform behind a prefix; what follows it is
@@ -46,7 +46,7 @@ class Address:
         if port is not None and port != _DEFAULT_PORTS[scheme]:
             server += f":{port}"
         prefix = parts.path.partition(_API)[0].rstrip("/")
-        return Address(
+        return WebSocketAddress(
             url=f"{server}{prefix}{_API}{path}",
             server=server,
             secure=scheme == "wss",
@@ -54,7 +54,7 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint(Address):
+class Endpoint(WebSocketAddress):
     """One agent's address."""
 
     tenant: str
@@ -65,7 +65,7 @@ class Endpoint(Address):
         """Read the address of a platform, as `Address.of` does. Raises validation_failed."""
         if _NAME.fullmatch(tenant) is None or _NAME.fullmatch(agent) is None:
             raise _invalid("A tenant and an agent are named by 1 to 64 letters, digits, _ and -.")
-        place = Address.of(url, f"/ws/agent/{agent}?tenant_id={tenant}")
+        place = WebSocketAddress.of(url, f"/ws/agent/{agent}?tenant_id={tenant}")
         return cls(
             url=place.url,
             server=place.server,

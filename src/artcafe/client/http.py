@@ -43,7 +43,7 @@ class UnreachableError(ArtcafeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class HttpRequest:
     """One request. `path` is relative to the platform's address, made by `path_of`.
 
     `if_match` is the tag of the version that is to be changed; `idempotency_key` is a name of the
@@ -93,11 +93,11 @@ class Http:
         """Close every connection of the pool."""
         await self._client.aclose()
 
-    async def ask(self, request: Request) -> Any:
+    async def ask(self, request: HttpRequest) -> Any:
         """Send the request and return its decoded response, of any type; None for one without a body."""
         return self._json(await self._send(request))
 
-    async def answer(self, request: Request, *, record: str | None = None) -> Json:
+    async def answer(self, request: HttpRequest, *, record: str | None = None) -> Json:
         """The object that the request is answered with.
 
         Where the answer names the version of a record (its ETag), that is put into the record as
@@ -114,7 +114,7 @@ class Http:
             held["etag"] = response.headers["etag"]
         return answer
 
-    async def met(self, request: Request) -> tuple[Json, tuple[str, int]]:
+    async def met(self, request: HttpRequest) -> tuple[Json, tuple[str, int]]:
         """The object that the request is answered with, and the address and port of who answered."""
         response = await self._send(request)
         answer = self._json(response)
@@ -123,14 +123,14 @@ class Http:
             raise self.stranger()
         return answer, (place[0], place[1])
 
-    async def record(self, name: str, request: Request) -> Json:
+    async def record(self, name: str, request: HttpRequest) -> Json:
         """The record that the answer holds in this field."""
         answer: dict[str, Json] = await self.answer(request, record=name)
         return answer[name]
 
     async def whole(self, path: str) -> list[Json]:
         """A list that comes in one piece."""
-        return self.items(await self.ask(Request("GET", path)))
+        return self.items(await self.ask(HttpRequest("GET", path)))
 
     async def pages(
         self, name: str, path: str, query: Query | None = None, *, most: int | None = None
@@ -139,7 +139,7 @@ class Http:
         wanted = dict(query or {})
         found: list[Json] = []
         while most is None or len(found) < most:
-            page = await self.answer(Request("GET", path, query=wanted))
+            page = await self.answer(HttpRequest("GET", path, query=wanted))
             found += self.items(page.get(name))
             cursor = page.get("next_token")
             if not isinstance(cursor, str) or not cursor:
@@ -165,7 +165,7 @@ class Http:
         except ValueError as error:
             raise self.stranger() from error
 
-    async def _send(self, request: Request) -> httpx.Response:
+    async def _send(self, request: HttpRequest) -> httpx.Response:
         query = {name: value for name, value in (request.query or {}).items() if value is not None}
         try:
             response = await self._client.request(
@@ -240,7 +240,7 @@ def _parts(url: str) -> SplitResult:
     return parts
 
 
-def _unanswered(request: Request, what: str) -> ArtcafeError:
+def _unanswered(request: HttpRequest, what: str) -> ArtcafeError:
     """The error for a request without a response: only reads may be repeated; of a change nobody knows
     whether it was made."""
     if request.method == "GET":

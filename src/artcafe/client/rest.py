@@ -6,10 +6,10 @@ from secrets import token_urlsafe
 from types import TracebackType
 from typing import Any, Self
 
-from artcafe.client.http import Http, Json, Request, UnreachableError, header_value, path_of
+from artcafe.client.http import Http, HttpRequest, Json, UnreachableError, header_value, path_of
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
-from artcafe.wire.local_proof import Exchange, address, signer
+from artcafe.wire.local_proof import ProofExchange, address, signer
 
 __all__ = ["Json", "Rest", "UnreachableError"]
 
@@ -63,12 +63,12 @@ class Rest:
 
     async def sign_in_config(self) -> Json:
         """How humans sign in there; needs no token. Raises not_found where no browser can."""
-        return await self._http.answer(Request("GET", path_of("auth", "config")))
+        return await self._http.answer(HttpRequest("GET", path_of("auth", "config")))
 
     async def answers(self) -> bool:
         """Tell whether anything listens there; needs no token."""
         try:
-            await self._http.ask(Request("GET", path_of("health")))
+            await self._http.ask(HttpRequest("GET", path_of("health")))
         except UnreachableError:
             return False
         except ArtcafeError:
@@ -114,13 +114,13 @@ class Rest:
         wanted = {name: value for name, value in named if value is not None}
         sign, nonce = signer(secret), token_urlsafe(32)
         try:
-            given, place = await self._http.met(Request("POST", "/local/challenge", {"nonce": nonce}))
+            given, place = await self._http.met(HttpRequest("POST", "/local/challenge", {"nonce": nonce}))
         except ArtcafeError as error:
             if error.code is not Code.not_found:
                 raise
             older = "A platform of an older release has to be restarted with this one."
             raise ArtcafeError(Code.not_found, f"{error.message} {older}") from error
-        exchange = Exchange(nonce, address(*place))
+        exchange = ProofExchange(nonce, address(*place))
         challenge, proof = f"{given.get('challenge')}", f"{given.get('proof')}"
         theirs = exchange.of_platform(sign, challenge)
         if not compare_digest(theirs.encode(), proof.encode("utf-8", "replace")):
@@ -131,7 +131,7 @@ class Rest:
             )
         mine = exchange.of_caller(sign, challenge, path, wanted)
         body: Json = {"nonce": nonce, "challenge": challenge, "proof": mine, **wanted}
-        return await self._http.answer(Request("POST", path, body))
+        return await self._http.answer(HttpRequest("POST", path, body))
 
     # Tenants, and the documents their owners accept.
 
@@ -146,20 +146,22 @@ class Rest:
         validation_failed when the operator publishes terms that `terms_version` does not accept.
         """
         return await self._http.answer(
-            Request("POST", path_of("tenants"), fields, idempotency_key=idempotency_key)
+            HttpRequest("POST", path_of("tenants"), fields, idempotency_key=idempotency_key)
         )
 
     async def tenant(self, tenant: str) -> Json:
         """One tenant with its plan's `limits`. Raises not_found, also for who does not belong to it."""
-        return await self._http.answer(Request("GET", path_of("tenants", tenant)))
+        return await self._http.answer(HttpRequest("GET", path_of("tenants", tenant)))
 
     async def change_tenant(self, tenant: str, *, if_match: str | None = None, **fields: Any) -> Json:
         """Change the fields named, leave the others; None clears a field that may be empty."""
-        return await self._http.answer(Request("PUT", path_of("tenants", tenant), fields, if_match=if_match))
+        return await self._http.answer(
+            HttpRequest("PUT", path_of("tenants", tenant), fields, if_match=if_match)
+        )
 
     async def delete_tenant(self, tenant: str, *, if_match: str | None = None) -> None:
         """Delete a tenant with everything in it, at once and for ever."""
-        await self._http.ask(Request("DELETE", path_of("tenants", tenant), if_match=if_match))
+        await self._http.ask(HttpRequest("DELETE", path_of("tenants", tenant), if_match=if_match))
 
     # All tenants, for operators of the platform. Everybody else gets forbidden.
 
@@ -169,12 +171,12 @@ class Rest:
 
     async def any_tenant(self, tenant: str) -> Json:
         """One tenant with `limits`, `overrides` and `usage`. Raises not_found."""
-        return await self._http.answer(Request("GET", path_of("operator", "tenants", tenant)))
+        return await self._http.answer(HttpRequest("GET", path_of("operator", "tenants", tenant)))
 
     async def operate_tenant(self, tenant: str, *, if_match: str | None = None, **fields: Any) -> Json:
         """Set plan?, status? and limits?; in `limits` None ends an override, and `unlimited` is one."""
         path = path_of("operator", "tenants", tenant)
-        return await self._http.answer(Request("PATCH", path, fields, if_match=if_match))
+        return await self._http.answer(HttpRequest("PATCH", path, fields, if_match=if_match))
 
     async def installation_log(self, *, most: int | None = None, **wanted: str) -> list[Json]:
         """Creations, deletions and operator changes of tenants, the newest first: tenant?, actor?, action?;
@@ -183,7 +185,7 @@ class Rest:
 
     async def legal_versions(self) -> Json:
         """The documents that the operator publishes: `terms` and `privacy`, each version and url or None."""
-        return await self._http.answer(Request("GET", path_of("legal", "versions")))
+        return await self._http.answer(HttpRequest("GET", path_of("legal", "versions")))
 
     async def acceptances(self, tenant: str) -> list[Json]:
         """The tenant's acceptances of documents: user, document, version, time."""
@@ -194,7 +196,7 @@ class Rest:
 
         Gives the acceptances; of each version the first one counts.
         """
-        answer = await self._http.answer(Request("POST", path_of("tenants", tenant, "legal"), versions))
+        answer = await self._http.answer(HttpRequest("POST", path_of("tenants", tenant, "legal"), versions))
         return self._http.items(answer.get("acceptances"))
 
     # The humans of a tenant.
@@ -205,12 +207,14 @@ class Rest:
 
     async def member(self, tenant: str, user: str) -> Json:
         """One member. Raises not_found."""
-        return await self._http.answer(Request("GET", path_of("tenants", tenant, "members", user)))
+        return await self._http.answer(HttpRequest("GET", path_of("tenants", tenant, "members", user)))
 
     async def add_member(self, tenant: str, *, idempotency_key: str | None = None, **fields: Any) -> Json:
         """Add a user by its subject at the issuer: user_id, role?, email?; gives the member."""
         return await self._http.answer(
-            Request("POST", path_of("tenants", tenant, "members"), fields, idempotency_key=idempotency_key)
+            HttpRequest(
+                "POST", path_of("tenants", tenant, "members"), fields, idempotency_key=idempotency_key
+            )
         )
 
     async def change_member(
@@ -218,12 +222,12 @@ class Rest:
     ) -> Json:
         """Give a member another role: role, email?; gives the member."""
         path = path_of("tenants", tenant, "members", user)
-        return await self._http.answer(Request("PUT", path, fields, if_match=if_match))
+        return await self._http.answer(HttpRequest("PUT", path, fields, if_match=if_match))
 
     async def remove_member(self, tenant: str, user: str, *, if_match: str | None = None) -> None:
         """Remove a member; anybody may remove themselves, but for the last owner."""
         path = path_of("tenants", tenant, "members", user)
-        await self._http.ask(Request("DELETE", path, if_match=if_match))
+        await self._http.ask(HttpRequest("DELETE", path, if_match=if_match))
 
     async def invitations(self, tenant: str) -> list[Json]:
         """The invitations that stand open."""
@@ -237,15 +241,17 @@ class Rest:
         Gives `invitation`, and `token`: whoever accepts that becomes a member. It is never shown again.
         """
         path = path_of("tenants", tenant, "invitations")
-        return await self._http.answer(Request("POST", path, fields, idempotency_key=idempotency_key))
+        return await self._http.answer(HttpRequest("POST", path, fields, idempotency_key=idempotency_key))
 
     async def revoke_invitation(self, tenant: str, invitation: str) -> None:
         """Withdraw an invitation. Raises not_found."""
-        await self._http.ask(Request("DELETE", path_of("tenants", tenant, "invitations", invitation)))
+        await self._http.ask(HttpRequest("DELETE", path_of("tenants", tenant, "invitations", invitation)))
 
     async def accept_invitation(self, token: str) -> Json:
         """Become a member by the token of an invitation, once; gives the member, with its tenant_id."""
-        return await self._http.answer(Request("POST", path_of("invitations", "accept"), {"token": token}))
+        return await self._http.answer(
+            HttpRequest("POST", path_of("invitations", "accept"), {"token": token})
+        )
 
     # Agents and their keys.
 
@@ -274,22 +280,22 @@ class Rest:
 
         Gives `agent`, and `private_key` (PEM) when no public key was sent: it is never shown again.
         """
-        request = Request("POST", path_of("agents"), fields, idempotency_key=idempotency_key)
+        request = HttpRequest("POST", path_of("agents"), fields, idempotency_key=idempotency_key)
         return await self._http.answer(request, record="agent")
 
     async def agent(self, agent: str) -> Json:
         """One agent. Raises not_found."""
-        return await self._http.record("agent", Request("GET", path_of("agents", agent)))
+        return await self._http.record("agent", HttpRequest("GET", path_of("agents", agent)))
 
     async def change_agent(self, agent: str, *, if_match: str | None = None, **fields: Any) -> Json:
         """Change the fields named, leave the others; gives the agent."""
         return await self._http.record(
-            "agent", Request("PUT", path_of("agents", agent), fields, if_match=if_match)
+            "agent", HttpRequest("PUT", path_of("agents", agent), fields, if_match=if_match)
         )
 
     async def delete_agent(self, agent: str, *, if_match: str | None = None) -> None:
         """Delete an agent; its connections are closed. Raises not_found."""
-        await self._http.ask(Request("DELETE", path_of("agents", agent), if_match=if_match))
+        await self._http.ask(HttpRequest("DELETE", path_of("agents", agent), if_match=if_match))
 
     async def keys(self, agent: str) -> list[Json]:
         """The SSH keys of an agent, revoked ones included."""
@@ -298,16 +304,18 @@ class Rest:
     async def add_key(self, agent: str, public_key: str, *, idempotency_key: str | None = None) -> Json:
         """Give an agent one more key, an OpenSSH public key line; gives the key."""
         path, body = path_of("agents", agent, "keys"), {"public_key": public_key}
-        return await self._http.record("key", Request("POST", path, body, idempotency_key=idempotency_key))
+        return await self._http.record(
+            "key", HttpRequest("POST", path, body, idempotency_key=idempotency_key)
+        )
 
     async def revoke_key(self, agent: str, key: str) -> Json:
         """Refuse a key from now on and close the connections it opened; `key` is its `id`."""
         path = path_of("agents", agent, "keys", key)
-        return await self._http.record("key", Request("PUT", path, {"status": "revoked"}))
+        return await self._http.record("key", HttpRequest("PUT", path, {"status": "revoked"}))
 
     async def delete_key(self, agent: str, key: str) -> None:
         """Forget a key; `key` is its `id`."""
-        await self._http.ask(Request("DELETE", path_of("agents", agent, "keys", key)))
+        await self._http.ask(HttpRequest("DELETE", path_of("agents", agent, "keys", key)))
 
     # Channels.
 
@@ -317,22 +325,22 @@ class Rest:
 
     async def create_channel(self, *, idempotency_key: str | None = None, **fields: Any) -> Json:
         """Make a channel: name, id?, description?, subject?, publishers?, …; gives the channel."""
-        request = Request("POST", path_of("channels"), fields, idempotency_key=idempotency_key)
+        request = HttpRequest("POST", path_of("channels"), fields, idempotency_key=idempotency_key)
         return await self._http.record("channel", request)
 
     async def channel(self, channel: str) -> Json:
         """One channel. Raises not_found."""
-        return await self._http.record("channel", Request("GET", path_of("channels", channel)))
+        return await self._http.record("channel", HttpRequest("GET", path_of("channels", channel)))
 
     async def change_channel(self, channel: str, *, if_match: str | None = None, **fields: Any) -> Json:
         """Change the fields named, leave the others; None clears a field that may be empty."""
         return await self._http.record(
-            "channel", Request("PUT", path_of("channels", channel), fields, if_match=if_match)
+            "channel", HttpRequest("PUT", path_of("channels", channel), fields, if_match=if_match)
         )
 
     async def delete_channel(self, channel: str, *, if_match: str | None = None) -> None:
         """Delete a channel. Raises not_found."""
-        await self._http.ask(Request("DELETE", path_of("channels", channel), if_match=if_match))
+        await self._http.ask(HttpRequest("DELETE", path_of("channels", channel), if_match=if_match))
 
     async def publish(
         self, channel: str, data: Json, subject: str | None = None, *, as_system: bool = False
@@ -343,7 +351,9 @@ class Rest:
         is the platform, `sys`.
         """
         query = {"subject": subject, "as": "system" if as_system else None}
-        return await self._http.answer(Request("POST", path_of("channels", channel, "messages"), data, query))
+        return await self._http.answer(
+            HttpRequest("POST", path_of("channels", channel, "messages"), data, query)
+        )
 
     # What was used, and who did what.
 
@@ -353,11 +363,11 @@ class Rest:
         Both ends are dates (2026-11-24) and belong to it; without them it is the last seven days.
         """
         query = {"start_date": start, "end_date": end}
-        return await self._http.answer(Request("GET", path_of("usage-metrics"), query=query))
+        return await self._http.answer(HttpRequest("GET", path_of("usage-metrics"), query=query))
 
     async def billing(self) -> Json:
         """The current calendar month against the plan."""
-        return await self._http.answer(Request("GET", path_of("usage-metrics", "billing")))
+        return await self._http.answer(HttpRequest("GET", path_of("usage-metrics", "billing")))
 
     async def audit(
         self,

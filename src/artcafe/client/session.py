@@ -6,7 +6,7 @@ from typing import get_args
 
 import msgspec
 
-from artcafe.client.calls import Calls
+from artcafe.client.calls import PendingCalls
 from artcafe.client.errors import OutcomeUnknownError, copy, of_frame
 from artcafe.client.message import UNREADABLE, Publisher
 from artcafe.client.routes import Routes
@@ -64,7 +64,7 @@ class Session:
     """The state of one client: pending calls, subscriptions, and the server's last welcome."""
 
     def __init__(self, tenant: str, publish: Publisher, on_error: Callable[[ArtcafeError], None]) -> None:
-        self.calls = Calls()
+        self.calls = PendingCalls()
         self.routes = Routes(tenant, self.calls.next_id, publish)
         self._on_error = on_error
         self.goaway: frames.Goaway | None = None

@@ -34,7 +34,7 @@ class SignInRefused(ArtcafeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Issuer:
+class IssuerEndpoints:
     """The issuer's endpoints and the client id: GET /api/v1/auth/config, validated."""
 
     issuer: str
@@ -93,16 +93,16 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class SignInAttempt:
     """One authorization request: its secrets, and where it is to be answered."""
 
-    issuer: Issuer
+    issuer: IssuerEndpoints
     redirect_uri: str
     state: str
     verifier: str
 
     @classmethod
-    def begin(cls, issuer: Issuer, redirect_uri: str) -> Self:
+    def begin(cls, issuer: IssuerEndpoints, redirect_uri: str) -> Self:
         """A new one, with fresh secrets."""
         return cls(issuer, redirect_uri, secrets.token_urlsafe(32), secrets.token_urlsafe(48))
 
@@ -146,14 +146,14 @@ class Attempt:
         return await _tokens(self.issuer, fields)
 
 
-async def refreshed(issuer: Issuer, refresh: str) -> Tokens:
+async def refreshed(issuer: IssuerEndpoints, refresh: str) -> Tokens:
     """New tokens for a refresh token. Raises SignInRefused, unavailable."""
     tokens = await _tokens(issuer, {"grant_type": "refresh_token", "refresh_token": refresh})
     # An issuer that does not rotate gives none, and the old one stays good.
     return tokens if tokens.refresh else Tokens(tokens.access, refresh, tokens.lifetime)
 
 
-async def revoke(issuer: Issuer, refresh: str) -> None:
+async def revoke(issuer: IssuerEndpoints, refresh: str) -> None:
     """End a refresh token where the issuer can (RFC 7009). Raises unavailable."""
     if issuer.revocation is not None:
         status, _ = await post_form(issuer.revocation, {"client_id": issuer.client_id, "token": refresh})
@@ -162,7 +162,7 @@ async def revoke(issuer: Issuer, refresh: str) -> None:
 
 
 async def device_tokens(
-    issuer: Issuer,
+    issuer: IssuerEndpoints,
     show: Callable[[str, str], None],
     *,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -194,7 +194,7 @@ async def device_tokens(
     raise _refusal("expired_token")
 
 
-async def _tokens(issuer: Issuer, fields: Mapping[str, str]) -> Tokens:
+async def _tokens(issuer: IssuerEndpoints, fields: Mapping[str, str]) -> Tokens:
     status, answer = await post_form(issuer.token, {"client_id": issuer.client_id, **fields})
     if status != 200:
         # A refusal has a word (RFC 6749 section 5.2); who is asked too often, or is ill, refuses nobody.

@@ -16,7 +16,7 @@ from artcafe.wire.ssh import (
     SSHSIG_MAGIC,
     SSHSIG_VERSION,
     MalformedError,
-    Reader,
+    SshReader,
     mpint,
     string,
     to_be_signed,
@@ -192,7 +192,7 @@ class SshAgent:
             raise SignerError(f"No ssh-agent answers at {self._path} ({reason}): is it running?") from None
 
 
-class _Reader(Reader):
+class _Reader(SshReader):
     """Reads what a key file or an ssh-agent gave; the words of its error are for people."""
 
     def take(self, count: int) -> bytes:

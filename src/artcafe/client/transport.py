@@ -16,7 +16,7 @@ from websockets.protocol import State
 from websockets.typing import Subprotocol
 
 from artcafe.client.authorities import system_tls
-from artcafe.client.endpoint import Address
+from artcafe.client.endpoint import WebSocketAddress
 from artcafe.client.errors import of_response
 from artcafe.client.proxies import proxy_for
 from artcafe.wire.codes import NORMAL_CLOSURE, Code
@@ -99,7 +99,7 @@ class Transport:
 
 
 async def dial(
-    endpoint: Address,
+    endpoint: WebSocketAddress,
     *,
     tls: ssl.SSLContext | None,
     user_agent: str,
@@ -160,7 +160,7 @@ class _Connect(connect):
         return exc
 
 
-def _refused(refused: InvalidStatus, endpoint: Address) -> DialError:
+def _refused(refused: InvalidStatus, endpoint: WebSocketAddress) -> DialError:
     response = refused.response
     status = response.status_code
     if 300 <= status < 400:
@@ -181,11 +181,11 @@ def _closed(closed: ConnectionClosed) -> ClosedError:
     return ClosedError(_LOST)
 
 
-def _unavailable(endpoint: Address, reason: str) -> ArtcafeError:
+def _unavailable(endpoint: WebSocketAddress, reason: str) -> ArtcafeError:
     return ArtcafeError(Code.unavailable, f"No connection to {endpoint.server}: {reason}.")
 
 
-def _stranger(endpoint: Address) -> ArtcafeError:
+def _stranger(endpoint: WebSocketAddress) -> ArtcafeError:
     return ArtcafeError(
         Code.protocol_error, f"What answers at {endpoint.server} does not speak {SUBPROTOCOL}."
     )

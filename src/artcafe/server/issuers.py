@@ -6,7 +6,7 @@ import httpx
 
 from artcafe.server.core.sign_in import SignIn
 from artcafe.server.domain.operators import Operators, local_user
-from artcafe.server.domain.sign_in import SCOPES, Client
+from artcafe.server.domain.sign_in import SCOPES, OAuthClient
 from artcafe.server.domain.tenant import Role
 from artcafe.server.identity.dev_issuer import JWKS_PATH, LOCAL_CLIENT, LocalIssuer
 from artcafe.server.identity.discovery import IssuerDiscovery
@@ -105,13 +105,13 @@ def local_sign_in(issuer: LocalIssuer | None, records: SignInRecords, clock: Clo
     )
 
 
-def sign_in_client(settings: Settings) -> Client | None:
+def sign_in_client(settings: Settings) -> OAuthClient | None:
     """The client by which humans sign in with a browser, if that is set."""
     if settings.issuer is None:
-        return Client(LOCAL_CLIENT, tuple(sorted(SCOPES, reverse=True)))
+        return OAuthClient(LOCAL_CLIENT, tuple(sorted(SCOPES, reverse=True)))
     if settings.sign_in_client_id is None:
         return None
-    return Client(settings.sign_in_client_id, tuple(settings.oidc_sign_in_scopes.split()))
+    return OAuthClient(settings.sign_in_client_id, tuple(settings.oidc_sign_in_scopes.split()))
 
 
 def discovery(settings: Settings, http: httpx.AsyncClient, clock: Clock) -> IssuerDiscovery | None:

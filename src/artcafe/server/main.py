@@ -41,12 +41,12 @@ LOG = logging.getLogger("artcafe")
 RUN_FILE = "run.json"
 
 
-class StartFailed(Exception):
+class StartError(Exception):
     """The platform did not start, and why, in one line for people."""
 
 
 EXPECTED = (
-    StartFailed,
+    StartError,
     SeedError,
     WorkersFailed,
     BusRefusedError,
@@ -82,18 +82,18 @@ def run(settings: Settings, *, embedded: bool, ready: Callable[[Running], None])
     """
     lines = log_to_stderr(settings)
     if found := faults(settings, embedded=embedded):
-        raise StartFailed("\n".join(found))
+        raise StartError("\n".join(found))
     if links := service_links():
         LOG.warning("%s is ignored: Kubernetes made it, for a Service (enableServiceLinks)", ", ".join(links))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             runner.run(_run(settings, lines, embedded=embedded, ready=ready))
         except asyncio.CancelledError:
-            raise StartFailed("Stopped before it was up.") from None
+            raise StartError("Stopped before it was up.") from None
         except Exception as error:
             cause = _first(error)
             if isinstance(cause, EXPECTED):
-                raise StartFailed(_sentence(cause)) from error
+                raise StartError(_sentence(cause)) from error
             raise
 
 
@@ -183,7 +183,7 @@ async def _run(settings: Settings, lines: Lines, *, embedded: bool, ready: Calla
         elif settings.nats_url is not None:
             nats_url = settings.nats_url
         else:
-            raise StartFailed(NO_NATS)
+            raise StartError(NO_NATS)
         running = Running(
             place.url,
             settings.data_dir,
@@ -296,7 +296,7 @@ def _make_data_dir(path: Path) -> None:
         probe.touch(mode=0o600)
         probe.unlink()
     except OSError as error:
-        raise StartFailed(f"The data directory {path} cannot be used: {error.strerror}.") from error
+        raise StartError(f"The data directory {path} cannot be used: {error.strerror}.") from error
 
 
 def _listen(settings: Settings, port: int) -> socket.socket:
@@ -312,7 +312,7 @@ def _listen(settings: Settings, port: int) -> socket.socket:
         listener.listen(4096)
     except OSError as error:
         listener.close()
-        raise StartFailed(
+        raise StartError(
             f"Cannot listen on {settings.host} port {port}: {error.strerror}. "
             "Choose another with --port (0 takes any)."
         ) from error

@@ -46,7 +46,7 @@ def address(host: str, port: int | None) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class ProofExchange:
     """The exchanged values: the command line's nonce; and the platform's address, as one side sees it."""
 
     nonce: str

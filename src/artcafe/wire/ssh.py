@@ -36,7 +36,7 @@ class MalformedError(ValueError):
     """Bytes that break the encoding they claim to be in."""
 
 
-class Reader:
+class SshReader:
     """A strict reader of the SSH wire encoding (RFC 4251 section 5): nothing missing, nothing left over."""
 
     def __init__(self, data: bytes) -> None:
@@ -75,12 +75,12 @@ class Reader:
 
 
 def string(data: bytes) -> bytes:
-    """The encoding that `Reader.string` reads."""
+    """The encoding that `SshReader.string` reads."""
     return len(data).to_bytes(4, "big") + data
 
 
 def mpint(number: int) -> bytes:
-    """The encoding that `Reader.mpint` reads, for a number above zero."""
+    """The encoding that `SshReader.mpint` reads, for a number above zero."""
     return string(number.to_bytes(number.bit_length() // 8 + 1, "big"))
 
 

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from artcafe.server.identity.dev_issuer import LOCAL_CLIENT
 from artcafe.server.identity.oidc import OidcConfig, OidcVerifier
 from artcafe.wire.codes import Code
-from artcafe.wire.local_proof import SECONDS, Exchange, signer
+from artcafe.wire.local_proof import SECONDS, ProofExchange, signer
 from tests.kit.api import Api, furnished, good, problem
 from tests.kit.local_issuer import ISSUER, furnished_with_issuer
 from tests.kit.local_proofs import NONCE, answer, place_of, prove
@@ -244,8 +244,8 @@ class TestAProof:
     ) -> None:
         sign, challenge = signer(secret), given["challenge"]
 
-        assert given["proof"] == Exchange(NONCE, place).of_platform(sign, challenge)
-        for other in (Exchange("m" * 43, place), Exchange(NONCE, place_of("http://127.0.0.1:1"))):
+        assert given["proof"] == ProofExchange(NONCE, place).of_platform(sign, challenge)
+        for other in (ProofExchange("m" * 43, place), ProofExchange(NONCE, place_of("http://127.0.0.1:1"))):
             assert given["proof"] != other.of_platform(sign, challenge)
 
     async def test_is_good_once(

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from artcafe.server.domain.sign_in import Client
+from artcafe.server.domain.sign_in import OAuthClient
 from artcafe.server.identity.dev_issuer import LOCAL_CLIENT
 from artcafe.wire.codes import Code
 from tests.kit.api import Api, furnished, good, problem
@@ -46,7 +46,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def api(application: FastAPI, directory: Path) -> Api:
     """As `artcafe up` has it."""
     api = await furnished_with_issuer(application, directory)
-    api.sign_in_client = Client(LOCAL_CLIENT, ("openid", "email"))
+    api.sign_in_client = OAuthClient(LOCAL_CLIENT, ("openid", "email"))
     api.__post_init__()
     return api
 

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 from artcafe.server.api.paths import Paths, decoded
-from artcafe.server.domain.audit import Entry
+from artcafe.server.domain.audit import AuditEntry
 from artcafe.wire.codes import Code
 from tests.kit.api import Api, good, problem
 from tests.kit.asgi import ask, scope_of
@@ -110,7 +110,7 @@ def test_every_identifier_in_a_path_is_one_of_those_that_are_tried_here(applicat
     named = {name for path in application.openapi()["paths"] for name in re.findall(r"{(.+?)}", path)}
 
     assert named == {"tenant_id", "user_id", "agent_id", "key_id", "channel_id", "invitation_id"}
-    assert "target" in Entry.__struct_fields__
+    assert "target" in AuditEntry.__struct_fields__
 
 
 @pytest.mark.parametrize(

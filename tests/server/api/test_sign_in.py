@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
-from artcafe.server.domain.sign_in import Client
+from artcafe.server.domain.sign_in import OAuthClient
 from artcafe.server.identity.dev_issuer import LOCAL_CLIENT, LocalIssuer
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -36,7 +36,7 @@ class Said:
 async def with_issuer(application: FastAPI, document: Mapping[str, object] | None, client: str | None) -> Api:
     api = await furnished(application)
     api.discovery = Said(document)
-    api.sign_in_client = None if client is None else Client(client, ("openid", "email"))
+    api.sign_in_client = None if client is None else OAuthClient(client, ("openid", "email"))
     api.__post_init__()
     return api
 
@@ -72,7 +72,7 @@ async def test_the_embedded_issuer_is_under_the_name_that_is_certainly_ours(
 ) -> None:
     issuer = LocalIssuer.open(tmp_path / "i", "http://127.0.0.1/local", StoppedClock(), counting("jti"))
     api = await furnished(application, issuer)
-    api.sign_in_client = Client(LOCAL_CLIENT, ("openid",))
+    api.sign_in_client = OAuthClient(LOCAL_CLIENT, ("openid",))
     api.__post_init__()
 
     config = good(await api.client(host="evil.example").get("/api/v1/auth/config"))

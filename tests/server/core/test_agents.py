@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from artcafe.server.domain.agent import Agent
-from artcafe.server.domain.audit import Entry
+from artcafe.server.domain.audit import AuditEntry
 from artcafe.server.domain.ids import AgentId
 from artcafe.server.domain.listing import Query
 from artcafe.server.domain.policy import Grant, Policy
@@ -26,7 +26,7 @@ A1 = AgentId("a1")
 NOON = "2025-11-24T16:00:00.000Z"
 
 
-async def audited(installation: Installation) -> list[Entry]:
+async def audited(installation: Installation) -> list[AuditEntry]:
     """The audit of `acme`, as far as it is about agents, in no order."""
     page = await AuditTable(Table(installation.memory)).list(ACME, 100, None)
     return [entry for entry in page.items if entry.action.startswith("agent.")]

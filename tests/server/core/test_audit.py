@@ -2,7 +2,7 @@
 
 import pytest
 
-from artcafe.server.domain.audit import Entry
+from artcafe.server.domain.audit import AuditEntry
 from artcafe.server.domain.ids import UserId
 from artcafe.server.domain.legal import Document, Edition
 from artcafe.server.domain.principal import Human
@@ -42,7 +42,7 @@ async def test_it_has_every_change_the_newest_first(installation: Installation, 
 async def test_an_entry_says_who_and_what_but_no_value(installation: Installation, busy: Human) -> None:
     [latest] = (await installation.process.audit.list(busy, 1, None)).items
 
-    assert latest == Entry(
+    assert latest == AuditEntry(
         id=latest.id,
         tenant=busy.tenant,
         at="2025-11-24T16:00:04.000Z",

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from artcafe.server.core.sign_in import SignIn, Tokens
+from artcafe.server.core.sign_in import SignIn, TokenResponse
 from artcafe.server.domain import sign_in as rules
 from artcafe.server.domain.ids import UserId
 from artcafe.server.domain.principal import User
-from artcafe.server.domain.sign_in import Authorization, OAuthError
+from artcafe.server.domain.sign_in import OAuthError, SignInRequest
 from artcafe.server.identity.dev_issuer import LocalIssuer
 from artcafe.server.identity.sealing import AesSealer
 from artcafe.server.store.memory import MemoryStore
@@ -24,7 +24,7 @@ from tests.kit.stores import new_rev
 from tests.server.domain.test_sign_in import CHALLENGE, CLIENT, CONSOLE, VERIFIER
 
 ADA = User(UserId("local-owner"), "ada@example.com")
-WANTED = Authorization(CLIENT, CONSOLE, CHALLENGE, "email openid", "s", "n")
+WANTED = SignInRequest(CLIENT, CONSOLE, CHALLENGE, "email openid", "s", "n")
 
 
 @dataclass
@@ -38,7 +38,7 @@ class House:
         """An authorization code."""
         return await self.sign_in.authorize(WANTED, await self.sign_in.proof(ADA))
 
-    async def tokens(self) -> Tokens:
+    async def tokens(self) -> TokenResponse:
         """Tokens, as a client gets them."""
         return await self.sign_in.exchange(await self.code(), CONSOLE, VERIFIER)
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from artcafe.server.domain.audit import AuditWriter, Entry
+from artcafe.server.domain.audit import AuditEntry, AuditWriter
 from artcafe.server.domain.ids import TenantId, UserId
 from artcafe.server.domain.principal import Human
 from artcafe.server.domain.tenant import Role
@@ -16,7 +16,7 @@ WRITER = AuditWriter(lambda: datetime.fromisoformat(AT).timestamp(), lambda: "e1
 
 
 def test_it_says_who_did_what_when_and_from_where() -> None:
-    assert WRITER.entry(OLIVIA, "agent.update", "a1", {"name": "x", "metadata": {}}) == Entry(
+    assert WRITER.entry(OLIVIA, "agent.update", "a1", {"name": "x", "metadata": {}}) == AuditEntry(
         id="e1",
         tenant=TenantId("acme"),
         at=AT,

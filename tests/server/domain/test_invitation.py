@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from artcafe.server.domain.ids import TenantId
-from artcafe.server.domain.invitation import SECRET_BYTES, Token, new_token, read_token
+from artcafe.server.domain.invitation import SECRET_BYTES, InvitationToken, new_token, read_token
 from tests.kit.records import an_invitation
 
 TOKEN = new_token(TenantId("acme"), "i1", bytes(range(SECRET_BYTES)))
@@ -42,4 +42,4 @@ def test_only_the_secret_opens() -> None:
 
     assert TOKEN.opens(invitation)
     assert not TOKEN.opens(an_invitation())
-    assert not Token(TOKEN.tenant, TOKEN.id, "A" * 43).opens(invitation)
+    assert not InvitationToken(TOKEN.tenant, TOKEN.id, "A" * 43).opens(invitation)

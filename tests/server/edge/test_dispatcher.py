@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from artcafe.server.edge.dispatcher import STARTS_A_TURN, Dispatcher
-from artcafe.server.edge.exchange import Exchange
+from artcafe.server.edge.exchange import HttpExchange
 from tests.kit.deadlines import eventually
 
 pytestmark = pytest.mark.asyncio
@@ -41,11 +41,11 @@ class Counter:
         headers = [] if forwarded is None else [(b"x-forwarded-for", forwarded.encode())]
         request = Request({"client": ("127.0.0.1", 1), "headers": headers})
 
-        def start(_: Exchange) -> None:
+        def start(_: HttpExchange) -> None:
             self.started.append(name)
             self.turns.append(self._turn)
 
-        self.dispatcher.submit(remote, cast("Exchange", request), start)
+        self.dispatcher.submit(remote, cast("HttpExchange", request), start)
         return request
 
 

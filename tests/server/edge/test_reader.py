@@ -4,7 +4,7 @@ import pytest
 
 from artcafe.server.edge.heads import Fields, Head
 from artcafe.server.edge.limits import HttpLimits
-from artcafe.server.edge.reader import PIECE_BYTES, Reader
+from artcafe.server.edge.reader import PIECE_BYTES, RequestReader
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.http_corpus import IN_CHUNKS, SMUGGLED, WEBSOCKET, chunk, chunked, counted, request
@@ -39,7 +39,7 @@ class Requests:
 def taken(data: bytes, step: int, limits: HttpLimits | None = None) -> Requests:
     """What is read of these bytes, when they come in steps."""
     sink = Requests()
-    reader = Reader(sink, limits or HttpLimits())
+    reader = RequestReader(sink, limits or HttpLimits())
     for at in range(0, len(data), step):
         reader.add(data[at : at + step])
         while reader.next():
@@ -82,7 +82,7 @@ def test_a_trailer_is_no_field_of_its_request_nor_of_the_next_one(step: int) -> 
 
 def test_one_call_takes_one_message_at_most() -> None:
     sink = Requests()
-    reader = Reader(sink, HttpLimits())
+    reader = RequestReader(sink, HttpLimits())
     reader.add(request() * 3)
     for taken_so_far in (1, 2, 3):
         assert reader.next()
@@ -98,7 +98,7 @@ def test_a_body_comes_in_pieces_of_bounded_size() -> None:
 
 def test_what_follows_an_upgrade_is_given_away_untouched() -> None:
     sink = Requests()
-    reader = Reader(sink, HttpLimits())
+    reader = RequestReader(sink, HttpLimits())
     raw = request(*WEBSOCKET.rstrip().split(b"\r\n"))
     reader.add(raw + b"early \r\n\r\n")
     assert reader.next()

@@ -24,7 +24,7 @@ from artcafe.server.identity.dev_issuer import (
     LocalIssuer,
     thumbprint,
 )
-from artcafe.server.identity.oidc import Claims, OidcConfig, OidcVerifier, discover
+from artcafe.server.identity.oidc import OidcConfig, OidcVerifier, TokenClaims, discover
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.local_proof import signer
@@ -282,7 +282,7 @@ async def running(directory: Path) -> AsyncIterator[Installation]:
 async def test_its_tokens_pass_the_door_of_all_tokens(running: Installation) -> None:
     token = running.issuer.mint("u1", email="ada@example.com", tenant="acme", lifetime_seconds=60)
 
-    assert await running.verifier.verify(token) == Claims(
+    assert await running.verifier.verify(token) == TokenClaims(
         subject="u1",
         issuer=running.served.origin,
         expires=NOON + 60,

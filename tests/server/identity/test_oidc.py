@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from artcafe.server.identity import oidc
-from artcafe.server.identity.oidc import MAX_TOKEN, Claims, OidcConfig, OidcVerifier, discover
+from artcafe.server.identity.oidc import MAX_TOKEN, OidcConfig, OidcVerifier, TokenClaims, discover
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.times import rfc3339
@@ -86,7 +86,7 @@ async def world(keys: dict[str, RSAPrivateKey]) -> AsyncIterator[World]:
 async def test_an_access_token_of_cognito_is_read(world: World) -> None:
     token = world.issuer.token(email="ada@example.com", **{"custom:tenant_id": "acme"})
 
-    assert await world.verifier().verify(token) == Claims(
+    assert await world.verifier().verify(token) == TokenClaims(
         subject="5f0c0c9e-1d6a-4a1e-9c37-1c9d7b3f6c11",
         issuer=world.issuer.url,
         expires=NOON + 3600,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from artcafe.server.store.copying import ROUNDS, Copy, CopyError, Progress, require_whole
-from artcafe.server.store.item import Backend, Delete, Delta, Put, Row, StoreUnavailable, StoreUnusable
+from artcafe.server.store.item import Backend, Delete, Delta, Put, RawItem, StoreUnavailable, StoreUnusable
 from artcafe.server.store.servers import LEASE_SECONDS, ServerLease
 from tests.kit.contents import contents
 from tests.kit.faults import Fault, FaultyStore, every_cut
@@ -161,7 +161,7 @@ class Written(FaultyStore):
         self._write_to_it = write
         self._times = times
 
-    async def rows(self, cursor: str | None = None) -> tuple[list[Row], str | None]:
+    async def rows(self, cursor: str | None = None) -> tuple[list[RawItem], str | None]:
         """See Backend."""
         page = await super().rows(cursor)
         if page[1] is None and self._times:

@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from artcafe.server.store.dynamodb import TOGETHER, DynamoStore
-from artcafe.server.store.dynamodb_calls import ATTEMPTS, FIRST_WAIT, Calls, TableLocation
+from artcafe.server.store.dynamodb_calls import ATTEMPTS, FIRST_WAIT, DynamoDBCalls, TableLocation
 from artcafe.server.store.item import (
     ABSENT,
     EXISTS,
@@ -227,7 +227,7 @@ async def test_the_pauses_grow_and_are_spread() -> None:
         pauses.append(seconds)
 
     faults = Faults()
-    calls = Calls(await dynoxide.new_place(), jitter=lambda: 0.5, wait=wait, session=faults.session)
+    calls = DynamoDBCalls(await dynoxide.new_place(), jitter=lambda: 0.5, wait=wait, session=faults.session)
     await calls.open()
     try:
         faults.refuse(ATTEMPTS, "ThrottlingException")

@@ -13,7 +13,7 @@ from artcafe.server.domain.ids import AgentId, ChannelId, TenantId
 from artcafe.server.domain.policy import Grant, Policy
 from artcafe.server.store.agents import AgentTable
 from artcafe.server.store.channels import ChannelTable
-from artcafe.server.store.item import Item, Page
+from artcafe.server.store.item import Item, ItemPage
 from artcafe.server.store.memory import MemoryStore
 from artcafe.server.store.near import MAX_ENTRIES, TTL_SECONDS, NearCache
 from artcafe.server.store.table import Table
@@ -47,7 +47,7 @@ class CountedStore(UnreliableStore):
         await self.gate.wait()
         return item
 
-    async def query(self, pk: str, prefix: str = "", limit: int = 100, cursor: str | None = None) -> Page:
+    async def query(self, pk: str, prefix: str = "", limit: int = 100, cursor: str | None = None) -> ItemPage:
         """See ItemStore."""
         self.reads[prefix] += 1
         page = await super().query(pk, prefix, limit, cursor)

@@ -15,8 +15,7 @@ from artcafe.server.domain.tenant import Tenant, TenantRules
 from artcafe.server.store import addresses as at
 from artcafe.server.store.agents import AgentTable
 from artcafe.server.store.channels import ChannelTable
-from artcafe.server.store.item import ItemStore, Put
-from artcafe.server.store.item import Page as ItemPage
+from artcafe.server.store.item import ItemPage, ItemStore, Put
 from artcafe.server.store.table import Table, data
 from artcafe.server.store.tenants import TenantTable
 from tests.kit.records import (

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec import Struct, structs
 
 from artcafe.server.domain.agent import Agent, AgentKey
-from artcafe.server.domain.audit import Entry
+from artcafe.server.domain.audit import AuditEntry
 from artcafe.server.domain.channel import Channel
 from artcafe.server.domain.invitation import Invitation
 from artcafe.server.domain.legal import Acceptance
@@ -67,7 +67,7 @@ def test_what_stays_is_not_read_and_does_not_hinder(unknown: dict[str, Any]) -> 
     assert merged["policy"] == {**AGENT["policy"], **unknown}
 
 
-@pytest.mark.parametrize("kind", [Agent, Channel, Tenant, Member, Invitation, Entry, Acceptance])
+@pytest.mark.parametrize("kind", [Agent, Channel, Tenant, Member, Invitation, AuditEntry, Acceptance])
 def test_every_list_of_records_in_a_record_has_an_identity(kind: type[Struct]) -> None:
     """Without one, a change of the record meets an error."""
     lists = [

@@ -10,7 +10,7 @@ from artcafe.server.api.admission import AdmittingRoute
 from artcafe.server.api.deps import Cases, CurrentHuman, Resources
 from artcafe.server.api.pages import Limit, NextToken
 from artcafe.server.api.unreadable import tell_unreadable
-from artcafe.server.domain.audit import Entry
+from artcafe.server.domain.audit import AuditEntry
 
 router = APIRouter(route_class=AdmittingRoute, prefix="/api/v1/audit", tags=["audit"])
 
@@ -43,7 +43,7 @@ class EntryView(BaseModel):
     operator: Annotated[bool, Field(examples=[False])]
 
     @classmethod
-    def of(cls, entry: Entry) -> "EntryView":
+    def of(cls, entry: AuditEntry) -> "EntryView":
         """An entry as readers of the audit see it."""
         return cls(
             id=entry.id,

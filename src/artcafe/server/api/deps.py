@@ -28,7 +28,7 @@ from artcafe.server.core.usage import API_CALLS, Meter
 from artcafe.server.domain.ids import UserId
 from artcafe.server.domain.login_refusal import LoginRefusal
 from artcafe.server.domain.principal import Human, User
-from artcafe.server.domain.sign_in import Client
+from artcafe.server.domain.sign_in import OAuthClient
 from artcafe.server.ports.answers import AnswerRecords
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.identity import Discovery, Issuer, Sealer, TokenVerifier
@@ -75,7 +75,7 @@ class ApiResources:
     pages: PageTokens
     tokens: TokenVerifier
     issuer: Issuer | None
-    sign_in_client: Client | None
+    sign_in_client: OAuthClient | None
     discovery: Discovery | None
     clock: Clock
     server_name: Callable[[str], str]

@@ -15,7 +15,7 @@ from artcafe.server.api.once import CreateOnce, Creation
 from artcafe.server.api.pages import Limit, NextToken
 from artcafe.server.api.unreadable import tell_unreadable
 from artcafe.server.domain.ids import PATTERN
-from artcafe.server.domain.invitation import MAX_DAYS, Invitation, Token
+from artcafe.server.domain.invitation import MAX_DAYS, Invitation, InvitationToken
 from artcafe.server.domain.tenant import Role
 from artcafe.server.ports.answers import Keep
 
@@ -73,7 +73,7 @@ class InvitationList(BaseModel):
     next_token: str | None
 
 
-class InvitationToken(Body):
+class InvitationAcceptance(Body):
     """The token of an invitation."""
 
     token: Secret
@@ -91,10 +91,10 @@ async def create_invitation(
 ) -> InvitationCreated:
     """Invite a human into the tenant."""
 
-    async def make(keep: Keep[tuple[Invitation, Token]]) -> tuple[Invitation, Token]:
+    async def make(keep: Keep[tuple[Invitation, InvitationToken]]) -> tuple[Invitation, InvitationToken]:
         return await cases.invitations.create(human, body.role, body.email or "", body.expires_in_days, keep)
 
-    async def view(made: tuple[Invitation, Token]) -> InvitationCreated:
+    async def view(made: tuple[Invitation, InvitationToken]) -> InvitationCreated:
         invitation, token = made
         return InvitationCreated(invitation=InvitationView.of(invitation), token=f"{token}")
 
@@ -129,7 +129,7 @@ async def delete_invitation(invitation_id: InvitationId, cases: Cases, human: Na
 
 @router.post("/invitations/accept")
 async def accept_invitation(
-    body: InvitationToken, cases: Cases, user: RoamingUser, response: Response
+    body: InvitationAcceptance, cases: Cases, user: RoamingUser, response: Response
 ) -> Joined:
     """Become a member by an invitation's token."""
     member = await cases.invitations.accept(user, body.token)

@@ -42,7 +42,7 @@ class EditionView(BaseModel):
         return None if edition is None else cls(version=edition.version, url=edition.url)
 
 
-class Published(BaseModel):
+class PublishedDocuments(BaseModel):
     """The operator's documents; null is not published, and nothing to accept."""
 
     terms: EditionView | None
@@ -80,10 +80,10 @@ class AcceptanceList(BaseModel):
 
 
 @router.get("/legal/versions")
-async def legal_versions(cases: Cases) -> Published:
+async def legal_versions(cases: Cases) -> PublishedDocuments:
     """Show the documents that are accepted by making a tenant."""
     published = cases.legal.published
-    return Published(
+    return PublishedDocuments(
         terms=EditionView.of(published.get(Document.terms)),
         privacy=EditionView.of(published.get(Document.privacy)),
     )

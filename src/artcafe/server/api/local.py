@@ -23,7 +23,7 @@ from artcafe.server.domain.tenant import Role
 from artcafe.server.ports.identity import Issuer
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
-from artcafe.wire.local_proof import CHALLENGE, NONCE, SECONDS, Exchange, address
+from artcafe.wire.local_proof import CHALLENGE, NONCE, SECONDS, ProofExchange, address
 
 router = APIRouter(route_class=AdmittingRoute, prefix=LOCAL, tags=["embedded sign-in"])
 
@@ -86,7 +86,7 @@ class TokenRequest(Body):
         return {name: f"{value}" for name, value in named.items() if value is not None}
 
 
-class Token(BaseModel):
+class AccessToken(BaseModel):
     """An access token (RFC 6749 section 5.1)."""
 
     access_token: str
@@ -137,11 +137,11 @@ async def local_challenge(body: Hello, request: Request, resources: Resources) -
 
 
 @router.post("/token")
-async def token(body: TokenRequest, request: Request, cases: Cases, resources: Resources) -> Token:
+async def token(body: TokenRequest, request: Request, cases: Cases, resources: Resources) -> AccessToken:
     """A token for a caller that can read the data directory."""
     user = await _chosen(body, "/token", request, cases, resources)
     minted = _issuer(resources).mint(user.id, email=user.email, lifetime_seconds=LIFETIME, tenant=body.tenant)
-    return Token(access_token=minted, expires_in=LIFETIME, user=user.id, tenant=body.tenant)
+    return AccessToken(access_token=minted, expires_in=LIFETIME, user=user.id, tenant=body.tenant)
 
 
 @router.post("/code")
@@ -153,8 +153,8 @@ async def sign_in_code(
     return SignInCode(code=await _sign_in(cases).proof(user), expires_in=PROOF_SECONDS)
 
 
-def _exchange(nonce: str, request: Request) -> Exchange:
-    return Exchange(nonce, address(*request.scope["server"]))
+def _exchange(nonce: str, request: Request) -> ProofExchange:
+    return ProofExchange(nonce, address(*request.scope["server"]))
 
 
 async def _is_proven(

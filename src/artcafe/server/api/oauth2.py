@@ -15,7 +15,7 @@ from artcafe.server.api import sign_in_page as pages
 from artcafe.server.api.admission import AdmittingRoute
 from artcafe.server.api.deps import ApiResources, Cases, Resources
 from artcafe.server.api.sign_in import LOCAL, endpoints, own_origin
-from artcafe.server.core.sign_in import SignIn, Tokens
+from artcafe.server.core.sign_in import SignIn, TokenResponse
 from artcafe.server.domain import sign_in as rules
 from artcafe.server.domain.sign_in import NobodyToTell, OAuthError, Returning
 from artcafe.wire.codes import Code
@@ -252,7 +252,7 @@ async def _issuer_name(request: Request, resources: ApiResources) -> str:
     return "" if found is None else found.issuer
 
 
-def _shown(tokens: Tokens) -> dict[str, object]:
+def _shown(tokens: TokenResponse) -> dict[str, object]:
     identity = {} if tokens.id_token is None else {"id_token": tokens.id_token}
     return {
         "access_token": tokens.access_token,

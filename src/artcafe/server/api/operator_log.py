@@ -11,7 +11,7 @@ from artcafe.server.api.audit import Action, Actor, EntryView
 from artcafe.server.api.deps import Cases, CurrentOperator, Resources
 from artcafe.server.api.pages import Limit, NextToken
 from artcafe.server.api.unreadable import tell_unreadable
-from artcafe.server.domain.audit import Entry
+from artcafe.server.domain.audit import AuditEntry
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.listing import Query as Asked
 
@@ -26,7 +26,7 @@ class InstallationEntry(EntryView):
     tenant_id: Annotated[str, Field(examples=["acme"])]
 
     @classmethod
-    def of(cls, entry: Entry) -> "InstallationEntry":
+    def of(cls, entry: AuditEntry) -> "InstallationEntry":
         """An entry as operators see it."""
         return cls(tenant_id=entry.tenant, **dict(EntryView.of(entry)))
 
@@ -56,7 +56,7 @@ async def list_installation_log(
     """
     asked = "operator log " + msgspec.json.encode((tenant, actor, action)).decode()
 
-    def keep(entry: Entry) -> bool:
+    def keep(entry: AuditEntry) -> bool:
         return (
             tenant in {None, entry.tenant} and actor in {None, entry.actor} and action in {None, entry.action}
         )

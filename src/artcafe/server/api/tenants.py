@@ -55,7 +55,7 @@ class TenantFields(Body):
     allow_client_challenge: bool | None = None
 
 
-class TenantChange(TenantFields):
+class TenantPatch(TenantFields):
     """The fields to change on a tenant. Only an operator may set `status`."""
 
     status: StatusName | None = None
@@ -150,10 +150,10 @@ async def get_tenant(cases: Cases, human: Reader, response: Response) -> TenantV
 
 @router.put("/{tenant_id}")
 async def update_tenant(
-    body: TenantChange, cases: Cases, human: NamedHuman, response: Response, if_match: IfMatch = None
+    body: TenantPatch, cases: Cases, human: NamedHuman, response: Response, if_match: IfMatch = None
 ) -> TenantView:
     """Set some fields."""
-    tenant = await cases.tenants.change(human, chosen(body, TenantChange, CLEARABLE), if_match)
+    tenant = await cases.tenants.change(human, chosen(body, TenantPatch, CLEARABLE), if_match)
     set_tag(response, tenant)
     return TenantView.of(tenant)
 

@@ -1,7 +1,7 @@
 """The audit: who changed what."""
 
 from artcafe.server.domain.access import Action, require
-from artcafe.server.domain.audit import Entry
+from artcafe.server.domain.audit import AuditEntry
 from artcafe.server.domain.listing import Page, Query, by_id
 from artcafe.server.domain.principal import Human
 from artcafe.server.ports.records import AuditRecords
@@ -22,14 +22,14 @@ class Audit:
         actor: str | None = None,
         action: str | None = None,
         target: str | None = None,
-    ) -> Page[Entry]:
+    ) -> Page[AuditEntry]:
         """A page of entries, the newest first; with a filter it may be short and still have a next one.
 
         Raises forbidden, and bad_request for a cursor that no page gave.
         """
         require(human, Action.read_audit)
 
-        def keep(entry: Entry) -> bool:
+        def keep(entry: AuditEntry) -> bool:
             return (
                 actor in {None, entry.actor}
                 and action in {None, entry.action}

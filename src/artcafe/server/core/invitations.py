@@ -3,11 +3,11 @@
 from collections.abc import Callable
 
 from artcafe.server.domain.access import LADDER, Action, may_invite, require
-from artcafe.server.domain.audit import AuditWriter, Entry
+from artcafe.server.domain.audit import AuditEntry, AuditWriter
 from artcafe.server.domain.change import Change, Kind
 from artcafe.server.domain.groups import Groups
 from artcafe.server.domain.ids import UserId
-from artcafe.server.domain.invitation import SECRET_BYTES, Invitation, Token, new_token, read_token
+from artcafe.server.domain.invitation import SECRET_BYTES, Invitation, InvitationToken, new_token, read_token
 from artcafe.server.domain.listing import Page
 from artcafe.server.domain.principal import Human, User
 from artcafe.server.domain.tenant import Member, Role, changed_member, require_served
@@ -61,8 +61,8 @@ class Invitations:
         role: Role,
         email: str,
         days: int,
-        keep: Keep[tuple[Invitation, Token]] = keep_nothing,
-    ) -> tuple[Invitation, Token]:
+        keep: Keep[tuple[Invitation, InvitationToken]] = keep_nothing,
+    ) -> tuple[Invitation, InvitationToken]:
         """A new invitation, and its token. Raises not_found, and what `require` raises."""
         self.require(human, role)
         now = int(self._clock.now())
@@ -101,7 +101,7 @@ class Invitations:
         Raises nothing, since the change of the member is stored: what stays listed is refused when brought.
         """
 
-        def lost(invitation: Invitation, member: Member | None) -> Entry | None:
+        def lost(invitation: Invitation, member: Member | None) -> AuditEntry | None:
             role = member.role if member else None
             if invitation.created_by != maker or self._stands(invitation, role):
                 return None

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable
 
 from artcafe.server.domain.agent import AgentRules
-from artcafe.server.domain.failed_logins import Attempt, FailedLogins, LoginLimits
+from artcafe.server.domain.failed_logins import FailedLogins, LoginAttempt, LoginLimits
 from artcafe.server.domain.ids import AgentId, TenantId
 from artcafe.server.domain.login_refusal import LoginRefusal
 from artcafe.server.domain.principal import AgentPrincipal
@@ -156,7 +156,7 @@ class Login:
 
     async def _prove(
         self, remote: str, tenant: TenantId, agent: AgentId, text: str, signature: str, key: str | None
-    ) -> tuple[Attempt, AgentPrincipal]:
+    ) -> tuple[LoginAttempt, AgentPrincipal]:
         """The principal whose key made the signature. What a refusal costs does not tell which agents there
         are, and what keys they have (ports.SignatureVerifier)."""
         record = await self._candidate(tenant, agent)
@@ -179,7 +179,7 @@ class Login:
         reason = LoginRefusal.bad_signature if fitting else _without_key(record, key)
         raise ArtcafeError(Code.unauthorized, reason=reason)
 
-    async def _let_in(self, attempt: Attempt, principal: AgentPrincipal) -> AgentPrincipal:
+    async def _let_in(self, attempt: LoginAttempt, principal: AgentPrincipal) -> AgentPrincipal:
         """The login of a key that still is the agent's: it may have been revoked while it was checked.
 
         Raises unauthorized, and suspended: only here it is known to be one of the tenant who asks.

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from artcafe.server.domain.audit import AuditWriter, Entry
+from artcafe.server.domain.audit import AuditEntry, AuditWriter
 from artcafe.server.domain.change import Change, Kind
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.listing import Page, Query, by_id
@@ -85,7 +85,7 @@ class TenantOperations:
             raise ArtcafeError(Code.not_found, "There is no such tenant.")
         return record
 
-    async def log(self, user: User, query: Query[Entry]) -> Page[Entry]:
+    async def log(self, user: User, query: Query[AuditEntry]) -> Page[AuditEntry]:
         """A page of the log of the installation, the newest first: who made, deleted and operated tenants.
 
         Raises bad_request for a cursor that no page gave.

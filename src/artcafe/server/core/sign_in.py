@@ -18,7 +18,7 @@ from msgspec import Struct
 from artcafe.server.domain import sign_in as rules
 from artcafe.server.domain.login_refusal import LoginRefusal
 from artcafe.server.domain.principal import User
-from artcafe.server.domain.sign_in import Authorization, Decision, OAuthError
+from artcafe.server.domain.sign_in import Decision, OAuthError, SignInRequest
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.identity import Issuer, Sealer
 from artcafe.server.ports.records import DeviceAnswer, SignInRecords
@@ -70,7 +70,7 @@ S = TypeVar("S", _Grant, _Refresh, _Waiting)
 
 
 @dataclass(frozen=True, slots=True)
-class Tokens:
+class TokenResponse:
     """The token response; `expires_in` is the access token's, in seconds."""
 
     access_token: str
@@ -122,7 +122,7 @@ class SignIn:
         await self._records.keep(_digest(code), who, self._until(rules.PROOF_SECONDS))
         return code
 
-    async def authorize(self, wanted: Authorization, proof: str) -> str:
+    async def authorize(self, wanted: SignInRequest, proof: str) -> str:
         """An authorization code for the client. Raises unauthorized for a sign-in code that is not good."""
         who = await self._proven(proof)
         return self._seal(
@@ -137,7 +137,7 @@ class SignIn:
             )
         )
 
-    async def exchange(self, code: str, redirect_uri: str, verifier: str) -> Tokens:
+    async def exchange(self, code: str, redirect_uri: str, verifier: str) -> TokenResponse:
         """Tokens for an authorization code. Raises OAuthError(invalid_grant)."""
         grant = self._open(_Grant, code)
         if grant is None or grant.redirect_uri != redirect_uri or not rules.proves(verifier, grant.challenge):
@@ -145,7 +145,7 @@ class SignIn:
         await self._once(grant.id, grant.id, grant.expires)
         return self._tokens(grant.who, grant.scope, grant.id, grant.nonce, self._until(rules.SESSION_SECONDS))
 
-    async def refresh(self, token: str) -> Tokens:
+    async def refresh(self, token: str) -> TokenResponse:
         """New tokens for a refresh token, which is spent by it. Raises OAuthError(invalid_grant)."""
         held = self._open(_Refresh, token)
         if held is None or await self._records.spent(_ended(held.family)):
@@ -180,7 +180,7 @@ class SignIn:
         if not await self._records.decide(code, DeviceAnswer(decision, by)):
             raise ArtcafeError(Code.not_found, "Somebody else was faster with this code.")
 
-    async def poll_device(self, device_code: str) -> Tokens:
+    async def poll_device(self, device_code: str) -> TokenResponse:
         """Tokens for a device that was allowed. Raises OAuthError (RFC 8628 section 3.5)."""
         waiting = self._open(_Waiting, device_code)
         answer = None if waiting is None else await self._records.device(waiting.user_code)
@@ -215,7 +215,7 @@ class SignIn:
     async def _end(self, family: str) -> None:
         await self._records.spend(_ended(family), self._until(rules.SESSION_SECONDS))
 
-    def _tokens(self, who: _Who, scope: str, family: str, nonce: str | None, ends: int) -> Tokens:
+    def _tokens(self, who: _Who, scope: str, family: str, nonce: str | None, ends: int) -> TokenResponse:
         access = self._issuer.mint(
             who.subject, email=who.email or None, lifetime_seconds=rules.ACCESS_SECONDS, tenant=who.tenant
         )
@@ -226,7 +226,7 @@ class SignIn:
                 who.subject, email=email, nonce=nonce, lifetime_seconds=rules.ACCESS_SECONDS
             )
         refresh = self._seal(_Refresh(self._new_id(), family, ends, who, scope))
-        return Tokens(access, refresh, scope, identity)
+        return TokenResponse(access, refresh, scope, identity)
 
     def _until(self, seconds: int) -> int:
         return int(self._clock.now()) + seconds

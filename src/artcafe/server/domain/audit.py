@@ -15,7 +15,7 @@ OPERATOR = "operator"
 """Who acts on the word of whoever runs the installation."""
 
 
-class Entry(Struct, frozen=True, kw_only=True):
+class AuditEntry(Struct, frozen=True, kw_only=True):
     """One change, written in the transaction that makes it.
 
     `action` is noun and verb, `agent.update`; `fields` are the names of what was set, never the
@@ -45,9 +45,9 @@ class AuditWriter:
         self._now = now
         self._new_id = new_id
 
-    def entry(self, human: Human, action: str, target: str, fields: Iterable[str] = ()) -> Entry:
+    def entry(self, human: Human, action: str, target: str, fields: Iterable[str] = ()) -> AuditEntry:
         """The entry of a human's action, as of now."""
-        return Entry(
+        return AuditEntry(
             id=self._new_id(),
             tenant=human.tenant,
             at=rfc3339(self._now()),
@@ -63,9 +63,9 @@ class AuditWriter:
 
     def by_operator(
         self, user: User, tenant: TenantId, action: str, target: str, fields: Iterable[str]
-    ) -> Entry:
+    ) -> AuditEntry:
         """The entry of an operator's action on a tenant, as of now."""
-        return Entry(
+        return AuditEntry(
             id=self._new_id(),
             tenant=tenant,
             at=rfc3339(self._now()),

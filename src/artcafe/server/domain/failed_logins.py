@@ -30,7 +30,7 @@ class LoginLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class LoginAttempt:
     """A login that was let through to the check of its signature, and the buckets that it was charged to."""
 
     place: tuple[TenantId, AgentId, str]
@@ -47,7 +47,9 @@ class FailedLogins:
         self._known = Recent(MAX_REMEMBERED)
         self._all: TokenBucket | None = None
 
-    def begin(self, remote: str, tenant: TenantId, agent: AgentId, key: str | None, now: float) -> Attempt:
+    def begin(
+        self, remote: str, tenant: TenantId, agent: AgentId, key: str | None, now: float
+    ) -> LoginAttempt:
         """A login begins, at `now` in monotonic seconds. `key` is the fingerprint of the agent's own key that
         it names, None where it names none.
 
@@ -69,9 +71,9 @@ class FailedLogins:
                     paid.give_back()
                 raise ArtcafeError(Code.rate_limited, "Too many logins failed.", retry_after=wait)
             charged.append(bucket)
-        return Attempt(place, tuple(charged))
+        return LoginAttempt(place, tuple(charged))
 
-    def succeeded(self, attempt: Attempt) -> None:
+    def succeeded(self, attempt: LoginAttempt) -> None:
         """It proved its key."""
         for bucket in attempt.charged:
             bucket.give_back()

@@ -43,7 +43,7 @@ class Invitation(Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class InvitationToken:
     """An invitation's token: `{tenant}.{id}.{secret}`."""
 
     tenant: TenantId
@@ -63,12 +63,12 @@ class Token:
         return hmac.compare_digest(self.digest, invitation.digest)
 
 
-def new_token(tenant: TenantId, invitation: str, chance: bytes) -> Token:
+def new_token(tenant: TenantId, invitation: str, chance: bytes) -> InvitationToken:
     """The token of a new invitation, from SECRET_BYTES of chance."""
-    return Token(tenant, invitation, base64.urlsafe_b64encode(chance).decode().rstrip("="))
+    return InvitationToken(tenant, invitation, base64.urlsafe_b64encode(chance).decode().rstrip("="))
 
 
-def read_token(text: str) -> Token | None:
+def read_token(text: str) -> InvitationToken | None:
     """A token as it was given out; None for any other text."""
     found = _TOKEN.fullmatch(text)
-    return Token(TenantId(found[1]), found[2], found[3]) if found else None
+    return InvitationToken(TenantId(found[1]), found[2], found[3]) if found else None

@@ -66,7 +66,7 @@ class NobodyToTell(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
+class OAuthClient:
     """The public client by which the console and the command line sign humans in, and what it asks for."""
 
     client_id: str
@@ -109,7 +109,7 @@ def _url(document: Mapping[str, object], name: str) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Authorization:
+class SignInRequest:
     """A client's wish to have its human sign in, checked."""
 
     client_id: str
@@ -157,7 +157,7 @@ def _may_return(address: str, console: str) -> bool:
     return address == console or (loopback is not None and int(loopback[2]) <= 65_535)
 
 
-def authorization(given: Mapping[str, list[str]], to: Returning) -> Authorization:
+def authorization(given: Mapping[str, list[str]], to: Returning) -> SignInRequest:
     """Read the rest of the request, which has `to` for its answer. Raises OAuthError."""
     single = singles(given)
     for unsupported in ("request", "request_uri", "registration"):
@@ -177,7 +177,7 @@ def authorization(given: Mapping[str, list[str]], to: Returning) -> Authorizatio
             raise OAuthError("invalid_request", f"The {name} is 1 to 512 printable characters of ASCII.")
     if single.get("prompt") == "none":
         raise OAuthError("login_required", "Nobody is signed in without a code.")
-    return Authorization(
+    return SignInRequest(
         client_id=single["client_id"],
         redirect_uri=to.redirect_uri,
         challenge=challenge,

@@ -5,12 +5,12 @@ from collections import deque
 from collections.abc import Callable
 
 from artcafe.server.domain.addresses import Networks, client_address, network_of
-from artcafe.server.edge.exchange import Exchange
+from artcafe.server.edge.exchange import HttpExchange
 
 STARTS_A_TURN = 1
 """Requests that are started in one turn. Messages, which share the loop, wait for so many at the most."""
 
-Start = Callable[[Exchange], None]
+Start = Callable[[HttpExchange], None]
 
 
 class Dispatcher:
@@ -23,11 +23,11 @@ class Dispatcher:
 
     def __init__(self, proxies: Networks) -> None:
         self._proxies = proxies
-        self._queues: dict[str, deque[tuple[Exchange, Start]]] = {}
+        self._queues: dict[str, deque[tuple[HttpExchange, Start]]] = {}
         self._left = STARTS_A_TURN
         self._scheduled = False
 
-    def submit(self, remote: str, exchange: Exchange, start: Start) -> None:
+    def submit(self, remote: str, exchange: HttpExchange, start: Start) -> None:
         """Call `start` with the exchange, in this turn or a later one, unless its client leaves before.
 
         `remote` is the client's address, "" where only the request says it.
@@ -41,7 +41,7 @@ class Dispatcher:
         self._queues.setdefault(key, deque()).append((exchange, start))
         self._schedule()
 
-    def _forwarded(self, exchange: Exchange) -> str:
+    def _forwarded(self, exchange: HttpExchange) -> str:
         scope = exchange.scope
         peer = "" if scope["client"] is None else scope["client"][0]
         lines = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]

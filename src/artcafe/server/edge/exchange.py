@@ -53,7 +53,7 @@ class Outgoing:
         self.close = close
 
 
-class Exchange(RequestResponseCycle):
+class HttpExchange(RequestResponseCycle):
     """A request and its answer.
 
     A body that the client holds back until it hears 100 Continue, and that nobody asked for, never comes or
@@ -68,7 +68,7 @@ class Exchange(RequestResponseCycle):
         flow: Flow,
         state: ServerState,
         answered: Callable[[], None],
-    ) -> "Exchange":
+    ) -> "HttpExchange":
         """A request of this scope, nothing of whose body has come."""
         expects = any(
             name == b"expect" and value.lower() == b"100-continue" for name, value in scope["headers"]

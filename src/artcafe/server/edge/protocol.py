@@ -22,10 +22,10 @@ from artcafe.server.domain.addresses import Networks, client_address
 from artcafe.server.edge.connections import OpenConnections
 from artcafe.server.edge.deadline import Deadline
 from artcafe.server.edge.dispatcher import Dispatcher
-from artcafe.server.edge.exchange import Exchange, Flow, Outgoing, Scopes
+from artcafe.server.edge.exchange import Flow, HttpExchange, Outgoing, Scopes
 from artcafe.server.edge.heads import Head
 from artcafe.server.edge.limits import HttpLimits
-from artcafe.server.edge.reader import Reader
+from artcafe.server.edge.reader import RequestReader
 from artcafe.server.gateway.websocket.handshake import Refuse
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -93,10 +93,10 @@ class HttpProtocol(asyncio.Protocol):
         self._limits = limits
         self._proxies = proxies
         self._dispatcher = dispatcher
-        self._reader = Reader(self, limits)
-        self._exchanges: deque[Exchange] = deque()
+        self._reader = RequestReader(self, limits)
+        self._exchanges: deque[HttpExchange] = deque()
         """Requests without their whole answer; the first one is being answered."""
-        self._last: Exchange | None = None
+        self._last: HttpExchange | None = None
         self._unwanted = 0
         self._deaf = False
         """Nothing that comes is a request any more."""
@@ -221,7 +221,7 @@ class HttpProtocol(asyncio.Protocol):
         self._deadline.off()
         self._connections.busy(self)
         self._unwanted = 0
-        self._last = exchange = Exchange.of(
+        self._last = exchange = HttpExchange.of(
             self._scopes.of(head), self._outgoing, self._flow, self._state, self._answered
         )
         exchange.keep_alive = keep_alive and not self._connections.retiring
@@ -268,7 +268,7 @@ class HttpProtocol(asyncio.Protocol):
 
     # Answers.
 
-    def _start(self, exchange: Exchange) -> None:
+    def _start(self, exchange: HttpExchange) -> None:
         task = self._loop.create_task(exchange.run_asgi(self._config.loaded_app))
         task.add_done_callback(self._state.tasks.discard)
         self._state.tasks.add(task)

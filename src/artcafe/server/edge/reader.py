@@ -57,7 +57,7 @@ class _Phase(Enum):
     chunked = "chunked"
 
 
-class Reader:
+class RequestReader:
     """The incoming side of one connection."""
 
     def __init__(self, sink: Sink, limits: HttpLimits) -> None:

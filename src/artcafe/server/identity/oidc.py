@@ -44,7 +44,7 @@ _MAX_MOMENT = 253_402_300_800  # the year 10000, which RFC 3339 cannot write; re
 
 
 @dataclass(frozen=True, slots=True)
-class Claims:
+class TokenClaims:
     """The claims of a valid access token.
 
     `expires` is in Unix seconds and may lie up to the leeway in the past. `email` is None when the
@@ -143,7 +143,7 @@ class OidcVerifier:
         """Raises unavailable while the issuer's keys cannot be had."""
         await self._keys.ready()
 
-    async def verify(self, token: str) -> Claims:
+    async def verify(self, token: str) -> TokenClaims:
         """Check a token completely and return what it says.
 
         Raises token_expired for a token that was good, unavailable when the issuer's keys cannot be
@@ -235,7 +235,7 @@ class OidcVerifier:
         if "aud" in claims and not audience & config.client_ids:
             raise _RefusedError("the audience is somebody else")
 
-    def _read(self, claims: Mapping[str, object]) -> Claims:
+    def _read(self, claims: Mapping[str, object]) -> TokenClaims:
         """The last checks, which leave a token expired only when nothing else is wrong with it."""
         now, leeway = self._clock.now(), self._config.leeway
         subject, expires = _text(claims, "sub"), _moment(claims, "exp")
@@ -247,7 +247,7 @@ class OidcVerifier:
             raise _RefusedError("not yet valid")
         if expires + leeway <= now:
             raise _ExpiredError
-        return Claims(
+        return TokenClaims(
             subject=subject,
             issuer=self._config.issuer,
             expires=int(expires),

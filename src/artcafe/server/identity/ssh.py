@@ -33,7 +33,7 @@ from artcafe.wire.ssh import (
     SSHSIG_HASHES,
     SSHSIG_MAGIC,
     SSHSIG_VERSION,
-    Reader,
+    SshReader,
     fingerprint,
     to_be_signed,
 )
@@ -201,7 +201,7 @@ def _read_sshsig(signature: str) -> Signature:
     armor = _ARMOR.fullmatch(signature)
     if armor is None:
         raise InvalidSignature("broken armor")
-    reader = Reader(decode_base64("".join(armor[1].split())))
+    reader = SshReader(decode_base64("".join(armor[1].split())))
     if reader.take(len(SSHSIG_MAGIC)) != SSHSIG_MAGIC or reader.uint32() != SSHSIG_VERSION:
         raise InvalidSignature("not an SSHSIG of version 1")
     signer, namespace, reserved = reader.string(), reader.string(), reader.string()
@@ -211,7 +211,7 @@ def _read_sshsig(signature: str) -> Signature:
         raise InvalidSignature("made for another purpose")
     if hash_name not in SSHSIG_HASHES:
         raise InvalidSignature("unknown hash")
-    kind = Reader(signer).string().decode("ascii", "replace")
+    kind = SshReader(signer).string().decode("ascii", "replace")
     if kind not in TYPES:
         raise InvalidSignature("made by a key of another type")
     return _read_inner(kind, signer, hash_name, inner)
@@ -220,7 +220,7 @@ def _read_sshsig(signature: str) -> Signature:
 def _read_inner(kind: str, signer: bytes, hash_name: bytes, inner: bytes) -> Signature:
     """Read a signature as SSH itself spells it: an algorithm, its bytes, and a hardware key's extras."""
     signed_by = (signer, fingerprint(signer))
-    reader = Reader(inner)
+    reader = SshReader(inner)
     algorithm, signature = reader.string(), reader.string()
     extras = b""
     if kind in HARDWARE:
@@ -235,7 +235,7 @@ def _read_inner(kind: str, signer: bytes, hash_name: bytes, inner: bytes) -> Sig
     if algorithm != kind.encode():
         raise InvalidSignature("not an algorithm for this key")
     if kind in CURVES:
-        numbers = Reader(signature)
+        numbers = SshReader(signature)
         signature = utils.encode_dss_signature(numbers.mpint(), numbers.mpint())
         numbers.end()
     return Signature(kind, 0, signature, *signed_by, hash_name, extras=extras)

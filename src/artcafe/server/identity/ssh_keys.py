@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from artcafe.server.ports.identity import KeyKind
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
-from artcafe.wire.ssh import MalformedError, Reader, fingerprint, is_private_key
+from artcafe.wire.ssh import MalformedError, SshReader, fingerprint, is_private_key
 
 MAX_TEXT = 8192
 MIN_RSA_BITS = 2048
@@ -85,7 +85,7 @@ _PEM = re.compile(r"-----BEGIN ((?:RSA )?PUBLIC KEY)-----\s[A-Za-z0-9+/=\s]+----
 
 
 @dataclass(frozen=True, slots=True)
-class PublicKey:
+class SshPublicKey:
     """A key that may be registered. Two are equal when the key is: the comment does not count."""
 
     type: str
@@ -112,7 +112,7 @@ class Material:
     application: bytes | None = None
 
 
-def parse_public_key(text: str) -> PublicKey:
+def parse_public_key(text: str) -> SshPublicKey:
     """Parse a public key to be registered, in any of the forms that tools write.
 
     Those are an OpenSSH line (`type base64 comment`), PEM, as SubjectPublicKeyInfo or PKCS #1, and RFC 4716
@@ -143,7 +143,7 @@ def read_material(blob: bytes) -> Material:
 
     Raises `ArtcafeError(validation_failed)` for everything that may not be registered.
     """
-    reader = Reader(blob)
+    reader = SshReader(blob)
     try:
         kind = reader.string().decode("ascii")
         if kind not in TYPES:
@@ -191,7 +191,7 @@ def openssh_line(key: ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey | rsa
     return openssh.decode()
 
 
-def _parse_pem(text: str) -> PublicKey:
+def _parse_pem(text: str) -> SshPublicKey:
     if "-----BEGIN CERTIFICATE" in text:
         raise _refused("This is a certificate; `openssl x509 -pubkey -noout` prints the public key in it.")
     if _PEM.fullmatch(text) is None:
@@ -205,7 +205,7 @@ def _parse_pem(text: str) -> PublicKey:
         raise _refused("The PEM is damaged, or its type of key is not accepted.") from None
 
 
-def _parse_rfc4716(lines: list[str]) -> PublicKey:
+def _parse_rfc4716(lines: list[str]) -> SshPublicKey:
     """RFC 4716 section 3: headers, which go on after a backslash, and base64 between two marks."""
     if lines[-1] != _RFC4716_END or len(lines) < 3:
         raise _refused("The key is cut off: its last line is missing.")
@@ -221,7 +221,7 @@ def _parse_rfc4716(lines: list[str]) -> PublicKey:
     return _of_base64("".join(body), None, comment)
 
 
-def _parse_line(text: str) -> PublicKey:
+def _parse_line(text: str) -> SshPublicKey:
     kind, *rest = text.split(maxsplit=2)
     if kind not in TYPES:
         if any(word in TYPES for word in text.split()):
@@ -232,7 +232,7 @@ def _parse_line(text: str) -> PublicKey:
     return _of_base64(rest[0], kind, rest[1] if len(rest) > 1 else "")
 
 
-def _of_base64(encoded: str, kind: str | None, comment: str) -> PublicKey:
+def _of_base64(encoded: str, kind: str | None, comment: str) -> SshPublicKey:
     try:
         blob = decode_base64(encoded)
     except ValueError:
@@ -241,7 +241,7 @@ def _of_base64(encoded: str, kind: str | None, comment: str) -> PublicKey:
     if kind not in {None, material.type}:
         raise _refused("The key is inconsistent: the type in front is not the type of the key.")
     printed = "".join(letter if letter.isprintable() else " " for letter in comment)
-    return PublicKey(material.type, blob, comment=printed.strip()[:MAX_COMMENT])
+    return SshPublicKey(material.type, blob, comment=printed.strip()[:MAX_COMMENT])
 
 
 def _why_not(kind: str) -> str:

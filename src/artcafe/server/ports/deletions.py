@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from artcafe.server.domain.audit import Entry
+from artcafe.server.domain.audit import AuditEntry
 from artcafe.server.domain.deletion import Deletion
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.tenant import Tenant
@@ -12,7 +12,7 @@ from artcafe.server.domain.tenant import Tenant
 class DeletionRecords(Protocol):
     """Every step may be done again, and by several at once; what was cut off goes on with `pending`."""
 
-    async def begin(self, tenant: TenantId, edit: Callable[[Tenant], Tenant], entry: Entry) -> None:
+    async def begin(self, tenant: TenantId, edit: Callable[[Tenant], Tenant], entry: AuditEntry) -> None:
         """Make of the tenant what `edit` makes, which is in the status `deleting`: from then on nothing is
         written in it any more. Written with it: the entry, in the tenant's audit and in the log of the
         installation. Raises not_found, deleting when it was begun before, and what `edit` raises."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from artcafe.server.domain.agent import Agent, AgentRules
-from artcafe.server.domain.audit import Entry
+from artcafe.server.domain.audit import AuditEntry
 from artcafe.server.domain.channel import Channel, ChannelRule
 from artcafe.server.domain.channel_rules import ChannelRules
 from artcafe.server.domain.ids import AgentId, ChannelId, TenantId, UserId
@@ -38,7 +38,7 @@ class TenantRecords(Protocol):
         self,
         tenant: Tenant,
         owner: Member,
-        entry: Entry,
+        entry: AuditEntry,
         accepted: Sequence[Acceptance] = (),
         most: int | None = None,
         kept: Kept | None = None,
@@ -49,7 +49,7 @@ class TenantRecords(Protocol):
         many exist: exactly, under concurrent creations too.
         """
 
-    async def change(self, tenant: TenantId, edit: Callable[[Tenant], Tenant], entry: Entry) -> Tenant:
+    async def change(self, tenant: TenantId, edit: Callable[[Tenant], Tenant], entry: AuditEntry) -> Tenant:
         """Apply `edit` to the current record, again after a conflicting write. What an operator does is
         in the log of the installation, too. Raises not_found, also while the tenant is being deleted."""
 
@@ -89,7 +89,7 @@ class MemberRecords(Protocol):
         tenant: TenantId,
         user: UserId,
         edit: Callable[[Member | None], Member],
-        entry: Entry,
+        entry: AuditEntry,
         keep: Keep[Member] = keep_nothing,
     ) -> Member:
         """Write what `edit` makes of the membership, or of None, again after a conflicting write.
@@ -98,7 +98,7 @@ class MemberRecords(Protocol):
         """
 
     async def delete(
-        self, tenant: TenantId, user: UserId, check: Callable[[Member], None], entry: Entry
+        self, tenant: TenantId, user: UserId, check: Callable[[Member], None], entry: AuditEntry
     ) -> None:
         """Remove a member, unless `check` raises. Raises not_found, conflict."""
 
@@ -106,17 +106,17 @@ class MemberRecords(Protocol):
 class InvitationRecords(Protocol):
     """Open invitations; one that expired is gone."""
 
-    async def create(self, invitation: Invitation, entry: Entry, kept: Kept | None = None) -> None:
+    async def create(self, invitation: Invitation, entry: AuditEntry, kept: Kept | None = None) -> None:
         """Raises not_found when the tenant does not exist, quota_exceeded when too many stand open."""
 
     async def list(self, tenant: TenantId, limit: int, cursor: str | None) -> Page[Invitation]:
         """A page of invitations. Raises bad_request for a cursor that no earlier page gave."""
 
-    async def delete(self, tenant: TenantId, invitation: str, entry: Entry) -> None:
+    async def delete(self, tenant: TenantId, invitation: str, entry: AuditEntry) -> None:
         """Withdraw an invitation. Raises not_found."""
 
     async def withdraw(
-        self, tenant: TenantId, maker: UserId, lost: Callable[[Invitation, Member | None], Entry | None]
+        self, tenant: TenantId, maker: UserId, lost: Callable[[Invitation, Member | None], AuditEntry | None]
     ) -> None:
         """Withdraw each for which `lost` gives an entry, by the membership that its maker has in that moment.
         What cannot be is logged, and left."""
@@ -127,7 +127,7 @@ class InvitationRecords(Protocol):
         invitation: str,
         user: UserId,
         join: Callable[[Invitation, Member | None, Member | None], Member],
-        entry: Entry,
+        entry: AuditEntry,
     ) -> Member:
         """The invitation goes and the member that `join` makes comes, for exactly one of all who try.
 
@@ -142,7 +142,7 @@ class LegalRecords(Protocol):
     """Acceptances of the operator's documents. Of each version the first acceptance counts."""
 
     async def accept(
-        self, tenant: TenantId, accepted: Sequence[Acceptance], entry: Entry
+        self, tenant: TenantId, accepted: Sequence[Acceptance], entry: AuditEntry
     ) -> Sequence[Acceptance]:
         """Add those that are new, and the entry if there are any; what counts now. Raises not_found."""
 
@@ -163,7 +163,7 @@ class AgentRecords(Protocol):
         self,
         agent: Agent,
         limit: int | None,
-        entry: Entry,
+        entry: AuditEntry,
         space: int | None = None,
         kept: Kept | None = None,
     ) -> None:
@@ -176,7 +176,7 @@ class AgentRecords(Protocol):
         tenant: TenantId,
         agent: AgentId,
         edit: Callable[[Agent], Agent],
-        entry: Entry,
+        entry: AuditEntry,
         space: int | None = None,
         kept: Kept | None = None,
     ) -> Agent:
@@ -187,7 +187,7 @@ class AgentRecords(Protocol):
         """
 
     async def delete(
-        self, tenant: TenantId, agent: AgentId, check: Callable[[Agent], None], entry: Entry
+        self, tenant: TenantId, agent: AgentId, check: Callable[[Agent], None], entry: AuditEntry
     ) -> Agent:
         """Remove the agent and what hangs on it, unless `check` raises; the agent as it was.
 
@@ -260,7 +260,7 @@ class ChannelRecords(Protocol):
         self,
         channel: Channel,
         limit: int | None,
-        entry: Entry,
+        entry: AuditEntry,
         space: int | None = None,
         kept: Kept | None = None,
     ) -> None:
@@ -273,14 +273,14 @@ class ChannelRecords(Protocol):
         tenant: TenantId,
         channel: ChannelId,
         edit: Callable[[Channel], Channel],
-        entry: Entry,
+        entry: AuditEntry,
         space: int | None = None,
     ) -> Channel:
         """Apply `edit` to the current record, again after a conflicting write. Raises not_found, and
         quota_exceeded as `create` does, for a record that grows."""
 
     async def delete(
-        self, tenant: TenantId, channel: ChannelId, check: Callable[[Channel], None], entry: Entry
+        self, tenant: TenantId, channel: ChannelId, check: Callable[[Channel], None], entry: AuditEntry
     ) -> Channel:
         """Remove the channel, unless `check` raises; the channel as it was. Raises not_found."""
 
@@ -298,10 +298,10 @@ class AuditRecords(Protocol):
     """The audit; its entries are written with the changes. Operations on whole tenants are in the log of the
     installation as well, which outlives the tenant."""
 
-    async def list(self, tenant: TenantId, limit: int, cursor: str | None) -> Page[Entry]:
+    async def list(self, tenant: TenantId, limit: int, cursor: str | None) -> Page[AuditEntry]:
         """A page of entries, the newest first. Raises bad_request for a cursor that no page gave."""
 
-    async def of_installation(self, limit: int, cursor: str | None) -> Page[Entry]:
+    async def of_installation(self, limit: int, cursor: str | None) -> Page[AuditEntry]:
         """The same of the installation: tenants made, deleted, and operated by operators."""
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from artcafe.server.domain.agent import Agent, AgentRules
-from artcafe.server.domain.audit import Entry
+from artcafe.server.domain.audit import AuditEntry
 from artcafe.server.domain.ids import AgentId, TenantId
 from artcafe.server.domain.listing import Source
 from artcafe.server.ports.answers import Kept
@@ -47,7 +47,7 @@ class AgentTable:
         self,
         agent: Agent,
         limit: int | None,
-        entry: Entry,
+        entry: AuditEntry,
         space: int | None = None,
         kept: Kept | None = None,
     ) -> None:
@@ -80,7 +80,7 @@ class AgentTable:
         tenant: TenantId,
         agent: AgentId,
         edit: Callable[[Agent], Agent],
-        entry: Entry,
+        entry: AuditEntry,
         space: int | None = None,
         kept: Kept | None = None,
     ) -> Agent:
@@ -117,7 +117,7 @@ class AgentTable:
             raise _refused(_CLAIMS) from None
 
     async def delete(
-        self, tenant: TenantId, agent: AgentId, check: Callable[[Agent], None], entry: Entry
+        self, tenant: TenantId, agent: AgentId, check: Callable[[Agent], None], entry: AuditEntry
     ) -> Agent:
         """Remove the agent, its claims and what was seen of it, unless `check` raises; the agent as it was.
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
-from artcafe.server.domain.audit import Entry
+from artcafe.server.domain.audit import AuditEntry
 from artcafe.server.domain.channel import Channel, ChannelRule
 from artcafe.server.domain.ids import ChannelId, TenantId
 from artcafe.server.domain.listing import Page, Source
@@ -41,7 +41,7 @@ class ChannelTable:
         self,
         channel: Channel,
         limit: int | None,
-        entry: Entry,
+        entry: AuditEntry,
         space: int | None = None,
         kept: Kept | None = None,
     ) -> None:
@@ -66,7 +66,7 @@ class ChannelTable:
         tenant: TenantId,
         channel: ChannelId,
         edit: Callable[[Channel], Channel],
-        entry: Entry,
+        entry: AuditEntry,
         space: int | None = None,
     ) -> Channel:
         """Apply `edit` to the current record. Raises not_found, quota_exceeded."""
@@ -86,7 +86,7 @@ class ChannelTable:
         return await self._table.again(attempt)
 
     async def delete(
-        self, tenant: TenantId, channel: ChannelId, check: Callable[[Channel], None], entry: Entry
+        self, tenant: TenantId, channel: ChannelId, check: Callable[[Channel], None], entry: AuditEntry
     ) -> Channel:
         """Remove the channel, unless `check` raises; the channel as it was. Raises not_found."""
         partition = await self._table.partition(tenant)

@@ -16,7 +16,7 @@ from artcafe.server.store.item import (
     InvalidCursor,
     ItemStore,
     Put,
-    Row,
+    RawItem,
     StoreError,
     StoreUnusable,
 )
@@ -191,7 +191,7 @@ class Copy:
             self.tell(Progress(doing, items + counters))
         return Sum(items, counters, digest)
 
-    async def _pages(self, store: Backend, now: int | None = None) -> AsyncIterator[list[Row]]:
+    async def _pages(self, store: Backend, now: int | None = None) -> AsyncIterator[list[RawItem]]:
         """All rows that count, in the backend's order; `now` is the present unless given."""
         cursor = None
         while True:
@@ -208,5 +208,5 @@ def _place(mark: Mapping[str, object]) -> tuple[str | None, int]:
     return (cursor, rows) if isinstance(cursor, str) and isinstance(rows, int) else (None, 0)
 
 
-def _counts(row: Row, now: int) -> bool:
+def _counts(row: RawItem, now: int) -> bool:
     return (row.pk, row.sk) != _MARK and row.pk != at.SERVERS and alive(row.expires, now)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from artcafe.server.domain.audit import Entry
+from artcafe.server.domain.audit import AuditEntry
 from artcafe.server.domain.deletion import Deletion
 from artcafe.server.domain.ids import TenantId, UserId
 from artcafe.server.domain.tenant import Role, Tenant, TenantRules
@@ -48,7 +48,7 @@ class DeletionTable:
         self._table = table
         self._rows = SplitTable(table, Tenant, DETAILS)
 
-    async def begin(self, tenant: TenantId, edit: Callable[[Tenant], Tenant], entry: Entry) -> None:
+    async def begin(self, tenant: TenantId, edit: Callable[[Tenant], Tenant], entry: AuditEntry) -> None:
         """One transaction. Raises not_found, deleting, and what `edit` raises."""
 
         async def live(of: Partition) -> tuple[Partition, Stored[Tenant]] | None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from aiobotocore.session import AioSession
 
 from artcafe.server.store import rules
-from artcafe.server.store.dynamodb_calls import Calls, TableLocation
+from artcafe.server.store.dynamodb_calls import DynamoDBCalls, TableLocation
 from artcafe.server.store.item import (
     ABSENT,
     ANY,
@@ -23,11 +23,11 @@ from artcafe.server.store.item import (
     Delta,
     InvalidCursor,
     Item,
+    ItemPage,
     Op,
-    Page,
     Put,
+    RawItem,
     Rev,
-    Row,
 )
 from artcafe.server.store.together import together
 
@@ -68,7 +68,7 @@ class DynamoStore:
     ) -> None:
         self._clock = clock
         self._new_rev = new_rev
-        self._calls = Calls(place, jitter=jitter, session=session)
+        self._calls = DynamoDBCalls(place, jitter=jitter, session=session)
 
     async def open(self) -> None:
         """Connect. Raises StoreUnavailable, or StoreUnusable when the table cannot be used."""
@@ -116,7 +116,7 @@ class DynamoStore:
             await self._apply(steps)
         return [step.rev or None for step in steps]
 
-    async def query(self, pk: str, prefix: str = "", limit: int = 100, cursor: str | None = None) -> Page:
+    async def query(self, pk: str, prefix: str = "", limit: int = 100, cursor: str | None = None) -> ItemPage:
         """See ItemStore."""
         rules.check_list(pk, prefix, limit=limit)
         after = rules.decode_cursor(cursor, prefix)
@@ -126,7 +126,7 @@ class DynamoStore:
         items = [item for row in rows if (item := _live(pk, row, now)) is not None]
         # DynamoDB ends a page after 1 MB by itself, and says so.
         more = len(answer["Items"]) > limit or "LastEvaluatedKey" in answer
-        return Page(items, rules.encode_cursor(rows[-1]["sk"]["S"]) if more else None)
+        return ItemPage(items, rules.encode_cursor(rows[-1]["sk"]["S"]) if more else None)
 
     async def incr(self, deltas: Sequence[Delta]) -> None:
         """See ItemStore."""
@@ -157,7 +157,7 @@ class DynamoStore:
         """Nothing to do, so 0: DynamoDB removes expired items by itself."""
         return 0
 
-    async def rows(self, cursor: str | None = None) -> tuple[list[Row], str | None]:
+    async def rows(self, cursor: str | None = None) -> tuple[list[RawItem], str | None]:
         """See Backend."""
         request: dict[str, Any] = {"TableName": self._calls.table, "ConsistentRead": True}
         if cursor:
@@ -170,13 +170,13 @@ class DynamoStore:
         place = rules.encode_place("rows", last["pk"]["S"], last["sk"]["S"]) if last else None
         return [_row(each) for each in answer["Items"]], place
 
-    async def restore(self, rows: Sequence[Row]) -> None:
+    async def restore(self, rows: Sequence[RawItem]) -> None:
         """See Backend."""
         for start in range(0, len(rows), MAX_OPS):
             wanted = [{"PutRequest": {"Item": _kept(row)}} for row in rows[start : start + MAX_OPS]]
             await self._calls.write_all(wanted)
 
-    async def discard(self, rows: Sequence[Row]) -> None:
+    async def discard(self, rows: Sequence[RawItem]) -> None:
         """See Backend."""
         for start in range(0, len(rows), MAX_OPS):
             keys = [
@@ -261,18 +261,18 @@ def _key(space: str, pk: str, sk: str) -> dict[str, Any]:
     return {"pk": {"S": space + pk}, "sk": {"S": sk}}
 
 
-def _row(kept: dict[str, Any]) -> Row:
+def _row(kept: dict[str, Any]) -> RawItem:
     space, pk, sk = kept["pk"]["S"][:2], kept["pk"]["S"][2:], kept["sk"]["S"]
     if space == _COUNTERS:
-        return Row(pk, sk, n=int(kept["n"]["N"]), expires=_expiry(kept))
-    return Row(pk, sk, rev=kept["rev"]["S"], text=kept["data"]["S"], expires=_expiry(kept))
+        return RawItem(pk, sk, n=int(kept["n"]["N"]), expires=_expiry(kept))
+    return RawItem(pk, sk, rev=kept["rev"]["S"], text=kept["data"]["S"], expires=_expiry(kept))
 
 
 def _expiry(kept: dict[str, Any]) -> int | None:
     return int(kept["expires"]["N"]) if "expires" in kept else None
 
 
-def _kept(row: Row) -> dict[str, Any]:
+def _kept(row: RawItem) -> dict[str, Any]:
     if row.n is not None:
         return _ending({**_key(_COUNTERS, row.pk, row.sk), "n": {"N": f"{row.n}"}}, row.expires)
     return _item(row.pk, row.sk, row.rev, row.text, row.expires)

@@ -53,7 +53,7 @@ class TableLocation:
     endpoint: str | None = None
 
 
-class Calls:
+class DynamoDBCalls:
     """A client of the service, open between `open` and `close`.
 
     `jitter` gives numbers from 0 to 1 that spread the attempts of many callers. Retrying a transaction

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from artcafe.server.domain.audit import Entry
+from artcafe.server.domain.audit import AuditEntry
 from artcafe.server.domain.ids import TenantId, UserId
 from artcafe.server.domain.invitation import MAX_OPEN, Invitation
 from artcafe.server.domain.listing import Page
@@ -28,7 +28,7 @@ Join = Callable[[Invitation, Member | None, Member | None], Member]
 """Makes a member of an invitation, of what the user was before, and of what its maker is."""
 
 
-Lost = Callable[[Invitation, Member | None], Entry | None]
+Lost = Callable[[Invitation, Member | None], AuditEntry | None]
 """The audit entry for an invitation that its maker, as it is stored now, may not make any more; else None."""
 
 
@@ -38,7 +38,7 @@ class InvitationTable:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    async def create(self, invitation: Invitation, entry: Entry, kept: Kept | None = None) -> None:
+    async def create(self, invitation: Invitation, entry: AuditEntry, kept: Kept | None = None) -> None:
         """Raises not_found when the tenant does not exist, quota_exceeded when MAX_OPEN stand open."""
         open_ones = await self.list(invitation.tenant, MAX_OPEN, None)
         if len(open_ones.items) == MAX_OPEN or open_ones.cursor is not None:
@@ -63,7 +63,7 @@ class InvitationTable:
         pk = at.tenant(await self._table.partition(tenant))
         return await self._table.page(pk, at.INVITATIONS, Invitation, limit, cursor)
 
-    async def delete(self, tenant: TenantId, invitation: str, entry: Entry) -> None:
+    async def delete(self, tenant: TenantId, invitation: str, entry: AuditEntry) -> None:
         """Withdraw an invitation. Raises not_found."""
         partition = await self._table.partition(tenant)
         row = Delete(at.tenant(partition), at.invitation(invitation), EXISTS)
@@ -99,7 +99,7 @@ class InvitationTable:
         invitation: str,
         user: UserId,
         join: Join,
-        entry: Entry,
+        entry: AuditEntry,
     ) -> Member:
         """The invitation goes and the member comes. Raises not_found, and what `join` raises."""
 

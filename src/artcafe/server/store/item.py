@@ -165,7 +165,7 @@ Op: TypeAlias = Put | Delete | Check | Delta
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ItemPage:
     """Part of a list. The end is reached when `cursor` is None, and not before: a page with a cursor
     may be short or empty, because expired items and large ones count towards its size."""
 
@@ -174,7 +174,7 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class RawItem:
     """An item or a counter as it is kept: for moving a store, and for nothing else.
 
     An item has `rev` and `text` (its data, JSON as encoded), a counter has `n`; both may have `expires`.
@@ -227,7 +227,7 @@ class ItemStore(Protocol):
         """
         ...
 
-    async def query(self, pk: str, prefix: str = "", limit: int = 100, cursor: str | None = None) -> Page:
+    async def query(self, pk: str, prefix: str = "", limit: int = 100, cursor: str | None = None) -> ItemPage:
         """Items of a partition whose sk begins with `prefix`, in byte order of the UTF-8 of sk.
 
         `limit` is 1 to MAX_PAGE_ITEMS (ValueError). A cursor stays good when its item is deleted and
@@ -276,18 +276,18 @@ class Backend(ItemStore, Protocol):
         """Remove what expired; how many there were."""
         ...
 
-    async def rows(self, cursor: str | None = None) -> tuple[list[Row], str | None]:
+    async def rows(self, cursor: str | None = None) -> tuple[list[RawItem], str | None]:
         """Everything that is kept, what expired included: some rows in an order of the backend's own, and
         the cursor of the next ones, None at the end. What is written meanwhile may be missed. Raises
         InvalidCursor, StoreUnavailable."""
         ...
 
-    async def restore(self, rows: Sequence[Row]) -> None:
+    async def restore(self, rows: Sequence[RawItem]) -> None:
         """Keep these rows as they are, revisions and counts too, in place of others with their keys. Doing it
         again changes nothing; after StoreUnavailable some may be in."""
         ...
 
-    async def discard(self, rows: Sequence[Row]) -> None:
+    async def discard(self, rows: Sequence[RawItem]) -> None:
         """Remove the items and counters with the keys of these rows, whatever they hold by now. Doing it
         again changes nothing; after StoreUnavailable some may be gone."""
         ...

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from artcafe.server.domain.audit import Entry
+from artcafe.server.domain.audit import AuditEntry
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.legal import Acceptance
 from artcafe.server.domain.listing import Page
@@ -30,7 +30,7 @@ class LegalTable:
         self._table = table
 
     async def accept(
-        self, tenant: TenantId, accepted: Sequence[Acceptance], entry: Entry
+        self, tenant: TenantId, accepted: Sequence[Acceptance], entry: AuditEntry
     ) -> Sequence[Acceptance]:
         """Add those that are new, and the entry if there are any; what counts now. Raises not_found."""
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from msgspec import Struct
 
-from artcafe.server.domain.audit import Entry
+from artcafe.server.domain.audit import AuditEntry
 from artcafe.server.domain.ids import TenantId, UserId
 from artcafe.server.domain.tenant import MAX_MEMBERS, Member, Role, TenantRules
 from artcafe.server.ports.answers import Keep, keep_nothing
@@ -89,7 +89,7 @@ class MemberTable:
         tenant: TenantId,
         user: UserId,
         edit: Callable[[Member | None], Member],
-        entry: Entry,
+        entry: AuditEntry,
         keep: Keep[Member] = keep_nothing,
     ) -> Member:
         """Write what `edit` makes of the membership, or of None. Raises not_found, conflict."""
@@ -105,7 +105,7 @@ class MemberTable:
         return await self._table.again(attempt, contested=MAX_OPS, line=(tenant, at.MEMBERS))
 
     async def delete(
-        self, tenant: TenantId, user: UserId, check: Callable[[Member], None], entry: Entry
+        self, tenant: TenantId, user: UserId, check: Callable[[Member], None], entry: AuditEntry
     ) -> None:
         """Remove a member, unless `check` raises. Raises not_found, conflict."""
 

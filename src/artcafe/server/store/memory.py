@@ -13,10 +13,10 @@ from artcafe.server.store.item import (
     Delta,
     InvalidCursor,
     Item,
+    ItemPage,
     Op,
-    Page,
     Put,
-    Row,
+    RawItem,
     StoreUnavailable,
 )
 
@@ -102,7 +102,7 @@ class MemoryStore:
         self._apply(steps)
         return [step.rev or None for step in steps]
 
-    async def query(self, pk: str, prefix: str = "", limit: int = 100, cursor: str | None = None) -> Page:
+    async def query(self, pk: str, prefix: str = "", limit: int = 100, cursor: str | None = None) -> ItemPage:
         """See ItemStore. Python orders text by code point, which is the order of its UTF-8 bytes."""
         rules.check_list(pk, prefix, limit=limit)
         after = rules.decode_cursor(cursor, prefix)
@@ -167,7 +167,7 @@ class MemoryStore:
             del self._counters[pk][sk]
         return len(expired) + len(ended)
 
-    async def rows(self, cursor: str | None = None) -> tuple[list[Row], str | None]:
+    async def rows(self, cursor: str | None = None) -> tuple[list[RawItem], str | None]:
         """See Backend: a page for each partition."""
         self._now()
         spaces = [("items", pk) for pk in sorted(self._partitions)]
@@ -183,14 +183,16 @@ class MemoryStore:
         space, pk = here
         if space == "items":
             held = self._partitions[pk].rows
-            rows = [Row(pk, sk, rev=row.rev, text=row.text, expires=row.expires) for sk, row in held.items()]
+            rows = [
+                RawItem(pk, sk, rev=row.rev, text=row.text, expires=row.expires) for sk, row in held.items()
+            ]
         else:
             counted = self._counters[pk].items()
-            rows = [Row(pk, sk, n=counter.n, expires=counter.expires) for sk, counter in counted]
+            rows = [RawItem(pk, sk, n=counter.n, expires=counter.expires) for sk, counter in counted]
         after = spaces[spaces.index(here) + 1 :]
         return rows, rules.encode_place(*after[0], "") if after else None
 
-    async def restore(self, rows: Sequence[Row]) -> None:
+    async def restore(self, rows: Sequence[RawItem]) -> None:
         """See Backend. Here all or none."""
         self._now()
         for row in rows:
@@ -200,7 +202,7 @@ class MemoryStore:
                 partition = self._partitions.setdefault(row.pk, _Partition())
                 partition.put(row.sk, _Row(row.rev, row.expires, row.text))
 
-    async def discard(self, rows: Sequence[Row]) -> None:
+    async def discard(self, rows: Sequence[RawItem]) -> None:
         """See Backend. Here all or none."""
         self._now()
         for row in rows:

@@ -27,9 +27,9 @@ from artcafe.server.store.item import (
     InvalidKey,
     InvalidWrite,
     Item,
+    ItemPage,
     Json,
     Op,
-    Page,
     Put,
     Rev,
     TooLarge,
@@ -164,7 +164,7 @@ def item(pk: str, sk: str, rev: str, expires: int | None, text: str) -> Item:
 
 def page(
     pk: str, prefix: str, limit: int, now: int, rows: Iterable[tuple[str, str, int | None, str]]
-) -> Page:
+) -> ItemPage:
     """A page from rows (sk, rev, expires, text), expired ones included, in order from its beginning on.
 
     Looks at `limit` rows and one more, so that the work of a call is bounded however many expired.
@@ -176,12 +176,12 @@ def page(
         if not sk.startswith(prefix):
             break
         if seen == limit or size >= MAX_PAGE_BYTES:
-            return Page(items, encode_cursor(last))
+            return ItemPage(items, encode_cursor(last))
         last = sk
         size += len(text)
         if alive(expires, now):
             items.append(item(pk, sk, rev, expires, text))
-    return Page(items, None)
+    return ItemPage(items, None)
 
 
 def encode_cursor(sk: str) -> str:

@@ -16,10 +16,10 @@ from artcafe.server.store.item import (
     Delta,
     InvalidCursor,
     Item,
+    ItemPage,
     Op,
-    Page,
     Put,
-    Row,
+    RawItem,
 )
 from artcafe.server.store.sqlite_thread import SqliteThread
 
@@ -120,7 +120,7 @@ class SqliteStore:
             await self._thread.write(partial(_apply, steps))
         return [step.rev or None for step in steps]
 
-    async def query(self, pk: str, prefix: str = "", limit: int = 100, cursor: str | None = None) -> Page:
+    async def query(self, pk: str, prefix: str = "", limit: int = 100, cursor: str | None = None) -> ItemPage:
         """See ItemStore."""
         rules.check_list(pk, prefix, limit=limit)
         after = rules.decode_cursor(cursor, prefix)
@@ -156,18 +156,18 @@ class SqliteStore:
                 removed += step
         return removed
 
-    async def rows(self, cursor: str | None = None) -> tuple[list[Row], str | None]:
+    async def rows(self, cursor: str | None = None) -> tuple[list[RawItem], str | None]:
         """See Backend: items by their keys, then counters."""
         space, pk, sk = rules.decode_place(cursor) if cursor else ("items", "", "")
         if space not in _ROWS:
             raise InvalidCursor
         return await self._thread.read(partial(_rows, space, pk, sk))
 
-    async def restore(self, rows: Sequence[Row]) -> None:
+    async def restore(self, rows: Sequence[RawItem]) -> None:
         """See Backend. Here all or none."""
         await self._thread.write(partial(_restore, list(rows)))
 
-    async def discard(self, rows: Sequence[Row]) -> None:
+    async def discard(self, rows: Sequence[RawItem]) -> None:
         """See Backend. Here all or none."""
         await self._thread.write(partial(_discard, list(rows)))
 
@@ -199,7 +199,7 @@ def _get_many(keys: list[tuple[str, str]], db: sqlite3.Connection, now: int) -> 
     return [rules.item(*rows[key]) if key in rows else None for key in keys]
 
 
-def _query(pk: str, prefix: str, limit: int, after: str, db: sqlite3.Connection, now: int) -> Page:
+def _query(pk: str, prefix: str, limit: int, after: str, db: sqlite3.Connection, now: int) -> ItemPage:
     # BINARY collation compares UTF-8 bytes. An unfinished statement would keep its snapshot: close it.
     select, start = (_AFTER, after) if after else (_FROM, prefix)
     with closing(db.execute(select, (pk, start, limit + 1))) as rows:
@@ -265,18 +265,20 @@ def _drop_counters(pk: str, db: sqlite3.Connection, _now: int) -> int:
     return db.execute(_DROP, (pk, SWEEP_ROWS)).rowcount
 
 
-def _rows(space: str, pk: str, sk: str, db: sqlite3.Connection, _now: int) -> tuple[list[Row], str | None]:
+def _rows(
+    space: str, pk: str, sk: str, db: sqlite3.Connection, _now: int
+) -> tuple[list[RawItem], str | None]:
     found = db.execute(_ROWS[space], (pk, sk, MOVED_ROWS)).fetchall()
     if space == "items":
-        rows = [Row(row[0], row[1], rev=row[2], expires=row[3], text=row[4]) for row in found]
+        rows = [RawItem(row[0], row[1], rev=row[2], expires=row[3], text=row[4]) for row in found]
     else:
-        rows = [Row(row[0], row[1], n=row[2], expires=row[3]) for row in found]
+        rows = [RawItem(row[0], row[1], n=row[2], expires=row[3]) for row in found]
     if len(found) == MOVED_ROWS:
         return rows, rules.encode_place(space, rows[-1].pk, rows[-1].sk)
     return rows, rules.encode_place("counters", "", "") if space == "items" else None
 
 
-def _restore(rows: list[Row], db: sqlite3.Connection, _now: int) -> None:
+def _restore(rows: list[RawItem], db: sqlite3.Connection, _now: int) -> None:
     db.executemany(
         "INSERT OR REPLACE INTO items (pk, sk, rev, expires, data) VALUES (?, ?, ?, ?, ?)",
         [(row.pk, row.sk, row.rev, row.expires, row.text) for row in rows if row.n is None],
@@ -287,7 +289,7 @@ def _restore(rows: list[Row], db: sqlite3.Connection, _now: int) -> None:
     )
 
 
-def _discard(rows: list[Row], db: sqlite3.Connection, _now: int) -> None:
+def _discard(rows: list[RawItem], db: sqlite3.Connection, _now: int) -> None:
     items = [(row.pk, row.sk) for row in rows if row.n is None]
     counters = [(row.pk, row.sk) for row in rows if row.n is not None]
     db.executemany("DELETE FROM items WHERE pk = ? AND sk = ?", items)

@@ -25,6 +25,7 @@ from artcafe.server.store.item import (
     InvalidKey,
     InvalidWrite,
     Item,
+    ItemPage,
     ItemStore,
     Op,
     Put,
@@ -34,7 +35,6 @@ from artcafe.server.store.item import (
     StoreUnwritable,
     TooLarge,
 )
-from artcafe.server.store.item import Page as ItemPage
 from artcafe.server.store.partitions import Partitions
 from artcafe.server.store.records import readable, record_in
 from artcafe.server.store.unknown import with_unknown

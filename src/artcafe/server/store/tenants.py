@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 
-from artcafe.server.domain.audit import Entry
+from artcafe.server.domain.audit import AuditEntry
 from artcafe.server.domain.ids import TenantId, UserId
 from artcafe.server.domain.legal import Acceptance
 from artcafe.server.domain.listing import Page
@@ -68,7 +68,7 @@ class TenantTable:
         self,
         tenant: Tenant,
         owner: Member,
-        entry: Entry,
+        entry: AuditEntry,
         accepted: Sequence[Acceptance] = (),
         most: int | None = None,
         kept: Kept | None = None,
@@ -98,7 +98,7 @@ class TenantTable:
         except Conflict:
             raise taken(await self.get(tenant.id)) from None
 
-    async def change(self, tenant: TenantId, edit: Callable[[Tenant], Tenant], entry: Entry) -> Tenant:
+    async def change(self, tenant: TenantId, edit: Callable[[Tenant], Tenant], entry: AuditEntry) -> Tenant:
         """Apply `edit` to the current record. Raises not_found."""
 
         async def attempt() -> tuple[Tenant, list[Op]]:

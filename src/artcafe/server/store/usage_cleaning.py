@@ -16,7 +16,7 @@ from artcafe.server.domain.usage import MAX_DAYS, ends
 from artcafe.server.ports.clock import Clock
 from artcafe.server.store import addresses as at
 from artcafe.server.store.addresses import Partition
-from artcafe.server.store.item import ABSENT, Cond, Conflict, Delta, Page, Put, Rev
+from artcafe.server.store.item import ABSENT, Cond, Conflict, Delta, ItemPage, Put, Rev
 from artcafe.server.store.rules import encode_cursor
 from artcafe.server.store.table import Table, data, translated
 from artcafe.server.store.walk import pages
@@ -101,7 +101,7 @@ class UsageCleaning:
         await self._note("", done=True)
         self._done = True
 
-    async def _tenants(self, cursor: str | None) -> Page:
+    async def _tenants(self, cursor: str | None) -> ItemPage:
         return await self._store.query(at.TENANTS, limit=TENANTS_AT_ONCE, cursor=cursor)
 
     async def _note(self, after: str, *, done: bool = False) -> None:

@@ -11,7 +11,7 @@ import pytest_asyncio
 from artcafe.server.bus.accounts.authority import Authority
 from artcafe.server.bus.accounts.operator import Operator
 from artcafe.server.bus.nats.credentials import NatsCredentials
-from artcafe.server.bus.nats.nkeys import KeyKind, KeyPair, read_token, write_token
+from artcafe.server.bus.nats.nkeys import KeyPair, NkeyKind, read_token, write_token
 from artcafe.server.domain.installation import MOST_STRANGERS, Mark
 from artcafe.server.domain.tenant import Tenant
 from artcafe.server.ports.bus import Reconciled
@@ -123,8 +123,8 @@ async def test_streams_go_with_their_account(shared: Nats, authority: Authority,
 def streaming(nats: Nats, tenant: Tenant) -> NatsCredentials:
     """A user of the tenant's account without any restriction."""
     path = f"{tenant.id}/{tenant.account}"
-    account = KeyPair.derive(nats.seed, f"account/{path}", KeyKind.account)
-    signer = KeyPair.derive(nats.seed, f"account-signing/{path}", KeyKind.account)
+    account = KeyPair.derive(nats.seed, f"account/{path}", NkeyKind.account)
+    signer = KeyPair.derive(nats.seed, f"account-signing/{path}", NkeyKind.account)
     return NatsCredentials(account, signer, nats.clock, "test", {})
 
 
@@ -159,7 +159,7 @@ async def test_reconcile_mends_an_account_that_differs_even_if_it_looks_newer(
     shared: Nats, authority: Authority
 ) -> None:
     tenant = make_tenant("acme")
-    signer = KeyPair.derive(shared.seed, "operator-signing", KeyKind.operator)
+    signer = KeyPair.derive(shared.seed, "operator-signing", NkeyKind.operator)
     claims = read_token(shared.operator.account_jwt(tenant))
     future = claims["iat"] + 1000
     claims["iat"] = future
@@ -178,7 +178,7 @@ async def test_reconcile_replaces_an_account_that_a_stranger_signed(
 ) -> None:
     tenant = make_tenant("acme")
     claims = read_token(shared.operator.account_jwt(tenant))
-    forged = write_token(KeyPair.random(KeyKind.operator), claims)
+    forged = write_token(KeyPair.random(NkeyKind.operator), claims)
     await ask(shared, "$SYS.REQ.CLAIMS.UPDATE", forged.encode())
     assert not await shared.admits(tenant)
     assert await authority.reconcile([tenant]) == Reconciled(pushed=1)

@@ -15,7 +15,7 @@ from nats.errors import Error as NatsError
 
 from artcafe.server.bus.accounts.operator import CONTROL, Operator
 from artcafe.server.bus.nats.credentials import NatsCredentials
-from artcafe.server.bus.nats.nkeys import KeyKind, KeyPair, read_token, write_token
+from artcafe.server.bus.nats.nkeys import KeyPair, NkeyKind, read_token, write_token
 from artcafe.wire.subjects import to_bus
 from tests.kit.nats import Nats, WallClock, connected, make_tenant, running_nats
 
@@ -117,13 +117,13 @@ def test_the_same_account_is_told_from_another_whenever_it_was_issued(operator: 
     jwt = operator.account_jwt(tenant, newer_than=1_900_000_000)
     claims = read_token(jwt)
     more = claims | {"nats": claims["nats"] | {"limits": claims["nats"]["limits"] | {"conn": 1}}}
-    signer = KeyPair.derive(SEED, "operator-signing", KeyKind.operator)
+    signer = KeyPair.derive(SEED, "operator-signing", NkeyKind.operator)
     assert signer.public == operator.signer
     assert operator.same_account(tenant, jwt)
     assert operator.same_account(tenant, write_token(signer, claims))
     assert not operator.same_account(tenant, write_token(signer, more))
     assert not operator.same_account(make_tenant("acme", "r2"), jwt)
-    assert not operator.same_account(tenant, write_token(KeyPair.random(KeyKind.operator), claims))
+    assert not operator.same_account(tenant, write_token(KeyPair.random(NkeyKind.operator), claims))
     assert not operator.same_account(tenant, jwt[:-8])
     assert not operator.same_account(tenant, "")
 

@@ -3,10 +3,10 @@
 import base64
 
 from artcafe.server.bus.nats.credentials import NatsCredentials
-from artcafe.server.bus.nats.nkeys import KeyKind, KeyPair, read_token, verify
+from artcafe.server.bus.nats.nkeys import KeyPair, NkeyKind, read_token, verify
 from tests.kit.nats import WallClock
 
-ACCOUNT, SIGNER = (KeyPair.random(KeyKind.account) for _ in range(2))
+ACCOUNT, SIGNER = (KeyPair.random(NkeyKind.account) for _ in range(2))
 PERMISSIONS = {"pub": {"allow": ["m.>"]}, "sub": {"allow": ["d.>"]}}
 
 

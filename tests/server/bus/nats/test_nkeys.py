@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from artcafe.server.bus.nats.nkeys import KeyKind, KeyPair, read_token, verify, write_token
+from artcafe.server.bus.nats.nkeys import KeyPair, NkeyKind, read_token, verify, write_token
 
 # The pair and the signature that the test suites of the NATS clients share (nats.rb, nats.py, nats.ex).
 SEED = "SUAMLK2ZNL35WSMW37E7UD4VZ7ELPKW7DHC3BWBSD2GCZ7IUQQXZIORRBU"
@@ -18,15 +18,15 @@ SIGNATURE = "ZaAiVDgB5CeYoXoQ7cBCmq+ZllzUnGUoDVb8C7PilWvCs8XKfUchAUhz2P4BYAF++Dg
 def test_a_seed_of_other_implementations_gives_their_public_key_and_their_signature() -> None:
     key = KeyPair.from_seed(SEED)
     assert key.public == PUBLIC
-    assert key.kind is KeyKind.user
+    assert key.kind is NkeyKind.user
     assert base64.b64encode(key.sign(NONCE)).decode() == SIGNATURE
     assert verify(PUBLIC, NONCE, base64.b64decode(SIGNATURE))
 
 
 @pytest.mark.parametrize(
-    ("kind", "letter"), [(KeyKind.operator, "O"), (KeyKind.account, "A"), (KeyKind.user, "U")]
+    ("kind", "letter"), [(NkeyKind.operator, "O"), (NkeyKind.account, "A"), (NkeyKind.user, "U")]
 )
-def test_the_first_letters_tell_the_kind_and_a_seed_reads_back(kind: KeyKind, letter: str) -> None:
+def test_the_first_letters_tell_the_kind_and_a_seed_reads_back(kind: NkeyKind, letter: str) -> None:
     key = KeyPair.random(kind)
     again = KeyPair.from_seed(key.seed)
     assert key.public[0] == letter
@@ -52,11 +52,11 @@ def test_what_is_not_a_seed_is_refused(text: str) -> None:
 
 
 def test_derivation_is_stable_and_every_input_counts() -> None:
-    key = KeyPair.derive(b"m" * 32, "account/acme/1", KeyKind.account)
-    assert KeyPair.derive(b"m" * 32, "account/acme/1", KeyKind.account).seed == key.seed
+    key = KeyPair.derive(b"m" * 32, "account/acme/1", NkeyKind.account)
+    assert KeyPair.derive(b"m" * 32, "account/acme/1", NkeyKind.account).seed == key.seed
     others = [
-        KeyPair.derive(b"n" * 32, "account/acme/1", KeyKind.account),
-        KeyPair.derive(b"m" * 32, "account/acme/2", KeyKind.account),
+        KeyPair.derive(b"n" * 32, "account/acme/1", NkeyKind.account),
+        KeyPair.derive(b"m" * 32, "account/acme/2", NkeyKind.account),
     ]
     assert len({key.public, *(other.public for other in others)}) == 3
 
@@ -64,12 +64,12 @@ def test_derivation_is_stable_and_every_input_counts() -> None:
 def test_derivation_is_rfc_5869() -> None:
     # `openssl kdf -keylen 32 -kdfopt digest:SHA256 -kdfopt hexkey:6d…(32) -kdfopt info:artcafe/x HKDF`
     expected = "26d502d63097f42a4a49d8170bc24c360d077d5bddbb827d1074299e1df99a07"
-    raw = base64.b32decode(KeyPair.derive(b"m" * 32, "x", KeyKind.user).seed + "=" * 6)
+    raw = base64.b32decode(KeyPair.derive(b"m" * 32, "x", NkeyKind.user).seed + "=" * 6)
     assert raw[2:34].hex() == expected
 
 
 def test_random_keys_differ() -> None:
-    assert KeyPair.random(KeyKind.user).public != KeyPair.random(KeyKind.user).public
+    assert KeyPair.random(NkeyKind.user).public != KeyPair.random(NkeyKind.user).public
 
 
 def test_the_representation_keeps_the_secret() -> None:
@@ -83,7 +83,7 @@ def test_the_representation_keeps_the_secret() -> None:
     [
         (PUBLIC, b"another nonce", base64.b64decode(SIGNATURE)),
         (PUBLIC, NONCE, b"short"),
-        (KeyPair.random(KeyKind.user).public, NONCE, base64.b64decode(SIGNATURE)),
+        (KeyPair.random(NkeyKind.user).public, NONCE, base64.b64decode(SIGNATURE)),
         ("U", NONCE, base64.b64decode(SIGNATURE)),
         ("", NONCE, base64.b64decode(SIGNATURE)),
     ],
@@ -94,14 +94,14 @@ def test_a_signature_fits_one_key_and_one_text(public: str, data: bytes, signatu
 
 
 def test_a_token_reads_back_with_its_issuer() -> None:
-    key = KeyPair.random(KeyKind.operator)
+    key = KeyPair.random(NkeyKind.operator)
     claims = read_token(write_token(key, {"sub": "x", "nats": {"type": "generic"}}))
     assert claims.pop("jti")
     assert claims == {"iss": key.public, "sub": "x", "nats": {"type": "generic"}}
 
 
 def test_no_two_tokens_are_the_same_text() -> None:
-    key = KeyPair.random(KeyKind.operator)
+    key = KeyPair.random(NkeyKind.operator)
     assert write_token(key, {"sub": "x"}) != write_token(key, {"sub": "x"})
 
 
@@ -114,8 +114,8 @@ def forged(token: str, **changes: Any) -> str:
 
 
 def test_a_token_that_its_issuer_did_not_sign_is_refused() -> None:
-    token = write_token(KeyPair.random(KeyKind.operator), {"sub": "x"})
-    another = KeyPair.random(KeyKind.operator).public
+    token = write_token(KeyPair.random(NkeyKind.operator), {"sub": "x"})
+    another = KeyPair.random(NkeyKind.operator).public
     for bad in (forged(token, sub="y"), forged(token, iss=another), forged(token, iss=None), token[:-8]):
         with pytest.raises(ValueError, match="not signed"):
             read_token(bad)

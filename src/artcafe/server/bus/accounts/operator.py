@@ -15,7 +15,7 @@ from typing import Any
 
 from artcafe.server.bus.accounts.cluster import Cluster, Node, Tls, cluster_lines, quoted, tls_lines
 from artcafe.server.bus.nats.credentials import NatsCredentials
-from artcafe.server.bus.nats.nkeys import KeyKind, KeyPair, read_token, write_token
+from artcafe.server.bus.nats.nkeys import KeyPair, NkeyKind, read_token, write_token
 from artcafe.server.domain.installation import Mark
 from artcafe.server.domain.tenant import TenantRules
 from artcafe.server.ports.clock import Clock
@@ -59,8 +59,8 @@ class Operator:
             raise ValueError(f"The installation's secret is {SEED_BYTES} bytes.")
         self._seed = seed
         self._clock = clock
-        self._identity = KeyPair.derive(seed, "operator", KeyKind.operator)
-        self._signer = KeyPair.derive(seed, "operator-signing", KeyKind.operator)
+        self._identity = KeyPair.derive(seed, "operator", NkeyKind.operator)
+        self._signer = KeyPair.derive(seed, "operator-signing", NkeyKind.operator)
         self._system = self._account_keys("system")
         self._control = self._account_keys("control")
         self._installation = self._account_keys("installation")
@@ -214,8 +214,8 @@ class Operator:
     def _account_keys(self, purpose: str) -> tuple[KeyPair, KeyPair]:
         """An account's own key, which only names it, and the one that signs its users."""
         return (
-            KeyPair.derive(self._seed, f"account/{purpose}", KeyKind.account),
-            KeyPair.derive(self._seed, f"account-signing/{purpose}", KeyKind.account),
+            KeyPair.derive(self._seed, f"account/{purpose}", NkeyKind.account),
+            KeyPair.derive(self._seed, f"account-signing/{purpose}", NkeyKind.account),
         )
 
     def _tenant_keys(self, tenant: TenantRules) -> tuple[KeyPair, KeyPair]:

@@ -4,7 +4,7 @@ import base64
 import secrets
 from typing import Any
 
-from artcafe.server.bus.nats.nkeys import KeyKind, KeyPair, write_token
+from artcafe.server.bus.nats.nkeys import KeyPair, NkeyKind, write_token
 from artcafe.server.ports.clock import Clock
 
 _UNLIMITED = -1
@@ -31,7 +31,7 @@ class NatsCredentials:
             allowed = [*permissions["sub"]["allow"], f"{self.inbox}.>"]
             permissions = {**permissions, "sub": {"allow": allowed}}
         self._permissions = permissions
-        self._user = KeyPair.random(KeyKind.user)
+        self._user = KeyPair.random(NkeyKind.user)
 
     @property
     def account(self) -> str:

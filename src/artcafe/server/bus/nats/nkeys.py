@@ -21,7 +21,7 @@ _SEED = 18 << 3
 _HEADER = {"typ": "JWT", "alg": "ed25519-nkey"}
 
 
-class KeyKind(IntEnum):
+class NkeyKind(IntEnum):
     """What a key is for; the value is its prefix byte."""
 
     operator = 14 << 3
@@ -32,20 +32,20 @@ class KeyKind(IntEnum):
 class KeyPair:
     """A key that can sign. Only `seed` tells the secret; the representation never does."""
 
-    def __init__(self, secret: bytes, kind: KeyKind) -> None:
+    def __init__(self, secret: bytes, kind: NkeyKind) -> None:
         """Take the 32 bytes of an Ed25519 private key (RFC 8032). Raises ValueError for another length."""
         self._key = Ed25519PrivateKey.from_private_bytes(secret)
         self.kind = kind
         self.public = _spell(bytes([kind]) + self._key.public_key().public_bytes_raw())
 
     @classmethod
-    def derive(cls, master: bytes, purpose: str, kind: KeyKind) -> "KeyPair":
+    def derive(cls, master: bytes, purpose: str, kind: NkeyKind) -> "KeyPair":
         """The key for a purpose: HKDF-SHA256 (RFC 5869) of the master secret, always the same one."""
         hkdf = HKDF(algorithm=SHA256(), length=32, salt=None, info=f"artcafe/{purpose}".encode())
         return cls(hkdf.derive(master), kind)
 
     @classmethod
-    def random(cls, kind: KeyKind) -> "KeyPair":
+    def random(cls, kind: NkeyKind) -> "KeyPair":
         """A new key that nothing else can make again."""
         return cls(Ed25519PrivateKey.generate().private_bytes_raw(), kind)
 
@@ -55,7 +55,7 @@ class KeyPair:
         raw = _read(seed)
         if len(raw) != 34 or raw[0] & 0xF8 != _SEED:
             raise ValueError("not the seed of an NKey")
-        return cls(raw[2:], KeyKind((raw[0] & 7) << 5 | raw[1] >> 3))
+        return cls(raw[2:], NkeyKind((raw[0] & 7) << 5 | raw[1] >> 3))
 
     @property
     def seed(self) -> str:

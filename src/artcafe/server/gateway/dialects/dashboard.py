@@ -52,7 +52,7 @@ _read_said = msgspec.json.Decoder(
 # What only a dashboard is told.
 
 
-class Connected(Struct, tag_field="type", tag="connected", kw_only=True):
+class DashboardConnected(Struct, tag_field="type", tag="connected", kw_only=True):
     """The human is in."""
 
     tenant_id: str

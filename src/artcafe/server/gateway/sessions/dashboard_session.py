@@ -5,7 +5,7 @@ from artcafe.server.domain.principal import Human
 from artcafe.server.domain.rate import TokenBucket
 from artcafe.server.gateway.dialects.dashboard import (
     PREVIEW,
-    Connected,
+    DashboardConnected,
     EndPreview,
     PresenceDialect,
     Preview,
@@ -73,7 +73,9 @@ class DashboardSession(AgentSession):
         await self._show(self._presences, PRESENCE)
         human = self.human
         self._answer(
-            Connected(tenant_id=human.tenant, tenant=human.tenant, user_id=human.user, role=human.role)
+            DashboardConnected(
+                tenant_id=human.tenant, tenant=human.tenant, user_id=human.user, role=human.role
+            )
         )
         self._presences.filter(self._rights.hears)
 
