@@ -3,11 +3,8 @@
 import asyncio
 import base64
 import subprocess
-import sysconfig
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -17,108 +14,23 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from tests.kit.deadlines import PATIENCE
-from tests.kit.issuers import Issuer, new_key, running_issuer
 from tests.kit.platform import RunningPlatform, artcafe, environment, running_platform
 from tests.kit.proxy import Proxy
 from tests.kit.sockets import Socket, agent_url, legacy, proven, unproven
 from tests.kit.ssh_keys import make_key, raw_signature, ssh_keygen_sign
-
-NATS_SERVER = Path(sysconfig.get_path("scripts")) / "nats-server"
-
-
-@dataclass
-class Installation:
-    """Two servers, their issuer, and the settings they share."""
-
-    one: RunningPlatform
-    two: RunningPlatform
-    issuer: Issuer
-    settings: dict[str, str]
-
-    def headers(self, user: str = "ada") -> dict[str, str]:
-        """Headers of a signed-in human."""
-        now = int(time.time())
-        token = self.issuer.token(sub=user, iat=now, nbf=now, exp=now + 600)
-        return {"authorization": f"Bearer {token}"}
+from tests.kit.two_servers import Installation, make_tenant, running_installation
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def installation(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Installation]:
-    """What docs/operating would have one set up by hand."""
-    folder = tmp_path_factory.mktemp("installation")
-    data = folder / "data"
-    config = subprocess.run(
-        artcafe(
-            "nats-config",
-            "--data-dir",
-            str(data),
-            "--listen",
-            "127.0.0.1:-1",
-            "--nats-data-dir",
-            str(folder / "nats"),
-        ),
-        capture_output=True,
-        text=True,
-        check=True,
-        env=environment(),
-    )
-    (folder / "nats.conf").write_text(config.stdout)
-    async with running_issuer({"key-1": new_key()}) as issuer:
-        with ExitStack() as stack:
-            nats = subprocess.Popen(
-                [str(NATS_SERVER), "-c", str(folder / "nats.conf"), "--ports_file_dir", str(folder)],
-                stderr=subprocess.DEVNULL,
-            )
-            stack.callback(nats.wait)
-            stack.callback(nats.terminate)
-            settings = {
-                "NATS_URL": await asyncio.to_thread(_nats_url, folder),
-                "ARTCAFE_OIDC_ISSUER": issuer.url,
-                "ARTCAFE_OIDC_JWKS_URL": issuer.jwks_url,
-                "ARTCAFE_OIDC_CLIENT_IDS": ",".join(issuer.config().client_ids),
-                "ARTCAFE_OIDC_ALLOW_LOOPBACK_HTTP": "true",
-                "ARTCAFE_OPERATORS": "ada",
-                "ARTCAFE_DEFAULT_TIER": "enterprise",
-            }
-            one, two = [
-                await asyncio.to_thread(
-                    stack.enter_context, running_platform(data, command="serve", settings=settings)
-                )
-                for _ in range(2)
-            ]
-            yield Installation(one, two, issuer, settings)
-
-
-def _nats_url(folder: Path) -> str:
-    deadline = time.monotonic() + PATIENCE
-    while not (ports := list(folder.glob("*.ports"))) or not (text := ports[0].read_text()).strip():
-        assert time.monotonic() < deadline, "nats-server does not come up"
-        time.sleep(0.02)
-    url: str = httpx.Response(200, text=text).json()["nats"][0]
-    return url
+    async with running_installation(tmp_path_factory.mktemp("installation")) as running:
+        yield running
 
 
 @pytest.fixture
 def new_keys(tmp_path: Path) -> Callable[[str], Path]:
     """A fresh key of a name."""
     return lambda name: make_key(tmp_path, name=name)
-
-
-async def _tenant(installation: Installation, tenant: str, **agents: Path) -> None:
-    async with httpx.AsyncClient(
-        base_url=f"{installation.one.url}/api/v1", headers=installation.headers()
-    ) as rest:
-        made = await rest.post(
-            "/tenants", json={"id": tenant, "name": tenant, "allow_client_challenge": True}
-        )
-        assert made.status_code == 201, made.text
-        for agent, key in agents.items():
-            answer = await rest.post(
-                "/agents",
-                json={"id": agent, "name": agent, "public_key": Path(f"{key}.pub").read_text()},
-                headers={"x-tenant-id": tenant},
-            )
-            assert answer.status_code == 201, answer.text
 
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -128,7 +40,7 @@ async def test_agents_on_different_servers_talk(
     installation: Installation, new_keys: Callable[[str], Path]
 ) -> None:
     a_key, b_key = new_keys("a"), new_keys("b")
-    await _tenant(installation, "talk", a=a_key, b=b_key)
+    await make_tenant(installation, "talk", a=a_key, b=b_key)
     async with (
         proven(installation.one.ws, "talk", "a", a_key) as a,
         proven(installation.two.ws, "talk", "b", b_key) as b,
@@ -145,7 +57,7 @@ async def test_a_challenge_is_spent_on_both_servers_at_once(
     installation: Installation, new_keys: Callable[[str], Path]
 ) -> None:
     key = new_keys("a")
-    await _tenant(installation, "once", a=key)
+    await make_tenant(installation, "once", a=key)
     async with httpx.AsyncClient() as rest:
         answer = await rest.post(
             f"{installation.one.url}/api/v1/agents/auth/challenge",
@@ -177,7 +89,7 @@ async def test_a_key_revoked_on_one_server_closes_on_the_other(
     installation: Installation, new_keys: Callable[[str], Path]
 ) -> None:
     key = new_keys("a")
-    await _tenant(installation, "revoke", a=key)
+    await make_tenant(installation, "revoke", a=key)
     headers = {**installation.headers(), "x-tenant-id": "revoke"}
     async with (
         httpx.AsyncClient(base_url=f"{installation.one.url}/api/v1", headers=headers) as rest,
@@ -194,7 +106,7 @@ async def test_a_key_revoked_while_a_server_is_cut_off_closes_there_when_it_is_b
 ) -> None:
     """The word is told once, and not heard. Of itself it asks after a minute, longer than this waits."""
     key = new_keys("a")
-    await _tenant(installation, "unheard", a=key)
+    await make_tenant(installation, "unheard", a=key)
     headers = {**installation.headers(), "x-tenant-id": "unheard"}
     async with Proxy(installation.settings["NATS_URL"]) as way:
         settings = {**installation.settings, "NATS_URL": way.url}
@@ -223,8 +135,8 @@ async def test_a_tenant_that_is_suspended_on_one_is_closed_and_refused_on_both_u
     installation: Installation, new_keys: Callable[[str], Path]
 ) -> None:
     key, bystander_key = new_keys("a"), new_keys("b")
-    await _tenant(installation, "closed", a=key)
-    await _tenant(installation, "open", b=bystander_key)
+    await make_tenant(installation, "closed", a=key)
+    await make_tenant(installation, "open", b=bystander_key)
     headers = {**installation.headers("eve"), "x-tenant-id": "closed"}
     servers = (installation.one, installation.two)
     async with (
@@ -284,7 +196,7 @@ async def test_who_is_online_is_known_on_both(
     installation: Installation, new_keys: Callable[[str], Path]
 ) -> None:
     key = new_keys("a")
-    await _tenant(installation, "online", a=key)
+    await make_tenant(installation, "online", a=key)
     headers = {**installation.headers(), "x-tenant-id": "online"}
     async with httpx.AsyncClient(base_url=f"{installation.one.url}/api/v1", headers=headers) as rest:
         async with (
@@ -314,7 +226,7 @@ async def test_a_login_that_was_remembered_on_one_is_refused_once_revoked_on_the
     installation: Installation, new_keys: Callable[[str], Path]
 ) -> None:
     key = new_keys("a")
-    await _tenant(installation, "warm", a=key)
+    await make_tenant(installation, "warm", a=key)
     async with (
         _rest(installation, installation.one, "warm") as rest,
         proven(installation.two.ws, "warm", "a", key) as inside,
@@ -338,7 +250,7 @@ async def test_a_rule_changed_on_one_is_felt_by_who_is_connected_to_the_other(
     installation: Installation, new_keys: Callable[[str], Path]
 ) -> None:
     a_key, b_key = new_keys("a"), new_keys("b")
-    await _tenant(installation, "rules", a=a_key, b=b_key)
+    await make_tenant(installation, "rules", a=a_key, b=b_key)
     async with (
         _rest(installation, installation.one, "rules") as rest,
         proven(installation.two.ws, "rules", "a", a_key) as a,
@@ -372,7 +284,7 @@ async def _hears_itself(agent: Socket, subject: str) -> bool:
 
 
 async def test_what_one_answered_the_other_goes_on_with(installation: Installation) -> None:
-    await _tenant(installation, "both")
+    await make_tenant(installation, "both")
     once = {"idempotency-key": "the-same"}
     async with (
         _rest(installation, installation.one, "both") as one,
@@ -399,7 +311,7 @@ async def test_a_dashboard_on_one_sees_who_comes_to_the_other(
     installation: Installation, new_keys: Callable[[str], Path]
 ) -> None:
     key = new_keys("a")
-    await _tenant(installation, "watch", a=key)
+    await make_tenant(installation, "watch", a=key)
     token = installation.headers()["authorization"].removeprefix("Bearer ")
     async with connect(f"{installation.one.ws}/api/v1/ws/dashboard") as connection:
         dashboard = Socket(connection)
