@@ -28,6 +28,10 @@ ELSEWHERE = {
     "server/domain/login_refusal.py": ("server/core/test_login_reasons.py", "who refuses gives the reason"),
     "server/limit_settings.py": ("server/test_settings.py", "they are a part of the settings"),
     "server/edge/exchange.py": ("server/edge/test_protocol.py", "one request, seen from outside"),
+    "server/gateway/fanout/responder.py": (
+        "server/gateway/fanout/test_requests.py",
+        "it is told there what becomes of requests",
+    ),
     "server/store/places.py": ("server/test_storage.py", "stores are named where they are moved"),
     "server/store/dynamodb_table.py": ("server/test_storage.py", "it is made to be moved into"),
     "server/serving.py": ("e2e/test_start_and_stop.py", "it is a process, seen from outside"),

@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from artcafe.server.ports.bus import Link
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.buses import Buses
@@ -292,3 +293,34 @@ async def test_while_it_is_paused_it_has_no_room_and_nothing_is_lost(buses: Buse
     assert ours.publish("m.a.x", b"last")
     await eventually(lambda: len(got) >= 52)
     assert Counter(payload for _, payload in got) == {b"taken all the same": 1, b"theirs": 50, b"last": 1}
+
+
+async def test_a_question_that_nobody_hears_is_answered_by_the_bus(buses: Buses) -> None:
+    ours, theirs = await buses.links(await buses.tenant())
+    inbox = ours.new_inbox()
+    answered: list[tuple[str, bytes]] = []
+    heard: list[tuple[str, bytes]] = []
+    await ours.subscribe(f"{inbox}.*.*", lambda *said: answered.append(said))
+    ours.ask("m.a.x", b"1", f"{inbox}.q1._")
+    await eventually(lambda: answered == [(f"{inbox}.q1._", b"")])
+
+    await theirs.subscribe("m.*.x", lambda *said: heard.append(said))
+    ours.ask("m.a.x", b"2", f"{inbox}.q2._")
+    await eventually(lambda: heard == [("m.a.x", b"2")])
+    theirs.publish(f"{inbox}.q2.b", b"3")
+    await eventually(lambda: answered[1:] == [(f"{inbox}.q2.b", b"3")])
+
+
+async def test_nothing_is_asked_while_the_bus_is_away(buses: Buses) -> None:
+    tenant = await buses.tenant()
+    ours, _ = await buses.links(tenant)
+    await buses.accounts.remove(tenant)
+    await eventually(lambda: _refuses(ours))
+
+
+def _refuses(link: Link) -> bool:
+    try:
+        link.ask("m.a.x", b"1", f"{link.new_inbox()}.q1._")
+    except ArtcafeError as error:
+        return error.code is Code.unavailable
+    return False

@@ -98,6 +98,16 @@ class UnreliableLink:
             raise self.refusal
         return self.inner.publish(subject, payload) and not self.crowded
 
+    def new_inbox(self) -> str:
+        """See ports.Link."""
+        return self.inner.new_inbox()
+
+    def ask(self, subject: str, payload: bytes, reply: str) -> bool:
+        """See ports.Link; raises `refusal` where there is one."""
+        if self.refusal is not None:
+            raise self.refusal
+        return self.inner.ask(subject, payload, reply) and not self.crowded
+
     async def room(self) -> None:
         """See ports.Link."""
         await self.making_room.through()

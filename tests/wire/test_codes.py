@@ -45,6 +45,10 @@ PUBLISHED = {
     "too_many_channels": (323, 409, None),
     "headers_too_large": (315, 431, None),
     "request_timeout": (316, 408, None),
+    "no_responders": (318, 503, None),
+    "timeout": (319, 504, None),
+    "cancelled": (320, 409, None),
+    "request_refused": (321, 422, None),
     "deleting": (317, 409, 4505),
 }
 

@@ -53,6 +53,25 @@ client_frames = st.one_of(
         id=optional(ids),
     ),
     st.builds(frames.Ping, id=optional(ids)),
+    st.builds(
+        frames.Request,
+        subject=texts,
+        data=raws,
+        id=ids,
+        timeout_ms=st.integers(1, frames.MAX_TIMEOUT_MS),
+        max_replies=optional(st.integers(1, frames.MAX_REPLIES)),
+        headers=optional(headers),
+    ),
+    st.builds(
+        frames.Reply,
+        to=texts,
+        data=raws | st.just(msgspec.UNSET),
+        end=st.booleans(),
+        error=optional(st.builds(frames.ReplyError, code=ids, message=texts)),
+        headers=optional(headers),
+        id=optional(ids),
+    ),
+    st.builds(frames.Cancel, request=ids, id=optional(ids)),
 )
 auths = st.builds(
     frames.Auth,
@@ -98,6 +117,17 @@ server_frames = st.one_of(
         retry_after_ms=optional(numbers),
         details=optional(st.dictionaries(texts, texts, max_size=3)),
     ),
+    st.builds(
+        frames.RequestReply,
+        id=ids,
+        sender=optional(tokens),
+        timestamp=optional(texts),
+        data=raws | st.just(msgspec.UNSET),
+        headers=optional(headers),
+        error=optional(st.builds(frames.ReplyError, code=ids, message=texts)),
+        end=st.booleans(),
+    ),
+    st.builds(frames.Cancelled, reply_to=texts, reason=texts),
     st.builds(frames.Goaway, reason=texts, reconnect_after_ms=numbers),
 )
 
@@ -108,6 +138,9 @@ CLIENT: dict[str, dict[str, object]] = {
     "unsubscribe": {"subject": "a"},
     "presence": {"status": "busy"},
     "ping": {},
+    "request": {"subject": "a", "data": 1, "id": "1"},
+    "reply": {"to": "a"},
+    "cancel": {"request": "1"},
 }
 SERVER: dict[str, dict[str, object]] = {
     "challenge": {"namespace": "n", "nonce": "n", "expires_at": "t", "text": "t"},
@@ -125,6 +158,8 @@ SERVER: dict[str, dict[str, object]] = {
     "unsubscribed": {"subject": "a"},
     "pong": {"timestamp": "t"},
     "error": {"code": "c", "message": "m"},
+    "reply": {"id": "1"},
+    "cancelled": {"reply_to": "a", "reason": "gone"},
     "goaway": {"reason": "r", "reconnect_after_ms": 1},
 }
 
@@ -371,3 +406,20 @@ def test_frames_without_what_they_do_not_need_are_short() -> None:
     assert frames.encode(frames.Ping()) == b'{"type":"ping"}'
     assert frames.encode(frames.Subscribed(subject="a")) == b'{"type":"subscribed","subject":"a"}'
     assert frames.SUBPROTOCOL == "artcafe.v1"
+
+
+ADDRESS = f"inbox._{'p' * 16}.{'t' * 24}"
+
+
+@given(raws, optional(headers), optional(st.just(ADDRESS) | texts))
+@example(Raw(b'"\\",\\"reply_to\\":\\"' + ADDRESS.encode() + b'"'), None, None)
+@example(Raw(b'{"x":1,"reply_to":"' + ADDRESS.encode() + b'"}'), None, None)
+@example(Raw(b"1"), {"reply_to": ADDRESS}, None)
+def test_a_request_is_told_by_its_reply_address(
+    data: Raw, headers: dict[str, str] | None, reply_to: str | None
+) -> None:
+    envelope = frames.Envelope(id="m1", timestamp="t", data=data, headers=headers, reply_to=reply_to)
+    encoded = frames.encode(envelope)
+    assert frames.is_request(encoded) == (reply_to == ADDRESS)
+    if reply_to == ADDRESS:
+        assert frames.reply_address_of(encoded) == ADDRESS

@@ -11,7 +11,9 @@ from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.subjects import (
     MAX_BYTES,
     MAX_TOKENS,
+    REPLY_ADDRESS_LENGTH,
     Address,
+    matches,
     parse_pattern,
     parse_subject,
     pattern_to_bus,
@@ -223,9 +225,9 @@ def test_a_form_within_a_form_is_refused() -> None:
         assert refused.value.code is Code.invalid_subject
 
 
-@pytest.mark.parametrize("shared", ["presence", "control"])
+@pytest.mark.parametrize("shared", ["presence", "control", "prompt", "status", "hb"])
 @pytest.mark.parametrize("rest", ["online", "a.stop"])
-def test_presence_and_control_are_shared(shared: str, rest: str) -> None:
+def test_the_reserved_words_below_agents_are_shared(shared: str, rest: str) -> None:
     """In every tenant, also in one that has such a name itself."""
     text = f"agents.{shared}.{rest}"
     for tenant in (TENANT, shared):
@@ -248,4 +250,35 @@ def test_the_platforms_own_subjects_are_marked(first: str) -> None:
 def test_an_agents_own_space_is_named_in_full(text: str) -> None:
     with pytest.raises(ArtcafeError) as refused:
         parse_pattern(text, TENANT)
+    assert refused.value.code is Code.invalid_subject
+
+
+ADDRESS = f"inbox._{'p' * 16}.{'t' * 24}"
+
+
+def test_a_reply_address_is_below_the_inbox_of_one_process() -> None:
+    for form in ("", f"tenant.{TENANT}.channel.", f"channels.{TENANT}."):
+        address = parse_subject(form + ADDRESS, TENANT)
+        assert (address.subject, address.reply) == (ADDRESS, True)
+    assert to_bus("a", ADDRESS) == f"_INBOX.{'p' * 16}.{'t' * 24}.a"
+    assert len(ADDRESS) == REPLY_ADDRESS_LENGTH
+    assert not parse_subject("inbox.a.1", TENANT).reply
+
+
+@pytest.mark.parametrize("pattern", ["inbox.*.>", "inbox.*.*", ">", "*.*.*", "*.>"])
+def test_no_pattern_reaches_a_reply_address(pattern: str) -> None:
+    assert not matches(parse_pattern(pattern, TENANT).subject, ADDRESS)
+
+
+@pytest.mark.parametrize("pattern", [ADDRESS, "inbox._x.>", "inbox._.*", f"inbox._{'p' * 16}.>"])
+def test_nobody_subscribes_to_reply_addresses(pattern: str) -> None:
+    with pytest.raises(ArtcafeError) as refused:
+        parse_pattern(pattern, TENANT)
+    assert refused.value.code is Code.invalid_subject
+
+
+@pytest.mark.parametrize("text", ["inbox._x.y", ADDRESS + "x", ADDRESS[:-1], ADDRESS + ".x", "inbox._.x"])
+def test_what_only_looks_like_a_reply_address_is_no_subject(text: str) -> None:
+    with pytest.raises(ArtcafeError) as refused:
+        parse_subject(text, TENANT)
     assert refused.value.code is Code.invalid_subject

@@ -71,6 +71,19 @@ class Code(Enum):
     headers_too_large = Row(315, 431, None, False, "The head of the request has too many bytes or fields.")
     request_timeout = Row(316, 408, None, True, "The rest of the request did not come in time.")
 
+    no_responders = Row(318, 503, None, True, "Nobody who could answer the request listens.")
+    timeout = Row(
+        319, 504, None, False, "The request was not answered in its time; it may have been acted upon."
+    )
+    cancelled = Row(320, 409, None, False, "The request was cancelled before its end.")
+    request_refused = Row(
+        321,
+        422,
+        None,
+        False,
+        "Who was asked refused; its own code is `details.code`, its words are the message.",
+    )
+
     login_throttled = Row(
         324, None, 4024, True, "Too many logins failed, of this agent or from this address; come back later."
     )

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Raw, Struct
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 SUBPROTOCOL = "artcafe.v1"
 
@@ -67,14 +67,69 @@ class Ping(Struct, tag_field="type", tag="ping", omit_defaults=True, kw_only=Tru
     id: Id | None = None
 
 
-ClientFrame = Publish | Subscribe | Unsubscribe | Presence | Ping
+DEFAULT_TIMEOUT_MS = 30_000
+MAX_TIMEOUT_MS = 600_000
+"""How long a request is open, unless it says so, and at most."""
+
+MAX_REPLIES = 1024
 
 
-class ClientInfo(Struct, kw_only=True):
-    """The client's name and version, for people who read logs."""
+class Request(Struct, tag_field="type", tag="request", omit_defaults=True, kw_only=True):
+    """Publish `data` to `subject` with a reply address that the server makes, and get what is answered there.
+
+    The reply of one responder, or a stream of them; with `max_replies`, one reply each of so many
+    responders, as far as they come within `timeout_ms`.
+    """
+
+    subject: str
+    data: Raw
+    id: Id
+    timeout_ms: Annotated[int, Meta(ge=1, le=MAX_TIMEOUT_MS)] = DEFAULT_TIMEOUT_MS
+    max_replies: Annotated[int, Meta(ge=1, le=MAX_REPLIES)] | None = None
+    headers: Headers | None = None
+
+
+class ReplyError(Struct, omit_defaults=True, kw_only=True):
+    """The error of who was asked: a code of its own choice, and words for people."""
+
+    code: Annotated[str, Meta(min_length=1, max_length=64)]
+    message: Annotated[str, Meta(max_length=1024)] = ""
+
+
+class Reply(Struct, tag_field="type", tag="reply", omit_defaults=True, kw_only=True):
+    """Answer a request: `to` is the `reply_to` of the message. It is the last reply unless `end` is false.
+
+    `error` ends it, and has no data beside it; without either it is the end of a stream.
+    """
+
+    to: str
+    data: Raw | UnsetType = UNSET
+    end: bool = True
+    error: ReplyError | None = None
+    headers: Headers | None = None
+    id: Id | None = None
+
+
+class Cancel(Struct, tag_field="type", tag="cancel", omit_defaults=True, kw_only=True):
+    """End the request with the id `request`; it is answered with `cancelled`."""
+
+    request: Id
+    id: Id | None = None
+
+
+ClientFrame = Publish | Subscribe | Unsubscribe | Presence | Ping | Request | Reply | Cancel
+
+CANCELLATIONS = "cancellations"
+"""The feature of clients that know the frame `cancelled`."""
+
+
+class ClientInfo(Struct, omit_defaults=True, kw_only=True):
+    """The client's name and version, for people who read logs, and what it knows of the protocol."""
 
     name: Annotated[str, Meta(max_length=64)] = ""
     version: Annotated[str, Meta(max_length=64)] = ""
+    features: Annotated[list[Annotated[str, Meta(max_length=64)]], Meta(max_length=32)] = []
+    """Frames of the server that older clients do not know, and this one does; unknown names are ignored."""
 
 
 class Auth(Struct, tag_field="type", tag="auth", omit_defaults=True, kw_only=True):
@@ -170,6 +225,29 @@ class Error(Struct, tag_field="type", tag="error", omit_defaults=True, kw_only=T
     details: dict[str, Any] | None = None
 
 
+class RequestReply(Struct, tag_field="type", tag="reply", omit_defaults=True, kw_only=True):
+    """A reply to the request with this id. With `end` it is over, and nothing more comes.
+
+    `from`, the proven sender, is there unless it is the end alone. `error` is how one of several refused.
+    """
+
+    id: str
+    sender: str | None = msgspec.field(name="from", default=None)
+    timestamp: str | None = None
+    data: Raw | UnsetType = UNSET
+    headers: dict[str, str] | None = None
+    error: ReplyError | None = None
+    end: bool = False
+
+
+class Cancelled(Struct, tag_field="type", tag="cancelled", kw_only=True):
+    """A request that was delivered is over: its replies are refused from now on. `reason` is `cancelled`,
+    `gone` (who asked is), `timeout`, or `answered` (by another one)."""
+
+    reply_to: str
+    reason: str
+
+
 class Goaway(Struct, tag_field="type", tag="goaway", kw_only=True):
     """The server is about to close this connection; come back after the delay."""
 
@@ -179,6 +257,7 @@ class Goaway(Struct, tag_field="type", tag="goaway", kw_only=True):
 
 ServerFrame = (
     Challenge | Welcome | Message | Ack | Subscribed | Unsubscribed | Pong | Error | Goaway
+    | RequestReply | Cancelled
 )  # fmt: skip
 
 encode = msgspec.json.encode
@@ -228,7 +307,8 @@ def require_once_each(message: bytes) -> None:
 
 
 class Envelope(Struct, omit_defaults=True, kw_only=True):
-    """A message on the bus: already JSON, `data` as the publisher wrote it."""
+    """A message on the bus: already JSON, `data` as the publisher wrote it. `reply_to` is the last field:
+    `reply_address_of` finds it there."""
 
     id: str
     timestamp: str
@@ -238,6 +318,34 @@ class Envelope(Struct, omit_defaults=True, kw_only=True):
 
 
 decode_envelope = msgspec.json.Decoder(Envelope).decode
+
+
+class ReplyEnvelope(Struct, tag_field="type", tag="reply", omit_defaults=True, kw_only=True):
+    """A reply on the bus, at the reply address of its request. `source` names the connection that replies."""
+
+    source: str
+    id: str = ""
+    timestamp: str = ""
+    data: Raw | UnsetType = UNSET
+    headers: Headers | None = None
+    error: ReplyError | None = None
+    end: bool = True
+
+
+_BEFORE_REPLY = b',"reply_to":"inbox._'
+_FIELD_AT, _ADDRESS_AT = -63, -50
+"""Where the field of a reply address begins in an encoded envelope, and where the address does."""
+
+
+def is_request(envelope: bytes) -> bool:
+    """Whether an envelope, as `encode` writes one, has a reply address. The quotes of the field are not
+    escaped, so they are in no value; and in `data` it would not be followed by a single brace."""
+    return envelope.endswith(b'"}') and envelope[_FIELD_AT:].startswith(_BEFORE_REPLY)
+
+
+def reply_address_of(envelope: bytes) -> str:
+    """The reply address of an envelope of which `is_request` is true."""
+    return envelope[_ADDRESS_AT:-2].decode()
 
 
 def stamp(timestamp: str) -> bytes:

@@ -12,6 +12,9 @@ first letter, and carries the proven sender:
     i.{agent}.{sender}.{rest}            inbox.{agent}.{rest}     replies to one agent
     r.{sender}.{subject}                 sys, presence, dlq       written by the platform alone
 
+The reply address of a request, `inbox._{process}.{request}`, is in none of them. It is below the inbox of one
+server process, to which nobody else may subscribe: `_INBOX.{process}.{request}.{sender}`.
+
 So a pattern that begins with a wildcard reaches shared subjects only, by construction: the same
 rule as MQTT 5 section 4.7.2 has for topics that begin with `$`. Nothing that passes this module
 can hold a space, CR or LF, so nothing here can inject into the NATS protocol.
@@ -41,8 +44,19 @@ _OWNED = {"agents": DIRECT, "inbox": INBOX}
 _OWNED_NAME = {space: name for name, space in _OWNED.items()}
 _PLATFORM = frozenset({"sys", "presence", "dlq"})
 
-SHARED_AGENT_TOKENS = frozenset({"presence", "control"})
-"""`agents.presence.…` and `agents.control.…` are shared, so no agent may be called that."""
+SHARED_AGENT_TOKENS = frozenset({"presence", "control", "prompt", "status", "hb"})
+"""`agents.presence.…` and the like are shared, so no agent may be called that. The last three are what the
+NATS agent protocol has its subjects begin with."""
+
+REPLY_PREFIX = "inbox._"
+"""What reply addresses begin with. No agent's id begins with `_`."""
+
+BUS_INBOX = "_INBOX."
+
+_REPLY_ADDRESS = re.compile(r"inbox\._[A-Za-z0-9_-]{16}\.[A-Za-z0-9_-]{24}")
+
+REPLY_ADDRESS_LENGTH = 48
+"""Characters of a reply address: 96 random bits that name a process, 144 that name a request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +74,11 @@ class Address:
     owner: str | None
     platform: bool
 
+    @property
+    def reply(self) -> bool:
+        """Whether this is the reply address of a request."""
+        return self.subject.startswith(REPLY_PREFIX)
+
 
 def parse_subject(text: str, tenant: str) -> Address:
     """Read a subject to publish to. Raises invalid_subject, or forbidden for another tenant's form."""
@@ -72,7 +91,10 @@ def parse_pattern(text: str, tenant: str) -> Address:
     """Read a pattern to subscribe to. Raises invalid_subject, or forbidden for another tenant's form."""
     if _PATTERN.fullmatch(text) is None or len(text) > MAX_BYTES:
         raise _invalid("A pattern is a subject in which * stands for one token and a last > for the rest.")
-    return _address(text, tenant)
+    address = _address(text, tenant)
+    if address.reply:
+        raise _invalid("Nobody subscribes to reply addresses: replies come to who asked.")
+    return address
 
 
 def _address(text: str, tenant: str) -> Address:
@@ -93,7 +115,16 @@ def _address(text: str, tenant: str) -> Address:
             owner = tokens[1]
         elif first == "inbox":
             raise _invalid("An inbox subject is inbox.{agent}.{token}.")
+        if subject.startswith(REPLY_PREFIX) and ">" not in tokens and "*" not in tokens:
+            parse_reply_address(subject)
     return Address(subject, form, owner, platform=first in _PLATFORM)
+
+
+def parse_reply_address(text: str) -> str:
+    """Check a reply address. Raises invalid_subject."""
+    if _REPLY_ADDRESS.fullmatch(text) is None:
+        raise _invalid("This is not the reply address of a request.")
+    return text
 
 
 def _legacy_form(text: str, tenant: str) -> str:
@@ -133,6 +164,8 @@ def _on_bus(sender: str, subject: str) -> str:
     first, _, rest = subject.partition(".")
     if first in _PLATFORM:
         return f"{RESERVED}.{sender}.{subject}"
+    if subject.startswith(REPLY_PREFIX):
+        return f"{BUS_INBOX}{subject[len(REPLY_PREFIX) :]}.{sender}"
     space = _OWNED.get(first)
     if space is not None:
         owner, _, tail = rest.partition(".")

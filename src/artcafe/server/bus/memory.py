@@ -5,6 +5,7 @@ For tests, and wherever one process is all there is. Nothing is kept on disk.
 
 import asyncio
 import itertools
+import secrets
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 
@@ -90,6 +91,17 @@ class MemoryLink:
         else:
             self._waiting.append((subject, payload))
         return self._running.is_set()
+
+    def new_inbox(self) -> str:
+        """A random subject, another one for each call: several processes may share a link."""
+        return f"_INBOX.{secrets.token_urlsafe(12)}"
+
+    def ask(self, subject: str, payload: bytes, reply: str) -> bool:
+        """As `publish`, and an empty message on `reply` where nobody at all subscribes to the subject."""
+        self._check_up()
+        heard = any(receives(each.pattern, subject) for each in self._subscriptions)
+        roomy = self.publish(subject, payload)
+        return roomy if heard else self.publish(reply, b"") and roomy
 
     async def room(self) -> None:
         """Return unless paused: whoever sends also delivers."""

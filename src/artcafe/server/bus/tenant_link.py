@@ -22,6 +22,7 @@ class TenantLink:
         """`own` runs, or will; `make_groups` makes a link that echoes, and runs it."""
         self._own = own
         self.publish: Callable[[str, bytes], bool] = own.publish
+        self.ask: Callable[[str, bytes, str], bool] = own.ask
         self._requests = Requests(own)
         self._make_groups = make_groups
         self._groups: NatsLink | None = None
@@ -54,6 +55,10 @@ class TenantLink:
     async def ready(self) -> None:
         """As NatsLink.ready."""
         await self._own.ready()
+
+    def new_inbox(self) -> str:
+        """As NatsLink.new_inbox."""
+        return self._own.new_inbox()
 
     async def room(self) -> None:
         """As NatsLink.room."""

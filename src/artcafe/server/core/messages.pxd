@@ -26,7 +26,7 @@ cdef class Publisher:
     cdef MessageClock _clock
     cdef object _new_message_id
     cdef object _tally
-    cdef object _tenant
+    cdef readonly object tenant
     cdef str _sender
     cdef object _counted_as
     cdef object _permit
@@ -39,5 +39,5 @@ cdef class Publisher:
     @cython.locals(
         clock=MessageClock, wait=double, destination=Destination, size=Py_ssize_t, message_id=str, payload=bytes
     )
-    cpdef str publish(self, str subject, data, headers, reply_to)
+    cpdef str publish(self, str subject, data, headers, reply_to, ask=*)
     cpdef Destination _ask(self, str text)

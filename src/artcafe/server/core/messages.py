@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from msgspec import Raw
+from msgspec import UNSET, Raw
 
 from artcafe.server.domain.access import Rights, platform_permission
 from artcafe.server.domain.channel_rules import NO_CHANNEL, ChannelRules, PublishPermission
@@ -22,7 +22,7 @@ from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.records import Directory
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
-from artcafe.wire.frames import Envelope, encode, envelope, stamp
+from artcafe.wire.frames import Envelope, ReplyEnvelope, encode, envelope, stamp
 from artcafe.wire.subjects import Address, parse_subject, to_bus
 from artcafe.wire.times import rfc3339
 
@@ -111,8 +111,8 @@ class Publisher:
         "_publish_there",
         "_sender",
         "_tally",
-        "_tenant",
         "roomy",
+        "tenant",
     )
 
     def __init__(
@@ -130,7 +130,7 @@ class Publisher:
         self._clock = services.clock
         self._new_message_id = services.new_message_id
         self._tally = services.tally
-        self._tenant = tenant
+        self.tenant = tenant
         self._sender = sender
         self._counted_as = counted_as
         self._permit = permit
@@ -152,13 +152,19 @@ class Publisher:
         self._destinations.clear()
 
     def publish(
-        self, subject: str, data: bytes | Raw, headers: dict[str, str] | None, reply_to: str | None
+        self,
+        subject: str,
+        data: bytes | Raw,
+        headers: dict[str, str] | None,
+        reply_to: str | None,
+        ask: Callable[[str, bytes], bool] | None = None,
     ) -> str:
-        """Publish one JSON value, already checked; the id of the message. Never blocks.
+        """Publish one JSON value, already checked; the id of the message. Never blocks. `ask` takes the
+        place of Link.publish.
 
         Raises, the first that applies: rate_limited with the seconds to wait; invalid_subject and forbidden
         for the subject; what `permit` raises; too_large; invalid_subject and forbidden for `reply_to`; what
-        Link.publish raises. Nothing was sent then, and nothing counted.
+        Link.publish, or `ask`, raises. Nothing was sent then, and nothing counted.
         """
         clock = self._clock
         clock.read()
@@ -173,7 +179,7 @@ class Publisher:
         if size > destination.max_bytes:
             raise _too_large(destination.max_bytes)
         if reply_to is not None:
-            reply_to = parse_subject(reply_to, self._tenant).subject
+            reply_to = parse_subject(reply_to, self.tenant).subject
         # Numbered as it is published: subscribers go by the order (domain.message_id).
         message_id = self._new_message_id()
         if headers is None and reply_to is None:
@@ -183,14 +189,39 @@ class Publisher:
                 id=message_id, timestamp=clock.text, data=Raw(data), headers=headers, reply_to=reply_to
             )
             payload = encode(said)
-        self.roomy = self._publish_there(destination.bus_subject, payload)
+        publish_there = self._publish_there if ask is None else ask
+        self.roomy = publish_there(destination.bus_subject, payload)
         if destination.tally is not None:
             destination.tally.count(size, clock.now)
         return message_id
 
+    def reply(self, address: str, reply: ReplyEnvelope, publish_there: Callable[[str, bytes], bool]) -> str:
+        """Publish a reply to the reply address of a request, which needs no permission; the id of the reply.
+        It gets its id and time here.
+
+        Raises, the first that applies: rate_limited; too_large; what `publish_there` raises. Nothing was
+        sent then, and nothing counted.
+        """
+        clock = self._clock
+        clock.read()
+        if self._bucket is not None:
+            wait = self._bucket.spend(clock.monotonic)
+            if wait > 0.0:
+                raise ArtcafeError(Code.rate_limited, retry_after=wait)
+        size = 0 if reply.data is UNSET else len(reply.data)
+        if size > self._max_bytes:
+            raise _too_large(self._max_bytes)
+        reply.id, reply.timestamp = self._new_message_id(), clock.text
+        self.roomy = publish_there(to_bus(self._sender, address), encode(reply))
+        if self._counted_as is not None:
+            self._tally(self.tenant, self._counted_as, ()).count(size, clock.now)
+        return reply.id
+
     def _ask(self, text: str) -> Destination:
         """Ask once per subject whether it may be published to, and remember it."""
-        address = parse_subject(text, self._tenant)
+        address = parse_subject(text, self.tenant)
+        if address.reply:
+            raise ArtcafeError(Code.invalid_subject, "A request is answered on a connection.")
         permission = self._permit(address)
         if len(self._destinations) >= MAX_REMEMBERED:
             self._destinations.clear()
@@ -198,7 +229,7 @@ class Publisher:
         found = self._destinations[text] = Destination(
             to_bus(self._sender, address.subject),
             self._max_bytes if most is None else min(self._max_bytes, most),
-            None if counted_as is None else self._tally(self._tenant, counted_as, permission.channels),
+            None if counted_as is None else self._tally(self.tenant, counted_as, permission.channels),
         )
         return found
 

@@ -189,7 +189,10 @@ class Gateway:
         except BaseException:
             self._bus.release(tenant)
             raise
-        return self._session(connection, principal, rights, plan, self._hub(tenant, link))
+        session = self._session(connection, principal, rights, plan, self._hub(tenant, link))
+        if authenticated.cancellations:
+            session.tell_cancellations()
+        return session
 
     def _session(
         self, connection: Connection, principal: Principal, rights: Rights, plan: Plan, hub: TenantHub
@@ -225,7 +228,9 @@ class Gateway:
     def _hub(self, tenant: TenantId, link: Link) -> TenantHub:
         hub = self._hubs.get(tenant)
         if hub is None or hub.link is not link:
-            hub = self._hubs[tenant] = TenantHub(tenant, link, self._scheduler, process=self._process)
+            hub = self._hubs[tenant] = TenantHub(
+                tenant, link, self._scheduler, process=self._process, start=self.start
+            )
         hub.sessions += 1
         return hub
 
@@ -271,6 +276,7 @@ class Gateway:
             hub.sessions -= 1
             if hub.sessions == 0 and self._hubs.get(tenant) is hub:
                 del self._hubs[tenant]
+                self.start(hub.requests.close())
             self._bus.release(tenant)
 
     # Counted and asked.

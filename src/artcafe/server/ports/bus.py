@@ -26,7 +26,19 @@ class Subscription(Protocol):
         """
 
 
-class Link(Protocol):
+class Asking(Protocol):
+    """The part of a link that requests use."""
+
+    def new_inbox(self) -> str:
+        """A subject below which no other user of the bus may subscribe."""
+
+    def ask(self, subject: str, payload: bytes, reply: str, /) -> bool:
+        """As Link.publish, and an empty message on `reply`, which is below the inbox, where no other
+        connection subscribes to the subject. Raises unavailable while the bus is away, too: nothing was
+        taken."""
+
+
+class Link(Asking, Protocol):
     """One tenant's place on the bus. Subjects are bus subjects, as wire.subjects spells them."""
 
     @property

@@ -62,6 +62,14 @@ class ScriptedLink:
                 each.waiting.append((subject, payload))
         return not self.paused
 
+    def new_inbox(self) -> str:
+        """See ports.Link."""
+        return "_INBOX.0123456789abcdef"
+
+    def ask(self, subject: str, payload: bytes, reply: str, /) -> bool:
+        """See ports.Link: nobody asks here."""
+        raise AssertionError(subject)
+
     def bring(self, which: int) -> None:
         """Deliver one copy of one of the subscriptions that have any."""
         ready = [each for each in self.subscriptions if each.waiting]

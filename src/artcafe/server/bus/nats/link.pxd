@@ -31,5 +31,6 @@ cdef class NatsLink:
     cdef bint _told
     cdef readonly Py_ssize_t gaps
 
-    @cython.locals(route=PublishRoute, size=Py_ssize_t, head=bytes)
+    @cython.locals(route=PublishRoute)
     cpdef bint publish(self, str subject, bytes payload)
+    cpdef bint _put(self, PublishRoute route, bytes head, bytes payload)

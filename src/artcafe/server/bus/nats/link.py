@@ -9,10 +9,10 @@ from artcafe.server.bus.nats.buffer import PublishBuffer
 from artcafe.server.bus.nats.connection import NatsConnection, NotConnectedError
 from artcafe.server.bus.nats.credentials import NatsCredentials
 from artcafe.server.bus.nats.dialer import Dialer
-from artcafe.server.bus.nats.grammar import check_pattern, check_queue
+from artcafe.server.bus.nats.grammar import check_pattern, check_queue, check_subject
 from artcafe.server.bus.nats.greeting import Info
 from artcafe.server.bus.nats.message import FullMessage
-from artcafe.server.bus.nats.publish_route import PublishRoutes
+from artcafe.server.bus.nats.publish_route import PublishRoute, PublishRoutes
 from artcafe.server.bus.nats.servers import ServerAddress, ServerPool
 from artcafe.server.bus.nats.subscription import NatsSubscription
 from artcafe.server.bus.nats.window import Window
@@ -93,12 +93,10 @@ class NatsLink:
         self._info = Info()  # Of the server to which it is, or was, connected.
         self.max_payload = self._info.max_payload
         # Set while up, and once it is over.
-        self._settled = asyncio.Event()
-        self._relieved = asyncio.Event()
+        self._settled, self._relieved = asyncio.Event(), asyncio.Event()
         self.over = self.stood = False
-        self._flushing = 0
+        self._flushing = self.gaps = 0
         self._doubt = self._told = False
-        self.gaps = 0
 
     @property
     def known(self) -> Sequence[ServerAddress]:
@@ -126,10 +124,24 @@ class NatsLink:
         server takes, invalid_subject for what NATS cannot carry: nothing was taken.
         """
         route = self._routes.of(subject)
-        size = len(payload)
-        if size > self.max_payload:
+        return self._put(route, route.sized(len(payload)), payload)
+
+    def new_inbox(self) -> str:
+        """As ports.Asking: the same for all calls."""
+        return self.inbox
+
+    def ask(self, subject: str, payload: bytes, reply: str) -> bool:
+        """As ports.Asking. It is not kept for another connection: nobody would wait for it any more."""
+        if self._connection is None:
+            raise bus_unavailable()
+        check_subject(reply)
+        route, size = self._routes.of(subject), len(payload)
+        return self._put(route, b"PUB %b %b %d\r\n" % (subject.encode(), reply.encode(), size), payload)
+
+    def _put(self, route: PublishRoute, head: bytes, payload: bytes) -> bool:
+        """Hand a command to the server, then its payload to the receivers here. Raises as `publish`."""
+        if len(payload) > self.max_payload:
             raise ArtcafeError(Code.too_large, "The message is larger than the bus takes.")
-        head = route.sized(size)
         if self._direct is None or self._out.size or not self._direct.send(head, payload):
             if self.over or not self._out.put(b"".join((head, payload, b"\r\n"))):
                 raise bus_unavailable()
@@ -271,8 +283,7 @@ class NatsLink:
     def close(self) -> None:
         """Take nothing more, whoever holds it. The one who started `run` cancels it then."""
         self.over = True
-        self._direct = None
-        self._paused = False
+        self._direct, self._paused = None, False
         self._relieved.set()
         self._settled.set()
         for subscription in tuple(self._subscriptions):

@@ -13,7 +13,7 @@ from msgspec import Raw, Struct
 
 from artcafe.server.domain.ids import PLATFORM_SENDER, TenantId
 from artcafe.server.gateway.dialects import legacy
-from artcafe.server.gateway.dialects.dialect import IncomingFrame, RewritingDialect
+from artcafe.server.gateway.dialects.dialect import IncomingFrame, RewritingDialect, require_readable_data
 from artcafe.server.gateway.dialects.envelope import EncodedEnvelope
 from artcafe.wire import frames
 from artcafe.wire.frames import encode, require_once
@@ -45,7 +45,15 @@ class Renew(Struct, tag_field="type", tag="auth", omit_defaults=True, kw_only=Tr
 
 
 _read_said = msgspec.json.Decoder(
-    legacy.Publish | legacy.Subscribe | legacy.Unsubscribe | legacy.Ping | Preview | EndPreview | Renew
+    legacy.Publish
+    | legacy.Subscribe
+    | legacy.Unsubscribe
+    | legacy.Ping
+    | frames.Request
+    | frames.Cancel
+    | Preview
+    | EndPreview
+    | Renew
 ).decode
 
 
@@ -127,6 +135,9 @@ class DashboardDialect(RewritingDialect):
         """The frames that a message stands for, one for each subject it names."""
         said = _read_said(message)
         require_once(message, said)
+        if isinstance(said, frames.Request | frames.Cancel):
+            require_readable_data(said)
+            return (said,)
         if isinstance(said, Preview | EndPreview | Renew):
             return (said,)
         return legacy.named(said, message)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.gateway.dialects.envelope import EncodedEnvelope
@@ -61,6 +61,10 @@ def require_readable_data(frame: frames.ClientFrame) -> None:
     """Raise bad_frame where what a frame gives to others breaks the rule of wire.payload."""
     match frame:
         case frames.Publish():
+            require_readable(bytes(frame.data))
+        case frames.Request():
+            require_readable(bytes(frame.data))
+        case frames.Reply() if frame.data is not UNSET:
             require_readable(bytes(frame.data))
         case frames.Presence():
             require_readable(encode({"metadata": frame.metadata}))

@@ -4,6 +4,7 @@ from artcafe.server.gateway.dialects.rendering cimport MessageBatch
 from artcafe.server.gateway.fanout.subscriber cimport MessageSink, MessageRoute, Subscriber
 from artcafe.server.gateway.websocket.turn_scheduler cimport TurnScheduler
 from artcafe.server.gateway.fanout.topics cimport Topics
+from artcafe.wire.frames cimport is_request
 
 
 cdef class QueuedBatch:
@@ -25,6 +26,7 @@ cdef class DeliveryQueue(MessageSink):
     cdef Py_ssize_t _number
     cdef Py_ssize_t _budget
     cdef readonly bint behind
+    cdef object _requested
 
     cpdef enqueue(self, MessageRoute route, bytes payload)
     @cython.locals(waiting=list, queued=QueuedBatch, count=Py_ssize_t, done=Py_ssize_t, left=Py_ssize_t)

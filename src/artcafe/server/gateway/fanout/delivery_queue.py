@@ -1,13 +1,16 @@
 """Queues a tenant's messages until the end of the turn, then delivers them to subscribers."""
 
 import logging
+from collections.abc import Callable, Sequence
 
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.gateway.dialects.rendering import MessageBatch
+from artcafe.server.gateway.fanout.responder import Responder
 from artcafe.server.gateway.fanout.subscriber import MessageRoute, MessageSink, Subscriber, Topic
 from artcafe.server.gateway.fanout.topics import Topics
 from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.server.ports.bus import Link
+from artcafe.wire.frames import is_request, reply_address_of
 
 LOG = logging.getLogger("artcafe.gateway")
 
@@ -34,13 +37,21 @@ class DeliveryQueue(MessageSink):
     """
 
     def __init__(
-        self, tenant: TenantId, link: Link, scheduler: TurnScheduler, topics: Topics, budget: int
+        self,
+        tenant: TenantId,
+        link: Link,
+        scheduler: TurnScheduler,
+        topics: Topics,
+        budget: int,
+        requested: Callable[[str, Sequence[Responder]], None],
     ) -> None:
+        """`requested` is told of each request that is kept: its reply address, and who may answer it."""
         self._tenant = tenant
         self._link = link
         self._scheduler = scheduler
         self._topics = topics
         self._budget = budget
+        self._requested = requested
         self.waiting: list[QueuedBatch] = []
         # The last of them, while more may be added: its route and its payloads.
         self._last: MessageRoute | None = None
@@ -51,6 +62,8 @@ class DeliveryQueue(MessageSink):
 
     def enqueue(self, route: MessageRoute, payload: bytes) -> None:
         """Keep a message for the end of the turn: what is alike is delivered at once."""
+        if is_request(payload):
+            self._announce(route, payload)
         if route is self._last:
             self._latest.append(payload)
             return
@@ -59,6 +72,15 @@ class DeliveryQueue(MessageSink):
         self._last, self._latest = route, [payload]
         self._number += 1
         self.waiting.append(QueuedBatch(route, MessageBatch(self._latest), self._number))
+
+    def _announce(self, route: MessageRoute, payload: bytes) -> None:
+        """Tell of a request, unless nobody here can answer it."""
+        subscribers = self._topics.subscribers(route)
+        responders = [
+            each.responder for each in subscribers if each.responder is not None and each.reached(route)
+        ]
+        if responders:
+            self._requested(reply_address_of(payload), responders)
 
     def _deliver(self) -> None:
         """Deliver what waits, as far as the budget reaches."""

@@ -12,6 +12,7 @@ cdef class TenantHub:
     cdef public Py_ssize_t sessions
     cdef Py_ssize_t _gaps
     cdef readonly Acknowledgements acknowledgements
+    cdef readonly object requests
     cdef readonly Topics _topics
     cdef readonly DeliveryQueue _queue
     cdef readonly DuplicateFilter _seen

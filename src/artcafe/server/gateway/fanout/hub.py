@@ -11,6 +11,7 @@ from artcafe.server.gateway.dialects.envelope import NOT_OURS, id_of, reencoded
 from artcafe.server.gateway.fanout.acknowledgements import Acknowledgements
 from artcafe.server.gateway.fanout.cutover import Cutover
 from artcafe.server.gateway.fanout.delivery_queue import DeliveryQueue
+from artcafe.server.gateway.fanout.requests import RequestExchange
 from artcafe.server.gateway.fanout.subscriber import ClientSubscription, DuplicateFilter, Subscriber, Topic
 from artcafe.server.gateway.fanout.topics import Topics
 from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
@@ -47,15 +48,18 @@ class TenantHub:
         *,
         process: str = "",
         budget: int = BUDGET,
+        start: Callable[[Coroutine[Any, Any, None]], None] | None = None,
     ) -> None:
-        """`process` is what the ids of messages that are published here begin with."""
+        """`process` is what the ids of messages that are published here begin with; `start` is
+        RequestExchange's."""
         self.tenant = tenant
         self.link = link
         self.sessions = 0
         self._gaps = link.gaps
         self.acknowledgements = Acknowledgements(tenant, link)
         self._topics = Topics(tenant)
-        self._queue = DeliveryQueue(tenant, link, scheduler, self._topics, budget)
+        self.requests = RequestExchange(tenant, link, start)
+        self._queue = DeliveryQueue(tenant, link, scheduler, self._topics, budget, self.requests.delivered)
         self._seen = DuplicateFilter(RECENT)
         # How the envelopes begin that are delivered here without the bus; nothing, where there are none.
         self._from_here = b""

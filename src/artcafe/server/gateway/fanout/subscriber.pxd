@@ -52,6 +52,7 @@ cdef class Subscriber:
     cdef readonly bint stopped
     cdef public bint drained
     cdef public Py_ssize_t upto
+    cdef public object responder
     cdef object _deliver
     cdef object _end
     cdef object _dialect

@@ -11,6 +11,7 @@ from artcafe.server.domain.recent import Recent
 from artcafe.server.gateway.dialects.dialect import Dialect
 from artcafe.server.gateway.dialects.rendering import Encoder, MessageBatch
 from artcafe.server.gateway.fanout.cutover import Cutover
+from artcafe.server.gateway.fanout.responder import Responder
 from artcafe.server.ports.bus import Subscription
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -42,11 +43,9 @@ class Receiver(Protocol):
 
     def deliver(self, framed: bytes, /) -> None:
         """Take WebSocket frames, joined; must not block or raise."""
-        ...
 
     def end(self, code: Code, /) -> None:
         """Say why, and close."""
-        ...
 
 
 class MessageSink:
@@ -180,13 +179,14 @@ class Subscriber:
     first, and those that come by queue groups. A copy by a queue group is passed over once a subscription
     without a group has them all: there is no order between the two (ports.Link), and there is to be one
     for the client. While such a subscription begins or ends, a Cutover chooses. Of copies by several groups
-    the first one is delivered.
+    the first one is delivered. One with a `responder` may answer the requests that are delivered to it.
     """
 
     def __init__(self, receiver: Receiver, dialect: Dialect) -> None:
         self.subscriptions: dict[tuple[str, str | None], ClientSubscription] = {}
         self.upto = 0
         """The number of the last batch that was taken (DeliveryQueue)."""
+        self.responder: Responder | None = None
         self._deliver = receiver.deliver
         self._end = receiver.end
         self._dialect = dialect
@@ -327,12 +327,15 @@ class Subscriber:
         self._cutovers.clear()
         return listened
 
+    def reached(self, route: MessageRoute) -> bool:
+        """Whether messages of a route are delivered to it."""
+        choice = self._choices.get(route) or self._choose(route)
+        return choice[0] is not None
+
     def take(self, route: MessageRoute, batch: MessageBatch) -> int:
         """Deliver messages of a line, but for those that were before them: how much work that was, in units
         of one small message."""
-        choice = self._choices.get(route)
-        if choice is None:
-            choice = self._choose(route)
+        choice = self._choices.get(route) or self._choose(route)
         encoder, checks = choice
         if encoder is None:
             return 1
@@ -393,8 +396,5 @@ class Subscriber:
         """The subscriptions that have one of the patterns, the oldest first."""
         if self._overlap is None:
             return [held for held in self.subscriptions.values() if held.topic.pattern in patterns]
-        found: list[ClientSubscription] = []
-        for pattern in patterns:
-            found += self._by_pattern.get(pattern, ())
-        found.sort(key=lambda held: held.number)
-        return found
+        found = [held for pattern in patterns for held in self._by_pattern.get(pattern, ())]
+        return sorted(found, key=lambda held: held.number)

@@ -59,7 +59,8 @@ class ChallengeAuthenticator:
             if error.code is Code.rate_limited:  # It has no code that closes.
                 raise ArtcafeError(Code.login_throttled, retry_after=error.retry_after) from None
             raise
-        return Authenticated(principal)
+        features = () if auth.client is None else auth.client.features
+        return Authenticated(principal, cancellations=frames.CANCELLATIONS in features)
 
 
 class AgentLogin:

@@ -28,6 +28,8 @@ cdef class AgentSession:
     cdef readonly Publisher _publisher
     cdef Publisher _presence_publisher
     cdef TokenBucket _patience
+    cdef object _requests
+    cdef object _responder
 
     @cython.locals(known=PublishTemplate, data=bytes)
     cpdef take(self, bytes message)

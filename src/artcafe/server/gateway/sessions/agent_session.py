@@ -1,6 +1,5 @@
 """Executes the frames of one logged-in client, in order."""
 
-import math
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,14 +13,16 @@ from artcafe.server.domain.rate import message_bucket, patience_bucket
 from artcafe.server.gateway.dialects.dialect import Dialect, IncomingFrame
 from artcafe.server.gateway.dialects.unreadable import UNREADABLE, frame_id, reason
 from artcafe.server.gateway.fanout.hub import TenantHub
+from artcafe.server.gateway.fanout.responder import Responder
 from artcafe.server.gateway.fanout.subscriber import Subscriber
 from artcafe.server.gateway.sessions.client import Client
+from artcafe.server.gateway.sessions.client_requests import ClientRequests, error_frame
 from artcafe.server.gateway.sessions.publish_template import PublishTemplate, template_of
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.frames import Publish
-from artcafe.wire.subjects import Address, parse_pattern
+from artcafe.wire.subjects import REPLY_PREFIX, Address, parse_pattern, parse_subject
 
 UNREADABLE_COSTS = 16
 """Frames as many as one that cannot be read, in the time that it takes: it is read twice."""
@@ -43,6 +44,9 @@ class AgentSession:
     """A logged-in client on one connection: what a frame asks for is done, or refused with an `error`.
 
     An agent's as it is; DashboardSession adds what humans see."""
+
+    answers = True
+    """Whether what is delivered says where a reply goes, so that the client counts as one who may answer."""
 
     def __init__(
         self,
@@ -78,6 +82,10 @@ class AgentSession:
         self._subject = ""
         self._rights = rights
         self.subscriber.filter(rights.hears)
+        self._responder = Responder()
+        self._requests = ClientRequests(hub.requests, self._responder, client, dialect)
+        if self.answers:
+            self.subscriber.responder = self._responder
 
     async def begin(self, connection: str, heartbeat_seconds: float) -> None:
         """Tell the client that it is in, on this connection."""
@@ -92,6 +100,10 @@ class AgentSession:
             )
         )
 
+    def tell_cancellations(self) -> None:
+        """Tell the client of requests that are over: it knows the frame `cancelled`."""
+        self._responder.tell = self._client.send
+
     def patterns(self) -> list[str]:
         """What the client subscribed to, in the short form."""
         return [held.address.subject for held in self.subscriber.subscriptions.values()]
@@ -101,6 +113,7 @@ class AgentSession:
         back. Leaving twice is allowed."""
         for subscriber in self.subscribers:
             subscriber.stop()
+        self._requests.leave()
         return self.hub.leave(*self.subscribers)
 
     def set_rate(self, messages_per_second: int) -> None:
@@ -166,7 +179,8 @@ class AgentSession:
             return self._in_order(asked)
         frame = asked[0]
         if isinstance(frame, Publish):
-            self._template = template_of(message, frame) if frame.subject == self._subject else None
+            again = frame.subject == self._subject and REPLY_PREFIX not in frame.subject
+            self._template = template_of(message, frame) if again else None
             self._subject = frame.subject
         return self._one(frame)
 
@@ -196,6 +210,13 @@ class AgentSession:
         """Handle a frame, or refuse it; work that has to wait is handed back."""
         try:
             if isinstance(frame, Publish):
+                if (
+                    REPLY_PREFIX in frame.subject
+                    and parse_subject(frame.subject, self.principal.tenant).reply
+                ):
+                    return self._reply(
+                        frames.Reply(to=frame.subject, data=frame.data, headers=frame.headers, id=frame.id)
+                    )
                 message_id = self._publisher.publish(frame.subject, frame.data, frame.headers, frame.reply_to)
                 if frame.id is not None:
                     self._confirm(frames.Ack(id=frame.id, message_id=message_id))
@@ -218,7 +239,31 @@ class AgentSession:
                 self._answer(frames.Pong(timestamp=self.now(), id=frame.id))
             case frames.Presence():
                 return self._presence(frame)
+            case frames.Request():
+                return self._request(frame)
+            case frames.Reply():
+                return self._reply(frame)
+            case frames.Cancel():
+                self._charge()
+                self._requests.cancel(frame.request)
         return None
+
+    def _request(self, frame: frames.Request) -> Work | None:
+        if not self._requests.listening:
+            self._charge()
+            return self._requests.ask_first(frame, self._publisher)
+        self._requests.ask(frame, self._publisher)
+        return None if self._publisher.roomy else self._link.room()
+
+    def _answers_request(self, subject: str) -> bool:
+        """Whether a publish frame, as older clients answer, is the reply to a request."""
+        return parse_subject(subject, self.principal.tenant).reply
+
+    def _reply(self, frame: frames.Reply) -> Work | None:
+        message_id = self._requests.reply(frame, self._publisher)
+        if frame.id is not None:
+            self._confirm(frames.Ack(id=frame.id, message_id=message_id))
+        return None if self._publisher.roomy else self._link.room()
 
     def _answer(self, frame: msgspec.Struct) -> None:
         said = self._dialect.answer(frame)
@@ -227,16 +272,7 @@ class AgentSession:
 
     def refuse(self, error: ArtcafeError, frame_id: str | None) -> None:
         """Answer a frame with an error; the connection stays."""
-        retry_after_ms = None if error.retry_after is None else math.ceil(error.retry_after * 1000)
-        self._answer(
-            frames.Error(
-                code=error.code.name,
-                message=error.message,
-                id=frame_id,
-                retry_after_ms=retry_after_ms,
-                details=error.details,
-            )
-        )
+        self._answer(error_frame(error, frame_id))
 
     def now(self) -> str:
         """The server's time, RFC 3339."""

@@ -12,10 +12,12 @@ from artcafe.server.gateway.dialects.dialect import Dialect
 
 @dataclass(frozen=True, slots=True)
 class Authenticated:
-    """A proven identity. The proof holds until `expires` (Unix seconds), without end where that is None."""
+    """A proven identity. The proof holds until `expires` (Unix seconds), without end where that is None.
+    `cancellations` says that the client knows the frame `cancelled`."""
 
     principal: Principal
     expires: int | None = None
+    cancellations: bool = False
 
 
 IN_BAND, IN_URL, DASHBOARD = "websocket", "url", "dashboard"

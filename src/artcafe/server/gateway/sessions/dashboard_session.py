@@ -40,6 +40,8 @@ class DashboardSession(AgentSession):
     """A human on one connection. The preview and the presence of agents are views of their own: a message
     that several of them show comes once for each."""
 
+    answers = False
+
     def __init__(
         self,
         human: Human,

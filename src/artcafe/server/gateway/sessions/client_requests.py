@@ -1,0 +1,124 @@
+"""Open requests of one client, and its replies to others'."""
+
+import math
+
+import msgspec
+
+from artcafe.server.core.messages import Publisher
+from artcafe.server.gateway.dialects.dialect import Dialect
+from artcafe.server.gateway.fanout.requests import OpenRequest, RequestExchange
+from artcafe.server.gateway.fanout.responder import Responder
+from artcafe.server.gateway.sessions.client import Client
+from artcafe.wire import frames
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.subjects import parse_subject
+
+MAX_OPEN = 256
+"""Open requests of one connection."""
+
+
+def error_frame(error: ArtcafeError, frame_id: str | None) -> frames.Error:
+    """The answer to a frame that is refused."""
+    retry_after_ms = None if error.retry_after is None else math.ceil(error.retry_after * 1000)
+    return frames.Error(
+        code=error.code.name,
+        message=error.message,
+        id=frame_id,
+        retry_after_ms=retry_after_ms,
+        details=error.details,
+    )
+
+
+class ClientRequests:
+    """The requests of one connection, by the id of their frame, and what it answers to others'."""
+
+    def __init__(
+        self,
+        exchange: RequestExchange,
+        responder: Responder,
+        client: Client,
+        dialect: Dialect,
+    ) -> None:
+        self._exchange = exchange
+        self._responder = responder
+        # Not the session's own methods: the session would hold itself, and not be freed at once.
+        self._client = client
+        self._dialect = dialect
+        self._open: dict[str, OpenRequest] = {}
+        self._left = False
+
+    @property
+    def listening(self) -> bool:
+        """Whether `ask` may be called."""
+        return self._exchange.listening
+
+    def ask(self, frame: frames.Request, publisher: Publisher) -> None:
+        """Make a request: it ends with a `reply` that has `end`, or with an `error`.
+
+        Raises conflict for an id that is in use, rate_limited where too many are open, and as
+        RequestExchange.ask.
+        """
+        if frame.id in self._open:
+            raise ArtcafeError(Code.conflict, "A request with this id is open.")
+        if len(self._open) >= MAX_OPEN:
+            raise ArtcafeError(Code.rate_limited, f"{MAX_OPEN} requests are open, as many as may be.")
+
+        def tell(reply: frames.RequestReply | ArtcafeError) -> None:
+            if isinstance(reply, ArtcafeError) or reply.end:
+                del self._open[frame.id]
+            self._answer(error_frame(reply, frame.id) if isinstance(reply, ArtcafeError) else reply)
+
+        self._open[frame.id] = self._exchange.ask(frame, publisher, tell)
+
+    async def ask_first(self, frame: frames.Request, publisher: Publisher) -> None:
+        """As `ask`, which has to wait until the process listens to replies; refuses instead of raising."""
+        try:
+            await self._exchange.listen()
+            if not self._left:
+                self.ask(frame, publisher)
+        except ArtcafeError as error:
+            self._answer(error_frame(error, frame.id))
+
+    def cancel(self, request_id: str) -> None:
+        """End a request, which is answered with `cancelled`. Raises not_found for one that is not open."""
+        request = self._open.pop(request_id, None)
+        if request is None:
+            raise ArtcafeError(Code.not_found, "No such request is open on this connection.")
+        self._exchange.end(request, "cancelled")
+        self._answer(error_frame(ArtcafeError(Code.cancelled), request_id))
+
+    def reply(self, frame: frames.Reply, publisher: Publisher) -> str:
+        """Answer a request; the id of the reply.
+
+        Raises bad_frame for an error with data or that does not end; invalid_subject; not_found where the
+        request is over; and as Publisher.reply.
+        """
+        if frame.error is not None and (frame.data is not msgspec.UNSET or not frame.end):
+            raise ArtcafeError(Code.bad_frame, "An error ends a reply, and has no data beside it.")
+        if frame.data is msgspec.UNSET and not frame.end:
+            raise ArtcafeError(Code.bad_frame, "A reply that is not the end has data.")
+        address = parse_subject(frame.to, publisher.tenant)
+        if not address.reply:
+            raise ArtcafeError(Code.invalid_subject, "This is not the reply address of a request.")
+        reply = frames.ReplyEnvelope(
+            source=self._responder.name,
+            data=frame.data,
+            headers=frame.headers,
+            error=frame.error,
+            end=frame.end,
+        )
+        with self._exchange.replying(address.subject, self._responder, end=frame.end):
+            return publisher.reply(address.subject, reply, self._exchange.send)
+
+    def _answer(self, frame: msgspec.Struct) -> None:
+        said = self._dialect.answer(frame)
+        if said is not None:
+            self._client.send(said)
+
+    def leave(self) -> None:
+        """End all requests of the client, which is gone; leaving twice is allowed."""
+        self._left = True
+        self._responder.tell = None
+        while self._open:
+            self._exchange.end(self._open.popitem()[1], "gone")
