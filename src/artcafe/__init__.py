@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from artcafe.client.backoff import Backoff
     from artcafe.client.client import Client
     from artcafe.client.dashboard import Dashboard
-    from artcafe.client.errors import OutcomeUnknownError, SlowSubscriptionError, UndecodableError
+    from artcafe.client.errors import (
+        NoRespondersError,
+        OutcomeUnknownError,
+        RemoteError,
+        RequestCancelledError,
+        RequestTimeoutError,
+        SlowSubscriptionError,
+        UndecodableError,
+    )
     from artcafe.client.link import State
     from artcafe.client.message import Message
     from artcafe.client.rest import Rest
@@ -33,7 +41,11 @@ __all__ = [
     "Dashboard",
     "KeyFile",
     "Message",
+    "NoRespondersError",
     "OutcomeUnknownError",
+    "RemoteError",
+    "RequestCancelledError",
+    "RequestTimeoutError",
     "Rest",
     "Signer",
     "SignerError",
@@ -55,6 +67,10 @@ _HOMES = {
     "KeyFile": "artcafe.client.signer",
     "Message": "artcafe.client.message",
     "OutcomeUnknownError": "artcafe.client.errors",
+    "NoRespondersError": "artcafe.client.errors",
+    "RemoteError": "artcafe.client.errors",
+    "RequestCancelledError": "artcafe.client.errors",
+    "RequestTimeoutError": "artcafe.client.errors",
     "Rest": "artcafe.client.rest",
     "Signer": "artcafe.client.signer",
     "SignerError": "artcafe.client.signer",

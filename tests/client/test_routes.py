@@ -22,12 +22,16 @@ async def no_reply(subject: str, data: Any, *, headers: Mapping[str, str] | None
     raise AssertionError(subject)
 
 
+async def no_answer(reply_to: str, *_: Any, **_more: Any) -> str:
+    raise AssertionError(reply_to)
+
+
 async def nothing(_subscription: Subscription) -> None:
     return
 
 
 def routes_of() -> Routes:
-    return Routes("acme", PendingCalls().next_id, no_reply)
+    return Routes("acme", PendingCalls().next_id, no_reply, no_answer)
 
 
 def local(subject: str, queue: str | None = None, buffer: int = 100) -> Subscription:

@@ -22,13 +22,17 @@ async def no_reply(subject: str, data: Any, *, headers: Mapping[str, str] | None
     raise AssertionError(subject)
 
 
+async def no_answer(reply_to: str, *_: Any, **_more: Any) -> str:
+    raise AssertionError(reply_to)
+
+
 async def nothing(_subscription: Subscription) -> None:
     return
 
 
 def made() -> tuple[Session, list[ArtcafeError]]:
     errors: list[ArtcafeError] = []
-    return Session("acme", no_reply, errors.append), errors
+    return Session("acme", no_reply, no_answer, errors.append), errors
 
 
 async def test_answers_go_to_their_calls() -> None:

@@ -226,3 +226,24 @@ def test_nothing_running_says_what_to_do(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert "artcafe up" in done.stderr
+
+
+def test_a_command_answers_requests(run: Run, start: Start, tenant: str, new_key: Callable[[], Path]) -> None:
+    login = {}
+    for agent in ("asker", "worker"):
+        key = new_key()
+        run("agents", "create", agent, "-t", tenant, "--key", f"{key}.pub")
+        login[agent] = ["-t", tenant, "-a", agent, "-k", str(key)]
+    command = (
+        'read data; if [ "$data" = 0 ]; then echo "no zero" >&2; exit 3; fi; '
+        'echo "[$data, \\"$ARTCAFE_FROM\\"]"'
+    )
+    worker = start("reply", "tasks.*", "--command", command, "--count", "3", *login["worker"])
+    assert worker.stderr is not None
+    assert "Answering" in worker.stderr.readline()
+
+    assert run("request", "tasks.new", "7", *login["asker"]).stdout == '[7, "asker"]\n'
+    assert json.loads(run("request", "tasks.new", "8", "--json", *login["asker"]).stdout) == [8, "asker"]
+    assert "no zero" in run("request", "tasks.new", "0", *login["asker"], code=1).stderr
+    assert worker.wait(60) == 0
+    assert "listens" in run("request", "tasks.new", "1", *login["asker"], code=1).stderr

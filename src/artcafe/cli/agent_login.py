@@ -1,4 +1,4 @@
-"""The options for logging in as an agent (tenant, id, key), shared by `pub` and `sub`."""
+"""The options for logging in as an agent (tenant, id, key), shared by the commands that talk."""
 
 import functools
 from collections.abc import Callable

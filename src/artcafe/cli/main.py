@@ -52,6 +52,8 @@ SECTIONS = {
     "Talk": {
         "pub": LazyCommand("artcafe.cli.pub:pub", "Publish a message, as an agent or as yourself."),
         "sub": LazyCommand("artcafe.cli.sub:sub", "Print messages as they arrive, as an agent."),
+        "request": LazyCommand("artcafe.cli.request:request", "Ask an agent and print what it replies."),
+        "reply": LazyCommand("artcafe.cli.reply:reply", "Answer requests by a command."),
         "watch": LazyCommand(
             "artcafe.cli.watch:watch", "Print who comes and goes, and every message, as yourself."
         ),

@@ -15,7 +15,9 @@ from artcafe.client.backoff import Backoff
 from artcafe.client.endpoint import Endpoint
 from artcafe.client.errors import OutcomeUnknownError
 from artcafe.client.link import Link, State
-from artcafe.client.publication import Publication
+from artcafe.client.publication import OutgoingFrame, Publication, ReplyFrame
+from artcafe.client.request_calls import RequestCalls
+from artcafe.client.requester import Requester
 from artcafe.client.session import Session
 from artcafe.client.signer import KeyFile, Signer
 from artcafe.client.subscription import Subscription
@@ -29,7 +31,7 @@ _MAX_FRAME_BYTES = 16 * 1024 * 1024
 _log = logging.getLogger("artcafe.client")
 
 
-class Client:
+class Client(RequestCalls):
     """One agent's connection to the platform; it reconnects by itself when it is lost.
 
         async with Client("wss://pubsub.example.com", tenant="acme", agent="planner", key=path) as client:
@@ -84,7 +86,7 @@ class Client:
         self._buffer = buffer
         self._state_listener = on_state
         self._error_listener = on_error
-        self._session = Session(tenant, self.publish, self._report)
+        self._session = Session(tenant, self.publish, self._answer, self._report)
         self._link = Link(
             endpoint,
             KeyFile(Path(key).expanduser()) if isinstance(key, str | os.PathLike) else key,
@@ -96,6 +98,7 @@ class Client:
             clock=clock,
             on_state=self._announce,
         )
+        self._requester = Requester(tenant, self._session, self._link, self._ready, self._late)
         self._running: asyncio.Task[None] | None = None
 
     @property
@@ -221,15 +224,7 @@ class Client:
         """
         call = self._session.calls.next_id() if ack else None
         publication = Publication(self.tenant, subject, data, headers=headers, reply_to=reply_to, call=call)
-        seconds = self._timeout if timeout is None else timeout
-        try:
-            async with asyncio.timeout(seconds):
-                return await self._deliver(publication, call)
-        except TimeoutError:
-            if publication.written:
-                message = f"The server did not acknowledge the message within {seconds:g} seconds."
-                raise OutcomeUnknownError(message) from None
-            raise self._late(seconds, "nothing was sent") from None
+        return await self._within(self._timeout if timeout is None else timeout, publication, call)
 
     def subscribe(
         self,
@@ -262,31 +257,57 @@ class Client:
             closer=self._unsubscribe,
         )
 
+    async def _answer(
+        self,
+        reply_to: str,
+        data: Any,
+        *,
+        end: bool = True,
+        error: frames.ReplyError | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> str:
+        """message.Answerer."""
+        call = self._session.calls.next_id()
+        answer = ReplyFrame(reply_to, data, end=end, error=error, headers=headers, call=call)
+        message_id = await self._within(self._timeout, answer, call)
+        assert message_id is not None
+        return message_id
+
+    async def _within(self, seconds: float, outgoing: OutgoingFrame, call: str | None) -> str | None:
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._deliver(outgoing, call)
+        except TimeoutError:
+            if outgoing.written:
+                message = f"The server did not acknowledge the message within {seconds:g} seconds."
+                raise OutcomeUnknownError(message) from None
+            raise self._late(seconds, "nothing was sent") from None
+
     async def _ready(self) -> Transport:
         if self._running is None:
             message = "The client is not connected: use `async with Client(...)`, or await connect() first."
             raise ArtcafeError(Code.unavailable, message)
         return await self._link.ready()
 
-    async def _deliver(self, publication: Publication, call: str | None) -> str | None:
+    async def _deliver(self, outgoing: OutgoingFrame, call: str | None) -> str | None:
         """Hand it to one connection, once. Only what was not written is taken to the next."""
         while True:
             connection = await self._ready()
             if self.limits is not None:
-                publication.check(self.limits)
-            publication.written = True
+                outgoing.check(self.limits)
+            outgoing.written = True
             try:
                 if call is None:
-                    await connection.send(publication.frame)
+                    await connection.send(outgoing.frame)
                     return None
                 with self._session.calls.expect(call) as answer:
-                    await connection.send(publication.frame)
+                    await connection.send(outgoing.frame)
                     outcome = await answer
             except ClosedError as closed:
                 self._link.drop(connection)
                 if closed.written:
                     raise OutcomeUnknownError("The connection was lost while the message was sent.") from None
-                publication.written = False
+                outgoing.written = False
                 continue
             if isinstance(outcome, ArtcafeError):
                 raise outcome

@@ -1,6 +1,6 @@
 """The exceptions of the SDK besides ArtcafeError, and the mapping of a server's refusals to them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -46,6 +46,38 @@ class OutcomeUnknownError(ArtcafeError):
         super().__init__(Code.outcome_unknown, message)
 
 
+class NoRespondersError(ArtcafeError):
+    """Nobody who could answer the request listens, on whatever server: nobody has it."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(Code.no_responders, message)
+
+
+class RequestTimeoutError(ArtcafeError):
+    """A request was not answered in its time. Whoever got it may have acted upon it, or may still do so."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(Code.timeout, message)
+
+
+class RequestCancelledError(ArtcafeError):
+    """A request ended because it was cancelled."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(Code.cancelled, message)
+
+
+class RemoteError(ArtcafeError):
+    """Who was asked refused: `remote_code` is its own code, `message` its words, `sender` who it is."""
+
+    def __init__(self, remote_code: str, message: str, sender: str | None) -> None:
+        self.remote_code = remote_code
+        self.sender = sender
+        super().__init__(
+            Code.request_refused, message or remote_code, details={"code": remote_code, "from": sender}
+        )
+
+
 class UndecodableError(ArtcafeError):
     """A message came whose payload this client cannot read: `Message.raw` has it as it came.
 
@@ -55,6 +87,13 @@ class UndecodableError(ArtcafeError):
 
     def __init__(self, message: str) -> None:
         super().__init__(Code.bad_frame, message)
+
+
+_REQUESTS: dict[Code, Callable[[str | None], ArtcafeError]] = {
+    Code.no_responders: NoRespondersError,
+    Code.timeout: RequestTimeoutError,
+    Code.cancelled: RequestCancelledError,
+}
 
 
 def copy(error: ArtcafeError) -> ArtcafeError:
@@ -69,6 +108,14 @@ def of_frame(frame: Error) -> ArtcafeError:
     code = Code.__members__.get(frame.code, Code.bad_request)
     if code is Code.outcome_unknown:
         return OutcomeUnknownError(frame.message or None)
+    if code in _REQUESTS:
+        return _REQUESTS[code](frame.message or None)
+    if code is Code.request_refused:
+        details = frame.details or {}
+        sender = details.get("from")
+        return RemoteError(
+            str(details.get("code", "")), frame.message, None if sender is None else str(sender)
+        )
     wait = None if frame.retry_after_ms is None else max(0, frame.retry_after_ms) / 1000
     return ArtcafeError(code, frame.message or None, retry_after=wait, details=frame.details)
 

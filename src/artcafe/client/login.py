@@ -22,6 +22,5 @@ def text_to_sign(challenge: frames.Challenge, *, server: str, tenant: str, agent
 
 def answer(signature: str, *, name: str, version: str) -> bytes:
     """The `auth` frame that carries an armored SSHSIG, with the client's name for people who read logs."""
-    return frames.encode(
-        frames.Auth(signature=signature, client=frames.ClientInfo(name=name, version=version))
-    )
+    client = frames.ClientInfo(name=name, version=version, features=[frames.CANCELLATIONS])
+    return frames.encode(frames.Auth(signature=signature, client=client))

@@ -1,5 +1,6 @@
 """A message as a subscriber gets it."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -8,6 +9,8 @@ import msgspec
 
 from artcafe.client.errors import UndecodableError
 from artcafe.wire import frames
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
 
 T = TypeVar("T")
 
@@ -21,14 +24,37 @@ class Publisher(Protocol):
     async def __call__(self, subject: str, data: Any, *, headers: Mapping[str, str] | None = None) -> str: ...
 
 
+class Answerer(Protocol):
+    """Sends a reply to a request and gives its id: what `Message.respond` and `refuse` need of a client."""
+
+    async def __call__(
+        self,
+        reply_to: str,
+        data: Any,
+        *,
+        end: bool = True,
+        error: frames.ReplyError | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> str: ...
+
+
+class ReceivedRequest:
+    """A request that was delivered: how it is answered, and whether it is over for who asked (`over`). All
+    copies of its message share it."""
+
+    def __init__(self, answer: Answerer) -> None:
+        self.answer = answer
+        self.over = asyncio.Event()
+
+
 class Message:
     """One delivered message.
 
     `subject` is in the form in which the subscription was written. `sender` is who published it, as
     the server proved it: an agent's id, `u-…` for a human, `sys` for the platform. `id` is the
     message's own, the same for every receiver. `headers` is empty when there are none, `reply_to` is
-    the subject that a reply goes to. `raw` is the payload as JSON text, also where it cannot be read
-    (`undecodable`).
+    the subject that a reply goes to; of a request (`is_request`), its reply address. `raw` is the payload as
+    JSON text, also where it cannot be read (`undecodable`).
 
     `after_gap` is True on the first message after this client was away: others may have been missed
     before it.
@@ -37,6 +63,7 @@ class Message:
     __slots__ = (
         "_data",
         "_publish",
+        "_request",
         "_timestamp",
         "after_gap",
         "headers",
@@ -47,7 +74,13 @@ class Message:
         "subject",
     )
 
-    def __init__(self, frame: frames.Message, subject: str, publish: Publisher) -> None:
+    def __init__(
+        self,
+        frame: frames.Message,
+        subject: str,
+        publish: Publisher,
+        request: ReceivedRequest | None = None,
+    ) -> None:
         self.subject = subject
         self.sender = frame.sender
         self.id = frame.id
@@ -57,6 +90,7 @@ class Message:
         self.after_gap = False
         self._timestamp = frame.timestamp
         self._publish = publish
+        self._request = request
         self._data: Any = msgspec.UNSET
 
     @property
@@ -94,14 +128,54 @@ class Message:
         except ValueError as error:
             raise UndecodableError("The timestamp of this message is no time.") from error
 
-    async def respond(self, data: Any, *, headers: Mapping[str, str] | None = None) -> str | None:
-        """Publish to `reply_to` and give the reply's id; None, and nothing sent, when no reply is wanted.
+    @property
+    def is_request(self) -> bool:
+        """Whether somebody waits for an answer, or did (`cancelled`)."""
+        return self._request is not None
 
-        Raises what `Client.publish` raises.
+    @property
+    def cancelled(self) -> bool:
+        """Whether it is a request that is over: cancelled, out of time, or answered by another one."""
+        return self._request is not None and self._request.over.is_set()
+
+    async def cancellation(self) -> None:
+        """Wait until the request is over for who asked; for ever, where that never comes."""
+        await (asyncio.Event() if self._request is None else self._request.over).wait()
+
+    async def respond(
+        self, data: Any, *, headers: Mapping[str, str] | None = None, end: bool = True
+    ) -> str | None:
+        """Reply and give the reply's id; None, and nothing sent, when no reply is wanted. With `end=False`
+        it is one part of a stream, to be followed by others, of which the last one has `end`, or by
+        `finish`; so for requests only.
+
+        Raises not_found where the request is over or this reply has ended, and what `Client.publish` raises.
         """
         if self.reply_to is None:
             return None
-        return await self._publish(self.reply_to, data, headers=headers)
+        if self._request is None:
+            if not end:
+                raise _no_request()
+            return await self._publish(self.reply_to, data, headers=headers)
+        return await self._request.answer(self.reply_to, data, headers=headers, end=end)
+
+    async def finish(self) -> None:
+        """End a stream of replies without a further part. Raises as `respond`."""
+        if self.reply_to is None or self._request is None:
+            raise _no_request()
+        await self._request.answer(self.reply_to, msgspec.UNSET)
+
+    async def refuse(self, code: str, text: str = "") -> None:
+        """Answer a request with an error: a code of your own and words for people. Raises as `respond`, and
+        invalid_subject for a message that is no request."""
+        if self.reply_to is None or self._request is None:
+            raise _no_request()
+        refusal = frames.ReplyError(code=code, message=text)
+        await self._request.answer(self.reply_to, msgspec.UNSET, error=refusal)
 
     def __repr__(self) -> str:
         return f"<Message {self.id} on {self.subject} from {self.sender}, {len(self.raw)} bytes>"
+
+
+def _no_request() -> ArtcafeError:
+    return ArtcafeError(Code.invalid_subject, "Only a request has such an answer; this message is none.")

@@ -20,13 +20,31 @@ _BYTES = (bytes, bytearray, memoryview)
 _PLAIN = (str, int, float, bool, NoneType)
 
 
-class Publication:
-    """A `publish` frame that the server will be able to read: it closes on one that it cannot.
+class OutgoingFrame:
+    """A frame with data of so many bytes.
 
     `written` tells whether it was handed to a connection: from then on the outcome may be unknown.
     """
 
     __slots__ = ("frame", "size", "written")
+
+    def __init__(self, frame: bytes, size: int) -> None:
+        self.frame = frame
+        self.size = size
+        self.written = False
+
+    def check(self, limits: frames.Limits) -> None:
+        """Raises too_large for what the server would answer by closing the connection."""
+        most = limits.max_payload_bytes
+        if self.size > most or len(self.frame) > most + _ROOM:
+            message = f"A message may hold {most} bytes of JSON, and {_ROOM} bytes of headers."
+            raise ArtcafeError(Code.too_large, message)
+
+
+class Publication(OutgoingFrame):
+    """A `publish` frame that the server will be able to read: it closes on one that it cannot."""
+
+    __slots__ = ()
 
     def __init__(
         self,
@@ -43,22 +61,52 @@ class Publication:
         parse_subject(subject, tenant)
         if reply_to is not None:
             parse_subject(reply_to, tenant)
-        payload = frames.encode(data)
-        require_readable(payload)
-        _require_no_bytes(data)
+        payload = payload_of(data)
         publish = frames.Publish(
-            subject=subject, data=msgspec.Raw(payload), id=call, headers=_checked(headers), reply_to=reply_to
+            subject=subject,
+            data=msgspec.Raw(payload),
+            id=call,
+            headers=checked_headers(headers),
+            reply_to=reply_to,
         )
-        self.frame = frames.encode(publish)
-        self.size = len(payload)
-        self.written = False
+        super().__init__(frames.encode(publish), len(payload))
 
-    def check(self, limits: frames.Limits) -> None:
-        """Raises too_large for what the server would answer by closing the connection."""
-        most = limits.max_payload_bytes
-        if self.size > most or len(self.frame) > most + _ROOM:
-            message = f"A message may hold {most} bytes of JSON, and {_ROOM} bytes of headers."
-            raise ArtcafeError(Code.too_large, message)
+
+class ReplyFrame(OutgoingFrame):
+    """A `reply` frame: data, or the error with which a request is refused."""
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        reply_to: str,
+        data: Any,
+        *,
+        end: bool,
+        error: frames.ReplyError | None,
+        headers: Mapping[str, str] | None,
+        call: str,
+    ) -> None:
+        """Without data where that is UNSET. Raises as Publication."""
+        payload = b"" if data is msgspec.UNSET else payload_of(data)
+        reply = frames.Reply(
+            to=reply_to,
+            data=msgspec.Raw(payload) if payload else msgspec.UNSET,
+            end=end,
+            error=error,
+            headers=checked_headers(headers),
+            id=call,
+        )
+        super().__init__(frames.encode(reply), len(payload))
+
+
+def payload_of(data: Any) -> bytes:
+    """The JSON of data. Raises bad_frame for what receivers could not read (wire.payload), and TypeError for
+    what JSON cannot write, bytes among it."""
+    payload = frames.encode(data)
+    require_readable(payload)
+    _require_no_bytes(data)
+    return payload
 
 
 def _require_no_bytes(data: Any) -> None:
@@ -82,7 +130,8 @@ def _require_no_bytes(data: Any) -> None:
         parts += [each for each in inner if type(each) not in _PLAIN]
 
 
-def _checked(headers: Mapping[str, str] | None) -> dict[str, str] | None:
+def checked_headers(headers: Mapping[str, str] | None) -> dict[str, str] | None:
+    """The headers of a frame. Raises validation_failed."""
     if not headers:
         return None
     try:

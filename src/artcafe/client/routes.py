@@ -3,15 +3,16 @@
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
+from weakref import WeakValueDictionary
 
 import msgspec
 
-from artcafe.client.message import Message, Publisher
+from artcafe.client.message import Answerer, Message, Publisher, ReceivedRequest
 from artcafe.client.subscription import Subscription
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
-from artcafe.wire.subjects import Address, matches, overlap, parse_pattern, parse_subject
+from artcafe.wire.subjects import REPLY_PREFIX, Address, matches, overlap, parse_pattern, parse_subject
 
 _REMEMBERED = 1024
 _RETRY_SECONDS = 1.0
@@ -64,10 +65,13 @@ class Routes:
     (docs/protocol.md). Here it is given to every subscription that matches, in that one's own form.
     """
 
-    def __init__(self, tenant: str, next_id: Callable[[], str], publish: Publisher) -> None:
+    def __init__(self, tenant: str, next_id: Callable[[], str], publish: Publisher, answer: Answerer) -> None:
         self._tenant = tenant
         self._next_id = next_id
         self._publish = publish
+        self._answer = answer
+        # Those whose messages somebody still holds, by reply address.
+        self._requests: WeakValueDictionary[str, ReceivedRequest] = WeakValueDictionary()
         self._routes: dict[str, Route] = {}
         self._remembered: dict[str, tuple[str, tuple[Route, ...]]] = {}
         self._answered = asyncio.Event()
@@ -193,11 +197,21 @@ class Routes:
     def dispatch(self, frame: frames.Message) -> None:
         """Give a message to every subscription that matches."""
         short, routes = self._matching(frame.subject)
+        request = None
+        if frame.reply_to is not None and frame.reply_to.startswith(REPLY_PREFIX):
+            request = self._requests.setdefault(frame.reply_to, ReceivedRequest(self._answer))
         self.crowded = False
         for route in routes:
             for member in route.receivers():
-                member.push(Message(frame, route.address.form + short, self._publish))
+                subject = route.address.form + short
+                member.push(Message(frame, subject, self._publish, request))
                 self.crowded |= member.crowded
+
+    def cancelled(self, reply_to: str) -> None:
+        """A request that was delivered here is over."""
+        request = self._requests.get(reply_to)
+        if request is not None:
+            request.over.set()
 
     def away(self) -> None:
         """The connection is gone; the next one knows none of the routes."""

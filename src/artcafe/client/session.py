@@ -8,7 +8,8 @@ import msgspec
 
 from artcafe.client.calls import PendingCalls
 from artcafe.client.errors import OutcomeUnknownError, copy, of_frame
-from artcafe.client.message import UNREADABLE, Publisher
+from artcafe.client.message import UNREADABLE, Answerer, Publisher
+from artcafe.client.requests import OpenRequests
 from artcafe.client.routes import Routes
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
@@ -63,9 +64,12 @@ def _undecodable(data: bytes) -> frames.Message | None:
 class Session:
     """The state of one client: pending calls, subscriptions, and the server's last welcome."""
 
-    def __init__(self, tenant: str, publish: Publisher, on_error: Callable[[ArtcafeError], None]) -> None:
+    def __init__(
+        self, tenant: str, publish: Publisher, answer: Answerer, on_error: Callable[[ArtcafeError], None]
+    ) -> None:
         self.calls = PendingCalls()
-        self.routes = Routes(tenant, self.calls.next_id, publish)
+        self.requests = OpenRequests()
+        self.routes = Routes(tenant, self.calls.next_id, publish, answer)
         self._on_error = on_error
         self.goaway: frames.Goaway | None = None
         """The server's farewell on this connection."""
@@ -84,6 +88,10 @@ class Session:
                     self.routes.confirm(frame.id)
             case frames.Error():
                 self._refused(frame.id, of_frame(frame))
+            case frames.RequestReply():
+                self.requests.reply(frame)
+            case frames.Cancelled():
+                self.routes.cancelled(frame.reply_to)
             case frames.Goaway():
                 self.goaway = frame
             case _:
@@ -94,7 +102,11 @@ class Session:
         if call is None:
             taken = self.routes.end_named(error)
         else:
-            taken = self.calls.answer(call, error) or self.routes.refuse(call, error)
+            taken = (
+                self.calls.answer(call, error)
+                or self.requests.refuse(call, error)
+                or self.routes.refuse(call, error)
+            )
         if taken:
             return
         self.refusal = error
@@ -106,12 +118,18 @@ class Session:
         self.refusal = None
         self.routes.away()
         self.calls.fail(_unknown)
+        self.requests.fail(_unanswered)
 
     def end(self, error: ArtcafeError | None) -> None:
         """There will be no further connection, because of this error, or because the caller closed."""
         self.routes.end(error)
         self.calls.fail(_unknown if error is None else lambda: copy(error))
+        self.requests.fail(_unanswered if error is None else lambda: copy(error))
 
 
 def _unknown() -> ArtcafeError:
     return OutcomeUnknownError("The connection was lost before the server acknowledged the message.")
+
+
+def _unanswered() -> ArtcafeError:
+    return OutcomeUnknownError("The connection was lost before the request was answered.")
