@@ -1,0 +1,104 @@
+"""Streams: the stored messages of durable channels, in the order in which they were stored.
+
+A stream belongs to one channel of one tenant. It is made, changed and deleted with its channel (Accounts);
+nothing here does. Its messages have sequences that rise, from 1 on, and its `epoch` tells it from any stream
+that had the name before: a position in a channel is an epoch and a sequence.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """What a stream holds: sequences from `first` to `last`, some of which may have been removed. `first` is
+    `last` + 1 where it holds nothing; `last` is 0 where it never did."""
+
+    epoch: str
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The receipt of a stored message: it is on disk, at `seq`. With `duplicate` it was there before."""
+
+    seq: int
+    duplicate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    """One message of a stream. `subject` is the bus subject under which it is delivered."""
+
+    seq: int
+    subject: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessages:
+    """Consecutive messages, and the sequence to go on with: all before it are among them, were not asked for,
+    or are gone."""
+
+    messages: Sequence[StoredMessage]
+    following: int
+
+
+class Tail(Protocol):
+    """Delivers what is stored in a stream from now on: in order, each message once, whatever happens to the
+    bus meanwhile."""
+
+    @property
+    def following(self) -> int:
+        """The sequence of the next delivery: all messages before it were delivered, or were there before."""
+
+    @property
+    def epoch(self) -> str:
+        """The epoch of what is delivered."""
+
+    async def close(self) -> None:
+        """Nothing is delivered after this was called. Closing twice is allowed."""
+
+
+class Streams(Protocol):
+    """The streams of one tenant, on its link. All of it raises unavailable where the bus does not answer or
+    holds no such stream, and not_found where `stream` was deleted."""
+
+    def store(self, stream: str, subject: str, payload: bytes, dedup_id: str | None) -> Awaitable[Stored]:
+        """Store a message, published to a bus subject as Link.publish takes it. Done when it is on disk; the
+        order of the calls is the order in the stream.
+
+        Of messages with one `dedup_id` within two minutes only the first is stored, and the others are
+        answered with its sequence. When one fails, those of the same link that were stored after it may have
+        succeeded: who wants an order sends all again, with their ids.
+
+        Raises unavailable, channel_full and too_large when nothing was stored; outcome_unknown when it may
+        be, or become so later.
+        """
+
+    async def state(self, stream: str) -> StreamState:
+        """What the stream holds at this moment, by whoever decides about it."""
+
+    async def read(
+        self, stream: str, first: int, last: int, *, pattern: str | None = None, most_bytes: int = 131_072
+    ) -> StoredMessages:
+        """The next messages of the sequences from `first` to `last`, as far as `most_bytes` reach, at least
+        one where there is any; with `pattern`, a bus pattern, those alone that match. `following` is beyond
+        `last` when there is no more."""
+
+    async def tail(
+        self,
+        stream: str,
+        pattern: str,
+        deliver: Callable[[StoredMessage], None],
+        restarted: Callable[[], None],
+    ) -> Tail:
+        """Open a tail. When this returns, whatever is stored later is delivered. `pattern` is the bus pattern
+        of all that the stream holds.
+
+        `restarted` is called where the stream lost what was delivered already, or became another one: the
+        epoch is new, and deliveries go on with what that holds. Neither may block; one that raises does not
+        keep messages from what comes later.
+        """
