@@ -78,6 +78,7 @@ class Code(Enum):
         325, 503, 4025, True, "A stored record is damaged, or of a newer release; another server may read it."
     )
     too_many_channels = Row(323, 409, None, False, "A subject would belong to too many channels.")
+    channel_full = Row(322, 409, None, False, "The channel is full, and may not forget what it holds.")
 
     @property
     def http(self) -> int:
