@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 
 from artcafe.server.bus.memory import MemoryBus, MemoryLink, MemorySubscription
+from artcafe.server.bus.memory_streams import MemoryStreams
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.tenant import TenantRules
 from artcafe.server.ports.bus import Deliver, Own
@@ -91,6 +92,11 @@ class UnreliableLink:
         self.pauses = 0
         self.making_room = Tap()
         self.refusal: Exception | None = None
+
+    @property
+    def streams(self) -> MemoryStreams:
+        """See ports.Link."""
+        return self.inner.streams
 
     def publish(self, subject: str, payload: bytes) -> bool:
         """See ports.Link; raises `refusal` where there is one."""

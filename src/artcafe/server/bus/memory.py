@@ -9,6 +9,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 
 from artcafe.server.bus.answer_collector import ANSWER_SECONDS, AnswerCollector
+from artcafe.server.bus.memory_streams import MemoryStreams
 from artcafe.server.bus.nats.grammar import check_pattern, check_queue, check_subject, receives
 from artcafe.server.bus.unavailable import bus_unavailable
 from artcafe.server.domain.ids import TenantId
@@ -71,6 +72,7 @@ class MemoryLink:
         self._turns: Counter[tuple[str, str]] = Counter()
         self._running = asyncio.Event()
         self._running.set()
+        self.streams = MemoryStreams(self._send_stored, lambda: self.up)
 
     def publish(self, subject: str, payload: bytes) -> bool:
         """Send at most once; never blocks. Order is kept per link. False while paused.
@@ -152,6 +154,11 @@ class MemoryLink:
         for subscription in self._receivers(subject):
             loop.call_soon(subscription.take, subject, payload)
         loop.call_soon(self._sent, len(subject) + len(payload))
+
+    def _send_stored(self, subject: str, payload: bytes) -> None:
+        loop = asyncio.get_running_loop()
+        for subscription in self._receivers(subject):
+            loop.call_soon(subscription.take, subject, payload)
 
     def _sent(self, size: int) -> None:
         self._room += size

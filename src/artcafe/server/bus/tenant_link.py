@@ -7,7 +7,9 @@ from artcafe.server.bus.nats.message import FullMessage
 from artcafe.server.bus.nats.requests import Requests
 from artcafe.server.bus.nats.servers import ServerAddress
 from artcafe.server.bus.nats.subscription import NatsSubscription
+from artcafe.server.bus.unavailable import bus_unavailable
 from artcafe.server.ports.bus import Deliver, Own
+from artcafe.server.ports.streams import Streams
 
 
 class TenantLink:
@@ -30,6 +32,11 @@ class TenantLink:
     def gaps(self) -> int:
         """How often subscriptions here may have missed messages."""
         return self._own.gaps + (0 if self._groups is None else self._groups.gaps)
+
+    @property
+    def streams(self) -> Streams:
+        """See ports.Link. Raises unavailable."""
+        raise bus_unavailable()
 
     @property
     def known(self) -> Sequence[ServerAddress]:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.tenant import TenantRules
+from artcafe.server.ports.streams import Streams
 
 Deliver = Callable[[str, bytes], None]
 """Called with (bus subject, payload) in the event loop, in the order of arrival; must not block or raise."""
@@ -32,6 +33,10 @@ class Link(Protocol):
     @property
     def gaps(self) -> int:
         """How often its subscriptions may have missed messages: the bus was away."""
+
+    @property
+    def streams(self) -> Streams:
+        """The streams of the tenant's durable channels."""
 
     def publish(self, subject: str, payload: bytes, /) -> bool:
         """Send at most once; never blocks. Order is kept per link. False when the bus is slower than the

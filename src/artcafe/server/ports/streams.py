@@ -5,7 +5,8 @@ nothing here does. Its messages have sequences that rise, from 1 on, and its `ep
 that had the name before: a position in a channel is an epoch and a sequence.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from asyncio import Future
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,10 +23,12 @@ class StreamState:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The receipt of a stored message: it is on disk, at `seq`. With `duplicate` it was there before."""
+    """The receipt of a stored message: it is on disk, at `seq` of an epoch. With `duplicate` it was there
+    before."""
 
     seq: int
-    duplicate: bool
+    epoch: str
+    duplicate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +69,9 @@ class Streams(Protocol):
     """The streams of one tenant, on its link. All of it raises unavailable where the bus does not answer or
     holds no such stream, and not_found where `stream` was deleted."""
 
-    def store(self, stream: str, subject: str, payload: bytes, dedup_id: str | None) -> Awaitable[Stored]:
-        """Store a message, published to a bus subject as Link.publish takes it. Done when it is on disk; the
-        order of the calls is the order in the stream.
+    def store(self, stream: str, subject: str, payload: bytes, dedup_id: str | None) -> Future[Stored]:
+        """Store a message, published to a bus subject as Link.publish takes it. Done when it is on disk; it
+        begins at once, and the order of the calls is the order in the stream.
 
         Of messages with one `dedup_id` within two minutes only the first is stored, and the others are
         answered with its sequence. When one fails, those of the same link that were stored after it may have
@@ -87,6 +90,10 @@ class Streams(Protocol):
         """The next messages of the sequences from `first` to `last`, as far as `most_bytes` reach, at least
         one where there is any; with `pattern`, a bus pattern, those alone that match. `following` is beyond
         `last` when there is no more."""
+
+    async def first_since(self, stream: str, moment: float) -> int:
+        """The sequence of the first message that was stored at `moment`, in Unix seconds, or later; one
+        beyond the last message where there is none."""
 
     async def tail(
         self,
