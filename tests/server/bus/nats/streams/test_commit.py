@@ -22,7 +22,7 @@ from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.deadlines import eventually
 from tests.kit.nats import make_tenant
-from tests.kit.outcomes import outcome, refused
+from tests.kit.outcomes import outcome
 from tests.kit.proxy import Proxy
 from tests.kit.streams import (
     STREAM,
@@ -48,6 +48,11 @@ async def outcomes(stored: Sequence[Awaitable[Stored]]) -> list[Stored | Code]:
     return await asyncio.gather(*(outcome(each) for each in stored))
 
 
+def places(stored: Sequence[Stored | Code]) -> list[tuple[int, bool] | Code]:
+    """The sequences, and whether they were there before."""
+    return [each if isinstance(each, Code) else (each.seq, each.duplicate) for each in stored]
+
+
 async def names(process: Streaming) -> list[str]:
     """The messages that are stored."""
     last = (await process.streams.state(STREAM)).last
@@ -63,7 +68,8 @@ async def names(process: Streaming) -> list[str]:
 async def test_the_order_of_the_calls_is_the_order_in_the_stream(process: Streaming, many: int) -> None:
     wanted = [f"m{number}" for number in range(many)]
     stored = await outcomes([store(process, name) for name in wanted])
-    assert stored == [Stored(number, duplicate=False) for number in range(1, many + 1)]
+    epoch = (await process.streams.state(STREAM)).epoch
+    assert stored == [Stored(number, epoch) for number in range(1, many + 1)]
     assert await names(process) == wanted
 
 
@@ -103,15 +109,15 @@ async def test_a_retry_is_answered_with_the_first_sequence_and_its_mates_are_sto
 ) -> None:
     first = await outcomes([store(other, f"m{number}") for number in range(10)])
     again = await outcomes([store(process, f"m{number}") for number in range(40)])
-    assert again[:10] == [Stored(number, duplicate=True) for number in range(1, 11)]
+    assert places(again[:10]) == [(number, True) for number in range(1, 11)]
     assert [each.seq for each in first if isinstance(each, Stored)] == list(range(1, 11))
-    assert again[10:] == [Stored(number, duplicate=False) for number in range(11, 41)]
+    assert places(again[10:]) == [(number, False) for number in range(11, 41)]
     assert await names(process) == [f"m{number}" for number in range(40)]
 
 
 async def test_one_id_twice_in_a_batch_is_stored_once(process: Streaming) -> None:
     stored = await outcomes([store(process, f"m{number % 20}") for number in range(40)])
-    assert stored == [Stored(number % 20 + 1, duplicate=number >= 20) for number in range(40)]
+    assert places(stored) == [(number % 20 + 1, number >= 20) for number in range(40)]
 
 
 async def test_without_an_id_each_call_stores(process: Streaming) -> None:
@@ -126,10 +132,7 @@ async def test_a_full_channel_takes_what_fits_of_a_batch_and_refuses_the_rest(
     await maker.delete()
     await maker.make(max_msgs=10, discard="new")
     stored = await outcomes([store(process, f"m{number}") for number in range(40)])
-    assert stored == [
-        *(Stored(number, duplicate=False) for number in range(1, 11)),
-        *[Code.channel_full] * 30,
-    ]
+    assert places(stored) == [*((number, False) for number in range(1, 11)), *[Code.channel_full] * 30]
     assert await outcome(store(process, "single")) is Code.channel_full
     assert await names(process) == [f"m{number}" for number in range(10)]
 
@@ -152,33 +155,56 @@ async def test_one_that_is_too_large_for_the_channel_does_not_refuse_its_mates(
         [store(process, f"m{number}", 2000 if number == 17 else 0) for number in range(40)]
     )
     assert stored.pop(17) is Code.too_large
-    assert stored == [Stored(number, duplicate=False) for number in range(1, 40)]
+    assert places(stored) == [(number, False) for number in range(1, 40)]
     assert await outcome(store(process, "single", 2000)) is Code.too_large
 
 
 async def test_what_the_bus_does_not_carry_is_refused_before_it_is_sent(process: Streaming) -> None:
-    with refused(Code.too_large):
-        store(process, "x", process.link.max_payload)
-    with refused(Code.invalid_subject):
-        store(process, "x", subject="m.a1.tasks.*")
-    with pytest.raises(ValueError, match="header"):
-        process.streams.store(STREAM, SUBJECT, b"", "a\r\nb")
+    assert await outcome(store(process, "x", process.link.max_payload)) is Code.too_large
+    assert await outcome(store(process, "x", subject="m.a1.tasks.*")) is Code.invalid_subject
     with pytest.raises(ValueError, match="shared"):
         process.streams.store(STREAM, "d.a1.a2.x", b"", None)
     assert await names(process) == []
+
+
+async def test_any_text_is_an_id(process: Streaming) -> None:
+    ids = ["a:1", "a:1 ", " a:1", "a:", "a:\r\nNats-Msg-Id: a:1", "a:ü", "a:\ud800", "a" * 500, "a" * 501]
+    for _ in range(2):
+        for number, each in enumerate(ids, 1):
+            stored = await process.streams.store(STREAM, SUBJECT, b"x", each)
+            assert stored.seq == number
+    assert stored.duplicate
+
+
+async def test_receipts_are_of_the_epoch_of_the_stream(process: Streaming, maker: StreamMaker) -> None:
+    before = (await process.streams.state(STREAM)).epoch
+    assert (await store(process, "a")).epoch == before
+    assert (await store(process, "b")).epoch == before
+    await maker.delete()
+    await maker.make()
+    after = (await process.streams.state(STREAM)).epoch
+    first = await store(process, "c")
+    assert (first.seq, first.epoch) == (1, before), "it may be told of the old one, nobody goes on from there"
+    assert await store(process, "d") == Stored(2, after)
+    await maker.delete()
+    assert await outcome(store(process, "e")) is Code.unavailable
+    assert await outcome(store(process, "e")) is Code.not_found
+    await maker.make()
+    assert (await store(process, "e")).epoch == (await process.streams.state(STREAM)).epoch
 
 
 @pytest.mark.parametrize("many", [1, 40])
 async def test_without_a_stream_nothing_is_stored(process: Streaming, maker: StreamMaker, many: int) -> None:
     await maker.delete()
     stored = await outcomes([store(process, f"m{number}") for number in range(many)])
-    assert stored == [Code.unavailable] * many
+    assert stored == [Code.not_found] * many
 
 
 @pytest.mark.parametrize("many", [1, 40])
 async def test_a_stream_that_took_the_subject_over_does_not_get_the_messages(
     process: Streaming, maker: StreamMaker, many: int
 ) -> None:
+    await store(process, "first")
     await maker.delete()
     await maker.make("CH_other")
     stored = await outcomes([store(process, f"m{number}") for number in range(many)])
@@ -196,8 +222,7 @@ async def test_a_lost_connection_leaves_the_outcome_unknown_and_a_retry_stores_o
     await turns()
     proxy.cut()
     assert await outcomes(stored) == [Code.outcome_unknown] * many
-    with refused(Code.unavailable):
-        store(process, "while away")
+    assert await outcome(store(process, "while away")) is Code.unavailable
     proxy.stalled = False
     await process.link.ready()
     await outcomes([store(process, f"m{number}") for number in range(many)])
@@ -223,7 +248,8 @@ async def test_an_answer_that_does_not_come_leaves_the_outcome_unknown(
 ) -> None:
     replies = Replies(process.link)
     async with asyncio.TaskGroup() as tasks:
-        commit = Commit(process.link, replies, STREAM, tasks.create_task, answer_seconds=0.2)
+        state = process.streams.state
+        commit = Commit(process.link, replies, STREAM, state, tasks.create_task, answer_seconds=0.2)
         subject = "p.a1.tasks.new"
         await commit.store(subject, b"first", None)
         proxy.swallowing = True
@@ -238,13 +264,11 @@ async def test_what_waits_is_bounded(process: Streaming, proxy: Proxy) -> None:
     await store(process, "first")
     proxy.stalled = True
     stored = [store(process, f"m{number}") for number in range(MOST_MESSAGES)]
-    with refused(Code.unavailable):
-        store(process, "one more")
+    assert await outcome(store(process, "one more")) is Code.unavailable
     proxy.stalled = False
     assert [each.seq for each in await asyncio.gather(*stored)] == list(range(2, MOST_MESSAGES + 2))
     stored = [store(process, f"large{number}", 1_000_000) for number in range(8)]
-    with refused(Code.unavailable):
-        store(process, "large", 1_000_000)
+    assert await outcome(store(process, "large", 1_000_000)) is Code.unavailable
     await asyncio.gather(*stored)
     await store(process, "there is room again")
 
@@ -273,8 +297,7 @@ async def test_a_closed_link_ends_what_waits(process: Streaming, proxy: Proxy) -
     process.link.close()
     process.streams.close()
     assert await outcomes(stored) == [Code.outcome_unknown] * 20 + [Code.unavailable] * 20
-    with refused(Code.unavailable):
-        store(process, "later")
+    assert await outcome(store(process, "later")) is Code.unavailable
 
 
 async def test_streams_do_not_wait_for_each_other(process: Streaming, maker: StreamMaker) -> None:

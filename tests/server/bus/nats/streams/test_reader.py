@@ -1,6 +1,7 @@
 """What a stream holds is read in order, and what is not there is said by its leader."""
 
 import asyncio
+from datetime import datetime
 
 import pytest
 
@@ -136,6 +137,21 @@ async def test_what_is_stored_for_the_servers_own_use_is_not_told(
     assert await process.streams.read("CH_x", 1, 2) == StoredMessages(
         [StoredMessage(2, "m.a.x.y", b"told")], 3
     )
+
+
+async def test_a_time_has_a_sequence(process: Streaming, maker: StreamMaker) -> None:
+    streams = process.streams
+    assert await streams.first_since(STREAM, 0) == 1, "of an empty stream"
+    await fill(process, 3)
+    told = await maker.ask(f"MSG.GET.{STREAM}", {"seq": 3})
+    moment = datetime.fromisoformat(told["message"]["time"][:26] + "+00:00").timestamp()
+    await streams.store(STREAM, NEW, b"later", None)
+    assert await streams.first_since(STREAM, moment - 3600) == 1
+    assert await streams.first_since(STREAM, moment + 0.00001) == 4
+    assert await streams.first_since(STREAM, moment - 0.00001) in {1, 2, 3}, "they are of one batch"
+    assert await streams.first_since(STREAM, moment + 3600) == 5
+    assert await streams.first_since(STREAM, -1e300) == 1
+    assert await streams.first_since(STREAM, 1e300) == 5
 
 
 async def test_a_deleted_stream_is_not_found(process: Streaming, maker: StreamMaker) -> None:

@@ -1,9 +1,11 @@
 """The commit of messages to one stream: singly while few wait, in atomic batches when many do."""
 
 import asyncio
+import hashlib
 import logging
+import re
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any
 
@@ -15,7 +17,7 @@ from artcafe.server.bus.nats.message import FullMessage
 from artcafe.server.bus.nats.streams.faults import Fault, meaning, outcome_unknown
 from artcafe.server.bus.nats.streams.replies import Replies, StreamLink
 from artcafe.server.bus.unavailable import bus_unavailable
-from artcafe.server.ports.streams import Stored
+from artcafe.server.ports.streams import Stored, StreamState
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
@@ -35,6 +37,8 @@ ANSWER_SECONDS = 5.0
 
 _HEADER_ROOM = 256
 """More than the headers of a batch take."""
+
+_PLAIN_ID = re.compile(r"[!-~]{1,128}")
 
 LOG = logging.getLogger(__name__)
 
@@ -59,7 +63,7 @@ class _Message:
     __slots__ = ("lines", "payload", "size", "stored", "subject")
 
     def __init__(self, subject: str, payload: bytes, lines: bytes, stored: asyncio.Future[Stored]) -> None:
-        self.subject = subject.encode()
+        self.subject = subject
         self.payload = payload
         self.lines = lines
         self.stored = stored
@@ -70,16 +74,17 @@ class _Message:
         headers = header_block(self.lines + more)
         size = len(headers) + len(self.payload)
         words = b"HPUB %b %b %d %d\r\n" if reply else b"HPUB %b%b %d %d\r\n"
-        return words % (self.subject, reply.encode(), len(headers), size), headers + self.payload
+        return words % (self.subject.encode(), reply.encode(), len(headers), size), headers + self.payload
 
 
 class _Flight:
     """Messages that one answer tells of."""
 
-    __slots__ = ("expires", "messages", "reply")
+    __slots__ = ("epoch", "expires", "messages", "reply")
 
-    def __init__(self, messages: list[_Message], expires: float) -> None:
+    def __init__(self, messages: list[_Message], epoch: str, expires: float) -> None:
         self.messages = messages
+        self.epoch = epoch
         self.expires = expires
         self.reply = ""
 
@@ -101,12 +106,16 @@ class Commit:
         link: StreamLink,
         replies: Replies,
         stream: str,
+        state: Callable[[str], Awaitable[StreamState]],
         spawn: Spawn,
         *,
         answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
+        """`state` is Reader.state."""
         self._link = link
         self._replies = replies
+        self._stream = stream
+        self._state = state
         self._spawn = spawn
         self._answer_seconds = answer_seconds
         self._loop = asyncio.get_running_loop()
@@ -117,6 +126,10 @@ class Commit:
         self._leaving: deque[tuple[bytes, bytes]] = deque()  # Commands of the last flight.
         self._flights: dict[str, _Flight] = {}  # The first to expire first.
         self._batch: _Flight | None = None
+        # The epoch is asked before what is told to be of it is sent: of a stream that is made anew
+        # meanwhile the receipts name the old one, which nobody can go on from, and never the reverse.
+        self._epoch: str | None = None
+        self._highest = 0
         self._count = self._size = 0
         self._due = False
         self._waking: asyncio.Task[None] | None = None
@@ -128,15 +141,27 @@ class Commit:
         return not self._count
 
     def store(self, subject: str, payload: bytes, dedup_id: str | None) -> asyncio.Future[Stored]:
-        """Store a message under a subject of the stream: ports.Streams.store. Raises ValueError for an id
-        with control characters."""
-        check_subject(subject)
+        """Store a message under a subject of the stream: ports.Streams.store."""
         lines = self._expected
         if dedup_id is not None:
-            lines += header_lines({"Nats-Msg-Id": dedup_id})
+            lines += header_lines({"Nats-Msg-Id": _header_value(dedup_id)})
         message = _Message(subject, payload, lines, self._loop.create_future())
         # An exception that nobody waits for any more is no fault.
         message.stored.add_done_callback(lambda done: done.cancelled() or done.exception())
+        try:
+            self._check(message)
+        except ArtcafeError as error:
+            message.stored.set_exception(error)
+            return message.stored
+        self._count += 1
+        self._size += message.size
+        self._waiting.append(message)
+        self._advance_soon()
+        return message.stored
+
+    def _check(self, message: _Message) -> None:
+        """Raises invalid_subject, too_large and unavailable for what is not taken."""
+        check_subject(message.subject)
         if message.size + _HEADER_ROOM > self._link.max_payload:
             raise ArtcafeError(Code.too_large, "The message is larger than the bus takes.")
         if self._count >= MOST_MESSAGES or self._size + message.size > MOST_BYTES:
@@ -144,11 +169,6 @@ class Commit:
         if self._link.over or not self._link.up:
             # At once: the senders of what was in flight do not know yet that it failed.
             raise bus_unavailable()
-        self._count += 1
-        self._size += message.size
-        self._waiting.append(message)
-        self._advance_soon()
-        return message.stored
 
     def close(self) -> None:
         """Fail everything. What is stored later fails, too, once the link is closed."""
@@ -166,19 +186,26 @@ class Commit:
         self._due = False
         if self._waking is not None:
             return
-        while self._leaving or self._prepare():
-            if not self._replies.opened or not self._link.send(*self._leaving[0]):
+        while self._leaving or self._refused or self._waiting:
+            if self._epoch is None:
+                self._waking = self._spawn(self._wake())
+                return
+            if not self._leaving and not self._prepare(self._epoch):
+                return
+            if not self._link.send(*self._leaving[0]):
                 self._waking = self._spawn(self._wake())
                 return
             self._leaving.popleft()
 
     async def _wake(self) -> None:
-        """Go on as soon as there is room again."""
+        """Go on as soon as there is room, and the epoch is known."""
         try:
             await self._replies.open()
+            if self._epoch is None:
+                self._epoch = (await self._state(self._stream)).epoch
             await self._link.sendable()
-        except ArtcafeError:
-            self._fail()
+        except ArtcafeError as error:
+            self._fail(partial(ArtcafeError, error.code, error.message))
         except Exception:
             # Supervision: a fault here ends no other link.
             LOG.exception("fault while messages wait to be stored")
@@ -187,7 +214,7 @@ class Commit:
             self._waking = None
         self._advance()
 
-    def _prepare(self) -> bool:
+    def _prepare(self, epoch: str) -> bool:
         """Make commands of what is next; False when nothing is, for now."""
         if self._batch is not None:
             return False
@@ -201,7 +228,7 @@ class Commit:
             return False
         if not part:
             return False
-        flight = _Flight(part, self._loop.time() + self._answer_seconds)
+        flight = _Flight(part, epoch, self._loop.time() + self._answer_seconds)
         flight.reply = reply = self._replies.expect(partial(self._answered, flight))
         self._flights[reply] = flight
         if self._timer is None:
@@ -252,13 +279,16 @@ class Commit:
                 self._advance_soon()
                 return
             failure = partial(meaning, ack.error)
+        if failure is not None or (not ack.duplicate and ack.seq <= self._highest):
+            self._epoch, self._highest = None, 0  # It may be another stream.
+        self._highest = max(self._highest, ack.seq)
         first = ack.seq - len(flight.messages) + 1
         for place, message in enumerate(flight.messages):
             self._release(message)
             if message.stored.done():
                 continue
             if failure is None:
-                message.stored.set_result(Stored(first + place, ack.duplicate))
+                message.stored.set_result(Stored(first + place, flight.epoch, ack.duplicate))
             else:
                 message.stored.set_exception(failure())
         self._advance_soon()
@@ -273,8 +303,9 @@ class Commit:
         self._count -= 1
         self._size -= message.size
 
-    def _fail(self) -> None:
+    def _fail(self, unsent_failure: Callable[[], ArtcafeError] = bus_unavailable) -> None:
         """Nothing that was sent is answered any more; what was not sent is not sent."""
+        self._epoch, self._highest = None, 0
         flights = list(self._flights.values())
         unsent = flights.pop() if self._leaving else None
         self._leaving.clear()
@@ -290,7 +321,7 @@ class Commit:
         for message in waiting:
             self._release(message)
             if not message.stored.done():
-                message.stored.set_exception(bus_unavailable())
+                message.stored.set_exception(unsent_failure())
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -304,3 +335,10 @@ class Commit:
             self._fail()
         else:
             self._timer = self._loop.call_at(oldest.expires, self._overdue)
+
+
+def _header_value(dedup_id: str) -> str:
+    """An id as a header carries it: a server cuts spaces off, and other ids may be anything."""
+    if _PLAIN_ID.fullmatch(dedup_id):
+        return dedup_id
+    return f"sha256:{hashlib.sha256(dedup_id.encode(errors='surrogatepass')).hexdigest()}"

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import msgspec
@@ -21,6 +22,9 @@ MOST_MESSAGES = 500
 ASK_SECONDS = 2.0
 TRIES = 4
 """A stream without a leader does not answer: so often it is asked, each time so long."""
+
+_LATEST = 9e9
+"""Unix seconds of a time that can be written, and no message has."""
 
 LOG = logging.getLogger(__name__)
 
@@ -115,6 +119,14 @@ class Reader:
                 found, following = _told(held.seq, held.subject, held.data), held.seq + 1
         return StoredMessages(found, following)
 
+    async def first_since(self, stream: str, moment: float) -> int:
+        """See ports.Streams."""
+        last = (await self.state(stream)).last
+        since = datetime.fromtimestamp(min(max(moment, 0.0), _LATEST), UTC)
+        asked = msgspec.json.encode({"start_time": since, "next_by_subj": ">"})
+        held = await self._message(stream, asked)
+        return last + 1 if held is None else held.seq
+
     async def _direct(
         self, stream: str, first: int, last: int, stored: str | None, most_bytes: int
     ) -> list[FullMessage]:
@@ -151,7 +163,10 @@ class Reader:
 
     async def _held(self, stream: str, first: int, stored: str | None) -> _HeldMessage | None:
         """The first message from `first` on, on the leader's word; None where there is none."""
-        asked = msgspec.json.encode({"seq": first, "next_by_subj": stored or ">"})
+        return await self._message(stream, msgspec.json.encode({"seq": first, "next_by_subj": stored or ">"}))
+
+    async def _message(self, stream: str, asked: bytes) -> _HeldMessage | None:
+        """The message that is asked for; None where there is none."""
         answer = await self._ask(f"$JS.API.STREAM.MSG.GET.{stream}", asked, _MessageAnswer)
         if answer.error is not None and answer.error.err_code != MESSAGE_NOT_FOUND:
             raise meaning(answer.error)

@@ -1,6 +1,6 @@
 """The streams of one tenant on its link: ports.Streams on JetStream."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
 
 from artcafe.server.bus.nats.requests import Requests
 from artcafe.server.bus.nats.streams.commit import Commit, Spawn
@@ -23,16 +23,21 @@ class NatsStreams:
         self._reader = Reader(link, self._replies, requests)
         self._spawn = spawn
         self._commits: dict[str, Commit] = {}
-        self.state: Callable[[str], Awaitable[StreamState]] = self._reader.state
 
-    def store(self, stream: str, subject: str, payload: bytes, dedup_id: str | None) -> Awaitable[Stored]:
+    def store(
+        self, stream: str, subject: str, payload: bytes, dedup_id: str | None
+    ) -> asyncio.Future[Stored]:
         """See ports.Streams."""
-        commit = self._commits.get(stream)
-        if commit is None:
-            if len(self._commits) >= _KEPT:
-                self._commits = {name: each for name, each in self._commits.items() if not each.idle}
-            commit = self._commits[stream] = Commit(self._link, self._replies, stream, self._spawn)
+        commit = self._commits.get(stream) or self._commit(stream)
         return commit.store(to_stored(subject), payload, dedup_id)
+
+    async def state(self, stream: str) -> StreamState:
+        """See ports.Streams."""
+        return await self._reader.state(stream)
+
+    async def first_since(self, stream: str, moment: float) -> int:
+        """See ports.Streams."""
+        return await self._reader.first_since(stream, moment)
 
     async def read(
         self, stream: str, first: int, last: int, *, pattern: str | None = None, most_bytes: int = 131_072
@@ -44,3 +49,10 @@ class NatsStreams:
         """End everything: what waits to be stored is refused."""
         for commit in self._commits.values():
             commit.close()
+
+    def _commit(self, stream: str) -> Commit:
+        if len(self._commits) >= _KEPT:
+            self._commits = {name: each for name, each in self._commits.items() if not each.idle}
+        commit = Commit(self._link, self._replies, stream, self._reader.state, self._spawn)
+        self._commits[stream] = commit
+        return commit
