@@ -10,7 +10,17 @@ from tests.kit.tree import syntax
 MODULES = [
     *(
         f"server/ports/{name}.py"
-        for name in ("answers", "bus", "clock", "deletions", "identity", "installation", "records", "events")
+        for name in (
+            "answers",
+            "bus",
+            "channel_streams",
+            "clock",
+            "deletions",
+            "identity",
+            "installation",
+            "records",
+            "events",
+        )
     ),
     "server/store/item.py",
 ]

@@ -155,7 +155,9 @@ class Installation:
         events = BusEvents(
             self.bus,
             self.bus,
+            self.bus,
             tenants.rules,
+            channels.durable,
             forget=[self._forget],
             forget_all=directory.forget_all,
             end_counters=meter.end,
@@ -176,8 +178,10 @@ class Installation:
                 records=InstallationTable(table),
                 marked=self.bus,
                 accounts=self.bus,
+                streams=self.bus,
                 tenants=tenants,
                 index=tenants,
+                durable=channels,
                 clock=self.clock,
                 new_id=self.new_id,
                 jitter=lambda: 0.5,
@@ -233,6 +237,7 @@ class Installation:
             ),
             channels=Channels(
                 records=channels,
+                durable=channels,
                 tenants=tenants,
                 directory=directory,
                 events=events,

@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 
 from artcafe.server import installed
+from artcafe.server.bus.channel_streams import NatsChannelStreams
 from artcafe.server.core.installation import Installation
 from artcafe.server.domain.ids import UserId
 from artcafe.server.domain.installation import Mark, WrongInstallation
@@ -137,16 +138,23 @@ class Drill:
     store: Backend
     bus: Nats
 
+    @property
+    def streams(self) -> NatsChannelStreams:
+        """What keeps the streams on that bus."""
+        return NatsChannelStreams(self.bus.url, self.bus.operator)
+
     async def start(self, adopt: str | None = None) -> Installation:
         """A server process that joins. Raises WrongInstallation."""
         async with self.bus.authority() as authority:
-            return await join(load(adopt_bus=adopt), authority, Table(self.store), SystemClock())
+            return await join(
+                load(adopt_bus=adopt), authority, self.streams, Table(self.store), SystemClock()
+            )
 
     async def an_hour_later(self) -> None:
         """Accounts are reconciled by a server that runs."""
         await self.store.delete(Delete("INSTALLATION", "TURN"))
         async with self.bus.authority() as authority:
-            installation = await join(load(), authority, Table(self.store), SystemClock())
+            installation = await join(load(), authority, self.streams, Table(self.store), SystemClock())
             assert await installation.tend() is not None
 
     async def make(self, name: str) -> Tenant:

@@ -18,6 +18,7 @@ from artcafe.server.api.pages import PageTokens
 from artcafe.server.api.readiness import PROBE_SECONDS, Readiness, RecentAnswers
 from artcafe.server.bus.accounts.authority import Authority
 from artcafe.server.bus.accounts.operator import Operator
+from artcafe.server.bus.channel_streams import NatsChannelStreams
 from artcafe.server.bus.control import ControlLink
 from artcafe.server.bus.events import MISSED_SECONDS, RETRY_SECONDS, BusEvents
 from artcafe.server.bus.tenants import TenantLinks
@@ -133,7 +134,7 @@ async def platform(
     """
     async with AsyncExitStack() as stack:
         clock = SystemClock()
-        operator = Operator(seed, clock)
+        operator = Operator(seed, clock, settings.stream_replicas)
         store, lease = await open_store(stack, settings, clock, name)
         tls = None if settings.nats_ca is None else ssl.create_default_context(cafile=settings.nats_ca)
         authority = await stack.enter_async_context(Authority(nats_url, operator, tls=tls))
@@ -143,7 +144,8 @@ async def platform(
         records, members, keyholders = TenantTable(table), MemberTable(table), AgentTable(table)
         rooms, sightings = ChannelTable(table), PresenceTable(table)
         near = NearCache(records, keyholders, rooms, clock)
-        installation = await join(settings, authority, table, clock)
+        streams = NatsChannelStreams(nats_url, operator, tls=tls)
+        installation = await join(settings, authority, streams, table, clock)
         links = await stack.enter_async_context(
             TenantLinks(
                 nats_url,
@@ -158,7 +160,9 @@ async def platform(
         events = BusEvents(
             control,
             authority,
+            streams,
             records.rules,
+            rooms.durable,
             forget=(near.forget, table.forget),
             forget_all=near.forget_all,
             end_counters=meter.end,
@@ -271,7 +275,13 @@ async def platform(
                 new_id=new_id,
             ),
             channels=Channels(
-                records=rooms, tenants=records, directory=near, events=events, clock=clock, new_id=new_id
+                records=rooms,
+                durable=rooms,
+                tenants=records,
+                directory=near,
+                events=events,
+                clock=clock,
+                new_id=new_id,
             ),
             messages=Messages(
                 bus=links,

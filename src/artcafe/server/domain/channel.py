@@ -33,11 +33,16 @@ class ChannelRule(Struct, frozen=True, kw_only=True):
     subscribers: list[str] | None = None
     durability: Durability | None = None
     """Its messages are stored; None: they are not."""
+    durable_as: str = ""
+    """Tells its stream from those that it had before it was not durable for a while; empty for the first."""
 
     @property
     def stream(self) -> str:
-        """The name of its stream (ports.streams), which no other channel has, before it or after it."""
+        """The name of its stream (ports.streams), which no other channel has, before it or after it, nor this
+        one when it was durable before."""
         named = f"{self.id}#{self.incarnation}"
+        if self.durable_as:
+            named = f"{named}#{self.durable_as}"
         return f"CH_{hashlib.sha256(named.encode()).hexdigest()[:32]}"
 
     @property

@@ -1,14 +1,13 @@
 """Streams: the stored messages of durable channels, in the order in which they were stored.
 
-A stream belongs to one channel of one tenant. It is made, changed and deleted with its channel (Accounts);
-nothing here does. Its messages have sequences that rise, from 1 on, and its `epoch` tells it from any stream
-that had the name before: a position in a channel is an epoch and a sequence.
+A stream belongs to one channel of one tenant. It is made, changed and deleted with its channel, by
+ports.channel_streams alone. Its messages have sequences that rise, from 1 on, and its `epoch` tells it from
+any stream that had the name before: a position in a channel is an epoch and a sequence.
 """
 
-from asyncio import Future
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +28,22 @@ class Stored:
     seq: int
     epoch: str
     duplicate: bool = False
+
+
+class Receipt(Awaitable[Stored], Protocol):
+    """The receipt of a message that is being stored: what an asyncio.Future is to whoever waits."""
+
+    def done(self) -> bool:
+        """Whether it is decided."""
+
+    def exception(self) -> BaseException | None:
+        """Why the message was not stored; None when it was. Raises an error before it is decided."""
+
+    def result(self) -> Stored:
+        """The receipt. Raises what `exception` gives, and an error before it is decided."""
+
+    def add_done_callback(self, fn: Callable[[Any], object], /) -> None:
+        """Call this in the event loop, with the receipt, when it is decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +84,7 @@ class Streams(Protocol):
     """The streams of one tenant, on its link. All of it raises unavailable where the bus does not answer or
     holds no such stream, and not_found where `stream` was deleted."""
 
-    def store(self, stream: str, subject: str, payload: bytes, dedup_id: str | None) -> Future[Stored]:
+    def store(self, stream: str, subject: str, payload: bytes, dedup_id: str | None) -> Receipt:
         """Store a message, published to a bus subject as Link.publish takes it. Done when it is on disk; it
         begins at once, and the order of the calls is the order in the stream.
 

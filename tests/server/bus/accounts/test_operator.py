@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from msgspec.structs import replace
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
@@ -156,17 +157,34 @@ def test_users_are_allowed_what_they_need_and_nothing_else(operator: Operator) -
         return user["pub"], user["sub"]
 
     messages = ["m.>", "d.>", "i.>", "r.>"]
+    reads = ["$JS.API.DIRECT.GET.*", "$JS.API.STREAM.INFO.*", "$JS.API.STREAM.MSG.GET.*"]
     gateway = operator.credentials(make_tenant("acme", "r1"))
     assert allowed(gateway) == (
-        {"allow": [*messages, "_INBOX.>"]},
+        {"allow": [*messages, "_INBOX.>", "p.>", *reads]},
         {"allow": [*messages, f"{gateway.inbox}.>"]},
     )
+    streams = operator.streams_credentials(make_tenant("acme", "r1"))
+    publish, subscribe = allowed(streams)
+    assert subscribe == {"allow": [f"{streams.inbox}.>"]}
+    assert all(subject.startswith("$JS.API.STREAM.") for subject in publish["allow"])
     control = operator.control_credentials()
     assert allowed(control) == ({"allow": ["control.>"]}, {"allow": ["control.>", f"{control.inbox}.>"]})
     system = operator.system_credentials()
     publish, subscribe = allowed(system)
     assert subscribe == {"allow": [f"{system.inbox}.>"]}
     assert all(subject.startswith(("$SYS.REQ.", "$JS.API.ACCOUNT.PURGE.")) for subject in publish["allow"])
+
+
+@pytest.mark.parametrize("replicas", [1, 3])
+def test_an_account_reserves_what_the_plan_has_for_durable_channels(replicas: int) -> None:
+    operator = Operator(SEED, WallClock(), replicas)
+    tenant = replace(make_tenant("acme", "r1"), subscription_tier="growth")
+    larger = replace(tenant, limits={"durable_bytes": 5_000_000})
+    for each, size in ((tenant, 64 * 1024 * 1024), (larger, 5_000_000)):
+        limits = read_token(operator.account_jwt(each))["nats"]["limits"]
+        assert (limits["disk_storage"], limits["disk_max_stream_bytes"]) == (size * replicas, size)
+        assert (limits["max_bytes_required"], limits["mem_storage"]) == (True, 0)
+    assert not operator.same_account(larger, operator.account_jwt(tenant)), "a changed plan is pushed"
 
 
 def test_the_configuration_holds_no_secret_and_a_nats_server_accepts_it(
