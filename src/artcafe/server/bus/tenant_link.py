@@ -6,8 +6,9 @@ from artcafe.server.bus.nats.link import NatsLink
 from artcafe.server.bus.nats.message import FullMessage
 from artcafe.server.bus.nats.requests import Requests
 from artcafe.server.bus.nats.servers import ServerAddress
+from artcafe.server.bus.nats.streams.commit import Spawn
+from artcafe.server.bus.nats.streams.streams import NatsStreams
 from artcafe.server.bus.nats.subscription import NatsSubscription
-from artcafe.server.bus.unavailable import bus_unavailable
 from artcafe.server.ports.bus import Deliver, Own
 from artcafe.server.ports.streams import Streams
 
@@ -20,11 +21,13 @@ class TenantLink:
     with the first of them, and stays. Between the two links there is no order.
     """
 
-    def __init__(self, own: NatsLink, make_groups: Callable[[], NatsLink]) -> None:
-        """`own` runs, or will; `make_groups` makes a link that echoes, and runs it."""
+    def __init__(self, own: NatsLink, make_groups: Callable[[], NatsLink], spawn: Spawn) -> None:
+        """`own` runs, or will; `make_groups` makes a link that echoes, and runs it; `spawn` runs tasks, which
+        `close` ends."""
         self._own = own
         self.publish: Callable[[str, bytes], bool] = own.publish
         self._requests = Requests(own)
+        self._streams = NatsStreams(own, self._requests, spawn)
         self._make_groups = make_groups
         self._groups: NatsLink | None = None
 
@@ -35,8 +38,8 @@ class TenantLink:
 
     @property
     def streams(self) -> Streams:
-        """See ports.Link. Raises unavailable."""
-        raise bus_unavailable()
+        """See ports.Link."""
+        return self._streams
 
     @property
     def known(self) -> Sequence[ServerAddress]:
@@ -107,5 +110,6 @@ class TenantLink:
     def close(self) -> None:
         """Take nothing more, whoever holds it."""
         self._own.close()
+        self._streams.close()
         if self._groups is not None:
             self._groups.close()

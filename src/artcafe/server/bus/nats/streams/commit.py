@@ -172,8 +172,6 @@ class Commit:
 
     def close(self) -> None:
         """Fail everything. What is stored later fails, too, once the link is closed."""
-        if self._waking is not None:
-            self._waking.cancel()
         self._fail()
 
     def _advance_soon(self) -> None:

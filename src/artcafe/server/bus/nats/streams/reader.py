@@ -19,6 +19,9 @@ from artcafe.wire.subjects import from_stored, to_stored
 MOST_MESSAGES = 500
 """The most messages of one read."""
 
+AT_ONCE = 32
+"""The most reads of a link that are in flight: each may bring as much as it asks for."""
+
 ASK_SECONDS = 2.0
 TRIES = 4
 """A stream without a leader does not answer: so often it is asked, each time so long."""
@@ -86,6 +89,7 @@ class Reader:
         self._replies = replies
         self._requests = requests
         self._ask_seconds = ask_seconds
+        self._reading = asyncio.Semaphore(AT_ONCE)
 
     async def state(self, stream: str) -> StreamState:
         """See ports.Streams."""
@@ -106,7 +110,9 @@ class Reader:
         stored = None if pattern is None else to_stored(pattern)
         found: list[StoredMessage] = []
         following = first
-        for message in await self._direct(stream, first, last, stored, most_bytes):
+        async with self._reading:
+            messages = await self._direct(stream, first, last, stored, most_bytes)
+        for message in messages:
             sequence, subject = _place(message)
             following = min(sequence, last) + 1
             if sequence <= last:

@@ -1,12 +1,15 @@
 """The streams of one tenant on its link: ports.Streams on JetStream."""
 
 import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from artcafe.server.bus.nats.requests import Requests
 from artcafe.server.bus.nats.streams.commit import Commit, Spawn
 from artcafe.server.bus.nats.streams.reader import Reader
 from artcafe.server.bus.nats.streams.replies import Replies, StreamLink
-from artcafe.server.ports.streams import Stored, StoredMessages, StreamState
+from artcafe.server.bus.nats.streams.tail import NatsTail
+from artcafe.server.ports.streams import Stored, StoredMessage, StoredMessages, StreamState, Tail
 from artcafe.wire.subjects import to_stored
 
 _KEPT = 256
@@ -19,9 +22,11 @@ class NatsStreams:
     def __init__(self, link: StreamLink, requests: Requests, spawn: Spawn) -> None:
         """`spawn` runs tasks, which `close` ends."""
         self._link = link
+        self._requests = requests
         self._replies = Replies(link)
         self._reader = Reader(link, self._replies, requests)
         self._spawn = spawn
+        self._tasks: set[asyncio.Task[None]] = set()
         self._commits: dict[str, Commit] = {}
 
     def store(
@@ -45,14 +50,34 @@ class NatsStreams:
         """See ports.Streams."""
         return await self._reader.read(stream, first, last, pattern=pattern, most_bytes=most_bytes)
 
+    async def tail(
+        self,
+        stream: str,
+        pattern: str,
+        deliver: Callable[[StoredMessage], None],
+        restarted: Callable[[], None],
+    ) -> Tail:
+        """See ports.Streams."""
+        tail = NatsTail(self._link, self._requests, self._reader, stream, pattern, deliver, restarted)
+        await tail.open(self._run)
+        return tail
+
     def close(self) -> None:
-        """End everything: what waits to be stored is refused."""
+        """End everything, once the link is closed: what waits to be stored is refused."""
+        for task in tuple(self._tasks):
+            task.cancel()
         for commit in self._commits.values():
             commit.close()
 
     def _commit(self, stream: str) -> Commit:
         if len(self._commits) >= _KEPT:
             self._commits = {name: each for name, each in self._commits.items() if not each.idle}
-        commit = Commit(self._link, self._replies, stream, self._reader.state, self._spawn)
+        commit = Commit(self._link, self._replies, stream, self._reader.state, self._run)
         self._commits[stream] = commit
         return commit
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._spawn(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
