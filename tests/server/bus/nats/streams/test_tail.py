@@ -81,25 +81,28 @@ async def test_what_is_published_and_not_stored_is_no_delivery(process: Streamin
     assert received.got == [StoredMessage(1, SUBJECT, b"stored")]
 
 
+@pytest.mark.parametrize("room", [tails.HELD_MESSAGES, 0])
 async def test_what_is_stored_between_the_subscription_and_the_question_is_delivered(
-    process: Streaming, other: Streaming, monkeypatch: pytest.MonkeyPatch
+    process: Streaming, other: Streaming, monkeypatch: pytest.MonkeyPatch, room: int
 ) -> None:
     received, reader = Received(), process.streams._reader
     ask = reader.state
 
     async def slow_state(stream: str) -> StreamState:
         state = await ask(stream)
-        monkeypatch.undo()
+        monkeypatch.setattr(reader, "state", ask)
         await store(other, 3)
-        await eventually(lambda: len(tail._held) == 3)
+        await eventually(lambda: tail._top == 4)
         return state
 
+    await store(other, 1)
+    monkeypatch.setattr(tails, "HELD_MESSAGES", room)
     monkeypatch.setattr(reader, "state", slow_state)
     tail = unopened(process, received)
     await tail.open(process.streams._run)
-    assert received.sequences == [1, 2, 3]
+    assert received.sequences == [2, 3, 4]
     await store(other, 2)
-    await eventually(lambda: received.sequences == [1, 2, 3, 4, 5])
+    await eventually(lambda: received.sequences == [2, 3, 4, 5, 6])
 
 
 async def test_one_that_raises_keeps_nothing_from_what_comes_later(
@@ -271,6 +274,47 @@ async def test_a_stream_that_was_made_anew_restarts_and_all_that_it_holds_is_del
     assert received.sequences == [*range(1, 11), *range(1, 41)]
     assert received.restarts == 1
     assert tail.epoch == (await other.streams.state(STREAM)).epoch != before
+
+
+async def test_a_stream_that_is_made_anew_during_a_fill_restarts(
+    process: Streaming, other: Streaming, maker: StreamMaker, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    received, reader = Received(), process.streams._reader
+    tail = unopened(process, received)
+    await tail.open(process.streams._run)
+    read = reader.read
+
+    async def slow_read(stream: str, first: int, last: int) -> StoredMessages:
+        monkeypatch.setattr(reader, "read", read)
+        found = await read(stream, first, last)
+        await maker.delete()
+        await maker.make()
+        await store(other, 2, "new")
+        await eventually(lambda: 2 in tail._held)
+        return found
+
+    proxy.refusing = True
+    proxy.cut()
+    await store(other, 5)
+    monkeypatch.setattr(reader, "read", slow_read)
+    proxy.refusing = False
+    await eventually(lambda: len(received.got) >= 7)
+    assert (received.sequences, received.restarts) == ([1, 2, 3, 4, 5, 1, 2], 1)
+
+
+async def test_the_leader_is_asked_on_each_connection_after_the_subscription_is_known_to_it(
+    process: Streaming, proxy: Proxy
+) -> None:
+    def in_order(sent: bytes) -> bool:
+        places = [sent.find(words) for words in (b"SUB m.*", b"Nats-Expected-Stream: -", b"STREAM.INFO")]
+        return -1 < places[0] < places[1] < places[2]
+
+    await follow(process, Received())
+    assert in_order(bytes(proxy.sent))
+    proxy.sent.clear()
+    proxy.cut()
+    await eventually(lambda: b"STREAM.INFO" in proxy.sent)
+    assert in_order(bytes(proxy.sent))
 
 
 async def test_an_empty_stream_that_was_made_anew_has_a_new_epoch_at_its_first_message(

@@ -77,7 +77,7 @@ class NatsTail:
         self._held: dict[int, StoredMessage] = {}
         self._held_bytes = 0
         self._top = 0  # The highest sequence that was heard while behind.
-        self._read = 0  # The highest that was read on this connection: its copy may still come.
+        self._read = 0  # The highest that was read: its copy may still come.
         self._doubt = False  # Whether what was heard may be of another stream.
         self._regressions = 0
 
@@ -129,14 +129,9 @@ class NatsTail:
     def _missed(self) -> None:
         """The connection ended."""
         self._connection += 1
-        self._forget()
         self._known = False
         self._behind = True
         self._wake.set()
-
-    def _forget(self) -> None:
-        self._held.clear()
-        self._held_bytes = self._top = self._read = 0
 
     def _emit(self, message: StoredMessage) -> None:
         self.following = message.seq + 1
@@ -191,8 +186,7 @@ class NatsTail:
     async def _fill(self, last: int, connection: int) -> None:
         """Deliver what is stored up to `last`, and what was heard meanwhile."""
         self._emit_held()
-        last = max(last, self._top)
-        while self.following <= last:
+        while self.following <= (last := max(last, self._top)):
             found = await self._reader.read(self._stream, self.following, last)
             if connection != self._connection:
                 return
@@ -201,7 +195,6 @@ class NatsTail:
             self.following = found.following
             self._read = found.following - 1
             self._emit_held()
-            last = max(last, self._top)
         self._behind = self._doubt
 
     def _emit_held(self) -> None:
@@ -226,7 +219,8 @@ class NatsTail:
         asked anew: what is held may be of either."""
         LOG.warning("the stream %s does not have any more what was delivered", self._stream)
         self.epoch, self.following = epoch, following
-        self._forget()
+        self._held.clear()
+        self._held_bytes = self._top = self._read = 0
         try:
             self._restarted()
         except Exception:
