@@ -28,11 +28,6 @@ STREAM = "CH_tasks"
 PATTERN = pattern_to_bus(CHANNEL)
 SUBJECT = "m.a1.tasks.new"
 
-_SUBJECTS = ["m.>", "d.>", "i.>", "r.>"]
-_JETSTREAM = ["$JS.API.DIRECT.GET.*", "$JS.API.STREAM.INFO.*", "$JS.API.STREAM.MSG.GET.*"]
-RIGHTS = {"pub": {"allow": [*_SUBJECTS, "p.>", "_INBOX.>", *_JETSTREAM]}, "sub": {"allow": _SUBJECTS}}
-"""What a gateway may do in a tenant's account that has durable channels."""
-
 
 @dataclass(frozen=True)
 class Streaming:
@@ -49,14 +44,18 @@ async def streaming(
     tenant: Tenant,
     url: str = "",
     *,
-    rights: Mapping[str, Any] = RIGHTS,
+    rights: Mapping[str, Any] | None = None,
     patience: float = PATIENCE,
 ) -> AsyncIterator[Streaming]:
-    """A running link with its streams; `url` leads to the server by another way."""
-    account, signer = nats.operator._tenant_keys(tenant)
+    """A running link with its streams; `url` leads to the server by another way, `rights` are other ones than
+    those of a gateway."""
+    credentials = nats.operator.credentials(tenant)
+    if rights is not None:
+        account, signer = nats.operator._tenant_keys(tenant)
+        credentials = NatsCredentials(account, signer, nats.clock, "test", dict(rights))
     link = NatsLink(
         [url or nats.url],
-        NatsCredentials(account, signer, nats.clock, "gateway", dict(rights)),
+        credentials,
         "test",
         buffer_bytes=10**7,
         patience=patience,

@@ -233,8 +233,11 @@ async def test_more_than_is_held_is_read(
         return await read(stream, first, last)
 
     monkeypatch.setattr(reader, "read", slow_read)
+    proxy.refusing = True
     proxy.cut()
+    await eventually(lambda: not tail._known)
     await store(other, 5)
+    proxy.refusing = False
     await eventually(lambda: tail._known)
     await store(other, 100)
     await eventually(lambda: tail._top == 105)
