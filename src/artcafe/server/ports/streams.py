@@ -81,8 +81,9 @@ class Tail(Protocol):
 
 
 class Streams(Protocol):
-    """The streams of one tenant, on its link. All of it raises unavailable where the bus does not answer or
-    holds no such stream, and not_found where `stream` was deleted."""
+    """The streams of one tenant, on its link. All of it raises unavailable where the bus does not answer, and
+    not_found where it holds no such stream: it was deleted, or is not made yet, which may be unavailable
+    too."""
 
     def store(self, stream: str, subject: str, payload: bytes, dedup_id: str | None) -> Receipt:
         """Store a message, published to a bus subject as Link.publish takes it. Done when it is on disk; it
@@ -90,7 +91,8 @@ class Streams(Protocol):
 
         Of messages with one `dedup_id` within two minutes only the first is stored, and the others are
         answered with its sequence. When one fails, those of the same link that were stored after it may have
-        succeeded: who wants an order sends all again, with their ids.
+        succeeded: who wants an order sends all again, with their ids. Between what is stored and what
+        Link.publish takes there is no order.
 
         Raises unavailable, channel_full and too_large when nothing was stored; outcome_unknown when it may
         be, or become so later.
