@@ -8,6 +8,7 @@ from artcafe.server.bus.memory_streams import MemoryStreams
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.tenant import TenantRules
 from artcafe.server.ports.bus import Deliver, Own
+from artcafe.server.ports.channel_streams import KeptStreams, ReadDurable
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
@@ -141,22 +142,31 @@ class UnreliableLink:
 
 
 class DeafBus(MemoryBus):
-    """A MemoryBus whose control account and accounts can go away: `telling`, `pushing` and `removing` are the
-    taps of these calls."""
+    """A MemoryBus whose control account and accounts can go away: `telling`, `pushing`, `keeping` and
+    `removing` are the taps of these calls."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.telling, self.pushing, self.removing = Tap(), Tap(), Tap()
+        self.telling, self.pushing, self.keeping, self.removing = Tap(), Tap(), Tap(), Tap()
+
+    @property
+    def _taps(self) -> tuple[Tap, ...]:
+        return self.telling, self.pushing, self.keeping, self.removing
 
     def leave(self) -> None:
         """Be away."""
-        for tap in (self.telling, self.pushing, self.removing):
+        for tap in self._taps:
             tap.failure = AWAY
 
     def come_back(self) -> None:
         """Answer again."""
-        for tap in (self.telling, self.pushing, self.removing):
+        for tap in self._taps:
             tap.failure = None
+
+    async def keep(self, tenant: TenantRules, durable: ReadDurable) -> KeptStreams:
+        """See ports.channel_streams."""
+        await self.keeping.through()
+        return await super().keep(tenant, durable)
 
     async def tell(self, topic: str, payload: bytes) -> None:
         """See ports.Control."""

@@ -134,7 +134,7 @@ async def platform(
     """
     async with AsyncExitStack() as stack:
         clock = SystemClock()
-        operator = Operator(seed, clock, settings.stream_replicas)
+        operator = Operator(seed, clock)
         store, lease = await open_store(stack, settings, clock, name)
         tls = None if settings.nats_ca is None else ssl.create_default_context(cafile=settings.nats_ca)
         authority = await stack.enter_async_context(Authority(nats_url, operator, tls=tls))
@@ -144,7 +144,7 @@ async def platform(
         records, members, keyholders = TenantTable(table), MemberTable(table), AgentTable(table)
         rooms, sightings = ChannelTable(table), PresenceTable(table)
         near = NearCache(records, keyholders, rooms, clock)
-        streams = NatsChannelStreams(nats_url, operator, tls=tls)
+        streams = NatsChannelStreams(nats_url, operator, replicas=settings.stream_replicas, tls=tls)
         installation = await join(settings, authority, streams, table, clock)
         links = await stack.enter_async_context(
             TenantLinks(

@@ -286,9 +286,9 @@ class StreamsReconciled(Event, frozen=True, kw_only=True):
 
 class StreamRefused(Event, frozen=True, kw_only=True):
     """The bus refused to make or change the stream of a durable channel, and says why: its disk may be full,
-    or be reserved for others. The channel is stored; publishing to it is refused with `unavailable` while it
-    has no stream. It is tried again with the next change of the tenant's durable channels or plan, and by the
-    next reconciliation."""
+    or be reserved by other streams. The channel is stored; publishing to it is refused with `unavailable`
+    while it has no stream. It is tried again with the next change of the tenant's durable channels, and by
+    the next reconciliation."""
 
     level = logging.ERROR
     alike = ("tenant", "channel", "reason")

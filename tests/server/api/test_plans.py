@@ -22,5 +22,5 @@ def test_what_is_unlimited_is_null() -> None:
     assert (
         limits.pop("max_storage_bytes") == 1024 * 1024 * 1024
     )  # What is read as a whole is never unlimited.
-    assert limits.pop("max_durable_bytes") == 256 * 1024 * 1024
+    assert limits.pop("max_durable_bytes") == 4096 * 1024 * 1024
     assert set(limits.values()) == {None}

@@ -22,7 +22,7 @@ UNLIMITED = {
     "max_messages_per_day": None,
     "max_api_calls_per_day": None,
     "max_storage_bytes": 1024 * 1024 * 1024,
-    "max_durable_bytes": 256 * 1024 * 1024,
+    "max_durable_bytes": 4096 * 1024 * 1024,
     "concurrent_connections": None,
 }
 

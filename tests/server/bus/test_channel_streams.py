@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -13,17 +14,19 @@ import pytest_asyncio
 from msgspec.structs import replace
 from nats.errors import Error as NatsError
 
+from artcafe.server.bus.accounts.operator import Operator
 from artcafe.server.bus.channel_streams import NatsChannelStreams, stream_config
 from artcafe.server.bus.nats.credentials import NatsCredentials
 from artcafe.server.domain.channel import ChannelRule
 from artcafe.server.domain.durability import LEAST_BYTES, Durability, WhenFull
 from artcafe.server.domain.durable_channels import MOST_CHANNELS, DurableChannels
 from artcafe.server.domain.tenant import Tenant
+from artcafe.server.embedded.nats_server import NatsServer
 from artcafe.server.ports.channel_streams import NO_STREAMS, KeptStreams
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.deadlines import eventually
-from tests.kit.nats import Nats, connected, make_tenant, running_nats
+from tests.kit.nats import Nats, WallClock, connected, make_tenant, running_nats
 from tests.kit.nats_client import Raw, raw
 from tests.kit.records import a_channel
 
@@ -275,62 +278,66 @@ async def test_many_who_keep_at_once_agree(world: World) -> None:
     assert (await world.held()).keys() == {each.stream for each in channels}
 
 
-async def test_what_takes_less_room_comes_first(shared: Nats) -> None:
-    tenant = make_tenant("tight")
-    tenant = replace(tenant, limits={"durable_bytes": 10 * LEAST_BYTES})
-    async with shared.authority() as authority:
-        await authority.push(tenant)
-    world = World(shared, tenant, NatsChannelStreams(shared.url, shared.operator))
-    large = Durability(max_bytes=8 * LEAST_BYTES)
-    old = [durable("a", durability=large), durable("b"), durable("gone")]
-    assert await world.keep(*old) == KeptStreams(made=3)
+@asynccontextmanager
+async def small_nats(folder: Path, store: str) -> AsyncIterator[Nats]:
+    """A nats-server that stores so much, of all tenants."""
+    seed, clock = b"s" * 32, WallClock()
+    operator = Operator(seed, clock)
+    config = operator.server_config(server_name="small", listen="127.0.0.1:-1", data_dir=folder)
+    server = NatsServer(config.replace("jetstream {", f"jetstream {{\n  max_file_store: {store}"), folder)
+    await server.start()
+    try:
+        yield Nats(server, seed, operator, clock)
+    finally:
+        await server.stop()
 
-    new = [durable("0", durability=replace(large, max_bytes=7 * LEAST_BYTES)), durable("b"), durable("a")]
-    assert await world.keep(*new) == KeptStreams(made=1, changed=1, deleted=1)
 
-
-async def test_what_the_account_has_no_room_for_is_told_and_the_rest_is_made(
-    shared: Nats, caplog: pytest.LogCaptureFixture
+async def test_what_the_disk_has_no_room_for_is_told_and_the_rest_is_made(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    tenant = replace(make_tenant("tight"), limits={"durable_bytes": 2 * LEAST_BYTES})
-    async with shared.authority() as authority:
-        await authority.push(tenant)
-        world = World(shared, tenant, NatsChannelStreams(shared.url, shared.operator))
-        large = durable("large", durability=Durability(max_bytes=3 * LEAST_BYTES))
+    async with small_nats(tmp_path, "1MB") as nats, nats.authority() as authority:
+        greedy, modest = make_tenant("greedy"), make_tenant("modest")
+        await authority.push(greedy)
+        await authority.push(modest)
+        world = World(nats, greedy, NatsChannelStreams(nats.url, nats.operator))
+        other = World(nats, modest, NatsChannelStreams(nats.url, nats.operator))
+        large = durable("large", durability=Durability(max_bytes=2_000_000))
         assert await world.keep(large, durable("small")) == KeptStreams(made=1, refused=1)
         assert "stream_refused" in caplog.text
+        assert await other.keep(durable()) == KeptStreams(made=1)
 
-        await authority.push(replace(tenant, limits={"durable_bytes": 4 * LEAST_BYTES}))
-        assert await world.keep(large, durable("small")) == KeptStreams(made=1)
+        smaller = replace(large, durability=Durability(max_bytes=100_000))
+        assert await world.keep(smaller, durable("small")) == KeptStreams(made=1)
 
 
-async def test_a_plan_without_durable_bytes_has_no_streams(shared: Nats) -> None:
-    tenant = replace(make_tenant("none"), limits={"durable_bytes": 0})
-    async with shared.authority() as authority:
+async def test_what_takes_less_room_comes_first(tmp_path: Path) -> None:
+    def sized(name: str, size: int) -> ChannelRule:
+        return durable(name, durability=Durability(max_bytes=size))
+
+    async with small_nats(tmp_path, "1MB") as nats, nats.authority() as authority:
+        tenant = make_tenant("tight")
         await authority.push(tenant)
-    world = World(shared, tenant, NatsChannelStreams(shared.url, shared.operator))
-    assert await world.keep() == NO_STREAMS
-    assert await world.keep(durable()) == KeptStreams(refused=1)
+        world = World(nats, tenant, NatsChannelStreams(nats.url, nats.operator))
+        await world.keep(sized("a", 600_000), sized("b", 100_000), sized("gone", 300_000))
+
+        new = [sized("0", 600_000), sized("b", 200_000), sized("a", 100_000)]
+        assert await world.keep(*new) == KeptStreams(made=1, changed=2, deleted=1)
 
 
-async def test_a_smaller_plan_keeps_what_is_stored(shared: Nats) -> None:
-    tenant = make_tenant("shrinks")
-    async with shared.authority() as authority:
-        await authority.push(tenant)
-        world = World(shared, tenant, NatsChannelStreams(shared.url, shared.operator))
-        tasks = durable(durability=Durability(max_bytes=4 * LEAST_BYTES))
-        await world.keep(tasks)
-        async with raw(shared, world.user()) as client:
-            await put(client, "p.a1.tasks")
-        await authority.push(replace(tenant, limits={"durable_bytes": LEAST_BYTES}))
-        assert await world.keep(tasks) == NO_STREAMS
-        async with raw(shared, world.user()) as client:
-            assert (await put(client, "p.a1.tasks"))["seq"] == 2
+async def test_a_restart_with_less_room_loses_no_stream(tmp_path: Path) -> None:
+    tenant, tasks = make_tenant("acme"), durable(durability=Durability(max_bytes=3_000_000))
+    for room, seq in (("4MB", 1), ("1MB", 2)):
+        async with small_nats(tmp_path, room) as nats, nats.authority() as authority:
+            await authority.push(tenant)
+            world = World(nats, tenant, NatsChannelStreams(nats.url, nats.operator))
+            assert await world.keep(tasks) == (KeptStreams(made=1) if seq == 1 else NO_STREAMS)
+            async with raw(nats, world.user()) as client:
+                assert (await put(client, "p.a1.tasks"))["seq"] == seq
 
 
-async def test_an_account_holds_no_stream_without_a_bound_and_none_beyond_the_plan(world: World) -> None:
+async def test_an_account_holds_no_stream_without_a_bound_on_the_disk(world: World) -> None:
     async with raw(world.nats, world.nats.operator.streams_credentials(world.tenant)) as client:
-        for config in ({}, {"max_bytes": 2**40}, {"max_bytes": LEAST_BYTES, "storage": "memory"}):
+        for config in ({}, {"max_bytes": LEAST_BYTES, "storage": "memory"}):
             said = {"name": "S", "subjects": ["p.>"], **config}
             answer = await request(client, "$JS.API.STREAM.CREATE.S", said)
             assert "error" in answer, config

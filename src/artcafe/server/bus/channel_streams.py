@@ -43,9 +43,8 @@ _SECOND = 1_000_000_000
 _MESSAGE_OVERHEAD = 1024
 """What a stored message takes besides its payload, at most: the subject, and the store's own."""
 
-_NOT_FOUND, _NAME_IN_USE, _NOT_ENABLED = 10059, 10058, 10039
-"""Error codes of the JetStream API: there is no such stream; there is one of this name, of another make; the
-account may have no streams."""
+_NOT_FOUND, _NAME_IN_USE = 10059, 10058
+"""Error codes of the JetStream API: there is no such stream; there is one of this name, of another make."""
 
 _Config = dict[str, Any]
 
@@ -58,13 +57,16 @@ class NatsChannelStreams:
         url: str,
         operator: Operator,
         *,
+        replicas: int = 1,
         answer_seconds: float = ANSWER_SECONDS,
         jitter: Callable[[], float] = random.random,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """`url`, `jitter` and `tls` are as for TenantLinks."""
+        """`replicas` is on how many servers of a cluster each message is stored; `url`, `jitter` and `tls`
+        are as for TenantLinks."""
         self._servers = [part.strip() for part in url.split(",")]
         self._operator = operator
+        self._replicas = replicas
         self._answer_seconds = answer_seconds
         self._jitter = jitter
         self._tls = tls
@@ -97,7 +99,7 @@ class NatsChannelStreams:
             done += KeptStreams(deleted=1)
         steps = []
         for name, channel in channels.items():
-            config, before = stream_config(channel, self._operator.replicas), held.get(name)
+            config, before = stream_config(channel, self._replicas), held.get(name)
             if before is None or not _says(before, config):
                 grows = config["max_bytes"] - (before or {}).get("max_bytes", 0)
                 steps.append((grows, name, channel, config, before is not None))
@@ -150,8 +152,6 @@ class _Api:
         seen = 0
         while True:
             answer = await self._ask("LIST", {"offset": seen})
-            if answer.get("error", {}).get("err_code") == _NOT_ENABLED:
-                return {}
             if "error" in answer:
                 raise bus_unavailable()
             streams = answer.get("streams") or []
@@ -187,7 +187,7 @@ class _Api:
             raise bus_unavailable() from error
 
 
-def stream_config(channel: ChannelRule, replicas: int = 1) -> _Config:
+def stream_config(channel: ChannelRule, replicas: int) -> _Config:
     """The configuration of a durable channel's stream, as the JetStream API has it."""
     durability = channel.durability
     assert durability is not None

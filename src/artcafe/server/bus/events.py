@@ -208,7 +208,7 @@ class BusEvents:
 
     async def _push(self, tenant: TenantId) -> None:
         """Push what is stored now, and once more where it changed meanwhile: a push that was overtaken would
-        stand. Streams that had no room may have it now."""
+        stand. The streams of a tenant that is served again were not looked at while it was suspended."""
         record = await self._stored(tenant)
         while record is not None:
             await self._accounts.push(record)

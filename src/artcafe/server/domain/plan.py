@@ -43,7 +43,7 @@ PLANS = {
     for plan in (
         Plan("starter", 3, 10, 5, 10_000, 100),
         Plan("growth", 10, 100, 20, 100_000, 500, storage_bytes=16 * MIB, durable_bytes=64 * MIB),
-        Plan("scale", 50, 500, 100, 500_000, 2_000, storage_bytes=64 * MIB, durable_bytes=128 * MIB),
+        Plan("scale", 50, 500, 100, 500_000, 2_000, storage_bytes=64 * MIB, durable_bytes=512 * MIB),
         Plan(
             "enterprise",
             None,
@@ -53,7 +53,7 @@ PLANS = {
             None,
             messages_per_second=1_000,
             storage_bytes=1024 * MIB,
-            durable_bytes=256 * MIB,
+            durable_bytes=4096 * MIB,
         ),
     )
 }

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from msgspec.structs import replace
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
@@ -102,7 +101,6 @@ def test_accounts_are_signed_by_the_signing_key_and_name_their_tenant(operator: 
     assert claims["name"] == "acme"
     assert claims["nats"]["tags"] == ["tenant:acme"]
     assert claims["nats"]["limits"]["leaf"] == 0
-    assert claims["nats"]["limits"]["disk_storage"] > 0
     assert read_token(operator.control_account()[1])["name"] == CONTROL
 
 
@@ -175,16 +173,9 @@ def test_users_are_allowed_what_they_need_and_nothing_else(operator: Operator) -
     assert all(subject.startswith(("$SYS.REQ.", "$JS.API.ACCOUNT.PURGE.")) for subject in publish["allow"])
 
 
-@pytest.mark.parametrize("replicas", [1, 3])
-def test_an_account_reserves_what_the_plan_has_for_durable_channels(replicas: int) -> None:
-    operator = Operator(SEED, WallClock(), replicas)
-    tenant = replace(make_tenant("acme", "r1"), subscription_tier="growth")
-    larger = replace(tenant, limits={"durable_bytes": 5_000_000})
-    for each, size in ((tenant, 64 * 1024 * 1024), (larger, 5_000_000)):
-        limits = read_token(operator.account_jwt(each))["nats"]["limits"]
-        assert (limits["disk_storage"], limits["disk_max_stream_bytes"]) == (size * replicas, size)
-        assert (limits["max_bytes_required"], limits["mem_storage"]) == (True, 0)
-    assert not operator.same_account(larger, operator.account_jwt(tenant)), "a changed plan is pushed"
+def test_an_account_reserves_nothing_and_demands_a_bound_of_each_stream(operator: Operator) -> None:
+    limits = read_token(operator.account_jwt(make_tenant("acme", "r1")))["nats"]["limits"]
+    assert (limits["disk_storage"], limits["mem_storage"], limits["max_bytes_required"]) == (-1, 0, True)
 
 
 def test_the_configuration_holds_no_secret_and_a_nats_server_accepts_it(

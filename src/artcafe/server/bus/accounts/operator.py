@@ -18,7 +18,6 @@ from artcafe.server.bus.nats.credentials import NatsCredentials
 from artcafe.server.bus.nats.nkeys import KeyKind, KeyPair, read_token, write_token
 from artcafe.server.domain.durable_channels import MOST_CHANNELS
 from artcafe.server.domain.installation import Mark
-from artcafe.server.domain.plan import plan_of
 from artcafe.server.domain.tenant import TenantRules
 from artcafe.server.ports.clock import Clock
 from artcafe.wire import subjects
@@ -61,14 +60,12 @@ _CONSUMERS = 4096
 class Operator:
     """Mints everything that NATS asks of an operator. Pure: it signs, it connects to nothing."""
 
-    def __init__(self, seed: bytes, clock: Clock, replicas: int = 1) -> None:
-        """Take the installation's secret. Of what streams hold, `replicas` copies are kept on so many
-        servers. Raises ValueError when the secret is not 32 bytes."""
+    def __init__(self, seed: bytes, clock: Clock) -> None:
+        """Take the installation's secret. Raises ValueError when it is not 32 bytes."""
         if len(seed) != SEED_BYTES:
             raise ValueError(f"The installation's secret is {SEED_BYTES} bytes.")
         self._seed = seed
         self._clock = clock
-        self.replicas = replicas
         self._identity = KeyPair.derive(seed, "operator", KeyKind.operator)
         self._signer = KeyPair.derive(seed, "operator-signing", KeyKind.operator)
         self._system = self._account_keys("system")
@@ -243,11 +240,12 @@ class Operator:
 
     def _tenant_claims(self, tenant: TenantRules) -> dict[str, Any]:
         account, signer = self._tenant_keys(tenant)
-        durable_bytes = plan_of(tenant).durable_bytes
+        # Each stream reserves its own bound. A limit of the account would be reserved as a whole, and streams
+        # beyond it are not there after a restart of NATS.
         streams = {
             "mem_storage": 0,
-            "disk_storage": durable_bytes * self.replicas,  # Each copy counts.
-            "disk_max_stream_bytes": durable_bytes,
+            "disk_storage": _UNLIMITED,
+            "disk_max_stream_bytes": _UNLIMITED,
             "max_bytes_required": True,
             "streams": MOST_CHANNELS,
             "consumer": _CONSUMERS,
