@@ -37,7 +37,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 @pytest.fixture
 def operator(cluster: Cluster) -> Operator:
     seed = (cluster.folder / "data" / "operator.seed").read_text().strip()
-    return Operator(bytes.fromhex(seed), WallClock(), NODES)
+    return Operator(bytes.fromhex(seed), WallClock())
 
 
 async def make_stream(cluster: Cluster, operator: Operator, tenant: Tenant) -> str:
@@ -53,7 +53,7 @@ async def make_stream(cluster: Cluster, operator: Operator, tenant: Tenant) -> s
     tls = cluster.client_tls()
     async with Authority(cluster.url, operator, tls=tls) as authority:
         await authority.push(tenant)
-    keeper = NatsChannelStreams(cluster.url, operator, tls=tls)
+    keeper = NatsChannelStreams(cluster.url, operator, replicas=NODES, tls=tls)
     async with asyncio.timeout(2 * PATIENCE):
         while True:
             try:
