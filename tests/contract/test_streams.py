@@ -201,10 +201,19 @@ async def test_what_cannot_be_carried_is_refused(place: Place) -> None:
 
 async def test_a_deleted_stream_is_not_found(place: Place) -> None:
     await place.store("x")
-    await place.keep()
     streams = place.there.streams
+    assert (await streams.state(place.stream)).last == 1
+    await place.keep()
     assert await outcome(streams.state(place.stream)) is Code.not_found
     assert await outcome(streams.read(place.stream, 1, 1)) is Code.not_found
     assert await outcome(streams.first_since(place.stream, 0)) is Code.not_found
     assert await outcome(place.store("y", link=place.there)) is Code.not_found
     assert await outcome(place.follow(place.there)) is Code.not_found
+
+
+async def test_a_stream_that_there_never_was_is_unavailable(place: Place) -> None:
+    place.stream = "CH_never"
+    assert await outcome(place.here.streams.state(place.stream)) is Code.unavailable
+    assert await outcome(place.here.streams.read(place.stream, 1, 1)) is Code.unavailable
+    assert await outcome(place.store("y")) is Code.unavailable
+    assert await outcome(place.follow(place.here)) is Code.unavailable

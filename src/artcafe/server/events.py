@@ -299,6 +299,16 @@ class StreamRefused(Event, frozen=True, kw_only=True):
     reason: str
 
 
+class StoringFailed(Event, frozen=True, kw_only=True):
+    """The bus refused to store or read messages of a durable channel for a reason that no client can remedy:
+    its disk may be full. Clients are told `unavailable`."""
+
+    level = logging.ERROR
+    alike = ("reason",)
+
+    reason: str
+
+
 class AccountRestored(Event, frozen=True, kw_only=True):
     """The bus did not let this server into the account of a tenant that exists: it was made anew, or was on
     its way. Many of them say that somebody removes accounts, or that the bus lost them."""

@@ -81,9 +81,8 @@ class Tail(Protocol):
 
 
 class Streams(Protocol):
-    """The streams of one tenant, on its link. All of it raises unavailable where the bus does not answer, and
-    not_found where it holds no such stream: it was deleted, or is not made yet, which may be unavailable
-    too."""
+    """The streams of one tenant, on its link. All of it raises unavailable where the bus does not answer or
+    holds no such stream, and not_found where `stream` was deleted, as far as is known here."""
 
     def store(self, stream: str, subject: str, payload: bytes, dedup_id: str | None) -> Receipt:
         """Store a message, published to a bus subject as Link.publish takes it. Done when it is on disk; it

@@ -197,7 +197,7 @@ async def test_receipts_are_of_the_epoch_of_the_stream(process: Streaming, maker
 async def test_without_a_stream_nothing_is_stored(process: Streaming, maker: StreamMaker, many: int) -> None:
     await maker.delete()
     stored = await outcomes([store(process, f"m{number}") for number in range(many)])
-    assert stored == [Code.not_found] * many
+    assert stored == [Code.unavailable] * many
 
 
 @pytest.mark.parametrize("many", [1, 40])

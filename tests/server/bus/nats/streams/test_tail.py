@@ -443,6 +443,7 @@ async def test_nothing_is_delivered_after_it_was_closed(process: Streaming, othe
 
 
 async def test_a_tail_of_nothing_is_not_opened(process: Streaming, maker: StreamMaker, proxy: Proxy) -> None:
+    await process.streams.state(STREAM)
     await maker.delete()
     assert await outcome(follow(process, Received())) is Code.not_found
     await eventually(lambda: b"\r\nUNSUB " in proxy.sent)

@@ -14,7 +14,7 @@ import msgspec
 from artcafe.server.bus.nats.grammar import check_subject
 from artcafe.server.bus.nats.headers import NO_RESPONDERS, header_block, header_lines, status_of
 from artcafe.server.bus.nats.message import FullMessage
-from artcafe.server.bus.nats.streams.faults import Fault, meaning, outcome_unknown
+from artcafe.server.bus.nats.streams.faults import WRONG_STREAM, Fault, meaning, outcome_unknown
 from artcafe.server.bus.nats.streams.replies import Replies, StreamLink
 from artcafe.server.bus.unavailable import bus_unavailable
 from artcafe.server.ports.streams import Stored, StreamState
@@ -277,7 +277,9 @@ class Commit:
                 self._advance_soon()
                 return
             failure = partial(meaning, ack.error)
-        if failure is not None or (not ack.duplicate and ack.seq <= self._highest):
+        elsewhere = ack.error is not None and ack.error.err_code == WRONG_STREAM
+        fell = failure is None and not ack.duplicate and ack.seq <= self._highest
+        if elsewhere or fell or failure is bus_unavailable:
             self._epoch, self._highest = None, 0  # It may be another stream.
         self._highest = max(self._highest, ack.seq)
         first = ack.seq - len(flight.messages) + 1

@@ -1,19 +1,16 @@
 """Faults: the errors of JetStream (github.com/nats-io/nats-server, server/errors.json), and what they are
 here."""
 
-import logging
-
 import msgspec
 
 from artcafe.server.bus.unavailable import bus_unavailable
+from artcafe.server.events import StoringFailed, note
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
-LOG = logging.getLogger(__name__)
-
 MESSAGE_NOT_FOUND = 10037
+STREAM_NOT_FOUND = 10059
 WRONG_STREAM = 10060
-_STREAM_NOT_FOUND = 10059
 _TOO_LARGE = 10054
 _STORE_FAILED = 10077
 _ID_IN_PROCESS = 10158
@@ -35,11 +32,11 @@ def meaning(fault: Fault) -> ArtcafeError:
         return ArtcafeError(Code.channel_full, "The channel is full, and may not forget what it holds.")
     if code == _TOO_LARGE:
         return ArtcafeError(Code.too_large, "The message is larger than the channel takes.")
-    if code in {_STREAM_NOT_FOUND, WRONG_STREAM}:
+    if code in {STREAM_NOT_FOUND, WRONG_STREAM}:
         return stream_gone()
     if code == _ID_IN_PROCESS:
         return outcome_unknown()
-    LOG.warning("JetStream refuses: %s (%d)", fault.description, code)
+    note(StoringFailed(reason=f"{fault.description} ({code})"))
     return bus_unavailable()
 
 

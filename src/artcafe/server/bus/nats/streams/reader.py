@@ -10,10 +10,11 @@ import msgspec
 from artcafe.server.bus.nats.headers import NO_RESPONDERS, status_of, value_of
 from artcafe.server.bus.nats.message import FullMessage
 from artcafe.server.bus.nats.requests import NoRespondersError, OutcomeUnknownError, Requests
-from artcafe.server.bus.nats.streams.faults import MESSAGE_NOT_FOUND, Fault, meaning
+from artcafe.server.bus.nats.streams.faults import MESSAGE_NOT_FOUND, STREAM_NOT_FOUND, Fault, meaning
 from artcafe.server.bus.nats.streams.replies import Replies, StreamLink
 from artcafe.server.bus.unavailable import bus_unavailable
 from artcafe.server.ports.streams import StoredMessage, StoredMessages, StreamState
+from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.subjects import from_stored, to_stored
 
 MOST_MESSAGES = 500
@@ -21,6 +22,9 @@ MOST_MESSAGES = 500
 
 AT_ONCE = 32
 """The most reads of a link that are in flight: each may bring as much as it asks for."""
+
+MOST_SEEN = 1_024
+"""The streams of which is known that there were."""
 
 ASK_SECONDS = 2.0
 TRIES = 4
@@ -89,16 +93,21 @@ class Reader:
         self._replies = replies
         self._requests = requests
         self._ask_seconds = ask_seconds
+        self._seen: dict[str, None] = {}  # Streams that there were, the last one asked for last.
         self._reading = asyncio.Semaphore(AT_ONCE)
 
     async def state(self, stream: str) -> StreamState:
         """See ports.Streams."""
         answer = await self._ask(f"$JS.API.STREAM.INFO.{stream}", b"", _InfoAnswer)
         if answer.error is not None:
-            raise meaning(answer.error)
+            raise self._refusal(stream, answer.error)
         held = answer.state
         if held is None:
             raise bus_unavailable()
+        self._seen.pop(stream, None)
+        self._seen[stream] = None
+        if len(self._seen) > MOST_SEEN:
+            del self._seen[next(iter(self._seen))]
         return StreamState(answer.created, max(held.first_seq, 1), held.last_seq)
 
     async def read(
@@ -175,8 +184,15 @@ class Reader:
         """The message that is asked for; None where there is none."""
         answer = await self._ask(f"$JS.API.STREAM.MSG.GET.{stream}", asked, _MessageAnswer)
         if answer.error is not None and answer.error.err_code != MESSAGE_NOT_FOUND:
-            raise meaning(answer.error)
+            raise self._refusal(stream, answer.error)
         return answer.message
+
+    def _refusal(self, stream: str, fault: Fault) -> ArtcafeError:
+        """A stream that is not there is taken to be deleted where it was there before, and else not to be
+        made yet."""
+        if fault.err_code == STREAM_NOT_FOUND and stream not in self._seen:
+            return bus_unavailable()
+        return meaning(fault)
 
     async def _ask(self, subject: str, payload: bytes, kind: type[_AnAnswer]) -> _AnAnswer:
         """Ask until there is an answer: nothing asked here changes anything."""

@@ -36,7 +36,7 @@ LOG = logging.getLogger(__name__)
 
 
 class _Probed(msgspec.Struct):
-    error: Fault = Fault()
+    error: Fault | None = None
 
 
 class NatsTail:
@@ -241,7 +241,7 @@ class NatsTail:
             except (NoRespondersError, msgspec.MsgspecError):
                 await self._reader.state(self._stream)  # Raises not_found where there is no such stream.
                 break
-            if told.error.err_code == WRONG_STREAM:
+            if told.error is not None and told.error.err_code == WRONG_STREAM:
                 return
             break
         raise bus_unavailable()
