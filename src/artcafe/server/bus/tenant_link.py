@@ -72,6 +72,7 @@ class TenantLink:
     def pause(self, paused: bool, /) -> None:
         """As NatsLink.pause."""
         self._own.pause(paused)
+        self._streams.pause(paused)
         if self._groups is not None:
             self._groups.pause(paused)
 

@@ -260,6 +260,22 @@ async def test_an_answer_that_does_not_come_leaves_the_outcome_unknown(
         assert commit.idle
 
 
+async def test_an_answer_is_waited_for_longer_while_the_link_reads_nothing(process: Streaming) -> None:
+    replies = process.streams._replies
+    async with asyncio.TaskGroup() as tasks:
+        state = process.streams.state
+        commit = Commit(process.link, replies, STREAM, state, tasks.create_task, answer_seconds=0.2)
+        await commit.store("p.a1.tasks.new", b"first", None)
+        process.link.pause(True)
+        process.streams.pause(True)
+        stored = [commit.store("p.a1.tasks.new", b"x", f"m{number}") for number in range(20)]
+        done, _ = await asyncio.wait(stored, timeout=0.6)
+        assert not done
+        process.link.pause(False)
+        process.streams.pause(False)
+        assert places(await outcomes(stored)) == [(number, False) for number in range(2, 22)]
+
+
 async def test_what_waits_is_bounded(process: Streaming, proxy: Proxy) -> None:
     await store(process, "first")
     proxy.stalled = True

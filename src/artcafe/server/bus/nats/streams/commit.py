@@ -331,10 +331,12 @@ class Commit:
         oldest = next(iter(self._flights.values()), None)
         if oldest is None:
             return
-        if oldest.expires <= self._loop.time():
+        # While the link reads nothing, because who listens is behind, no answer can come.
+        expires = max(oldest.expires, self._replies.read_since + self._answer_seconds)
+        if expires <= self._loop.time():
             self._fail()
         else:
-            self._timer = self._loop.call_at(oldest.expires, self._overdue)
+            self._timer = self._loop.call_at(expires, self._overdue)
 
 
 def _header_value(dedup_id: str) -> str:

@@ -49,6 +49,9 @@ class Replies:
         self._numbers = itertools.count(1)
         self._opened = False
         self._opening = asyncio.Lock()
+        self._loop = asyncio.get_running_loop()
+        self._paused = False
+        self._resumed = 0.0
         self._takers: dict[str, TakeReply] = {}
 
     @property
@@ -62,6 +65,16 @@ class Replies:
             if not self._opened:
                 await self._link.subscribe_full(f"{self._space}.*", self._take, self._lost)
                 self._opened = True
+
+    def pause(self, paused: bool) -> None:
+        """The link reads nothing for now, or reads on."""
+        self._paused = paused
+        self._resumed = self._loop.time()
+
+    @property
+    def read_since(self) -> float:
+        """Since which time of the event loop the link has been reading: now, while it is not."""
+        return self._loop.time() if self._paused else self._resumed
 
     def expect(self, take: TakeReply) -> str:
         """Returns a new reply subject; `take` is called with what comes to it, until `forget`."""

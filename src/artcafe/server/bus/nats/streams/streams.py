@@ -62,6 +62,10 @@ class NatsStreams:
         await tail.open(self._run)
         return tail
 
+    def pause(self, paused: bool) -> None:
+        """The link reads nothing for now, or reads on: answers are waited for longer."""
+        self._replies.pause(paused)
+
     def close(self) -> None:
         """End everything, once the link is closed: what waits to be stored is refused."""
         for task in tuple(self._tasks):
