@@ -272,6 +272,56 @@ async def test_whoever_is_overtaken_looks_again(world: World) -> None:
         assert [*await world.held()] == [jobs.stream]
 
 
+async def test_what_another_process_makes_meanwhile_is_never_deleted(world: World) -> None:
+    """It stores a channel just after this process read them, and somebody stores a message in it."""
+    tasks, jobs = durable(), durable("jobs")
+    await world.keep(tasks)
+    other = NatsChannelStreams(world.nats.url, world.nats.operator)
+    reads = 0
+
+    async def now() -> DurableChannels | None:
+        return world.stored
+
+    async def read() -> DurableChannels | None:
+        nonlocal reads
+        reads += 1
+        seen = world.stored
+        if reads == 2:
+            world.stored = DurableChannels([tasks, jobs])
+            await other.keep(world.tenant, now)
+            async with raw(world.nats, world.user()) as client:
+                await put(client, "p.a1.jobs")
+        return seen
+
+    assert await world.streams.keep(world.tenant, read) == NO_STREAMS
+
+    async with raw(world.nats, world.user()) as client:
+        state = (await request(client, f"$JS.API.STREAM.INFO.{jobs.stream}"))["state"]
+        assert state["messages"] == 1
+
+
+async def test_a_stream_that_somebody_else_makes_or_deletes_meanwhile_is_made_right(world: World) -> None:
+    tasks = durable()
+    longer = replace(tasks, durability=replace(SMALL, max_messages=9))
+
+    async def made() -> None:
+        async with connected(world.nats.url, world.nats.operator.streams_credentials(world.tenant)) as client:
+            config = json.dumps(stream_config(tasks, 1)).encode()
+            await client.request(f"$JS.API.STREAM.CREATE.{tasks.stream}", config, timeout=5)
+
+    async def deleted() -> None:
+        async with connected(world.nats.url, world.nats.operator.streams_credentials(world.tenant)) as client:
+            await client.request(f"$JS.API.STREAM.DELETE.{tasks.stream}", b"", timeout=5)
+
+    world.meanwhile = [made]
+    assert (await world.keep(longer)).refused == 0
+    assert (await world.held())[tasks.stream]["max_msgs"] == 9
+
+    world.meanwhile = [deleted]
+    assert (await world.keep(tasks)).refused == 0
+    assert (await world.held())[tasks.stream]["max_msgs"] == -1
+
+
 async def test_many_who_keep_at_once_agree(world: World) -> None:
     channels = [durable(f"c{number}") for number in range(8)]
     await asyncio.gather(*(world.keep(*channels) for _ in range(4)))
