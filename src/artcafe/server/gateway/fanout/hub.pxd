@@ -14,6 +14,7 @@ cdef class TenantHub:
     cdef readonly Acknowledgements acknowledgements
     cdef readonly Topics _topics
     cdef readonly DeliveryQueue _queue
+    cdef readonly object channels
     cdef readonly DuplicateFilter _seen
     cdef bytes _from_here
     cdef bytes _beginning

@@ -28,6 +28,7 @@ cdef class AgentSession:
     cdef readonly Publisher _publisher
     cdef Publisher _presence_publisher
     cdef TokenBucket _patience
+    cdef readonly object storing
 
     @cython.locals(known=PublishTemplate, data=bytes)
     cpdef take(self, bytes message)
