@@ -31,7 +31,7 @@ class Message:
     (`undecodable`).
 
     `after_gap` is True on the first message after this client was away: others may have been missed
-    before it.
+    before it. `seq` and `epoch` are its place in a durable channel, None in any other.
     """
 
     __slots__ = (
@@ -39,11 +39,13 @@ class Message:
         "_publish",
         "_timestamp",
         "after_gap",
+        "epoch",
         "headers",
         "id",
         "raw",
         "reply_to",
         "sender",
+        "seq",
         "subject",
     )
 
@@ -54,6 +56,8 @@ class Message:
         self.headers: Mapping[str, str] = frame.headers or {}
         self.reply_to = frame.reply_to
         self.raw = bytes(frame.data)
+        self.seq = frame.seq
+        self.epoch = frame.epoch
         self.after_gap = False
         self._timestamp = frame.timestamp
         self._publish = publish

@@ -37,6 +37,7 @@ class Publication:
         headers: Mapping[str, str] | None,
         reply_to: str | None,
         call: str | None,
+        dedup: str | None = None,
     ) -> None:
         """Raises invalid_subject, validation_failed, bad_frame for data that receivers could not read
         (wire.payload), and TypeError for data that JSON cannot write, bytes among them."""
@@ -47,7 +48,12 @@ class Publication:
         require_readable(payload)
         _require_no_bytes(data)
         publish = frames.Publish(
-            subject=subject, data=msgspec.Raw(payload), id=call, headers=_checked(headers), reply_to=reply_to
+            subject=subject,
+            data=msgspec.Raw(payload),
+            id=call,
+            headers=_checked(headers),
+            reply_to=reply_to,
+            dedup=_checked_dedup(dedup),
         )
         self.frame = frames.encode(publish)
         self.size = len(payload)
@@ -80,6 +86,14 @@ def _require_no_bytes(data: Any) -> None:
         elif isinstance(part, list | tuple | set | frozenset):
             inner = part
         parts += [each for each in inner if type(each) not in _PLAIN]
+
+
+def _checked_dedup(dedup: str | None) -> str | None:
+    try:
+        return msgspec.convert(dedup, frames.Dedup | None)
+    except msgspec.ValidationError as error:
+        message = "`dedup` is 1 to 64 letters, digits, `.`, `_`, `:` and `-`."
+        raise ArtcafeError(Code.validation_failed, message) from error
 
 
 def _checked(headers: Mapping[str, str] | None) -> dict[str, str] | None:

@@ -156,7 +156,7 @@ class MessageRoute:
         choices = self._encoders.get(key)
         if choices is None:
             encoder = dialect.encoder(self._tenant, form + self.subject, self.sender)
-            choices = tuple((encoder, each) for each in range(8))
+            choices = tuple([(encoder, each) for each in range(8)])
             self._encoders[key] = choices
         return choices[checks]
 
