@@ -14,6 +14,7 @@ from artcafe.server.core.agents import Agents
 from artcafe.server.core.audit import Audit
 from artcafe.server.core.channels import Channels
 from artcafe.server.core.deletions import Deletions
+from artcafe.server.core.history import History
 from artcafe.server.core.installation import Installation as Installed
 from artcafe.server.core.invitations import Invitations
 from artcafe.server.core.legal import Legal
@@ -92,6 +93,7 @@ class Process:
     agents: Agents
     channels: Channels
     messages: Messages
+    history: History
     login: Login
     presence: Presence
     meter: Meter
@@ -244,6 +246,7 @@ class Installation:
                 clock=self.clock,
                 new_id=self.new_id,
             ),
+            history=History(bus=self.bus, directory=directory, now=self.clock.now),
             messages=Messages(
                 bus=self.bus,
                 directory=directory,

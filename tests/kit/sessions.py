@@ -79,6 +79,7 @@ class Client:
         self.owed = 0
         self.renewing = Tap()
         self.taking = Tap()
+        self.failure: Exception | None = None
 
     def send(self, frame: msgspec.Struct) -> None:
         """client.Client."""
@@ -86,6 +87,8 @@ class Client:
 
     def deliver(self, framed: bytes) -> None:
         """client.Client."""
+        if self.failure is not None:
+            raise self.failure
         self.raw.extend(texts(framed))
         self.got.extend(json.loads(text) for text in texts(framed))
 

@@ -209,6 +209,48 @@ def publish(
     send(connection, channel, data, subject, as_system=as_system, as_json=as_json)
 
 
+_STORED = {"SEQ": "seq", "TIME": "timestamp", "SUBJECT": "subject", "FROM": "from", "DATA": "data"}
+
+
+@channels.command()
+@click.argument("channel")
+@click.option("--since", metavar="PLACE", help="Begin here: 1h, all, last, a time, a sequence.")
+@click.option("--after", type=click.IntRange(min=0), metavar="SEQ", help="Those behind this sequence.")
+@click.option("--before", type=click.IntRange(min=1), metavar="SEQ", help="Those before this sequence.")
+@click.option("--subject", metavar="PATTERN", help="Those on these subjects.")
+@click.option("--from", "sender", metavar="SENDER", help="Those of this sender.")
+@click.option("--limit", "-n", type=click.IntRange(1, 200), default=50, show_default=True, help="How many.")
+@json_option
+@signs_in
+def history(
+    connection: Target,
+    channel: str,
+    since: str | None,
+    after: int | None,
+    before: int | None,
+    subject: str | None,
+    sender: str | None,
+    limit: int,
+    *,
+    as_json: bool,
+) -> None:
+    """Show what a durable channel stores: the last messages, unless you say where to begin.
+
+    \b
+    Examples:
+      artcafe channels history tasks
+      artcafe channels history tasks --since 1h --from planner
+      artcafe channels history tasks --before 400 --json | jq -c '.[].data'
+    """
+    page = ask(
+        connection,
+        lambda rest: rest.history(
+            channel, after=after, before=before, since=since, subject=subject, sender=sender, limit=limit
+        ),
+    )
+    print_rows(_STORED, page["messages"], as_json=as_json, empty="Nothing is stored there.")
+
+
 def send(
     connection: Target,
     channel: str,

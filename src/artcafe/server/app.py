@@ -26,6 +26,7 @@ from artcafe.server.core.agents import Agents
 from artcafe.server.core.audit import Audit
 from artcafe.server.core.channels import Channels
 from artcafe.server.core.deletions import WORK_SECONDS, Deletions
+from artcafe.server.core.history import History
 from artcafe.server.core.invitations import Invitations
 from artcafe.server.core.legal import Legal
 from artcafe.server.core.login import Login
@@ -283,6 +284,7 @@ async def platform(
                 clock=clock,
                 new_id=new_id,
             ),
+            history=History(bus=links, directory=near, now=clock.now),
             messages=Messages(
                 bus=links,
                 directory=near,

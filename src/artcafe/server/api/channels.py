@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Literal
 
-import msgspec
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
 
 from artcafe.server.api.admission import AdmittingRoute
@@ -34,16 +33,12 @@ from artcafe.server.domain.ids import ChannelId
 from artcafe.server.domain.principal import Human
 from artcafe.server.domain.usage import CHANNEL
 from artcafe.server.ports.answers import Keep
-from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
-from artcafe.wire.payload import require_readable
-from artcafe.wire.subjects import MAX_BYTES, SUBJECT_SCHEMA
+from artcafe.wire.subjects import SUBJECT_SCHEMA
 
 router = APIRouter(route_class=AdmittingRoute, prefix="/api/v1/channels", tags=["channels"])
 
 Name = Annotated[str, Field(min_length=1, max_length=128, examples=["Tasks"])]
-
-_check_object = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 Audience = Annotated[
@@ -172,14 +167,6 @@ class ChannelList(BaseModel):
 
     channels: list[ChannelView]
     next_token: str | None
-
-
-class MessagePublished(BaseModel):
-    """The bus has the message."""
-
-    message_id: str
-    timestamp: str
-    success: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,47 +310,3 @@ async def delete_channel(
 ) -> None:
     """Delete a channel, the rules on it and what it stored; its subject can be used as before it was made."""
     await cases.channels.delete(human, ChannelId(channel_id), if_match)
-
-
-@router.post(
-    "/{channel_id}/messages",
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": {"type": "object"}, "example": {"city": "Rome"}}},
-        }
-    },
-)
-async def publish_message(
-    channel_id: str,
-    request: Request,
-    cases: Cases,
-    human: CurrentHuman,
-    subject: Annotated[
-        str | None,
-        Query(
-            max_length=MAX_BYTES,
-            pattern=SUBJECT_SCHEMA,
-            description="One of the channel's subjects, where it has several.",
-            examples=["tasks.new"],
-        ),
-    ] = None,
-    sender: Annotated[
-        Literal["user", "system"], Query(alias="as", description="As yourself, or as the platform.")
-    ] = "user",
-) -> MessagePublished:
-    """Publish a JSON object into a channel. It is forwarded as it was written; the answer means that the
-    bus has it, as an `ack` on a WebSocket does. What receivers could not read is refused with `bad_frame`:
-    more than 60 levels, a number of more than 128 characters, or one that no double holds."""
-    channel = await cases.channels.get(human, ChannelId(channel_id))
-    body = await request.body()
-    require_readable(body)
-    try:
-        # Forwarded unchanged, so it is read once as what receivers will read it as.
-        _check_object(body.decode())
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        raise ArtcafeError(Code.validation_failed, "The body must be one JSON object.") from None
-    published = await cases.messages.publish(
-        human, channel.concrete(subject), body, system=sender == "system"
-    )
-    return MessagePublished(message_id=published.message_id, timestamp=published.timestamp)

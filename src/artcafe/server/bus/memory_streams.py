@@ -2,7 +2,7 @@
 epochs. What a test needs to break is broken by name: a stream that does not answer, a tail that is behind."""
 
 import asyncio
-import itertools
+import secrets
 from collections import deque
 from collections.abc import Callable
 
@@ -14,8 +14,6 @@ from artcafe.wire.errors import ArtcafeError
 
 DUPLICATE_SECONDS = 120.0
 MAX_PAYLOAD_BYTES = 2 * 1024 * 1024
-
-_epochs = itertools.count(1)
 
 
 class MemoryTail:
@@ -81,7 +79,7 @@ class MemoryStream:
         self.pattern = pattern
         self.most = most
         self.refuse = refuse
-        self.epoch = f"memory-{next(_epochs)}"
+        self.epoch = secrets.token_hex(8)
         self.last = 0
         self.messages: dict[int, StoredMessage] = {}
         self.times: dict[int, float] = {}
@@ -126,7 +124,7 @@ class MemoryStream:
 
     def restart(self, *, keep: int = 0) -> None:
         """Be another stream, which has the first `keep` messages of this one."""
-        self.epoch = f"memory-{next(_epochs)}"
+        self.epoch = secrets.token_hex(8)
         self.ids.clear()
         for seq in [seq for seq in self.messages if seq > keep]:
             self.remove(seq)

@@ -1,7 +1,6 @@
 """Publishes messages: the only place where rate, permission and size are checked, and a message is made, sent
 and counted."""
 
-from asyncio import Future
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,7 +20,7 @@ from artcafe.server.domain.tenant import TenantRules
 from artcafe.server.ports.bus import Bus, Link
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.records import Directory
-from artcafe.server.ports.streams import Stored
+from artcafe.server.ports.streams import Receipt, Stored
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.frames import Envelope, encode, envelope, stamp
@@ -39,7 +38,7 @@ seconds' worth again."""
 Permit = Callable[[Address], PublishPermission]
 """Gives the permission to publish to a subject. Raises forbidden, too_many_channels."""
 
-Store = Callable[[str, str, bytes, str | None], Future[Stored]]
+Store = Callable[[str, str, bytes, str | None], Receipt]
 """Streams.store."""
 
 
@@ -151,7 +150,7 @@ class Publisher:
         self.roomy = True
         """Whether the bus keeps up: before the next message it is better to wait for the link's `room` if
         not."""
-        self.receipt: Future[Stored] | None = None
+        self.receipt: Receipt | None = None
         """The receipt of the last message, where a durable channel stores it: it comes, or fails, later."""
 
     def limit(self, bucket: TokenBucket) -> None:
@@ -240,16 +239,16 @@ class Publisher:
         return found
 
 
-def _count(tally: Tally, size: int, now: float, receipt: Future[Stored]) -> None:
+def _count(tally: Tally, size: int, now: float, receipt: Receipt) -> None:
     """Count a message that was stored, and was not before."""
-    if not receipt.cancelled() and receipt.exception() is None and not receipt.result().duplicate:
+    if receipt.exception() is None and not receipt.result().duplicate:
         tally.count(size, now)
 
 
 def store_by(link: Link) -> Store:
     """Streams.store of a link's streams."""
 
-    def store(stream: str, subject: str, payload: bytes, dedup_id: str | None) -> Future[Stored]:
+    def store(stream: str, subject: str, payload: bytes, dedup_id: str | None) -> Receipt:
         return link.streams.store(stream, subject, payload, dedup_id)
 
     return store
@@ -283,7 +282,7 @@ def _refuse(error: ArtcafeError, subject: str, payload: bytes) -> bool:
 
 def _refuse_to_store(
     error: ArtcafeError, stream: str, subject: str, payload: bytes, dedup_id: str | None
-) -> Future[Stored]:
+) -> Receipt:
     """Streams.store of a link that there is not."""
     raise error
 

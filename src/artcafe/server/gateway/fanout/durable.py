@@ -101,7 +101,7 @@ class ChannelTail:
                 reached.set_result(None)
 
 
-class DurableChannels:
+class ChannelTails:
     """Delivers what durable channels store to the subscriptions without a queue: each message once, in the
     order of the channel, with its place."""
 
@@ -250,7 +250,7 @@ class DurableChannels:
 class CoveredSubscription:
     """A subscription on the bus, and the tails of the durable channels that its pattern may match."""
 
-    def __init__(self, inner: Subscription, channels: DurableChannels) -> None:
+    def __init__(self, inner: Subscription, channels: ChannelTails) -> None:
         self._inner = inner
         self._channels = channels
 

@@ -12,7 +12,7 @@ from artcafe.server.gateway.dialects.envelope import NOT_OURS, id_of, reencoded
 from artcafe.server.gateway.fanout.acknowledgements import Acknowledgements
 from artcafe.server.gateway.fanout.cutover import Cutover
 from artcafe.server.gateway.fanout.delivery_queue import DeliveryQueue
-from artcafe.server.gateway.fanout.durable import CoveredSubscription, DurableChannels
+from artcafe.server.gateway.fanout.durable import ChannelTails, CoveredSubscription
 from artcafe.server.gateway.fanout.recovery import Recovery
 from artcafe.server.gateway.fanout.subscriber import (
     ClientSubscription,
@@ -68,7 +68,7 @@ class TenantHub:
         self.acknowledgements = Acknowledgements(tenant, link)
         self._topics = Topics(tenant)
         self._queue = DeliveryQueue(tenant, link, scheduler, self._topics, budget)
-        self.channels = DurableChannels(tenant, link, self._topics, self._queue)
+        self.channels = ChannelTails(tenant, link, self._topics, self._queue)
         self._seen = DuplicateFilter(RECENT)
         # How the envelopes begin that are delivered here without the bus; nothing, where there are none.
         self._from_here = b""

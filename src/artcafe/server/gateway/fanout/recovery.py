@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from artcafe.server.domain.channel_rules import DurableChannel
 from artcafe.server.gateway.dialects.envelope import NOT_OURS, placed, reencoded, seq_of
-from artcafe.server.gateway.fanout.durable import ChannelTail, DurableChannels
+from artcafe.server.gateway.fanout.durable import ChannelTail, ChannelTails
 from artcafe.server.gateway.fanout.subscriber import ClientSubscription, MessageRoute, Subscriber
 from artcafe.server.ports.streams import StoredMessage
 from artcafe.wire.codes import Code
@@ -41,7 +41,7 @@ class Recovery:
         self,
         subscriber: Subscriber,
         channel: DurableChannel,
-        channels: DurableChannels,
+        channels: ChannelTails,
         room: Callable[[], Awaitable[None]],
     ) -> None:
         """`room` returns when the client has taken most of what was sent to it."""

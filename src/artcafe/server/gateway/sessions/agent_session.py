@@ -1,7 +1,6 @@
 """Executes the frames of one logged-in client, in order."""
 
 import math
-from asyncio import Future
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +21,7 @@ from artcafe.server.gateway.fanout.subscriber import ClientSubscription, Subscri
 from artcafe.server.gateway.sessions.client import Client
 from artcafe.server.gateway.sessions.publish_template import PublishTemplate, template_of
 from artcafe.server.gateway.sessions.storing import Storing
-from artcafe.server.ports.streams import Stored
+from artcafe.server.ports.streams import Receipt
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -276,9 +275,9 @@ class AgentSession:
         receipt.add_done_callback(partial(self._stored, call, message_id, size))
         return self.storing.room() if self.storing.full else None
 
-    def _stored(self, call: str | None, message_id: str, size: int, receipt: Future[Stored]) -> None:
+    def _stored(self, call: str | None, message_id: str, size: int, receipt: Receipt) -> None:
         self.storing.end(size)
-        error = ArtcafeError(Code.outcome_unknown) if receipt.cancelled() else receipt.exception()
+        error = receipt.exception()
         if error is not None:
             self.refuse(error if isinstance(error, ArtcafeError) else ArtcafeError(Code.internal), call)
         elif call is not None:

@@ -255,10 +255,7 @@ class TestSeam:
         for each in (broken, reader):
             await each.say(type="subscribe", subject="tasks.>")
 
-        def fail(framed: bytes) -> None:
-            raise RuntimeError("as the test wants it")
-
-        broken.session.subscriber._deliver = fail
+        broken.client.failure = RuntimeError("as the test wants it")
         await publish(planner, 1, 2)
         assert messages(reader.read()) == [(1, 1), (2, 2)]
         assert broken.client.ended == [Code.internal]
