@@ -25,7 +25,6 @@ ELSEWHERE = {
     "server/api/sign_in_page.py": ("server/api/test_oauth2.py", "what is asked there is answered there"),
     "server/bus/nats/grammar.py": ("contract/test_bus.py", "both buses have to hold it, and NATS agrees"),
     "server/bus/memory.py": ("contract/test_bus.py", "one suite for the real bus and the one in memory"),
-    "server/bus/memory_streams.py": ("contract/test_streams.py", "one suite for both kinds of streams"),
     "server/domain/login_refusal.py": ("server/core/test_login_reasons.py", "who refuses gives the reason"),
     "server/limit_settings.py": ("server/test_settings.py", "they are a part of the settings"),
     "server/edge/exchange.py": ("server/edge/test_protocol.py", "one request, seen from outside"),

@@ -43,11 +43,13 @@ async def test_what_is_stored_comes_live_afterwards_and_over_rest(
         await socket.send(type="publish", subject="jobs.new", data=7, id="again", dedup="job-7")
         again = await socket.expect("ack", id="again")
         assert (again["seq"], again["duplicate"]) == (7, True)
-    async with Client(platform.ws, tenant=tenant, agent="planner", key=key, timeout=PATIENCE) as client:
-        async with client.subscribe("jobs.>", since=15) as jobs:
-            await client.publish("jobs.new", 21)
-            assert [(await anext(jobs)).seq for _ in range(7)] == list(range(15, 22))
-            assert jobs.gaps == 0
+    async with (
+        Client(platform.ws, tenant=tenant, agent="planner", key=key, timeout=PATIENCE) as client,
+        client.subscribe("jobs.>", since=15) as jobs,
+    ):
+        await client.publish("jobs.new", 21)
+        assert [(await anext(jobs)).seq for _ in range(7)] == list(range(15, 22))
+        assert jobs.gaps == 0
     async with proven(platform.ws, tenant, "planner", key) as socket:
         recover = {"epoch": began["epoch"], "seq": 19}
         await socket.send(type="subscribe", subject="jobs.new", recover=recover, id="r")
