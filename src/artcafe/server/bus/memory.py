@@ -247,6 +247,7 @@ class MemoryBus:
         """Create the tenant's account, or leave it as it is; that of a suspended tenant has no link."""
         key = (tenant.id, tenant.account)
         self._accounts.add(key)
+        self._stored.setdefault(key, {})
         link = self._links.get(key)
         if tenant.suspended:
             self._suspended.add(key)
