@@ -73,6 +73,28 @@ def test_only_what_is_named_is_changed_and_null_clears(artcafe: CommandLine, stu
 
 
 @pytest.mark.parametrize(
+    ("words", "durability"),
+    [
+        (["--durable"], {}),
+        (["--keep-bytes", "100000"], {"max_bytes": 100_000}),
+        (
+            ["--keep-seconds", "3600", "--keep-messages", "7", "--when-full", "refuse"],
+            {"max_age_seconds": 3600, "max_messages": 7, "when_full": "refuse"},
+        ),
+        (["--clear", "durability"], None),
+    ],
+)
+def test_how_messages_are_stored_is_named_as_a_whole(
+    artcafe: CommandLine, stub: RestStub, words: list[str], durability: object
+) -> None:
+    stub.channels["orders"] = {"id": "orders"}
+
+    artcafe("channels", "update", "orders", *words)
+
+    assert stub.last().body == {"durability": durability}
+
+
+@pytest.mark.parametrize(
     "words", [[], ["--clear", "name"], ["--clear", "subject", "--subject", "a"], ["--max-message-bytes", "0"]]
 )
 def test_a_change_that_is_none_is_wrong_usage(artcafe: CommandLine, stub: RestStub, words: list[str]) -> None:

@@ -49,7 +49,7 @@ def live(routes: Routes, subject: str, queue: str | None = None) -> Subscription
     subscription = local(subject, queue)
     frame = routes.add(subscription)
     if frame is not None:
-        routes.confirm(asked(frame).id or "")
+        routes.confirm(asked(frame).id or "", frames.Subscribed(subject="any"))
     return subscription
 
 
@@ -162,7 +162,7 @@ async def test_an_answer_to_a_subscription_that_is_gone_changes_nothing() -> Non
     subscription = local("a")
     call = asked(routes.add(subscription)).id or ""
     routes.remove(subscription)
-    routes.confirm(call)
+    routes.confirm(call, frames.Subscribed(subject="any"))
     assert not routes.refuse(call, ArtcafeError(Code.forbidden))
     assert len(routes) == 0
 
@@ -184,7 +184,7 @@ async def test_a_refusal_that_passes_says_how_long_to_wait() -> None:
     for wait, told in ((0.25, 0.25), (None, 1.0)):
         routes.away()
         first, second = (asked(frame).id or "" for frame in routes.asks())
-        routes.confirm(first)
+        routes.confirm(first, frames.Subscribed(subject="any"))
         routes.refuse(second, ArtcafeError(Code.rate_limited, retry_after=wait))
         assert await routes.settled() == told
         assert [asked(frame).subject for frame in routes.asks()] == ["b"]
@@ -237,7 +237,7 @@ async def test_the_end_of_an_earlier_subscription_is_not_that_of_one_not_answere
     subscription = local("a")
     call = asked(routes.add(subscription)).id or ""
     assert routes.end_named(ended("a"))
-    routes.confirm(call)
+    routes.confirm(call, frames.Subscribed(subject="any"))
     await asyncio.wait_for(subscription.opened(), 5)
     routes.dispatch(message("a"))
     assert await subjects(subscription) == ["a"]

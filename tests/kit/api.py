@@ -74,6 +74,7 @@ class Api:
             agents=process.agents,
             channels=process.channels,
             messages=process.messages,
+            history=process.history,
             login=process.login,
             presence=process.presence,
             meter=process.meter,

@@ -228,7 +228,9 @@ async def a_house(
     hears = BusEvents(
         installation.bus,
         installation.bus,
+        installation.bus,
         TenantTable(admission).rules,
+        ChannelTable(admission).durable,
         forget=[directory.forget],
         forget_all=directory.forget_all,
         end_counters=process.meter.end,

@@ -4,6 +4,7 @@ from collections.abc import Awaitable
 
 import pytest
 
+from artcafe.server.bus.nats.link import NatsLink
 from artcafe.server.ports.bus import Deliver, Link
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -40,14 +41,14 @@ class Inbox:
         await eventually(lambda: len(self.got) >= number)
 
 
-async def hearing(link: Link, pattern: str = "m.>") -> Inbox:
+async def hearing(link: Link | NatsLink, pattern: str = "m.>") -> Inbox:
     """An inbox subscribed to a pattern."""
     inbox = Inbox()
     await link.subscribe(pattern, inbox)
     return inbox
 
 
-def publish(link: Link, *texts: str) -> None:
+def publish(link: Link | NatsLink, *texts: str) -> None:
     """Publish each text."""
     for text in texts:
         link.publish("m.a.x", text.encode())

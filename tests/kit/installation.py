@@ -14,6 +14,7 @@ from artcafe.server.core.agents import Agents
 from artcafe.server.core.audit import Audit
 from artcafe.server.core.channels import Channels
 from artcafe.server.core.deletions import Deletions
+from artcafe.server.core.history import History
 from artcafe.server.core.installation import Installation as Installed
 from artcafe.server.core.invitations import Invitations
 from artcafe.server.core.legal import Legal
@@ -92,6 +93,7 @@ class Process:
     agents: Agents
     channels: Channels
     messages: Messages
+    history: History
     login: Login
     presence: Presence
     meter: Meter
@@ -155,7 +157,9 @@ class Installation:
         events = BusEvents(
             self.bus,
             self.bus,
+            self.bus,
             tenants.rules,
+            channels.durable,
             forget=[self._forget],
             forget_all=directory.forget_all,
             end_counters=meter.end,
@@ -176,8 +180,10 @@ class Installation:
                 records=InstallationTable(table),
                 marked=self.bus,
                 accounts=self.bus,
+                streams=self.bus,
                 tenants=tenants,
                 index=tenants,
+                durable=channels,
                 clock=self.clock,
                 new_id=self.new_id,
                 jitter=lambda: 0.5,
@@ -233,12 +239,14 @@ class Installation:
             ),
             channels=Channels(
                 records=channels,
+                durable=channels,
                 tenants=tenants,
                 directory=directory,
                 events=events,
                 clock=self.clock,
                 new_id=self.new_id,
             ),
+            history=History(bus=self.bus, directory=directory, now=self.clock.now),
             messages=Messages(
                 bus=self.bus,
                 directory=directory,

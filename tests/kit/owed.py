@@ -24,7 +24,8 @@ from artcafe.server.domain.ids import AgentId, TenantId
 from artcafe.server.domain.revocation import Revocation
 from artcafe.server.domain.tenant import TenantRules
 from artcafe.server.domain.usage import CHANNEL, EVER, RECEIVED, SENT
-from artcafe.server.ports.events import AccountChanged, CountersEnded, Event
+from artcafe.server.ports.channel_streams import KeptStreams, ReadDurable
+from artcafe.server.ports.events import AccountChanged, CountersEnded, Event, StreamsChanged
 from artcafe.server.store import addresses as at
 from artcafe.server.store.item import Delete, Delta, Item, ItemPage, ItemStore, Op, Put
 
@@ -165,6 +166,8 @@ def _of_row(tenant: TenantId, sk: str, before: Data | None, after: Data | None) 
         yield Change(tenant, Kind.member, sk.removeprefix(at.MEMBERS))
     elif sk.startswith(at.CHANNELS):
         yield Change(tenant, Kind.channel, sk.removeprefix(at.CHANNELS))
+        if (before or {}).get("durability") != (after or {}).get("durability"):
+            yield StreamsChanged(tenant)
         if before is not None and after is None:
             yield CountersEnded(tenant, (CHANNEL + msgspec.convert(before, Channel).counted_as,))
     elif sk.startswith(at.AGENTS):
@@ -194,7 +197,8 @@ def _account(tenant: Data) -> list[Any]:
 
 
 class WordsBus(MemoryBus):
-    """A MemoryBus that notes what is told on the control account, and which accounts are pushed."""
+    """A MemoryBus that notes what is told on the control account, which accounts are pushed, and whose
+    streams are kept."""
 
     def __init__(self, log: Log) -> None:
         super().__init__()
@@ -210,3 +214,10 @@ class WordsBus(MemoryBus):
         """See ports.Accounts."""
         await super().push(tenant)
         self._log.steps.append(("told", AccountChanged(tenant)))
+
+    async def keep(self, tenant: TenantRules, durable: ReadDurable) -> KeptStreams:
+        """See ports.channel_streams."""
+        done = await super().keep(tenant, durable)
+        if await durable() is not None:
+            self._log.steps.append(("told", StreamsChanged(tenant.id)))
+        return done

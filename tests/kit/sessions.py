@@ -78,6 +78,8 @@ class Client:
         self.refused_for_its_rate = 0
         self.owed = 0
         self.renewing = Tap()
+        self.taking = Tap()
+        self.failure: Exception | None = None
 
     def send(self, frame: msgspec.Struct) -> None:
         """client.Client."""
@@ -85,12 +87,18 @@ class Client:
 
     def deliver(self, framed: bytes) -> None:
         """client.Client."""
+        if self.failure is not None:
+            raise self.failure
         self.raw.extend(texts(framed))
         self.got.extend(json.loads(text) for text in texts(framed))
 
     def end(self, code: Code) -> None:
         """client.Client."""
         self.ended.append(code)
+
+    async def room(self) -> None:
+        """client.Client: it takes everything, once a tap lets it."""
+        await self.taking.through()
 
     def owe(self, count: int) -> None:
         """client.Client."""
@@ -115,9 +123,16 @@ async def a_table(
     rights: Rights | None = None,
     dialect: Dialect | None = None,
     kind: type[AgentSession] = AgentSession,
+    rules: ChannelRules | None = None,
+    hub: TenantHub | None = None,
+    rate: int = RATE,
 ) -> Table:
-    """Somebody of the tenant `acme`, in: the agent `planner` unless told, with all rights unless told."""
+    """Somebody of the tenant `acme`, in: the agent `planner` unless told, with all rights unless told; on a
+    process of its own, unless a hub is told."""
     link, clock, client = UnreliableLink(MemoryLink(BUFFER_BYTES)), StoppedClock(), Client()
+    if hub is not None:
+        assert isinstance(hub.link, UnreliableLink)
+        link = hub.link
     counted: list[Count] = []
     scheduler = TurnScheduler()
     tasks: set[asyncio.Task[None]] = set()
@@ -125,14 +140,14 @@ async def a_table(
     def start(work: Work) -> None:
         tasks.add(asyncio.create_task(work))
 
-    spoken, rules = dialect or NativeDialect(), ChannelRules([])
+    spoken, rules = dialect or NativeDialect(), rules or ChannelRules([])
     session = kind(
         principal,
         rights or Rights(principal, Policy(), rules),
         client=client,
         dialect=spoken,
-        hub=TenantHub(ACME, link, scheduler),
-        limits=frames.Limits(max_payload_bytes=LARGEST, messages_per_second=RATE, subscriptions=3),
+        hub=hub or TenantHub(ACME, link, scheduler),
+        limits=frames.Limits(max_payload_bytes=LARGEST, messages_per_second=rate, subscriptions=3),
         services=SessionServices(
             messages=MessageServices(
                 clock=TurnClock(clock, scheduler), new_message_id=counting("m"), tally=telling(counted)

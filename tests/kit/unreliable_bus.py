@@ -4,9 +4,11 @@ import asyncio
 from collections import Counter
 
 from artcafe.server.bus.memory import MemoryBus, MemoryLink, MemorySubscription
+from artcafe.server.bus.memory_streams import MemoryStreams
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.tenant import TenantRules
 from artcafe.server.ports.bus import Deliver, Own
+from artcafe.server.ports.channel_streams import KeptStreams, ReadDurable
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
@@ -92,6 +94,11 @@ class UnreliableLink:
         self.making_room = Tap()
         self.refusal: Exception | None = None
 
+    @property
+    def streams(self) -> MemoryStreams:
+        """See ports.Link."""
+        return self.inner.streams
+
     def publish(self, subject: str, payload: bytes) -> bool:
         """See ports.Link; raises `refusal` where there is one."""
         if self.refusal is not None:
@@ -145,22 +152,31 @@ class UnreliableLink:
 
 
 class DeafBus(MemoryBus):
-    """A MemoryBus whose control account and accounts can go away: `telling`, `pushing` and `removing` are the
-    taps of these calls."""
+    """A MemoryBus whose control account and accounts can go away: `telling`, `pushing`, `keeping` and
+    `removing` are the taps of these calls."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.telling, self.pushing, self.removing = Tap(), Tap(), Tap()
+        self.telling, self.pushing, self.keeping, self.removing = Tap(), Tap(), Tap(), Tap()
+
+    @property
+    def _taps(self) -> tuple[Tap, ...]:
+        return self.telling, self.pushing, self.keeping, self.removing
 
     def leave(self) -> None:
         """Be away."""
-        for tap in (self.telling, self.pushing, self.removing):
+        for tap in self._taps:
             tap.failure = AWAY
 
     def come_back(self) -> None:
         """Answer again."""
-        for tap in (self.telling, self.pushing, self.removing):
+        for tap in self._taps:
             tap.failure = None
+
+    async def keep(self, tenant: TenantRules, durable: ReadDurable) -> KeptStreams:
+        """See ports.channel_streams."""
+        await self.keeping.through()
+        return await super().keep(tenant, durable)
 
     async def tell(self, topic: str, payload: bytes) -> None:
         """See ports.Control."""

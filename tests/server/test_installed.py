@@ -1,6 +1,7 @@
 """What a server process stands on, opened; docs/operating.md, "Restore", on every store and a real NATS."""
 
 import asyncio
+import json
 import shutil
 import sys
 import time
@@ -11,9 +12,13 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from msgspec.structs import replace
 
 from artcafe.server import installed
+from artcafe.server.bus.channel_streams import NatsChannelStreams
 from artcafe.server.core.installation import Installation
+from artcafe.server.domain.channel import Channel
+from artcafe.server.domain.durability import LEAST_BYTES, Durability
 from artcafe.server.domain.ids import UserId
 from artcafe.server.domain.installation import Mark, WrongInstallation
 from artcafe.server.domain.tenant import Member, Role, Tenant
@@ -21,6 +26,7 @@ from artcafe.server.installed import join, open_store, store_at, until_done, whe
 from artcafe.server.process import SystemClock
 from artcafe.server.settings import load
 from artcafe.server.store import addresses as at
+from artcafe.server.store.channels import ChannelTable
 from artcafe.server.store.item import Backend, Delete, Put, StoreUnusable
 from artcafe.server.store.schema import VERSION
 from artcafe.server.store.servers import leases
@@ -29,8 +35,8 @@ from artcafe.server.store.tenants import TenantTable
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.deadlines import PATIENCE
-from tests.kit.nats import Nats, make_tenant, running_nats
-from tests.kit.records import an_entry
+from tests.kit.nats import Nats, connected, make_tenant, running_nats
+from tests.kit.records import a_channel, an_entry
 from tests.kit.stores import BACKENDS
 
 
@@ -137,16 +143,23 @@ class Drill:
     store: Backend
     bus: Nats
 
+    @property
+    def streams(self) -> NatsChannelStreams:
+        """What keeps the streams on that bus."""
+        return NatsChannelStreams(self.bus.url, self.bus.operator)
+
     async def start(self, adopt: str | None = None) -> Installation:
         """A server process that joins. Raises WrongInstallation."""
         async with self.bus.authority() as authority:
-            return await join(load(adopt_bus=adopt), authority, Table(self.store), SystemClock())
+            return await join(
+                load(adopt_bus=adopt), authority, self.streams, Table(self.store), SystemClock()
+            )
 
     async def an_hour_later(self) -> None:
         """Accounts are reconciled by a server that runs."""
         await self.store.delete(Delete("INSTALLATION", "TURN"))
         async with self.bus.authority() as authority:
-            installation = await join(load(), authority, Table(self.store), SystemClock())
+            installation = await join(load(), authority, self.streams, Table(self.store), SystemClock())
             assert await installation.tend() is not None
 
     async def make(self, name: str) -> Tenant:
@@ -157,6 +170,14 @@ class Drill:
             await authority.push(tenant)
         await TenantTable(Table(self.store)).create(tenant, owner, an_entry(tenant=name))
         return tenant
+
+    async def streams_of(self, tenant: Tenant) -> dict[str, int]:
+        """The streams of a tenant on the bus, and how many messages each may hold."""
+        user = self.bus.operator.streams_credentials(tenant)
+        async with connected(self.bus.url, user) as client:
+            answer = await client.request("$JS.API.STREAM.LIST", b"", timeout=5)
+        configs = [stream["config"] for stream in json.loads(answer.data)["streams"] or []]
+        return {config["name"]: config["max_msgs"] for config in configs}
 
     async def mark(self) -> str:
         """The mark of the bus."""
@@ -237,6 +258,30 @@ async def test_a_newer_store_at_an_older_bus_fills_it(
         assert [await rotated.admits(tenant) for tenant in tenants] == [True, True]
         held = await Drill(stores[0], rotated)._held()
         assert len(held) == len(tenants) + 3, "accounts of the seed before are gone"
+
+
+async def test_streams_are_those_of_the_store_after_a_reconciliation(
+    stores: tuple[Backend, Backend], bus: Nats
+) -> None:
+    drill = Drill(stores[0], bus)
+    await drill.start()
+    tenant = await drill.make("acme")
+    channels = ChannelTable(Table(drill.store))
+    tasks, jobs = (
+        a_channel(name, durability=Durability(max_bytes=LEAST_BYTES)) for name in ("tasks", "jobs")
+    )
+    for channel in (tasks, jobs):
+        await channels.create(channel, None, an_entry())
+    await drill.an_hour_later()
+    assert await drill.streams_of(tenant) == {tasks.stream: -1, jobs.stream: -1}
+
+    def bounded(channel: Channel) -> Channel:
+        return replace(channel, durability=Durability(max_bytes=LEAST_BYTES, max_messages=7))
+
+    await channels.change(tenant.id, tasks.id, bounded, an_entry())
+    await channels.delete(tenant.id, jobs.id, lambda _: None, an_entry())
+    await drill.an_hour_later()
+    assert await drill.streams_of(tenant) == {tasks.stream: 7}
 
 
 async def test_servers_that_start_at_once_with_a_new_store_and_a_new_bus_agree(

@@ -43,6 +43,8 @@ PUBLISHED = {
     "unreadable_record": (325, 503, 4025),
     "outcome_unknown": (314, 504, None),
     "too_many_channels": (323, 409, None),
+    "not_durable": (328, 409, None),
+    "channel_full": (322, 409, None),
     "headers_too_large": (315, 431, None),
     "request_timeout": (316, 408, None),
     "no_responders": (318, 503, None),

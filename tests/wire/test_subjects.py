@@ -13,11 +13,13 @@ from artcafe.wire.subjects import (
     MAX_TOKENS,
     REPLY_ADDRESS_LENGTH,
     Address,
+    from_stored,
     matches,
     parse_pattern,
     parse_subject,
     pattern_to_bus,
     to_bus,
+    to_stored,
 )
 from tests.kit.subjects import (
     FORMS,
@@ -282,3 +284,21 @@ def test_what_only_looks_like_a_reply_address_is_no_subject(text: str) -> None:
     with pytest.raises(ArtcafeError) as refused:
         parse_subject(text, TENANT)
     assert refused.value.code is Code.invalid_subject
+
+
+def test_what_is_stored_is_told_on_the_bus_subject_it_was_published_to() -> None:
+    assert to_stored(to_bus("a1", "tasks.new")) == "p.a1.tasks.new"
+    assert to_stored(pattern_to_bus("tasks.>")) == "p.*.tasks.>"
+    assert from_stored("p.a1.tasks.new") == to_bus("a1", "tasks.new")
+
+
+@pytest.mark.parametrize("text", ["d.a1.a2.x", "i.a1.a2.x", "r.sys.sys.x", "p.a1.x", "m", "m.", "mm.a.x", ""])
+def test_only_shared_subjects_are_stored(text: str) -> None:
+    with pytest.raises(ValueError, match="shared"):
+        to_stored(text)
+
+
+@pytest.mark.parametrize("text", ["m.a1.x", "z.tasks.1", "p", "p.", ""])
+def test_what_was_not_stored_as_a_message_is_told_to_nobody(text: str) -> None:
+    with pytest.raises(ValueError, match="stored message"):
+        from_stored(text)

@@ -21,7 +21,7 @@ _COLUMNS = {
     "CREATED": "created_at",
 }
 
-_CLEARABLE = ("description", "subject", "max_message_bytes", "publishers", "subscribers")
+_CLEARABLE = ("description", "subject", "max_message_bytes", "publishers", "subscribers", "durability")
 
 _FIELDS = (
     click.option("--description"),
@@ -44,13 +44,40 @@ _FIELDS = (
         help="Who may subscribe, in the same words.",
     ),
     click.option("--metadata", type=JsonText(mapping=True), help="Any JSON object."),
+    click.option("--durable", is_flag=True, help="Store its messages; so does each of the following."),
+    click.option("--keep-bytes", type=click.IntRange(min=1), metavar="N", help="Store N bytes at most."),
+    click.option(
+        "--keep-seconds",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Store a message for N seconds at most.",
+    ),
+    click.option(
+        "--keep-messages", type=click.IntRange(min=1), metavar="N", help="Store N messages at most."
+    ),
+    click.option(
+        "--when-full",
+        type=click.Choice(["drop_oldest", "refuse"]),
+        help="What happens to a message for which there is no room. [default: drop_oldest]",
+    ),
 )
+
+_KEPT = {
+    "keep_bytes": "max_bytes",
+    "keep_seconds": "max_age_seconds",
+    "keep_messages": "max_messages",
+    "when_full": "when_full",
+}
+"""The options that make up the durability, by its fields."""
 
 
 def _set(fields: dict[str, Any]) -> dict[str, Any]:
     """The fields as the platform takes them: a list that was left out is none."""
     lists = {name: list(fields[name]) or None for name in ("publishers", "subscribers")}
-    return fields | lists
+    kept = given({name: fields[option] for option, name in _KEPT.items()})
+    durability = kept if kept or fields["durable"] else None
+    plain_fields = {name: value for name, value in fields.items() if name not in {*_KEPT, "durable"}}
+    return plain_fields | lists | {"durability": durability}
 
 
 @click.group()
@@ -97,6 +124,7 @@ def create(connection: Target, /, name: str, channel_id: str | None, *, as_json:
       artcafe channels create tasks
       artcafe channels create "Things to do" --id tasks --description "What there is to do"
       artcafe channels create orders --subject 'orders.*' --publisher shop --subscriber role:admin
+      artcafe channels create jobs --keep-seconds 86400 --when-full refuse
     """
     wanted = given({"id": channel_id, "name": name} | _set(fields))
     print_record(ask(connection, lambda rest: rest.create_channel(**wanted)), as_json=as_json)
@@ -129,12 +157,15 @@ def update(
     connection: Target, /, channel: str, *, clear: tuple[str, ...], as_json: bool, **fields: Any
 ) -> None:
     """Change what is named and leave the rest; a rule applies to live connections at once.
+    How messages are stored is named as a whole: what is left out has its default.
 
     \b
     Examples:
       artcafe channels update tasks --max-message-bytes 4096
       artcafe channels update tasks --publisher planner --publisher role:admin
       artcafe channels update tasks --clear publishers --clear max_message_bytes
+      artcafe channels update tasks --keep-bytes 1000000
+      artcafe channels update tasks --clear durability
     """
     wanted = changes(_set(fields), clear)
     print_record(ask(connection, lambda rest: rest.change_channel(channel, **wanted)), as_json=as_json)
@@ -146,7 +177,7 @@ def update(
 @json_option
 @signs_in
 def delete(connection: Target, channel: str, *, yes: bool, as_json: bool) -> None:
-    """Delete a channel. Who is subscribed to its subject stays subscribed.
+    """Delete a channel and what it stored. Who is subscribed to its subject stays subscribed.
 
     \b
     Examples:
@@ -176,6 +207,48 @@ def publish(
       date +'{"now": "%c"}' | artcafe channels publish tasks -
     """
     send(connection, channel, data, subject, as_system=as_system, as_json=as_json)
+
+
+_STORED = {"SEQ": "seq", "TIME": "timestamp", "SUBJECT": "subject", "FROM": "from", "DATA": "data"}
+
+
+@channels.command()
+@click.argument("channel")
+@click.option("--since", metavar="PLACE", help="Begin here: 1h, all, last, a time, a sequence.")
+@click.option("--after", type=click.IntRange(min=0), metavar="SEQ", help="Those behind this sequence.")
+@click.option("--before", type=click.IntRange(min=1), metavar="SEQ", help="Those before this sequence.")
+@click.option("--subject", metavar="PATTERN", help="Those on these subjects.")
+@click.option("--from", "sender", metavar="SENDER", help="Those of this sender.")
+@click.option("--limit", "-n", type=click.IntRange(1, 200), default=50, show_default=True, help="How many.")
+@json_option
+@signs_in
+def history(
+    connection: Target,
+    channel: str,
+    since: str | None,
+    after: int | None,
+    before: int | None,
+    subject: str | None,
+    sender: str | None,
+    limit: int,
+    *,
+    as_json: bool,
+) -> None:
+    """Show what a durable channel stores: the last messages, unless you say where to begin.
+
+    \b
+    Examples:
+      artcafe channels history tasks
+      artcafe channels history tasks --since 1h --from planner
+      artcafe channels history tasks --before 400 --json | jq -c '.[].data'
+    """
+    page = ask(
+        connection,
+        lambda rest: rest.history(
+            channel, after=after, before=before, since=since, subject=subject, sender=sender, limit=limit
+        ),
+    )
+    print_rows(_STORED, page["messages"], as_json=as_json, empty="Nothing is stored there.")
 
 
 def send(

@@ -173,5 +173,5 @@ def _print(tenant: Json, *, as_json: bool) -> None:
     print_record({f"{name} now" if name in _NOW else name: n for name, n in tenant.get("usage", {}).items()})
 
 
-_NOW = frozenset({"agents", "channels", "connections", "storage_bytes"})
+_NOW = frozenset({"agents", "channels", "connections", "storage_bytes", "durable_bytes"})
 """What is told as it is now; the rest is of this month."""

@@ -15,15 +15,24 @@ from artcafe.client.client import Client
 from artcafe.client.errors import SlowSubscriptionError, UndecodableError
 from artcafe.client.message import Message
 from artcafe.client.subscription import Subscription
+from artcafe.wire.frames import NotRecovered
 
 _SPACE = re.compile(r"[\t\r\n]+")
 _NOT_ASCII = re.compile(r"[^\x20-\x7e]")
+
+
+_LOST = {
+    NotRecovered.epoch: "The channel is another one",
+    NotRecovered.gone: "The channel has removed older messages",
+    NotRecovered.ahead: "The channel lost messages",
+}
 
 
 @click.command()
 @click.argument("pattern")
 @click.option("--count", "-n", type=click.IntRange(min=1), help="End after this many messages.")
 @click.option("--queue", "-q", metavar="NAME", help="Share the messages with the others of this group.")
+@click.option("--since", metavar="PLACE", help="Begin with what is stored: 1h, all, last, a time, a number.")
 @logs_in
 @json_option
 @reaches
@@ -33,6 +42,7 @@ def sub(
     pattern: str,
     count: int | None,
     queue: str | None,
+    since: str | None,
     *,
     as_json: bool,
 ) -> None:
@@ -46,14 +56,17 @@ def sub(
       artcafe sub 'tasks.*' -t acme -a worker -k worker.key
       artcafe sub '>' -t acme -a worker -k worker.key --json | jq .data
       artcafe sub tasks.new -t acme -a worker -k worker.key --queue workers --count 10
+      artcafe sub 'tasks.>' -t acme -a worker -k worker.key --since 1h
     """
-    asyncio.run(_print_all(login.client(connection), pattern, queue, count, as_json=as_json))
+    messages = (pattern, queue, since)
+    asyncio.run(_print_all(login.client(connection), messages, count, as_json=as_json))
 
 
 async def _print_all(
-    client: Client, pattern: str, queue: str | None, count: int | None, *, as_json: bool
+    client: Client, wanted: tuple[str, str | None, str | None], count: int | None, *, as_json: bool
 ) -> None:
-    async with client, client.subscribe(pattern, queue=queue) as messages:
+    pattern, queue, since = wanted
+    async with client, client.subscribe(pattern, queue=queue, since=since) as messages:
         click.echo(f"Subscribed to {plain(pattern)}; Ctrl-C ends.", err=True)
         printed = 0
         while count is None or printed < count:
@@ -73,7 +86,8 @@ async def next_message(messages: Subscription) -> Message | None:
             click.echo(f"{slow.dropped} messages are missing here: they came too fast.", err=True)
             continue
         if message is not None and message.after_gap:
-            click.echo("The connection was lost for a while: messages may be missing here.", err=True)
+            why = "The connection was lost for a while" if messages.lost is None else _LOST[messages.lost]
+            click.echo(f"{why}: messages may be missing here.", err=True)
         return message
 
 
@@ -92,6 +106,8 @@ def _for_programs(message: Message) -> str:
         "id": message.id,
         "timestamp": _time(message, lambda at: at.isoformat(timespec="milliseconds").replace("+00:00", "Z")),
     }
+    if message.seq is not None:
+        fields |= {"seq": message.seq, "epoch": message.epoch}
     if message.headers:
         fields["headers"] = dict(message.headers)
     if message.reply_to is not None:

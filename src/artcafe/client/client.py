@@ -41,8 +41,9 @@ class Client(RequestCalls):
     a signer: `SshAgent(socket)` for a key that ssh-agent keeps, `KeyFile(path, passphrase)`. What the
     server asks to have signed is checked first: it must name this server, tenant and agent.
 
-    Delivery is at most once: what is published while this client is away is missed. Every absence is
-    visible: `reconnects` and `Subscription.gaps` count them, `Message.after_gap` marks the place.
+    Delivery is at most once, but within durable channels: what is published while this client is away is
+    missed. Every absence is visible: `reconnects` and `Subscription.gaps` count them, `Message.after_gap`
+    marks the place. A subscription within one durable channel goes on where it was.
 
     `timeout` is how long, in seconds, a call waits for a connection and its answer; `connect_timeout`
     how long `connect` tries. `buffer` is the size of a subscription's buffer, in messages. `on_state`
@@ -182,6 +183,7 @@ class Client(RequestCalls):
         *,
         headers: Mapping[str, str] | None = None,
         reply_to: str | None = None,
+        dedup: str | None = None,
         ack: Literal[True] = True,
         timeout: float | None = None,  # noqa: ASYNC109
     ) -> str: ...
@@ -194,6 +196,7 @@ class Client(RequestCalls):
         *,
         headers: Mapping[str, str] | None = None,
         reply_to: str | None = None,
+        dedup: str | None = None,
         ack: bool,
         timeout: float | None = None,  # noqa: ASYNC109
     ) -> str | None: ...
@@ -205,6 +208,7 @@ class Client(RequestCalls):
         *,
         headers: Mapping[str, str] | None = None,
         reply_to: str | None = None,
+        dedup: str | None = None,
         ack: bool = True,
         timeout: float | None = None,  # noqa: ASYNC109 - it tells unsent from unknown, a caller's cannot
     ) -> str | None:
@@ -215,7 +219,9 @@ class Client(RequestCalls):
         client to one subject arrive in the order of the calls.
 
         Away, it waits for the connection. It never sends twice: when the connection is lost, or the
-        timeout passes, before the answer came, or the server says so, it raises OutcomeUnknownError.
+        timeout passes, before the answer came, or the server says so, it raises OutcomeUnknownError. In a
+        durable channel `dedup`, a name of yours for the message, makes it safe to call again: within two
+        minutes it is stored once (1 to 64 letters, digits, `.`, `_`, `:` and `-`).
         Raises unavailable when nothing was sent, too_large, invalid_subject, validation_failed for headers,
         bad_frame for data that receivers could not read (docs/protocol.md), and what the server says:
         forbidden, rate_limited, too_many_channels. TypeError for data that JSON cannot write: so for bytes,
@@ -223,7 +229,9 @@ class Client(RequestCalls):
         `Message.decode` with that type gives them back.
         """
         call = self._session.calls.next_id() if ack else None
-        publication = Publication(self.tenant, subject, data, headers=headers, reply_to=reply_to, call=call)
+        publication = Publication(
+            self.tenant, subject, data, headers=headers, reply_to=reply_to, call=call, dedup=dedup
+        )
         return await self._within(self._timeout if timeout is None else timeout, publication, call)
 
     def subscribe(
@@ -231,6 +239,7 @@ class Client(RequestCalls):
         subject: str,
         *,
         queue: str | None = None,
+        since: int | str | None = None,
         buffer: int | None = None,
         timeout: float | None = None,
     ) -> Subscription:
@@ -240,11 +249,15 @@ class Client(RequestCalls):
         server has confirmed. With `queue`, each message goes to one member of that group. See
         Subscription for the buffer, and for what happens when it is full.
 
+        Within one durable channel `since` begins with what is stored: `"all"`, `"last"`, since a time
+        (RFC 3339) or for a while (`"30s"`, `"10m"`, `"1h"`, `"7d"`), or from a sequence on.
+
         Raises invalid_subject and validation_failed at once; when subscribing, what the server says
-        (forbidden, too_many_subscriptions), unavailable, and conflict for a queue group that overlaps
-        another subscription of this client.
+        (forbidden, too_many_subscriptions, not_durable for `since` elsewhere), unavailable, and conflict for
+        a queue group that overlaps another subscription of this client, or `since` for a subject that it has
+        subscribed to already.
         """
-        self._session.routes.check(subject, queue)
+        self._session.routes.check(subject, queue, since)
         size = self._buffer if buffer is None else buffer
         if size < 1:
             raise ArtcafeError(Code.validation_failed, "A buffer holds at least one message.")
@@ -252,6 +265,7 @@ class Client(RequestCalls):
         return Subscription(
             subject,
             queue=queue,
+            since=since,
             buffer=size,
             opener=lambda subscription: self._open(subscription, seconds),
             closer=self._unsubscribe,

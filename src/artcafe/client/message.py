@@ -57,7 +57,7 @@ class Message:
     JSON text, also where it cannot be read (`undecodable`).
 
     `after_gap` is True on the first message after this client was away: others may have been missed
-    before it.
+    before it. `seq` and `epoch` are its place in a durable channel, None in any other.
     """
 
     __slots__ = (
@@ -66,11 +66,13 @@ class Message:
         "_request",
         "_timestamp",
         "after_gap",
+        "epoch",
         "headers",
         "id",
         "raw",
         "reply_to",
         "sender",
+        "seq",
         "subject",
     )
 
@@ -87,6 +89,8 @@ class Message:
         self.headers: Mapping[str, str] = frame.headers or {}
         self.reply_to = frame.reply_to
         self.raw = bytes(frame.data)
+        self.seq = frame.seq
+        self.epoch = frame.epoch
         self.after_gap = False
         self._timestamp = frame.timestamp
         self._publish = publish

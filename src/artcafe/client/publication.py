@@ -55,6 +55,7 @@ class Publication(OutgoingFrame):
         headers: Mapping[str, str] | None,
         reply_to: str | None,
         call: str | None,
+        dedup: str | None = None,
     ) -> None:
         """Raises invalid_subject, validation_failed, bad_frame for data that receivers could not read
         (wire.payload), and TypeError for data that JSON cannot write, bytes among them."""
@@ -68,6 +69,7 @@ class Publication(OutgoingFrame):
             id=call,
             headers=checked_headers(headers),
             reply_to=reply_to,
+            dedup=_checked_dedup(dedup),
         )
         super().__init__(frames.encode(publish), len(payload))
 
@@ -128,6 +130,14 @@ def _require_no_bytes(data: Any) -> None:
         elif isinstance(part, list | tuple | set | frozenset):
             inner = part
         parts += [each for each in inner if type(each) not in _PLAIN]
+
+
+def _checked_dedup(dedup: str | None) -> str | None:
+    try:
+        return msgspec.convert(dedup, frames.Dedup | None)
+    except msgspec.ValidationError as error:
+        message = "`dedup` is 1 to 64 letters, digits, `.`, `_`, `:` and `-`."
+        raise ArtcafeError(Code.validation_failed, message) from error
 
 
 def checked_headers(headers: Mapping[str, str] | None) -> dict[str, str] | None:

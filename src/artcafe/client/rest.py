@@ -355,6 +355,31 @@ class Rest:
             HttpRequest("POST", path_of("channels", channel, "messages"), data, query)
         )
 
+    async def history(
+        self,
+        channel: str,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        since: str | None = None,
+        subject: str | None = None,
+        sender: str | None = None,
+        limit: int | None = None,
+    ) -> Json:
+        """A page of what a durable channel stores, in its order: `messages`, and `after` and `before` for the
+        pages beside it. Without any of the three it is the last page; `since` as in `Client.subscribe`."""
+        query = {
+            "after": _text(after),
+            "before": _text(before),
+            "since": since,
+            "subject": subject,
+            "from": sender,
+            "limit": _text(limit),
+        }
+        return await self._http.answer(
+            HttpRequest("GET", path_of("channels", channel, "messages"), query=query)
+        )
+
     # What was used, and who did what.
 
     async def usage(self, start: str | None = None, end: str | None = None) -> Json:
@@ -380,3 +405,7 @@ class Rest:
         """The audit's entries, the newest first: all of them, or the latest `most` that fit."""
         query = {"actor": actor, "action": action, "target": target}
         return await self._http.pages("entries", path_of("audit"), query, most=most)
+
+
+def _text(number: int | None) -> str | None:
+    return None if number is None else str(number)

@@ -12,6 +12,7 @@ from artcafe.client.subscription import Subscription
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.since import parse_since
 from artcafe.wire.subjects import REPLY_PREFIX, Address, matches, overlap, parse_pattern, parse_subject
 
 _REMEMBERED = 1024
@@ -30,7 +31,7 @@ class Stand(Enum):
 class Route:
     """One subscription at the server, and the local ones that share it: same pattern, same queue group."""
 
-    __slots__ = ("address", "id", "members", "proven", "queue", "stand", "subject", "wait")
+    __slots__ = ("address", "id", "members", "place", "proven", "queue", "since", "stand", "subject", "wait")
 
     def __init__(self, route: str, address: Address, subscription: Subscription) -> None:
         self.id = route
@@ -38,18 +39,53 @@ class Route:
         self.subject = subscription.subject
         self.queue = subscription.queue
         self.members = [subscription]
+        self.since = subscription.since
+        self.place: frames.Position | None = None
+        """What it has of its durable channel; None where it lies within none, or is not known yet."""
         self.stand = Stand.new
         self.proven = False
         self.wait = 0.0
 
     def ask(self) -> bytes:
-        """The `subscribe` frame."""
+        """The `subscribe` frame: it goes on where it was, or begins where it was told to."""
         self.stand = Stand.asked
-        return frames.encode(frames.Subscribe(subject=self.subject, id=self.id, queue=self.queue))
+        since = self.since if self.place is None else None
+        return frames.encode(
+            frames.Subscribe(
+                subject=self.subject, id=self.id, queue=self.queue, since=since, recover=self.place
+            )
+        )
 
     def drop(self) -> bytes:
         """The `unsubscribe` frame."""
         return frames.encode(frames.Unsubscribe(subject=self.subject, queue=self.queue))
+
+    def confirm(self, answer: frames.Subscribed) -> None:
+        """The server has it."""
+        self.stand = Stand.live
+        self.proven = True
+        if answer.epoch is not None and answer.seq is not None:
+            self.place = frames.Position(epoch=answer.epoch, seq=answer.seq)
+        elif self.place is not None:
+            self.place = None
+        for member in self.members:
+            member.open()
+            if answer.recovered is False:
+                member.miss(answer.reason)
+
+    def takes(self, frame: frames.Message) -> bool:
+        """Whether a message is new to it; it is not again."""
+        if frame.seq is None or frame.epoch is None or self.queue is not None:
+            return True
+        if self.stand is not Stand.live:
+            return False  # It belongs to another subscription; what this one is to have follows its answer.
+        place = self.place
+        if place is None or place.epoch != frame.epoch:
+            return True
+        if frame.seq <= place.seq:
+            return False
+        place.seq = frame.seq
+        return True
 
     def receivers(self) -> Iterable[Subscription]:
         """The members that get a message: all of them, or in a queue group the least busy one."""
@@ -81,9 +117,14 @@ class Routes:
     def __len__(self) -> int:
         return len(self._routes)
 
-    def check(self, subject: str, queue: str | None) -> None:
+    def check(self, subject: str, queue: str | None, since: int | str | None) -> None:
         """Refuse early what the server would refuse by closing. Raises invalid_subject, validation_failed."""
         parse_pattern(subject, self._tenant)
+        if since is not None:
+            parse_since(since, 0.0)
+            if queue is not None or (isinstance(since, int) and since < 0):
+                message = "`since` is not for queue groups, and not negative."
+                raise ArtcafeError(Code.validation_failed, message)
         try:
             frames.decode_client(frames.encode(frames.Subscribe(subject=subject, queue=queue)))
         except msgspec.ValidationError as error:
@@ -99,6 +140,9 @@ class Routes:
         address = parse_pattern(subscription.subject, self._tenant)
         for route in self._routes.values():
             if (route.subject, route.queue) == (subscription.subject, subscription.queue):
+                if subscription.since is not None:
+                    message = "A subject is subscribed to with `since` once by a client; use a second client."
+                    raise ArtcafeError(Code.conflict, message)
                 route.members.append(subscription)
                 if route.stand is Stand.live:
                     subscription.open()
@@ -150,14 +194,11 @@ class Routes:
             await self._answered.wait()
         return max((r.wait for r in self._routes.values() if r.stand is Stand.deferred), default=0.0)
 
-    def confirm(self, call: str) -> None:
+    def confirm(self, call: str, answer: frames.Subscribed) -> None:
         """The server subscribed the route with this id."""
         route = self._routes.get(call)
         if route is not None:
-            route.stand = Stand.live
-            route.proven = True
-            for member in route.members:
-                member.open()
+            route.confirm(answer)
             self._answered.set()
 
     def refuse(self, call: str, error: ArtcafeError) -> bool:
@@ -172,6 +213,12 @@ class Routes:
         if route.proven and error.code.retry:
             route.stand = Stand.deferred
             route.wait = _RETRY_SECONDS if error.retry_after is None else error.retry_after
+        elif route.place is not None and route.since is None and error.code is Code.not_durable:
+            # The channel is not durable any more: it goes on as any other.
+            route.place = None
+            route.stand, route.wait = Stand.deferred, _RETRY_SECONDS
+            for member in route.members:
+                member.miss(None)
         else:
             self._over(route, error)
         self._answered.set()
@@ -202,6 +249,8 @@ class Routes:
             request = self._requests.setdefault(frame.reply_to, ReceivedRequest(self._answer))
         self.crowded = False
         for route in routes:
+            if not route.takes(frame):
+                continue
             for member in route.receivers():
                 subject = route.address.form + short
                 member.push(Message(frame, subject, self._publish, request))
@@ -216,7 +265,7 @@ class Routes:
     def away(self) -> None:
         """The connection is gone; the next one knows none of the routes."""
         for route in self._routes.values():
-            if route.stand is Stand.live:
+            if route.stand is Stand.live and route.place is None:
                 for member in route.members:
                     member.away()
             route.stand = Stand.new

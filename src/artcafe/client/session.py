@@ -20,7 +20,7 @@ _KNOWN = frozenset(form.__struct_config__.tag for form in get_args(frames.Server
 
 _MESSAGE = re.compile(
     rb'\{"type":"message","subject":"([^"\\\\]+)","from":"([^"\\\\]+)",'
-    rb'"id":"([^"\\\\]+)","timestamp":"([^"\\\\]+)","data":'
+    rb'(?:"seq":\d+,"epoch":"[^"]*",)?"id":"([^"\\\\]+)","timestamp":"([^"\\\\]+)","data":'
 )
 """What the server writes before the data of a message."""
 
@@ -85,7 +85,7 @@ class Session:
                 self.calls.answer(frame.id, frame.message_id)
             case frames.Subscribed():
                 if frame.id is not None:
-                    self.routes.confirm(frame.id)
+                    self.routes.confirm(frame.id, frame)
             case frames.Error():
                 self._refused(frame.id, of_frame(frame))
             case frames.RequestReply():

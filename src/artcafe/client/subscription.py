@@ -10,6 +10,7 @@ from artcafe.client.errors import SlowSubscriptionError, copy
 from artcafe.client.message import Message
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.frames import NotRecovered
 
 
 class Subscription:
@@ -30,8 +31,12 @@ class Subscription:
     the server refused or stopped the client, or ended this subscription because the agent may no longer
     receive it (forbidden), each time after what is in the buffer. Once the right is back, subscribe anew.
 
-    `gaps` counts how often the client was away while this was subscribed: delivery is at most once,
-    so messages may have been missed each time, and `Message.after_gap` marks where.
+    Within one durable channel it goes on where it was when the client comes back: nothing is missed, and
+    nothing comes twice. `since` begins with what is stored.
+
+    `gaps` counts how often messages may have been missed, and `Message.after_gap` marks where: each time the
+    client was away, and in a durable channel only when what is missing is not stored any more. `lost` says
+    why that was, the last time.
     """
 
     def __init__(
@@ -39,13 +44,16 @@ class Subscription:
         subject: str,
         *,
         queue: str | None,
+        since: int | str | None = None,
         buffer: int,
         opener: Callable[["Subscription"], Awaitable[None]],
         closer: Callable[["Subscription"], Awaitable[None]],
     ) -> None:
         self.subject = subject
         self.queue = queue
+        self.since = since
         self.gaps = 0
+        self.lost: NotRecovered | None = None
         self._buffer: deque[Message] = deque(maxlen=buffer)
         self._opener = opener
         self._closer = closer
@@ -141,8 +149,13 @@ class Subscription:
     def away(self) -> None:
         """The connection was lost: what is published now does not come here."""
         if self._open:
-            self.gaps += 1
-            self._gap = True
+            self.miss(None)
+
+    def miss(self, reason: NotRecovered | None) -> None:
+        """Messages may be missing before the next one."""
+        self.gaps += 1
+        self.lost = reason
+        self._gap = True
 
     def end(self, error: ArtcafeError | None) -> None:
         """Nothing more will come; the first end is the one that counts."""

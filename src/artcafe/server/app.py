@@ -18,6 +18,7 @@ from artcafe.server.api.pages import PageTokens
 from artcafe.server.api.readiness import PROBE_SECONDS, Readiness, RecentAnswers
 from artcafe.server.bus.accounts.authority import Authority
 from artcafe.server.bus.accounts.operator import Operator
+from artcafe.server.bus.channel_streams import NatsChannelStreams
 from artcafe.server.bus.control import ControlLink
 from artcafe.server.bus.events import MISSED_SECONDS, RETRY_SECONDS, BusEvents
 from artcafe.server.bus.tenants import TenantLinks
@@ -25,6 +26,7 @@ from artcafe.server.core.agents import Agents
 from artcafe.server.core.audit import Audit
 from artcafe.server.core.channels import Channels
 from artcafe.server.core.deletions import WORK_SECONDS, Deletions
+from artcafe.server.core.history import History
 from artcafe.server.core.invitations import Invitations
 from artcafe.server.core.legal import Legal
 from artcafe.server.core.login import Login
@@ -143,7 +145,8 @@ async def platform(
         records, members, keyholders = TenantTable(table), MemberTable(table), AgentTable(table)
         rooms, sightings = ChannelTable(table), PresenceTable(table)
         near = NearCache(records, keyholders, rooms, clock)
-        installation = await join(settings, authority, table, clock)
+        streams = NatsChannelStreams(nats_url, operator, replicas=settings.stream_replicas, tls=tls)
+        installation = await join(settings, authority, streams, table, clock)
         links = await stack.enter_async_context(
             TenantLinks(
                 nats_url,
@@ -158,7 +161,9 @@ async def platform(
         events = BusEvents(
             control,
             authority,
+            streams,
             records.rules,
+            rooms.durable,
             forget=(near.forget, table.forget),
             forget_all=near.forget_all,
             end_counters=meter.end,
@@ -271,8 +276,15 @@ async def platform(
                 new_id=new_id,
             ),
             channels=Channels(
-                records=rooms, tenants=records, directory=near, events=events, clock=clock, new_id=new_id
+                records=rooms,
+                durable=rooms,
+                tenants=records,
+                directory=near,
+                events=events,
+                clock=clock,
+                new_id=new_id,
             ),
+            history=History(bus=links, directory=near, now=clock.now),
             messages=Messages(
                 bus=links,
                 directory=near,

@@ -211,10 +211,10 @@ class ConnectionRefused(Event, frozen=True, kw_only=True):
 
 class NotTold(Event, frozen=True, kw_only=True):
     """A change that is stored could not be told to the bus. `what` is `changed` (what others hold of it in
-    memory), `revoked` (connections that have to end) or `account` (a tenant's account on the bus). With
-    `lost` false it is tried again every second. With `lost` true it is not: others believe what they hold for
-    five seconds at most, connections end when they are looked at again, within a minute, and accounts are
-    made right by the next reconciliation."""
+    memory), `revoked` (connections that have to end), `account` (a tenant's account on the bus) or `streams`
+    (those of its durable channels). With `lost` false it is tried again every second. With `lost` true it is
+    not: others believe what they hold for five seconds at most, connections end when they are looked at
+    again, within a minute, and accounts and streams are made right by the next reconciliation."""
 
     level = logging.WARNING
     alike = ("what", "lost", "reason")
@@ -265,6 +265,48 @@ class AccountsReconciled(Event, frozen=True, kw_only=True):
     def severity(self) -> int:
         """An error where accounts were kept."""
         return logging.ERROR if self.kept else logging.INFO
+
+
+class StreamsReconciled(Event, frozen=True, kw_only=True):
+    """The streams of durable channels were compared with the store, and so many were made, changed, or
+    deleted because no channel has them. So many were `refused` by the bus (event `stream_refused`), and those
+    of so many tenants could not be compared (`failed`): they are tried again."""
+
+    made: int
+    changed: int
+    deleted: int
+    refused: int
+    failed: int
+
+    @property
+    def severity(self) -> int:
+        """A warning where something is left to do."""
+        return logging.WARNING if self.refused or self.failed else logging.INFO
+
+
+class StreamRefused(Event, frozen=True, kw_only=True):
+    """The bus refused to make or change the stream of a durable channel, and says why: its disk may be full,
+    or be reserved by other streams. The channel is stored; publishing to it is refused with `unavailable`
+    while it has no stream. It is tried again with the next change of the tenant's durable channels, and by
+    the next reconciliation."""
+
+    level = logging.ERROR
+    alike = ("tenant", "channel", "reason")
+
+    tenant: str
+    channel: str
+    stream: str
+    reason: str
+
+
+class StoringFailed(Event, frozen=True, kw_only=True):
+    """The bus refused to store or read messages of a durable channel for a reason that no client can remedy:
+    its disk may be full. Clients are told `unavailable`."""
+
+    level = logging.ERROR
+    alike = ("reason",)
+
+    reason: str
 
 
 class AccountRestored(Event, frozen=True, kw_only=True):

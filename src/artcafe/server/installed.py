@@ -9,11 +9,13 @@ from contextlib import AsyncExitStack, suppress
 from artcafe.server.bus.accounts.authority import Authority
 from artcafe.server.core.installation import Installation
 from artcafe.server.domain.installation import WrongInstallation
-from artcafe.server.events import AccountsReconciled, note
+from artcafe.server.events import AccountsReconciled, StreamsReconciled, note
 from artcafe.server.ports.bus import Reconciled
+from artcafe.server.ports.channel_streams import NO_STREAMS, ChannelStreams
 from artcafe.server.process import SystemClock, new_id
 from artcafe.server.settings import Settings
 from artcafe.server.store import places
+from artcafe.server.store.channels import ChannelTable
 from artcafe.server.store.copying import require_whole
 from artcafe.server.store.installation import InstallationTable
 from artcafe.server.store.item import Backend
@@ -83,15 +85,19 @@ def sweep_of(store: Backend) -> Callable[[], Awaitable[None]]:
     return sweep
 
 
-async def join(settings: Settings, authority: Authority, table: Table, clock: SystemClock) -> Installation:
+async def join(
+    settings: Settings, authority: Authority, streams: ChannelStreams, table: Table, clock: SystemClock
+) -> Installation:
     """The installation of this store and this bus. Raises WrongInstallation, ArtcafeError(unavailable)."""
     records = TenantTable(table)
     installation = Installation(
         records=InstallationTable(table),
         marked=authority,
         accounts=authority,
+        streams=streams,
         tenants=records,
         index=records,
+        durable=ChannelTable(table),
         clock=clock,
         new_id=new_id,
         jitter=random.random,
@@ -120,10 +126,22 @@ class Tending:
 
 
 def _tell(done: Reconciled | None, installation: Installation) -> None:
-    if done is not None:
+    if done is None:
+        return
+    note(
+        AccountsReconciled(
+            pushed=done.pushed, removed=done.removed, kept=done.kept, bus=f"{installation.mark}"
+        )
+    )
+    streams = done.streams
+    if streams != NO_STREAMS or done.streams_failed:
         note(
-            AccountsReconciled(
-                pushed=done.pushed, removed=done.removed, kept=done.kept, bus=f"{installation.mark}"
+            StreamsReconciled(
+                made=streams.made,
+                changed=streams.changed,
+                deleted=streams.deleted,
+                refused=streams.refused,
+                failed=done.streams_failed,
             )
         )
 

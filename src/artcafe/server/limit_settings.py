@@ -21,6 +21,16 @@ class LimitSettings(BaseSettings):
         validation_alias=named("max_payload_bytes"),
         description="Bytes of `data` in one message; the bus takes 2 MiB with everything around it.",
     )
+    stream_replicas: int = Field(
+        1,
+        ge=1,
+        le=5,
+        validation_alias=named("stream_replicas"),
+        description=(
+            "Copies of what durable channels hold, each on another server of a NATS cluster; 3 outlive the "
+            "loss of one server, 5 of two. The same in every process."
+        ),
+    )
     max_queued_bytes: int = Field(
         1_048_576,
         ge=65_536,

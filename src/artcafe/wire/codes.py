@@ -91,6 +91,10 @@ class Code(Enum):
         325, 503, 4025, True, "A stored record is damaged, or of a newer release; another server may read it."
     )
     too_many_channels = Row(323, 409, None, False, "A subject would belong to too many channels.")
+    not_durable = Row(
+        328, 409, None, False, "Nothing is stored there: it lies not within one durable channel."
+    )
+    channel_full = Row(322, 409, None, False, "The channel is full, and may not forget what it holds.")
 
     @property
     def http(self) -> int:

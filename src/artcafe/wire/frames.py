@@ -4,6 +4,7 @@ Frames are JSON objects in text messages. Unknown fields are ignored, unknown ty
 """
 
 import json
+from enum import StrEnum
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
@@ -23,26 +24,46 @@ Headers = Annotated[
 Queue = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")]
 """The name of a queue group. msgspec searches, and `$` would let a newline pass at the end."""
 
+Dedup = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:-]{1,64}\Z")]
+"""A sender's own name of a message, by which a durable channel knows it again within two minutes."""
+
+Seq = Annotated[int, Meta(ge=0)]
+"""A sequence in a durable channel; 0 is the place before the first message."""
+
+
+class Position(Struct, kw_only=True):
+    """A place in a durable channel: behind the message with this sequence, in the channel of this epoch."""
+
+    epoch: Annotated[str, Meta(max_length=64)]
+    seq: Seq
+
 
 # What a client sends.
 
 
 class Publish(Struct, tag_field="type", tag="publish", omit_defaults=True, kw_only=True):
-    """Send `data`, any JSON value, to everybody subscribed to `subject`."""
+    """Send `data`, any JSON value, to everybody subscribed to `subject`. With `dedup` it is stored once,
+    however often it is sent: in a durable channel."""
 
     subject: str
     data: Raw
     id: Id | None = None
     headers: Headers | None = None
     reply_to: str | None = None
+    dedup: Dedup | None = None
 
 
 class Subscribe(Struct, tag_field="type", tag="subscribe", omit_defaults=True, kw_only=True):
-    """Receive what matches `subject`; with `queue`, share the messages with the group's other members."""
+    """Receive what matches `subject`; with `queue`, share the messages with the group's other members.
+
+    Within one durable channel, `since` begins with what is stored (wire.since), and `recover` goes on behind
+    the last message that came."""
 
     subject: str
     id: Id | None = None
     queue: Queue | None = None
+    since: Seq | Annotated[str, Meta(max_length=64)] | None = None
+    recover: Position | None = None
 
 
 class Unsubscribe(Struct, tag_field="type", tag="unsubscribe", omit_defaults=True, kw_only=True):
@@ -176,7 +197,8 @@ class Welcome(Struct, tag_field="type", tag="welcome", kw_only=True):
 
 
 class Message(Struct, tag_field="type", tag="message", omit_defaults=True, kw_only=True):
-    """A delivered message. `from` is the sender that the server proved, never a claim of the payload."""
+    """A delivered message. `from` is the sender that the server proved, never a claim of the payload. One of
+    a durable channel has a sequence, in an epoch of the channel."""
 
     subject: str
     sender: str = msgspec.field(name="from")
@@ -185,20 +207,45 @@ class Message(Struct, tag_field="type", tag="message", omit_defaults=True, kw_on
     data: Raw
     headers: dict[str, str] | None = None
     reply_to: str | None = None
+    seq: int | None = None
+    epoch: str | None = None
 
 
-class Ack(Struct, tag_field="type", tag="ack", kw_only=True):
-    """The bus has the message."""
+class Ack(Struct, tag_field="type", tag="ack", omit_defaults=True, kw_only=True):
+    """The bus has the message; with `seq` and `epoch` it is stored there. A `duplicate` was stored there
+    before, and is not delivered again."""
 
     id: str
     message_id: str
+    seq: int | None = None
+    epoch: str | None = None
+    duplicate: bool = False
+
+
+class NotRecovered(StrEnum):
+    """The reasons why a subscription does not go on where it was to begin."""
+
+    epoch = "epoch"
+    """The channel is another one: nothing that it holds was delivered before."""
+    gone = "gone"
+    """What followed is not stored any more: it goes on with the oldest message that is."""
+    ahead = "ahead"
+    """The channel never came so far: what followed is lost, and it goes on with what is published now."""
 
 
 class Subscribed(Struct, tag_field="type", tag="subscribed", omit_defaults=True, kw_only=True):
-    """From here on what matches is delivered."""
+    """From here on what matches is delivered: within a durable channel, what comes behind `seq` of `epoch`.
+
+    `last` is how far the channel had come: what is stored up to it comes first. `recovered` answers `since`
+    and `recover`: whether it goes on where it was asked to."""
 
     subject: str
     id: str | None = None
+    epoch: str | None = None
+    seq: int | None = None
+    last: int | None = None
+    recovered: bool | None = None
+    reason: NotRecovered | None = None
 
 
 class Unsubscribed(Struct, tag_field="type", tag="unsubscribed", omit_defaults=True, kw_only=True):

@@ -15,6 +15,10 @@ first letter, and carries the proven sender:
 The reply address of a request, `inbox._{process}.{request}`, is in none of them. It is below the inbox of one
 server process, to which nobody else may subscribe: `_INBOX.{process}.{request}.{sender}`.
 
+What is to be stored is published in a space of its own, `p.{sender}.{subject}`: the stream of a durable
+channel takes it from there, and tells it to everybody as `m.{sender}.{subject}` once it is stored. Nobody
+subscribes to that space.
+
 So a pattern that begins with a wildcard reaches shared subjects only, by construction: the same
 rule as MQTT 5 section 4.7.2 has for topics that begin with `$`. Nothing that passes this module
 can hold a space, CR or LF, so nothing here can inject into the NATS protocol.
@@ -31,6 +35,8 @@ MAX_BYTES = 255
 MAX_TOKENS = 16
 
 SHARED, DIRECT, INBOX, RESERVED = "m", "d", "i", "r"
+STORED = "p"
+"""The space of what is to be stored."""
 
 _TOKEN = r"[A-Za-z0-9_-]+"
 _SUBJECT = re.compile(rf"{_TOKEN}(?:\.{_TOKEN})*")
@@ -188,6 +194,24 @@ def from_bus(bus_subject: str) -> tuple[str, str]:
     if _SUBJECT.fullmatch(bus_subject) is None or _on_bus(sender, subject) != bus_subject:
         raise ValueError("not a subject of this platform")
     return sender, subject
+
+
+def to_stored(bus_subject: str) -> str:
+    """The subject under which a stream stores what is told on a shared bus subject, or the pattern of what is
+    told on a shared bus pattern. Raises ValueError for any other: only shared subjects are stored."""
+    space, _, rest = bus_subject.partition(".")
+    if space != SHARED or not rest:
+        raise ValueError("only shared subjects are stored")
+    return f"{STORED}.{rest}"
+
+
+def from_stored(stored: str) -> str:
+    """The bus subject on which a message is told that is stored under this one. Raises ValueError for one
+    that `to_stored` never makes."""
+    space, _, rest = stored.partition(".")
+    if space != STORED or not rest:
+        raise ValueError("not the subject of a stored message")
+    return f"{SHARED}.{rest}"
 
 
 def matches(pattern: str, subject: str) -> bool:

@@ -115,6 +115,7 @@ DOORS = [
     Door("GET", f"{V1}/channels/{{channel_id}}", "read", named=TASKS),
     Door("PUT", f"{V1}/channels/{{channel_id}}", "manage_channels", {"name": "x"}, TASKS),
     Door("DELETE", f"{V1}/channels/{{channel_id}}", "manage_channels", named=TASKS),
+    Door("GET", f"{V1}/channels/{{channel_id}}/messages", "read", named=TASKS),
     Door("POST", f"{V1}/channels/{{channel_id}}/messages", "publish", {}, TASKS),
     Door("POST", f"{V1}/channels/{{channel_id}}/messages", "publish_as_system", {}, TASKS, "?as=system"),
     Door("GET", f"{V1}/operator/log", OPERATOR),

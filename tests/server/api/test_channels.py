@@ -61,6 +61,7 @@ class TestChannels:
                 "max_message_bytes": None,
                 "publishers": None,
                 "subscribers": None,
+                "durability": None,
                 "subscriber_count": 0,
                 "active_subscribers": 0,
                 "total_messages": 0,
@@ -166,6 +167,41 @@ class TestChannels:
         cleared = good(await olivia.put("/api/v1/channels/tasks", json=dict.fromkeys(rules)))["channel"]
         assert cleared == tasks
 
+    async def test_durability_is_set_as_a_whole_shown_and_cleared_by_null(
+        self, olivia: httpx.AsyncClient, tasks: dict[str, Any]
+    ) -> None:
+        path = f"/api/v1/channels/{tasks['id']}"
+        default = {
+            "max_bytes": 8 * 1024 * 1024,
+            "max_age_seconds": None,
+            "max_messages": None,
+            "when_full": "drop_oldest",
+        }
+        given = {"max_bytes": 100_000, "max_age_seconds": 3600, "max_messages": 5, "when_full": "refuse"}
+        for sent, shown in (
+            (given, given),
+            ({}, default),
+            ({"max_messages": 7.0}, {**default, "max_messages": 7}),
+            (None, None),
+        ):
+            changed = good(await olivia.put(path, json={"durability": sent}))["channel"]
+            assert changed["durability"] == shown
+            assert good(await olivia.put(path, json={"description": "x"}))["channel"]["durability"] == shown
+            assert good(await olivia.get(path))["channel"]["durability"] == shown
+
+    async def test_durable_channels_that_overlap_and_a_durable_channels_other_subject_are_refused(
+        self, olivia: httpx.AsyncClient, tasks: dict[str, Any]
+    ) -> None:
+        good(await olivia.put(f"/api/v1/channels/{tasks['id']}", json={"durability": {}}))
+        new = {"id": "new", "name": "New", "subject": ">", "durability": {}}
+
+        told = problem(await olivia.post("/api/v1/channels", json=new), Code.conflict)
+
+        assert "durable channel tasks, tasks:" in told["detail"]
+        problem(await olivia.get("/api/v1/channels/new"), Code.not_found)
+        moved = {"subject": "tasks.*"}
+        problem(await olivia.put(f"/api/v1/channels/{tasks['id']}", json=moved), Code.conflict)
+
     @pytest.mark.parametrize(
         ("rule", "code"),
         [
@@ -177,6 +213,17 @@ class TestChannels:
             ({"subscribers": ["u-olivia"]}, Code.validation_failed),
             ({"subscribers": ["a b"]}, Code.validation_failed),
             ({"max_message_bytes": 0}, Code.validation_failed),
+            ({"durability": True}, Code.validation_failed),
+            ({"durability": {"max_age": 200}}, Code.validation_failed),
+            ({"durability": {"max_bytes": 65_535}}, Code.validation_failed),
+            ({"durability": {"max_bytes": 2**40 + 1}}, Code.validation_failed),
+            ({"durability": {"max_bytes": None}}, Code.validation_failed),
+            ({"durability": {"max_bytes": "100000"}}, Code.validation_failed),
+            ({"durability": {"max_age_seconds": 119}}, Code.validation_failed),
+            ({"durability": {"max_age_seconds": 400_000_000}}, Code.validation_failed),
+            ({"durability": {"max_messages": 0}}, Code.validation_failed),
+            ({"durability": {"when_full": "burst"}}, Code.validation_failed),
+            ({"durability": {"max_bytes": 2**40}}, Code.quota_exceeded),
         ],
         ids=lambda value: f"{value}"[:40],
     )
@@ -227,7 +274,14 @@ class TestPublish:
 
         answer = good(await olivia.post(MESSAGES, content=body, headers=JSON))
 
-        assert answer == {"message_id": "p1-000001", "timestamp": NOON, "success": True}
+        assert answer == {
+            "message_id": "p1-000001",
+            "timestamp": NOON,
+            "seq": None,
+            "epoch": None,
+            "duplicate": False,
+            "success": True,
+        }
         await eventually(lambda: heard)
         [(subject, payload)] = heard
         assert subject == "m.u-olivia.tasks"

@@ -66,6 +66,7 @@ PROTECTED = [
     ("GET", "/api/v1/channels/c"),
     ("PUT", "/api/v1/channels/c"),
     ("DELETE", "/api/v1/channels/c"),
+    ("GET", "/api/v1/channels/c/messages"),
     ("POST", "/api/v1/channels/c/messages"),
     ("GET", "/api/v1/operator/log"),
     ("GET", "/api/v1/operator/tenants"),

@@ -11,6 +11,7 @@ def test_a_day_is_a_thirtieth_of_a_month_and_many_minutes() -> None:
         "max_messages_per_day": 3_333,
         "max_api_calls_per_day": 720_000,
         "max_storage_bytes": 16 * 1024 * 1024,
+        "max_durable_bytes": 64 * 1024 * 1024,
         "concurrent_connections": 20,
     }
 
@@ -21,4 +22,5 @@ def test_what_is_unlimited_is_null() -> None:
     assert (
         limits.pop("max_storage_bytes") == 1024 * 1024 * 1024
     )  # What is read as a whole is never unlimited.
+    assert limits.pop("max_durable_bytes") == 4096 * 1024 * 1024
     assert set(limits.values()) == {None}

@@ -61,6 +61,7 @@ class TestTenants:
                 "max_messages_per_day": None,
                 "max_api_calls_per_day": None,
                 "max_storage_bytes": 1024 * 1024 * 1024,
+                "max_durable_bytes": 4096 * 1024 * 1024,
                 "concurrent_connections": None,
             },
             "created_at": NOON,

@@ -22,6 +22,7 @@ UNLIMITED = {
     "max_messages_per_day": None,
     "max_api_calls_per_day": None,
     "max_storage_bytes": 1024 * 1024 * 1024,
+    "max_durable_bytes": 4096 * 1024 * 1024,
     "concurrent_connections": None,
 }
 
@@ -175,8 +176,17 @@ async def test_billing_is_this_month_against_the_plan(api: Api, olivia: httpx.As
         "bytes": 4,
         "api_calls": 1,
         "storage_bytes": await stored_bytes(api),
+        "durable_bytes": 0,
     }
     assert billing["current_usage"]["storage_bytes"] > 100
+
+
+async def test_billing_says_what_durable_channels_reserve(olivia: httpx.AsyncClient) -> None:
+    for channel in ("tasks", "jobs"):
+        body = {"id": channel, "name": channel, "durability": {"max_bytes": 100_000}}
+        good(await olivia.post("/api/v1/channels", json=body), 201)
+
+    assert good(await olivia.get(BILLING))["current_usage"]["durable_bytes"] == 200_000
 
 
 async def test_a_call_is_counted_for_the_tenant_it_was_let_into_and_for_no_other(

@@ -10,6 +10,7 @@ from artcafe.server.bus.control import ControlLink
 from artcafe.server.bus.events import BusEvents
 from artcafe.server.domain.change import TOPIC as CHANGED
 from artcafe.server.domain.change import Change, Kind
+from artcafe.server.domain.durable_channels import DurableChannels
 from artcafe.server.domain.ids import AgentId, TenantId
 from artcafe.server.domain.revocation import TOPIC as REVOKED
 from artcafe.server.domain.revocation import Revocation
@@ -58,13 +59,16 @@ class World:
     def __init__(self, most: int = 100) -> None:
         self.bus = DeafBus()
         self.stored: dict[TenantId, TenantRules] = {}
+        self.channels: DurableChannels | None = None
         self.listener = Heard()
         self.other = Heard()
         self.done: list[str] = []
         self.events = BusEvents(
             self.bus,
             self.bus,
+            self.bus,
             self.read,
+            self.durable,
             forget=[lambda change: self.done.append(f"forget {change.id}")],
             forget_all=lambda: self.done.append("forget all"),
             end_counters=lambda tenant, metrics: self.done.append(f"end {tenant} {[*metrics]}"),
@@ -76,12 +80,18 @@ class World:
         await asyncio.sleep(0)
         return self.stored.get(tenant)
 
+    async def durable(self, tenant: TenantId) -> DurableChannels | None:
+        await asyncio.sleep(0)
+        return self.channels
+
     async def listen(self) -> "World":
         """Let another process hear."""
         others = BusEvents(
             self.bus,
             self.bus,
+            self.bus,
             self.read,
+            self.durable,
             forget=[],
             forget_all=lambda: None,
             end_counters=lambda tenant, metrics: None,
@@ -420,7 +430,9 @@ async def test_what_nats_did_not_hear_it_hears_when_it_is_back(nats: Nats, proxy
         events = BusEvents(
             ours,
             accounts,
+            world.bus,
             world.read,
+            world.durable,
             forget=[],
             forget_all=lambda: None,
             end_counters=lambda tenant, metrics: None,

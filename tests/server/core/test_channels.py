@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from artcafe.server.domain.channel import Channel
 from artcafe.server.domain.channel_rules import MAX_PER_SUBJECT
+from artcafe.server.domain.durability import LEAST_BYTES, Durability
 from artcafe.server.domain.ids import ChannelId
 from artcafe.server.domain.listing import Query
 from artcafe.server.domain.principal import Human
@@ -15,6 +16,7 @@ from artcafe.server.domain.tenant import Role
 from artcafe.server.domain.version import tag
 from artcafe.server.store.audit import AuditTable
 from artcafe.server.store.table import Table
+from artcafe.server.store.tenants import TenantTable
 from artcafe.wire.codes import Code
 from tests.kit.installation import ACME, OTHER, Installation, acting
 from tests.kit.outcomes import race, refused
@@ -250,3 +252,125 @@ async def test_nothing_reaches_into_another_tenant(
         await act(installation, nina)
 
     assert await installation.process.channels.get(olivia, TASKS) == channel
+
+
+SMALL = Durability(max_bytes=LEAST_BYTES)
+
+
+async def make_durable(
+    installation: Installation, human: Human, name: str, subject: str = "", durability: Durability = SMALL
+) -> Channel:
+    given = {"name": name, "subject": subject, "durability": durability}
+    return await installation.process.channels.create(human, name, given)
+
+
+async def streams(installation: Installation) -> set[str]:
+    """The streams that there are on the bus."""
+    tenant = await TenantTable(Table(installation.memory)).rules(ACME)
+    assert tenant is not None
+    return set(installation.bus.streams(tenant))
+
+
+async def test_a_stream_comes_and_goes_with_a_channels_durability(
+    installation: Installation, olivia: Human
+) -> None:
+    channels = installation.process.channels
+    made = await make_durable(installation, olivia, "tasks")
+    assert await streams(installation) == {made.stream}
+
+    changed = await channels.change(olivia, TASKS, {"durability": Durability(max_messages=7)})
+    assert changed.stream == made.stream
+    assert await streams(installation) == {made.stream}
+
+    await channels.change(olivia, TASKS, {"durability": None})
+    assert await streams(installation) == set()
+
+    again = await channels.change(olivia, TASKS, {"durability": SMALL})
+    assert await streams(installation) == {again.stream}
+    assert again.stream != made.stream, "what was forgotten would be there again"
+
+    await channels.delete(olivia, TASKS)
+    assert await streams(installation) == set()
+    assert (await make_durable(installation, olivia, "tasks")).stream not in {made.stream, again.stream}
+
+
+async def test_a_durable_channel_keeps_its_subject(installation: Installation, olivia: Human) -> None:
+    channels = installation.process.channels
+    made = await make_durable(installation, olivia, "tasks", "tasks.*")
+    for fields in ({"subject": "jobs.*"}, {"subject": "jobs.*", "durability": Durability()}):
+        with refused(Code.conflict):
+            await channels.change(olivia, TASKS, fields)
+    assert await channels.get(olivia, TASKS) == made
+
+    moved = await channels.change(olivia, TASKS, {"subject": "jobs.*", "durability": None})
+    assert (await channels.change(olivia, TASKS, {"subject": "x.*", "durability": SMALL})).pattern == "x.*"
+    assert moved.pattern == "jobs.*"
+
+
+async def test_durable_channels_that_overlap_are_refused_and_others_are_not(
+    installation: Installation, olivia: Human
+) -> None:
+    channels = installation.process.channels
+    await make_durable(installation, olivia, "tasks", "tasks.>")
+    with refused(Code.conflict) as refusal:
+        await make_durable(installation, olivia, "new", "*.new")
+    assert "durable channel tasks, tasks.>" in refusal.message
+    plain = await channels.create(olivia, "new", {"name": "n", "subject": "*.new"})
+    with refused(Code.conflict):
+        await channels.change(olivia, plain.id, {"durability": SMALL})
+    assert (await channels.get(olivia, plain.id)).durability is None
+
+    await channels.change(olivia, TASKS, {"durability": None})
+    assert (await channels.change(olivia, plain.id, {"durability": SMALL})).durability == SMALL
+
+
+async def test_of_many_that_overlap_and_are_made_at_once_one_is_durable(
+    installation: Installation, olivia: Human
+) -> None:
+    """In two processes, by creations and by changes."""
+    other = installation.start("p2").channels
+    await installation.process.channels.create(olivia, "was", {"name": "w", "subject": "tasks.was"})
+
+    outcomes = await race(
+        *(make_durable(installation, olivia, f"c{number}", "tasks.>") for number in range(4)),
+        *(
+            other.create(olivia, f"d{number}", {"name": "d", "subject": "tasks.*", "durability": SMALL})
+            for number in range(4)
+        ),
+        other.change(olivia, ChannelId("was"), {"durability": SMALL}),
+    )
+
+    assert sum(isinstance(each, Channel) for each in outcomes) == 1
+    assert outcomes.count(Code.conflict) == 8
+    assert len(await streams(installation)) == 1
+
+
+async def test_the_plan_bounds_what_durable_channels_reserve_whoever_comes_at_once(
+    installation: Installation, olivia: Human
+) -> None:
+    await installation.operate(limits={"durable_bytes": 5 * LEAST_BYTES})
+    other = installation.start("p2").channels
+
+    outcomes = await race(
+        *(make_durable(installation, olivia, f"c{number}") for number in range(4)),
+        *(other.create(olivia, f"d{number}", {"name": "d", "durability": SMALL}) for number in range(4)),
+    )
+
+    assert outcomes.count(Code.quota_exceeded) == 3
+    assert len(await streams(installation)) == 5
+    assert await installation.process.channels.durable_bytes(olivia) == 5 * LEAST_BYTES
+
+    await installation.operate(limits={"durable_bytes": 0})
+    kept = next(each for each in outcomes if isinstance(each, Channel))
+    with refused(Code.quota_exceeded):
+        await installation.process.channels.change(olivia, kept.id, {"durability": Durability()})
+    await installation.process.channels.delete(olivia, kept.id)
+    assert len(await streams(installation)) == 4
+
+
+async def test_a_change_of_something_else_depends_on_no_durable_channel(
+    installation: Installation, olivia: Human
+) -> None:
+    await make_durable(installation, olivia, "tasks")
+    await installation.operate(limits={"durable_bytes": 0})
+    assert (await installation.process.channels.change(olivia, TASKS, {"name": "x"})).name == "x"

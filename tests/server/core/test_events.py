@@ -15,12 +15,13 @@ from artcafe.server.core.invitations import Invitations
 from artcafe.server.core.operations import TenantChange, TenantOperations
 from artcafe.server.core.tenants import Tenants
 from artcafe.server.domain.change import Change
+from artcafe.server.domain.durability import LEAST_BYTES, Durability
 from artcafe.server.domain.ids import AgentId, ChannelId, TenantId, UserId
 from artcafe.server.domain.listing import Query
 from artcafe.server.domain.principal import Human, User
 from artcafe.server.domain.revocation import Revocation
 from artcafe.server.domain.tenant import Role, Status
-from artcafe.server.ports.events import AccountChanged, CountersEnded, Event
+from artcafe.server.ports.events import AccountChanged, CountersEnded, Event, StreamsChanged
 from artcafe.server.store.memory import MemoryStore
 from artcafe.wire.codes import Code
 from tests.kit.installation import ACME, OSCAR, Installation, Process
@@ -97,6 +98,16 @@ async def withdraw(w: World) -> None:
     await w.process.invitations.withdraw(w.olivia, UserId("nobody"))
 
 
+async def forget(w: World) -> None:
+    await w.process.channels.change(w.olivia, TASKS, {"durability": DURABLE})
+    await w.process.channels.change(w.olivia, TASKS, {"durability": None})
+
+
+async def delete_durable(w: World) -> None:
+    await w.process.channels.change(w.olivia, TASKS, {"durability": DURABLE})
+    await w.process.channels.delete(w.olivia, TASKS)
+
+
 async def restore(w: World) -> None:
     tenant = await w.process.directory.tenant(ACME)
     assert tenant is not None
@@ -104,6 +115,7 @@ async def restore(w: World) -> None:
 
 
 TWO = ["tenant acme", "account acme"]
+DURABLE = Durability(max_bytes=LEAST_BYTES)
 
 WALK: dict[str, tuple[Act, list[str]]] = {
     "Agents.create": (
@@ -133,6 +145,10 @@ WALK: dict[str, tuple[Act, list[str]]] = {
         lambda w: w.process.channels.create(w.olivia, "jobs", {"name": "jobs"}),
         ["channel jobs"],
     ),
+    "Channels.create durable": (
+        lambda w: w.process.channels.create(w.olivia, "jobs", {"name": "jobs", "durability": DURABLE}),
+        ["streams acme", "channel jobs"],
+    ),
     "Channels.get": (lambda w: w.process.channels.get(w.olivia, TASKS), []),
     "Channels.list": (lambda w: w.process.channels.list(w.olivia, Query(limit=10)), []),
     "Channels.count": (lambda w: w.process.channels.count(w.olivia), []),
@@ -140,7 +156,20 @@ WALK: dict[str, tuple[Act, list[str]]] = {
         lambda w: w.process.channels.change(w.olivia, TASKS, {"publishers": []}),
         ["channel tasks"],
     ),
+    "Channels.change durable": (
+        lambda w: w.process.channels.change(w.olivia, TASKS, {"durability": DURABLE}),
+        ["streams acme", "channel tasks"],
+    ),
+    "Channels.change not durable": (
+        forget,
+        ["streams acme", "channel tasks", "channel tasks", "streams acme"],
+    ),
+    "Channels.durable_bytes": (lambda w: w.process.channels.durable_bytes(w.olivia), []),
     "Channels.delete": (lambda w: w.process.channels.delete(w.olivia, TASKS), ["channel tasks"]),
+    "Channels.delete durable": (
+        delete_durable,
+        ["streams acme", "channel tasks", "channel tasks", "streams acme"],
+    ),
     "Tenants.enter": (lambda w: w.process.tenants.enter(OLIVIA, ACME), []),
     "Tenants.create": (
         lambda w: w.process.tenants.create(ZOE, TenantId("new"), {"name": "new"}),
@@ -206,6 +235,8 @@ def word(event: Event) -> str:
             return f"revoked {event.agent or 'all'}" + (" key" if event.fingerprint else "")
         case AccountChanged():
             return f"account {event.tenant.id}"
+        case StreamsChanged():
+            return f"streams {event.tenant}"
     return f"{event}"
 
 

@@ -4,10 +4,13 @@ import pytest
 from msgspec.structs import replace
 
 from artcafe.server.domain.channel import Channel
+from artcafe.server.domain.durability import LEAST_BYTES, Durability
+from artcafe.server.domain.durable_channels import DurableChannels
 from artcafe.server.domain.ids import ChannelId
+from artcafe.server.store import addresses as at
 from artcafe.server.store.audit import AuditTable
 from artcafe.server.store.channels import ChannelTable
-from artcafe.server.store.item import ItemStore
+from artcafe.server.store.item import ItemStore, Put
 from artcafe.server.store.presence import PresenceTable
 from artcafe.server.store.table import Table
 from artcafe.server.store.tenants import TenantTable
@@ -267,3 +270,63 @@ async def test_a_store_that_is_away_is_unavailable(
         await channels.delete(ACME, TASKS, anyway, ENTRY)
     with refused(Code.unavailable):
         await channels.listed(ACME).page(5, None)
+
+
+SMALL = Durability(max_bytes=LEAST_BYTES)
+
+
+async def test_of_durable_channels_that_overlap_and_are_made_at_once_one_is_stored(
+    channels: ChannelTable,
+) -> None:
+    await channels.create(a_channel("plain", subject="tasks.plain"), None, ENTRY)
+    known = await channels.get(ACME, ChannelId("plain"))
+    assert known is not None
+
+    outcomes = await race(
+        *(
+            channels.create(a_channel(f"c{number}", subject="tasks.>", durability=SMALL), None, ENTRY)
+            for number in range(5)
+        ),
+        channels.change(ACME, known.id, lambda channel: replace(channel, durability=SMALL), ENTRY),
+    )
+
+    assert outcomes.count(Code.conflict) == 5
+    durable = await channels.durable(ACME)
+    assert durable is not None
+    assert (len(durable.channels), durable.whole) == (1, True)
+    assert await channels.count(ACME) == (1 if known.id == durable.channels[0].id else 2)
+
+
+async def test_what_durable_channels_reserve_is_bounded_whoever_comes_at_once(channels: ChannelTable) -> None:
+    outcomes = await race(
+        *(
+            channels.create(
+                a_channel(f"c{number}", durability=SMALL), 100, ENTRY, durable_bytes=3 * LEAST_BYTES
+            )
+            for number in range(6)
+        )
+    )
+    assert outcomes.count(Code.quota_exceeded) == 3
+    durable = await channels.durable(ACME)
+    assert durable is not None
+    assert durable.reserved_bytes == 3 * LEAST_BYTES
+
+
+async def test_that_a_tenant_had_a_durable_channel_is_known_for_ever(channels: ChannelTable) -> None:
+    assert await channels.durable(ACME) is None
+    await channels.create(a_channel(), None, ENTRY)
+    assert await channels.durable(ACME) is None
+    await channels.change(ACME, TASKS, lambda channel: replace(channel, durability=SMALL), ENTRY)
+    await channels.delete(ACME, TASKS, lambda _: None, ENTRY)
+    assert await channels.durable(ACME) == DurableChannels(())
+
+
+async def test_beside_a_channel_that_cannot_be_read_the_durable_ones_are_not_all(
+    channels: ChannelTable, table: Table
+) -> None:
+    await channels.create(a_channel("other", durability=SMALL), None, ENTRY)
+    pk = at.tenant(await table.partition(ACME))
+    await table.write(Put(pk, at.channel(TASKS), {"id": 7}))
+    durable = await channels.durable(ACME)
+    assert durable is not None
+    assert ([channel.id for channel in durable.channels], durable.whole) == (["other"], False)

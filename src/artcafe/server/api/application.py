@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from artcafe.server.api import (
     agents,
     audit,
+    channel_messages,
     channels,
     console,
     docs,
@@ -60,7 +61,7 @@ def create_app(
     app.add_middleware(RequestLog, address=resources.client_address, monotonic=resources.clock.monotonic)
     app.add_middleware(RequestIds, new_id=new_id)
     # What is asked most comes first: a request is held against every route until one fits.
-    management = (channels, agents, usage, tenants, members, audit, invitations, legal)
+    management = (channels, channel_messages, agents, usage, tenants, members, audit, invitations, legal)
     operation = (operator_tenants, operator_log)
     entrances = (login, sign_in, local, oauth2)
     for room in (*management, *operation, *entrances, health, docs, console, home):

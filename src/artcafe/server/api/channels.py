@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Literal
 
-import msgspec
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
 
 from artcafe.server.api.admission import AdmittingRoute
@@ -20,20 +19,26 @@ from artcafe.server.api.unreadable import tell_unreadable
 from artcafe.server.domain import listing
 from artcafe.server.domain.access import WHO, Action, require
 from artcafe.server.domain.channel import Channel
+from artcafe.server.domain.durability import (
+    DEFAULT_BYTES,
+    LEAST_AGE_SECONDS,
+    LEAST_BYTES,
+    MOST_AGE_SECONDS,
+    MOST_BYTES,
+    MOST_MESSAGES,
+    Durability,
+    WhenFull,
+)
 from artcafe.server.domain.ids import ChannelId
 from artcafe.server.domain.principal import Human
 from artcafe.server.domain.usage import CHANNEL
 from artcafe.server.ports.answers import Keep
-from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
-from artcafe.wire.payload import require_readable
-from artcafe.wire.subjects import MAX_BYTES, SUBJECT_SCHEMA
+from artcafe.wire.subjects import SUBJECT_SCHEMA
 
 router = APIRouter(route_class=AdmittingRoute, prefix="/api/v1/channels", tags=["channels"])
 
 Name = Annotated[str, Field(min_length=1, max_length=128, examples=["Tasks"])]
-
-_check_object = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 Audience = Annotated[
@@ -41,7 +46,31 @@ Audience = Annotated[
     Field(max_length=1000, examples=[["planner", "role:admin"]]),
 ]
 
-CLEARABLE = frozenset({"description", "subject", "max_message_bytes", "publishers", "subscribers"})
+CLEARABLE = frozenset(
+    {"description", "subject", "max_message_bytes", "publishers", "subscribers", "durability"}
+)
+
+
+class DurabilityFields(Body):
+    """How long messages are stored, and what happens when there is no room for another one: the oldest go, or
+    it is refused with `channel_full`. A message goes with the first of the bounds that it passes; null is no
+    bound. `max_bytes` is reserved from the plan's `max_durable_bytes`."""
+
+    max_bytes: Annotated[int, Field(ge=LEAST_BYTES, le=MOST_BYTES), Integral] = DEFAULT_BYTES
+    max_age_seconds: (
+        Annotated[int, Field(ge=LEAST_AGE_SECONDS, le=MOST_AGE_SECONDS, examples=[86_400]), Integral] | None
+    ) = None
+    max_messages: Annotated[int, Field(ge=1, le=MOST_MESSAGES, examples=[100_000]), Integral] | None = None
+    when_full: Literal["drop_oldest", "refuse"] = "drop_oldest"
+
+    def durability(self) -> Durability:
+        """The same, as the use cases take it."""
+        return Durability(
+            max_bytes=self.max_bytes,
+            max_age_seconds=self.max_age_seconds,
+            max_messages=self.max_messages,
+            when_full=WhenFull(self.when_full),
+        )
 
 
 class ChannelFields(Body):
@@ -50,6 +79,9 @@ class ChannelFields(Body):
     `subject` is a pattern; a channel without one is the subject of its id. `publishers` and
     `subscribers` are who may: ids of agents, and `role:member` for humans of that role and those above.
     Without a list everybody may whom role and policy let.
+
+    With `durability` the channel's messages are stored; it is set as a whole. Subjects of two durable
+    channels do not overlap, and a durable channel keeps its subject. Null forgets what is stored.
     """
 
     name: Name | None = None
@@ -59,12 +91,15 @@ class ChannelFields(Body):
     max_message_bytes: Annotated[int, Field(ge=1, le=2**31), Integral] | None = None
     publishers: Audience | None = None
     subscribers: Audience | None = None
+    durability: DurabilityFields | None = None
 
     def fields(self) -> dict[str, Any]:
         """The given fields, as the use cases take them."""
         fields = chosen(self, ChannelFields, CLEARABLE)
         if "subject" in fields:
             fields["subject"] = fields["subject"] or ""
+        if self.durability is not None:
+            fields["durability"] = self.durability.durability()
         return fields
 
 
@@ -77,9 +112,29 @@ class NewChannel(ChannelFields):
     name: Name
 
 
+class DurabilityView(BaseModel):
+    """How long the messages of a durable channel are stored; null is no bound."""
+
+    max_bytes: int
+    max_age_seconds: int | None
+    max_messages: int | None
+    when_full: str
+
+    @classmethod
+    def of(cls, durability: Durability) -> "DurabilityView":
+        """A durability as members see it."""
+        return cls(
+            max_bytes=durability.max_bytes,
+            max_age_seconds=durability.max_age_seconds,
+            max_messages=durability.max_messages,
+            when_full=durability.when_full.value,
+        )
+
+
 class ChannelView(BaseModel):
-    """A channel. `subscriber_count` are the subscriptions that reach it now, `active_subscribers` the
-    agents that hold them; `total_messages` are all that it ever had."""
+    """A channel; without `durability` its messages are not stored. `subscriber_count` are the subscriptions
+    that reach it now, `active_subscribers` the agents that hold them; `total_messages` are all that it ever
+    had."""
 
     id: str
     tenant_id: str
@@ -91,6 +146,7 @@ class ChannelView(BaseModel):
     max_message_bytes: int | None
     publishers: list[str] | None
     subscribers: list[str] | None
+    durability: DurabilityView | None
     subscriber_count: int
     active_subscribers: int
     total_messages: int
@@ -111,14 +167,6 @@ class ChannelList(BaseModel):
 
     channels: list[ChannelView]
     next_token: str | None
-
-
-class MessagePublished(BaseModel):
-    """The bus has the message."""
-
-    message_id: str
-    timestamp: str
-    success: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +191,7 @@ class _Live:
             max_message_bytes=channel.max_message_bytes,
             publishers=channel.publishers,
             subscribers=channel.subscribers,
+            durability=None if channel.durability is None else DurabilityView.of(channel.durability),
             subscriber_count=subscriptions,
             active_subscribers=agents,
             total_messages=self.messages.get(channel.counted_as, 0),
@@ -259,49 +308,5 @@ async def update_channel(
 async def delete_channel(
     channel_id: str, cases: Cases, human: CurrentHuman, if_match: IfMatch = None
 ) -> None:
-    """Delete a channel and the rules on it; its subject can be used as before it was made."""
+    """Delete a channel, the rules on it and what it stored; its subject can be used as before it was made."""
     await cases.channels.delete(human, ChannelId(channel_id), if_match)
-
-
-@router.post(
-    "/{channel_id}/messages",
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": {"type": "object"}, "example": {"city": "Rome"}}},
-        }
-    },
-)
-async def publish_message(
-    channel_id: str,
-    request: Request,
-    cases: Cases,
-    human: CurrentHuman,
-    subject: Annotated[
-        str | None,
-        Query(
-            max_length=MAX_BYTES,
-            pattern=SUBJECT_SCHEMA,
-            description="One of the channel's subjects, where it has several.",
-            examples=["tasks.new"],
-        ),
-    ] = None,
-    sender: Annotated[
-        Literal["user", "system"], Query(alias="as", description="As yourself, or as the platform.")
-    ] = "user",
-) -> MessagePublished:
-    """Publish a JSON object into a channel. It is forwarded as it was written; the answer means that the
-    bus has it, as an `ack` on a WebSocket does. What receivers could not read is refused with `bad_frame`:
-    more than 60 levels, a number of more than 128 characters, or one that no double holds."""
-    channel = await cases.channels.get(human, ChannelId(channel_id))
-    body = await request.body()
-    require_readable(body)
-    try:
-        # Forwarded unchanged, so it is read once as what receivers will read it as.
-        _check_object(body.decode())
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        raise ArtcafeError(Code.validation_failed, "The body must be one JSON object.") from None
-    published = await cases.messages.publish(
-        human, channel.concrete(subject), body, system=sender == "system"
-    )
-    return MessagePublished(message_id=published.message_id, timestamp=published.timestamp)

@@ -15,6 +15,7 @@ from artcafe.server.core.agents import Agents
 from artcafe.server.core.audit import Audit
 from artcafe.server.core.channels import Channels
 from artcafe.server.core.deletions import Deletions
+from artcafe.server.core.history import History
 from artcafe.server.core.invitations import Invitations
 from artcafe.server.core.legal import Legal
 from artcafe.server.core.login import Login
@@ -53,6 +54,7 @@ class UseCases:
     agents: Agents
     channels: Channels
     messages: Messages
+    history: History
     login: Login
     presence: Presence
     meter: Meter

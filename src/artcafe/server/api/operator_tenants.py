@@ -98,6 +98,7 @@ class LimitOverrides(Body):
     api_calls_per_minute: Rate | Unlimited | None = None
     messages_per_second: Rate | None = None
     storage_bytes: Annotated[int, Field(ge=0, le=MOST), Integral] | None = None
+    durable_bytes: Annotated[int, Field(ge=0, le=MOST), Integral] | None = None
 
 
 class Operation(Body):

@@ -14,6 +14,7 @@ class PlanLimits(BaseModel):
     max_messages_per_day: int | None
     max_api_calls_per_day: int | None
     max_storage_bytes: int | None
+    max_durable_bytes: int | None
     concurrent_connections: int | None
 
     @classmethod
@@ -26,5 +27,6 @@ class PlanLimits(BaseModel):
             max_messages_per_day=None if monthly is None else monthly // 30,
             max_api_calls_per_day=None if per_minute is None else per_minute * 60 * 24,
             max_storage_bytes=plan.storage_bytes,
+            max_durable_bytes=plan.durable_bytes,
             concurrent_connections=plan.connections,
         )

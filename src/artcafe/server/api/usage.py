@@ -125,8 +125,8 @@ async def usage_metrics(
 
 
 async def used_this_month(cases: UseCases, human: Human) -> dict[str, int]:
-    """The tenant's agents, channels and bytes as of now, and its usage in the current calendar month
-    (UTC)."""
+    """The tenant's agents, channels, bytes and the bytes that its durable channels reserve as of now, and its
+    usage in the current calendar month (UTC)."""
     today = _today(cases)
     days = await cases.meter.days(human.tenant, today.replace(day=1), today)
     return {
@@ -136,6 +136,7 @@ async def used_this_month(cases: UseCases, human: Human) -> dict[str, int]:
         "bytes": sum(counts.get(BYTES, 0) for counts in days.values()),
         "api_calls": sum(counts.get(API_CALLS, 0) for counts in days.values()),
         "storage_bytes": await cases.tenants.space(human),
+        "durable_bytes": await cases.channels.durable_bytes(human),
     }
 
 

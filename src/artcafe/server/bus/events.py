@@ -2,19 +2,22 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from functools import partial
 from typing import Protocol, TypeAlias
 
 import msgspec
 
 from artcafe.server.domain.change import TOPIC as CHANGED
 from artcafe.server.domain.change import Change
+from artcafe.server.domain.durable_channels import DurableChannels
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.revocation import TOPIC as REVOKED
 from artcafe.server.domain.revocation import Revocation
 from artcafe.server.domain.tenant import TenantRules
 from artcafe.server.events import NotTold, note
 from artcafe.server.ports.bus import Accounts, Control, Subscription
-from artcafe.server.ports.events import AccountChanged, AccountUnowned, CountersEnded, Event
+from artcafe.server.ports.channel_streams import ChannelStreams
+from artcafe.server.ports.events import AccountChanged, AccountUnowned, CountersEnded, Event, StreamsChanged
 from artcafe.wire.errors import ArtcafeError
 
 LOG = logging.getLogger("artcafe")
@@ -61,7 +64,9 @@ class BusEvents:
         self,
         control: Control,
         accounts: Accounts,
+        streams: ChannelStreams,
         stored: Callable[[TenantId], Awaitable[TenantRules | None]],
+        durable: Callable[[TenantId], Awaitable[DurableChannels | None]],
         *,
         forget: Sequence[Callable[[Change], None]],
         forget_all: Callable[[], None],
@@ -69,12 +74,14 @@ class BusEvents:
         listener: EventListener | None = None,
         most: int = MOST,
     ) -> None:
-        """`stored` reads a tenant. `forget` and `forget_all` are of what this process holds in memory of the
-        store, `end_counters` of what it counts; `listener` is told in this process what the bus does not
-        bring."""
+        """`stored` reads a tenant, `durable` its durable channels. `forget` and `forget_all` are of what this
+        process holds in memory of the store, `end_counters` of what it counts; `listener` is told in this
+        process what the bus does not bring."""
         self._control = control
         self._accounts = accounts
+        self._streams = streams
         self._stored = stored
+        self._durable = durable
         self._forget = forget
         self._forget_all = forget_all
         self._end_counters = end_counters
@@ -131,11 +138,16 @@ class BusEvents:
         elif isinstance(event, CountersEnded):
             self._end_counters(event.tenant, event.metrics)
 
-    def _telling(self, event: _Word | AccountChanged | AccountUnowned) -> tuple[Hashable, str, _Work]:
+    def _telling(
+        self, event: _Word | AccountChanged | AccountUnowned | StreamsChanged
+    ) -> tuple[Hashable, str, _Work]:
         """By what it is known while it waits, what it is in the log, and what tells it."""
         if isinstance(event, AccountChanged):
             tenant = event.tenant.id
             return ("push", tenant), "account", lambda: self._push(tenant)
+        if isinstance(event, StreamsChanged):
+            owner = event.tenant
+            return ("streams", owner), "streams", lambda: self._keep_streams(owner)
         if isinstance(event, AccountUnowned):
             unowned = event.tenant
             return ("remove", unowned.account), "account", lambda: self._accounts.remove(unowned)
@@ -196,13 +208,19 @@ class BusEvents:
 
     async def _push(self, tenant: TenantId) -> None:
         """Push what is stored now, and once more where it changed meanwhile: a push that was overtaken would
-        stand."""
+        stand. The streams of a tenant that is served again were not looked at while it was suspended."""
         record = await self._stored(tenant)
         while record is not None:
             await self._accounts.push(record)
             pushed, record = record, await self._stored(tenant)
             if record == pushed:
+                await self._keep_streams(tenant)
                 return
+
+    async def _keep_streams(self, tenant: TenantId) -> None:
+        record = await self._stored(tenant)
+        if record is not None and not record.suspended:  # Nobody connects to a suspended tenant's account.
+            await self._streams.keep(record, partial(self._durable, tenant))
 
     async def _now(self, key: Hashable, what: str, work: _Work) -> bool:
         """Do it now, or let it wait where the bus was away a moment ago; whether it is done."""

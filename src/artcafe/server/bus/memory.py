@@ -7,18 +7,24 @@ import asyncio
 import itertools
 import secrets
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from artcafe.server.bus.answer_collector import ANSWER_SECONDS, AnswerCollector
+from artcafe.server.bus.memory_streams import MemoryStream, MemoryStreams
 from artcafe.server.bus.nats.grammar import check_pattern, check_queue, check_subject, receives
 from artcafe.server.bus.unavailable import bus_unavailable
+from artcafe.server.domain.channel import ChannelRule
+from artcafe.server.domain.durability import WhenFull
+from artcafe.server.domain.durable_channels import DurableChannels
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.installation import Mark, too_many
 from artcafe.server.domain.tenant import TenantRules
 from artcafe.server.ports.bus import Deliver, Own, Reconciled
+from artcafe.server.ports.channel_streams import NO_STREAMS, KeptStreams, ReadDurable
 from artcafe.server.ports.installation import Survey
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.subjects import pattern_to_bus
 
 BUFFER_BYTES = 8 * 1024 * 1024
 MAX_PAYLOAD_BYTES = 2 * 1024 * 1024
@@ -72,6 +78,7 @@ class MemoryLink:
         self._turns: Counter[tuple[str, str]] = Counter()
         self._running = asyncio.Event()
         self._running.set()
+        self.streams = MemoryStreams(self._send_stored, lambda: self.up)
 
     def publish(self, subject: str, payload: bytes) -> bool:
         """Send at most once; never blocks. Order is kept per link. False while paused.
@@ -165,6 +172,11 @@ class MemoryLink:
             loop.call_soon(subscription.take, subject, payload)
         loop.call_soon(self._sent, len(subject) + len(payload))
 
+    def _send_stored(self, subject: str, payload: bytes) -> None:
+        loop = asyncio.get_running_loop()
+        for subscription in self._receivers(subject):
+            loop.call_soon(subscription.take, subject, payload)
+
     def _sent(self, size: int) -> None:
         self._room += size
 
@@ -187,8 +199,8 @@ class MemoryLink:
 
 
 class MemoryBus:
-    """ports.Bus, ports.Accounts, ports.Marked and ports.Control. Several users of one MemoryBus are several
-    processes."""
+    """ports.Bus, ports.Accounts, ports.ChannelStreams, ports.Marked and ports.Control. Several users of one
+    MemoryBus are several processes."""
 
     def __init__(
         self,
@@ -202,6 +214,8 @@ class MemoryBus:
         self._buffer_bytes = buffer_bytes
         self._accounts: set[_Key] = set()
         self._suspended: set[_Key] = set()
+        self._channels: dict[_Key, dict[str, ChannelRule]] = {}
+        self._stored: dict[_Key, dict[str, MemoryStream]] = {}
         self._mark: Mark | None = None
         self._links: dict[_Key, MemoryLink] = {}
         self._holders: Counter[TenantId] = Counter()
@@ -222,7 +236,7 @@ class MemoryBus:
         if timer is not None:
             timer.cancel()
         self._holders[tenant.id] += 1
-        return self._links.setdefault(key, MemoryLink(self._buffer_bytes))
+        return self._linked(key)
 
     def release(self, tenant: TenantId) -> None:
         """Give back one `link`. Raises ValueError for one that was never taken."""
@@ -245,6 +259,7 @@ class MemoryBus:
         """Create the tenant's account, or leave it as it is; that of a suspended tenant has no link."""
         key = (tenant.id, tenant.account)
         self._accounts.add(key)
+        self._stored.setdefault(key, {})
         link = self._links.get(key)
         if tenant.suspended:
             self._suspended.add(key)
@@ -258,6 +273,55 @@ class MemoryBus:
     async def remove(self, tenant: TenantRules) -> None:
         """Delete the account: its link is down. Nothing happens when it is gone."""
         self._forget((tenant.id, tenant.account))
+
+    async def keep(self, tenant: TenantRules, durable: ReadDurable) -> KeptStreams:
+        """See ports.channel_streams. Nothing is refused, and a bound other than the number of messages is
+        none."""
+        done = NO_STREAMS
+        wanted = await durable()
+        while wanted is not None:
+            key = (tenant.id, tenant.account)
+            if key not in self._accounts - self._suspended:
+                raise bus_unavailable()
+            done += self._agree(key, wanted)
+            kept, wanted = wanted, await durable()
+            if wanted == kept:
+                break
+        return done
+
+    def streams(self, tenant: TenantRules) -> Mapping[str, ChannelRule]:
+        """The channels whose streams there are, by the names of these."""
+        return self._channels.get((tenant.id, tenant.account), {})
+
+    def _agree(self, key: _Key, wanted: DurableChannels) -> KeptStreams:
+        held, stored = self._channels.setdefault(key, {}), self._stored.setdefault(key, {})
+        channels = {channel.stream: channel for channel in wanted.channels}
+        gone = held.keys() - channels.keys() if wanted.whole else set()
+        for name in gone:
+            del held[name]
+            if key in self._links:
+                self._links[key].streams.delete(name)
+            stored.pop(name, None)
+        made = changed = 0
+        for name, channel in channels.items():
+            assert channel.durability is not None
+            if name not in stored:
+                stored[name] = MemoryStream(pattern_to_bus(channel.pattern))
+                made += 1
+            elif held[name].durability != channel.durability:
+                changed += 1
+            held[name] = channel
+            stored[name].most = channel.durability.max_messages
+            stored[name].refuse = channel.durability.when_full is WhenFull.refuse
+        return KeptStreams(made, changed, len(gone))
+
+    def _linked(self, key: _Key) -> MemoryLink:
+        """The account's link. What its streams hold outlives it."""
+        link = self._links.get(key)
+        if link is None:
+            link = self._links[key] = MemoryLink(self._buffer_bytes)
+            link.streams.streams = self._stored.setdefault(key, {})
+        return link
 
     async def mark(self) -> Mark | None:
         """The mark that was put."""
@@ -331,6 +395,8 @@ class MemoryBus:
     def _forget(self, key: _Key) -> None:
         self._accounts.discard(key)
         self._suspended.discard(key)
+        self._channels.pop(key, None)
+        self._stored.pop(key, None)
         link = self._links.get(key)
         if link is not None:
             link.up = False

@@ -6,8 +6,11 @@ from artcafe.server.bus.nats.link import NatsLink
 from artcafe.server.bus.nats.message import FullMessage
 from artcafe.server.bus.nats.requests import Requests
 from artcafe.server.bus.nats.servers import ServerAddress
+from artcafe.server.bus.nats.streams.commit import Spawn
+from artcafe.server.bus.nats.streams.streams import NatsStreams
 from artcafe.server.bus.nats.subscription import NatsSubscription
 from artcafe.server.ports.bus import Deliver, Own
+from artcafe.server.ports.streams import Streams
 
 
 class TenantLink:
@@ -18,12 +21,14 @@ class TenantLink:
     with the first of them, and stays. Between the two links there is no order.
     """
 
-    def __init__(self, own: NatsLink, make_groups: Callable[[], NatsLink]) -> None:
-        """`own` runs, or will; `make_groups` makes a link that echoes, and runs it."""
+    def __init__(self, own: NatsLink, make_groups: Callable[[], NatsLink], spawn: Spawn) -> None:
+        """`own` runs, or will; `make_groups` makes a link that echoes, and runs it; `spawn` runs tasks, which
+        `close` ends."""
         self._own = own
         self.publish: Callable[[str, bytes], bool] = own.publish
         self.ask: Callable[[str, bytes, str], bool] = own.ask
         self._requests = Requests(own)
+        self._streams = NatsStreams(own, self._requests, spawn)
         self._make_groups = make_groups
         self._groups: NatsLink | None = None
 
@@ -31,6 +36,11 @@ class TenantLink:
     def gaps(self) -> int:
         """How often subscriptions here may have missed messages."""
         return self._own.gaps + (0 if self._groups is None else self._groups.gaps)
+
+    @property
+    def streams(self) -> Streams:
+        """See ports.Link."""
+        return self._streams
 
     @property
     def known(self) -> Sequence[ServerAddress]:
@@ -67,6 +77,7 @@ class TenantLink:
     def pause(self, paused: bool, /) -> None:
         """As NatsLink.pause."""
         self._own.pause(paused)
+        self._streams.pause(paused)
         if self._groups is not None:
             self._groups.pause(paused)
 
@@ -105,5 +116,6 @@ class TenantLink:
     def close(self) -> None:
         """Take nothing more, whoever holds it."""
         self._own.close()
+        self._streams.close()
         if self._groups is not None:
             self._groups.close()

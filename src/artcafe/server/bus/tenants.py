@@ -200,7 +200,9 @@ class TenantLinks:
             return link
 
         own = make(echo=False)
-        made = _Active(TenantLink(own, make_groups), self._tasks.create_task(own.run()))
+        made = _Active(
+            TenantLink(own, make_groups, self._tasks.create_task), self._tasks.create_task(own.run())
+        )
         self._active[key] = made
         made.task.add_done_callback(lambda _: self._active.pop(key))
         return made

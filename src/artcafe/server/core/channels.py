@@ -18,8 +18,8 @@ from artcafe.server.domain.usage import CHANNEL, incarnation
 from artcafe.server.domain.version import require_match
 from artcafe.server.ports.answers import Keep, keep_nothing
 from artcafe.server.ports.clock import Clock
-from artcafe.server.ports.events import CountersEnded, Events
-from artcafe.server.ports.records import ChannelRecords, Directory, TenantRecords
+from artcafe.server.ports.events import CountersEnded, Event, Events, StreamsChanged
+from artcafe.server.ports.records import ChannelRecords, Directory, DurableRecords, TenantRecords
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.subjects import Address, parse_pattern, parse_subject
@@ -32,6 +32,7 @@ class Channels:
         self,
         *,
         records: ChannelRecords,
+        durable: DurableRecords,
         tenants: TenantRecords,
         directory: Directory,
         events: Events,
@@ -39,6 +40,7 @@ class Channels:
         new_id: Callable[[], str],
     ) -> None:
         self._records = records
+        self._durable = durable
         self._tenants = tenants
         self._directory = directory
         self._events = events
@@ -54,7 +56,8 @@ class Channels:
     ) -> Channel:
         """A new channel. `wanted` is its id and so its subject; else one is made from the name.
 
-        Raises conflict when the id is taken, invalid_subject, quota_exceeded, too_many_channels.
+        Raises conflict when the id is taken, or when a durable channel's subjects overlap with another one's;
+        invalid_subject, quota_exceeded, too_many_channels.
         """
         require(human, Action.manage_channels)
         name = slug(fields["name"])
@@ -74,8 +77,8 @@ class Channels:
         )
         (await self._directory.rules(human.tenant)).check_room(channel)
         kept = await keep(channel)
-        await self._records.create(channel, plan.channels, done, plan.storage_bytes, kept)
-        await self._events.tell(_changed(human, identifier))
+        await self._records.create(channel, plan.channels, done, plan.storage_bytes, kept, plan.durable_bytes)
+        await self._events.tell(*_told(None, channel))
         return channel
 
     def _checked(self, tenant: TenantId, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,31 +116,47 @@ class Channels:
         require(human, Action.read)
         return await self._records.count(human.tenant)
 
+    async def durable_bytes(self, human: Human) -> int:
+        """What the durable channels reserve from the plan."""
+        require(human, Action.read)
+        durable = await self._durable.durable(human.tenant)
+        return 0 if durable is None else durable.reserved_bytes
+
     async def change(
         self, human: Human, channel: ChannelId, fields: Mapping[str, Any], if_match: str | None = None
     ) -> Channel:
-        """Set some fields; who is connected feels it at once.
+        """Set some fields; who is connected feels it at once. Messages that were stored are forgotten with
+        the channel's durability.
 
-        Raises not_found, precondition_failed, and what `create` raises for a field.
+        Raises not_found, precondition_failed, what `create` raises for a field, and conflict for another
+        subject of a channel that is and stays durable: what it holds has the subjects it was stored under.
         """
         require(human, Action.manage_channels)
         fields = self._checked(human.tenant, fields)
         done = self._audit_writer.entry(human, "channel.update", channel, fields)
 
         rules = await self._directory.rules(human.tenant)
+        before: Channel | None = None
 
         def edit(record: Channel) -> Channel:
+            nonlocal before
+            before = record
             require_match(record, if_match)
             changed = msgspec.structs.replace(
                 record, **fields, version=record.version + 1, updated_at=done.at
             )
             if changed.pattern != record.pattern:
+                _require_forgetful(record, changed)
                 rules.check_room(changed)
+            if changed.durability is not None and record.durability is None:
+                changed = msgspec.structs.replace(changed, durable_as=incarnation(done.id))
             return changed
 
         plan = await self._plan(human.tenant)
-        changed = await self._records.change(human.tenant, channel, edit, done, plan.storage_bytes)
-        await self._events.tell(_changed(human, channel))
+        changed = await self._records.change(
+            human.tenant, channel, edit, done, plan.storage_bytes, plan.durable_bytes
+        )
+        await self._events.tell(*_told(before, changed))
         return changed
 
     async def delete(self, human: Human, channel: ChannelId, if_match: str | None = None) -> Channel:
@@ -147,12 +166,31 @@ class Channels:
         done = self._audit_writer.entry(human, "channel.delete", channel)
         gone = await self._records.delete(human.tenant, channel, check, done)
         counters = CountersEnded(human.tenant, (CHANNEL + gone.counted_as,))
-        await self._events.tell(_changed(human, channel), counters)
+        streams = [] if gone.durability is None else [StreamsChanged(human.tenant)]
+        await self._events.tell(_changed(gone), counters, *streams)
         return gone
 
 
-def _changed(human: Human, channel: ChannelId) -> Change:
-    return Change(human.tenant, Kind.channel, channel)
+def _told(before: Channel | None, after: Channel) -> list[Event]:
+    """What follows from a change. A stream is there before publishers hear of it, and for as long as they may
+    not have heard that it goes."""
+    if (None if before is None else before.durability) == after.durability:
+        return [_changed(after)]
+    streams = StreamsChanged(after.tenant)
+    return [_changed(after), streams] if after.durability is None else [streams, _changed(after)]
+
+
+def _changed(channel: Channel) -> Change:
+    return Change(channel.tenant, Kind.channel, channel.id)
+
+
+def _require_forgetful(before: Channel, after: Channel) -> None:
+    if before.durability is not None and after.durability is not None:
+        raise ArtcafeError(
+            Code.conflict,
+            "A durable channel keeps its subject, which its stored messages have: set its durability to null"
+            " first, which forgets them.",
+        )
 
 
 def _shared(address: Address) -> Address:

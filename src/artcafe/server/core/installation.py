@@ -1,13 +1,16 @@
 """Verifies that the store and the bus are of one installation, and reconciles them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 
 from artcafe.server.domain.installation import UNMARKED, Mark, WrongInstallation
 from artcafe.server.domain.tenant import TenantRules
 from artcafe.server.ports.bus import Accounts, Reconciled
+from artcafe.server.ports.channel_streams import ChannelStreams, KeptStreams
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.installation import InstallationRecords, Marked
-from artcafe.server.ports.records import TenantIndex, TenantRecords
+from artcafe.server.ports.records import DurableRecords, TenantIndex, TenantRecords
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
@@ -19,6 +22,10 @@ AT_START_SECONDS = 10.0
 
 RETRY_SECONDS = 30.0
 """What failed is tried again after so long, about."""
+
+MOST_FAILURES = 3
+"""How many tenants' streams fail one after the other before the rest is left for the next time: each may take
+as long as a call waits for the bus."""
 
 
 class Installation:
@@ -33,8 +40,10 @@ class Installation:
         records: InstallationRecords,
         marked: Marked,
         accounts: Accounts,
+        streams: ChannelStreams,
         tenants: TenantRecords,
         index: TenantIndex,
+        durable: DurableRecords,
         clock: Clock,
         new_id: Callable[[], str],
         jitter: Callable[[], float],
@@ -45,8 +54,10 @@ class Installation:
         self._records = records
         self._marked = marked
         self._accounts = accounts
+        self._streams = streams
         self._tenants = tenants
         self._index = index
+        self._durable = durable
         self._clock = clock
         self._new_id = new_id
         self._jitter = jitter
@@ -84,7 +95,10 @@ class Installation:
             await self._marked.put_mark(mine)
         if held == mine and not adopted:
             return None
-        return await self._reconcile(many=adopted)
+        done = await self._reconcile(many=adopted)
+        if done.streams_failed:
+            self._retry = self._later(self._clock.monotonic())
+        return done
 
     async def check(self) -> None:
         """Raises unavailable when the bus is not, or not any more, that of this store, or when accounts could
@@ -94,8 +108,9 @@ class Installation:
             raise _unsound(f"Accounts cannot be made: {self._failed}")
 
     async def tend(self) -> Reconciled | None:
-        """Do what is due, called every few seconds: fill a bus that was emptied, and reconcile accounts from
-        time to time; what was done, or None. What fails is tried again after RETRY_SECONDS, about.
+        """Do what is due, called every few seconds: fill a bus that was emptied, and reconcile accounts and
+        streams from time to time; what was done, or None. What fails is tried again after RETRY_SECONDS,
+        about.
 
         Raises WrongInstallation, unavailable.
         """
@@ -114,7 +129,8 @@ class Installation:
                 done = await self._reconcile()
             self._rest = RECONCILE_SECONDS / 2
             self._due = now + RECONCILE_SECONDS * (0.5 + self._jitter())
-        self._retry = 0.0
+        if done is None or not done.streams_failed:
+            self._retry = 0.0
         return done
 
     async def restore(self, tenant: TenantRules) -> bool:
@@ -158,7 +174,23 @@ class Installation:
         if not done.kept:
             self._mark = await self._records.stamp()
             await self._marked.put_mark(self._mark)
-        return done
+        return await self._with_streams(done, tenants)
+
+    async def _with_streams(self, done: Reconciled, tenants: Sequence[TenantRules]) -> Reconciled:
+        """Reconcile the tenants' streams, too. One tenant's failure does not keep the others waiting, but
+        where MOST_FAILURES fail one after the other, the rest counts as failed."""
+        kept, failed, in_a_row = KeptStreams(), 0, 0
+        # Nobody connects to a suspended tenant's account; its streams are looked at when it is served again.
+        for tenant in (tenant for tenant in tenants if not tenant.suspended):
+            if in_a_row == MOST_FAILURES:
+                failed += 1
+                continue
+            try:
+                kept += await self._streams.keep(tenant, partial(self._durable.durable, tenant.id))
+                in_a_row = 0
+            except ArtcafeError:
+                failed, in_a_row = failed + 1, in_a_row + 1
+        return replace(done, streams=kept, streams_failed=failed)
 
     async def _all(self) -> tuple[list[TenantRules], bool]:
         """The tenants that can be read, and whether these are all."""

@@ -19,6 +19,7 @@ cdef class Destination:
     cdef readonly str bus_subject
     cdef readonly Py_ssize_t max_bytes
     cdef readonly Tally tally
+    cdef readonly str stream
 
 
 @cython.final
@@ -33,11 +34,14 @@ cdef class Publisher:
     cdef Py_ssize_t _max_bytes
     cdef TokenBucket _bucket
     cdef object _publish_there
+    cdef object _store_there
     cdef readonly dict _destinations
     cdef readonly bint roomy
+    cdef readonly object receipt
 
     @cython.locals(
         clock=MessageClock, wait=double, destination=Destination, size=Py_ssize_t, message_id=str, payload=bytes
     )
-    cpdef str publish(self, str subject, data, headers, reply_to, ask=*)
+    cpdef str publish(self, str subject, data, headers, reply_to, dedup=*, ask=*)
+    cpdef _store(self, Destination destination, bytes payload, dedup, Py_ssize_t size)
     cpdef Destination _ask(self, str text)

@@ -2,7 +2,7 @@
 and counted."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from msgspec import UNSET, Raw
@@ -20,6 +20,7 @@ from artcafe.server.domain.tenant import TenantRules
 from artcafe.server.ports.bus import Bus, Link
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.records import Directory
+from artcafe.server.ports.streams import Receipt, Stored
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.frames import Envelope, ReplyEnvelope, encode, envelope, stamp
@@ -36,6 +37,9 @@ seconds' worth again."""
 
 Permit = Callable[[Address], PublishPermission]
 """Gives the permission to publish to a subject. Raises forbidden, too_many_channels."""
+
+Store = Callable[[str, str, bytes, str | None], Receipt]
+"""Streams.store."""
 
 
 class MessageClock:
@@ -81,14 +85,15 @@ class MessageServices:
 
 class Destination:
     """A subject that a publisher may publish to: where it is on the bus, the bytes that data may have there,
-    and what counts its messages (None: nothing)."""
+    what counts its messages (None: nothing), and the stream that stores them (None: they are not)."""
 
-    __slots__ = ("bus_subject", "max_bytes", "tally")
+    __slots__ = ("bus_subject", "max_bytes", "stream", "tally")
 
-    def __init__(self, bus_subject: str, max_bytes: int, tally: Tally | None) -> None:
+    def __init__(self, bus_subject: str, max_bytes: int, tally: Tally | None, stream: str | None) -> None:
         self.bus_subject = bus_subject
         self.max_bytes = max_bytes
         self.tally = tally
+        self.stream = stream
 
 
 class Publisher:
@@ -97,7 +102,7 @@ class Publisher:
     `counted_as` names the sender's own counters, empty for humans; with None nothing is counted. `permit`
     gives the permission for a subject, or raises; what it gave is remembered. `max_bytes` bounds the data
     where no channel takes less. Without a `bucket` there is no rate. `publish_there` is Link.publish of the
-    tenant's link.
+    tenant's link, and `store_there` Streams.store of its streams.
     """
 
     __slots__ = (
@@ -110,7 +115,9 @@ class Publisher:
         "_permit",
         "_publish_there",
         "_sender",
+        "_store_there",
         "_tally",
+        "receipt",
         "roomy",
         "tenant",
     )
@@ -126,6 +133,7 @@ class Publisher:
         max_bytes: int,
         bucket: TokenBucket | None,
         publish_there: Callable[[str, bytes], bool],
+        store_there: Store,
     ) -> None:
         self._clock = services.clock
         self._new_message_id = services.new_message_id
@@ -137,10 +145,13 @@ class Publisher:
         self._max_bytes = max_bytes
         self._bucket = bucket
         self._publish_there = publish_there
+        self._store_there = store_there
         self._destinations: dict[str, Destination] = {}
         self.roomy = True
         """Whether the bus keeps up: before the next message it is better to wait for the link's `room` if
         not."""
+        self.receipt: Receipt | None = None
+        """The receipt of the last message, where a durable channel stores it: it comes, or fails, later."""
 
     def limit(self, bucket: TokenBucket) -> None:
         """Take messages at this rate from now on."""
@@ -157,13 +168,18 @@ class Publisher:
         data: bytes | Raw,
         headers: dict[str, str] | None,
         reply_to: str | None,
+        dedup: str | None = None,
         ask: Callable[[str, bytes], bool] | None = None,
     ) -> str:
         """Publish one JSON value, already checked; the id of the message. Never blocks. `ask` takes the
         place of Link.publish.
 
+        A durable channel stores it: what becomes of that, its `receipt` says. Of this sender's messages there
+        with one `dedup`, within two minutes, the first is stored.
+
         Raises, the first that applies: rate_limited with the seconds to wait; invalid_subject and forbidden
-        for the subject; what `permit` raises; too_large; invalid_subject and forbidden for `reply_to`; what
+        for the subject; what `permit` raises; too_large; invalid_subject and forbidden for `reply_to`;
+        not_durable for `dedup` where nothing is stored; invalid_subject where a request would be stored; what
         Link.publish, or `ask`, raises. Nothing was sent then, and nothing counted.
         """
         clock = self._clock
@@ -189,6 +205,12 @@ class Publisher:
                 id=message_id, timestamp=clock.text, data=Raw(data), headers=headers, reply_to=reply_to
             )
             payload = encode(said)
+        if destination.stream is not None or dedup is not None:
+            if ask is not None:
+                raise ArtcafeError(Code.invalid_subject, "A durable channel stores messages, not requests.")
+            self._store(destination, payload, dedup, size)
+            return message_id
+        self.receipt = None
         publish_there = self._publish_there if ask is None else ask
         self.roomy = publish_there(destination.bus_subject, payload)
         if destination.tally is not None:
@@ -217,6 +239,17 @@ class Publisher:
             self._tally(self.tenant, self._counted_as, ()).count(size, clock.now)
         return reply.id
 
+    def _store(self, destination: Destination, payload: bytes, dedup: str | None, size: int) -> None:
+        """Let a durable channel store a message. It is counted once it is stored."""
+        if destination.stream is None:
+            raise ArtcafeError(Code.not_durable, "What no durable channel stores is not de-duplicated.")
+        name = None if dedup is None else f"{self._sender}:{dedup}"
+        receipt = self._store_there(destination.stream, destination.bus_subject, payload, name)
+        if destination.tally is not None:
+            receipt.add_done_callback(partial(_count, destination.tally, size, self._clock.now))
+        self.receipt = receipt
+        self.roomy = True
+
     def _ask(self, text: str) -> Destination:
         """Ask once per subject whether it may be published to, and remember it."""
         address = parse_subject(text, self.tenant)
@@ -230,8 +263,24 @@ class Publisher:
             to_bus(self._sender, address.subject),
             self._max_bytes if most is None else min(self._max_bytes, most),
             None if counted_as is None else self._tally(self.tenant, counted_as, permission.channels),
+            None if permission.durable is None else permission.durable.stream,
         )
         return found
+
+
+def _count(tally: Tally, size: int, now: float, receipt: Receipt) -> None:
+    """Count a message that was stored, and was not before."""
+    if receipt.exception() is None and not receipt.result().duplicate:
+        tally.count(size, now)
+
+
+def store_by(link: Link) -> Store:
+    """Streams.store of a link's streams."""
+
+    def store(stream: str, subject: str, payload: bytes, dedup_id: str | None) -> Receipt:
+        return link.streams.store(stream, subject, payload, dedup_id)
+
+    return store
 
 
 def anywhere(address: Address) -> PublishPermission:
@@ -251,11 +300,19 @@ def platform_publisher(services: MessageServices, tenant: TenantId, max_bytes: i
         max_bytes=max_bytes,
         bucket=None,
         publish_there=link.publish,
+        store_there=store_by(link),
     )
 
 
 def _refuse(error: ArtcafeError, subject: str, payload: bytes) -> bool:
     """Link.publish of a link that there is not."""
+    raise error
+
+
+def _refuse_to_store(
+    error: ArtcafeError, stream: str, subject: str, payload: bytes, dedup_id: str | None
+) -> Receipt:
+    """Streams.store of a link that there is not."""
     raise error
 
 
@@ -265,10 +322,11 @@ def _too_large(most: int) -> ArtcafeError:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The receipt of a published message."""
+    """The receipt of a published message: with a place where a durable channel stored it."""
 
     message_id: str
     timestamp: str
+    stored: Stored | None = None
 
 
 class Messages:
@@ -286,11 +344,13 @@ class Messages:
         self._max_bytes = max_bytes
         self._buckets = Recent(MAX_BUCKETS)
 
-    async def publish(self, human: Human, subject: str, data: bytes, *, system: bool = False) -> Published:
-        """`data` is one JSON value, already checked.
+    async def publish(
+        self, human: Human, subject: str, data: bytes, *, dedup: str | None = None, system: bool = False
+    ) -> Published:
+        """`data` is one JSON value, already checked. `dedup` is Publisher's.
 
-        Raises invalid_subject, not_found for a tenant that is gone; as Publisher.publish; unavailable when
-        nothing was sent; outcome_unknown when the bus may have it, or get it later.
+        Raises invalid_subject, not_found for a tenant that is gone; as Publisher.publish; as Streams.store;
+        unavailable when nothing was sent; outcome_unknown when the bus may have it, or get it later.
         """
         parse_subject(subject, human.tenant)  # What can be no subject is refused before anything is read.
         tenant = await self._directory.tenant(human.tenant)
@@ -301,14 +361,16 @@ class Messages:
             link = await self._bus.link(tenant)
         except ArtcafeError as away:
             # Refused as well, but what is wrong with the message itself is told first.
-            self._publisher(human, tenant, rules, partial(_refuse, away), system=system).publish(
-                subject, data, None, None
-            )
+            self._publisher(
+                human, tenant, rules, partial(_refuse, away), partial(_refuse_to_store, away), system=system
+            ).publish(subject, data, None, None, dedup)
             raise
         try:
-            publisher = self._publisher(human, tenant, rules, link.publish, system=system)
-            message_id = publisher.publish(subject, data, None, None)
+            publisher = self._publisher(human, tenant, rules, link.publish, store_by(link), system=system)
+            message_id = publisher.publish(subject, data, None, None, dedup)
             published = Published(message_id, self._services.clock.text)
+            if publisher.receipt is not None:
+                return replace(published, stored=await publisher.receipt)
             try:
                 await link.flush()
             except ArtcafeError:
@@ -324,6 +386,7 @@ class Messages:
         tenant: TenantRules,
         rules: ChannelRules,
         publish_there: Callable[[str, bytes], bool],
+        store_there: Store,
         *,
         system: bool,
     ) -> Publisher:
@@ -340,6 +403,7 @@ class Messages:
             max_bytes=self._max_bytes,
             bucket=self._bucket(human, plan_of(tenant).messages_per_second),
             publish_there=publish_there,
+            store_there=store_there,
         )
 
     def _bucket(self, human: Human, messages_per_second: int) -> TokenBucket:

@@ -136,6 +136,11 @@ class Rights:
         self._subscribe = None if subscribe.allow is None else Patterns(subscribe.allow)
         self._deny_subscribe = Patterns(subscribe.deny)
 
+    @property
+    def rules(self) -> ChannelRules:
+        """The rules of all the tenant's channels."""
+        return self._rules
+
     def equals(self, other: "Rights") -> bool:
         """Whether the other ones let the same principal do the same."""
         return (

@@ -1,9 +1,11 @@
 """A channel: a named subject, or pattern of subjects, that humans see, describe and put rules on."""
 
+import hashlib
 from typing import Any
 
 from msgspec import Struct
 
+from artcafe.server.domain.durability import Durability
 from artcafe.server.domain.ids import ChannelId, TenantId
 from artcafe.server.domain.usage import counted_as
 from artcafe.wire.codes import Code
@@ -29,6 +31,19 @@ class ChannelRule(Struct, frozen=True, kw_only=True):
     max_message_bytes: int | None = None
     publishers: list[str] | None = None
     subscribers: list[str] | None = None
+    durability: Durability | None = None
+    """Its messages are stored; None: they are not."""
+    durable_as: str = ""
+    """Tells its stream from those that it had before it was not durable for a while; empty for the first."""
+
+    @property
+    def stream(self) -> str:
+        """The name of its stream (ports.streams), which no other channel has, before it or after it, nor this
+        one when it was durable before."""
+        named = f"{self.id}#{self.incarnation}"
+        if self.durable_as:
+            named = f"{named}#{self.durable_as}"
+        return f"CH_{hashlib.sha256(named.encode()).hexdigest()[:32]}"
 
     @property
     def counted_as(self) -> str:

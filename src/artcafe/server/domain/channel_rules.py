@@ -19,12 +19,23 @@ MAX_REMEMBERED = 2048
 
 
 @dataclass(frozen=True, slots=True)
+class DurableChannel:
+    """A channel whose messages are stored: in `stream`, from all subjects of the short `pattern`. No two
+    durable channels of a tenant have a subject in common."""
+
+    id: ChannelId
+    stream: str
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
 class PublishPermission:
-    """Permission to publish to one subject: the channels that count a message, and the bytes that its
-    data may have (None where no channel sets a limit)."""
+    """Permission to publish to one subject: the channels that count a message, the bytes that its data may
+    have (None where no channel sets a limit), and the durable channel that stores it, if one does."""
 
     channels: tuple[str, ...]
     max_bytes: int | None
+    durable: DurableChannel | None = None
 
 
 NO_CHANNEL = PublishPermission((), None)
@@ -55,6 +66,7 @@ class _Rule:
     position: int
     counted_as: str
     max_bytes: int | None
+    durable: DurableChannel | None
     publishers: Audience | None
     subscribers: Audience | None
 
@@ -62,12 +74,13 @@ class _Rule:
 class ChannelRules:
     """The channels of one tenant. Immutable, but for what it remembers."""
 
-    __slots__ = ("__weakref__", "_closed", "_known", "_rules", "channels")
+    __slots__ = ("__weakref__", "_closed", "_durable", "_known", "_rules", "channels")
 
     def __init__(self, channels: Iterable[ChannelRule]) -> None:
         self.channels = tuple(channels)
         self._rules: Interest[_Rule] = Interest()
         self._closed: Interest[Audience] = Interest()
+        self._durable: Interest[DurableChannel] = Interest()
         self._known = Recent(MAX_REMEMBERED)
         for position, channel in enumerate(self.channels):
             rule = _rule(position, channel)
@@ -75,11 +88,13 @@ class ChannelRules:
             self._rules.add(pattern, rule)
             if rule.subscribers is not None:
                 self._closed.add(pattern, rule.subscribers)
+            if rule.durable is not None:
+                self._durable.add(pattern, rule.durable)
 
     @property
     def visited(self) -> int:
         """Nodes of the trees that were looked at so far (Interest)."""
-        return self._rules.visited + self._closed.visited
+        return self._rules.visited + self._closed.visited + self._durable.visited
 
     def of(self, subject: str) -> Found:
         """The rules for a subject in its short form."""
@@ -96,6 +111,14 @@ class ChannelRules:
     def overlapping(self, pattern: str) -> Iterable[Audience]:
         """The audiences of channels to which some subject of a short pattern belongs."""
         return self._closed.overlapping(pattern_to_bus(pattern))
+
+    def storing(self, pattern: str) -> DurableChannel | None:
+        """The durable channel to which every subject of a short pattern belongs."""
+        return next(iter(self._durable.covering(pattern_to_bus(pattern))), None)
+
+    def storing_some(self, pattern: str) -> Iterable[DurableChannel]:
+        """The durable channels to which some subject of a short pattern belongs."""
+        return self._durable.overlapping(pattern_to_bus(pattern))
 
     def check_room(self, channel: ChannelRule) -> None:
         """Raises too_many_channels when, with this one in place of the one with its id, there might be
@@ -123,7 +146,10 @@ def _rule(position: int, channel: ChannelRule) -> _Rule:
         None if members is None else Audience(channel.id, frozenset(members))
         for members in (channel.publishers, channel.subscribers)
     )
-    return _Rule(position, channel.counted_as, channel.max_message_bytes, publishers, subscribers)
+    durable = None
+    if channel.durability is not None:
+        durable = DurableChannel(channel.id, channel.stream, channel.pattern)
+    return _Rule(position, channel.counted_as, channel.max_message_bytes, durable, publishers, subscribers)
 
 
 def _found(rules: list[_Rule]) -> Found:
@@ -134,7 +160,11 @@ def _found(rules: list[_Rule]) -> Found:
     rules.sort(key=lambda rule: rule.position)
     sizes = [rule.max_bytes for rule in rules if rule.max_bytes is not None]
     return Found(
-        PublishPermission(tuple(rule.counted_as for rule in rules), min(sizes, default=None)),
+        PublishPermission(
+            tuple(rule.counted_as for rule in rules),
+            min(sizes, default=None),
+            next((rule.durable for rule in rules if rule.durable is not None), None),
+        ),
         tuple(rule.publishers for rule in rules if rule.publishers is not None),
         tuple(rule.subscribers for rule in rules if rule.subscribers is not None),
         too_many=False,

@@ -23,8 +23,8 @@ class Plan:
     """The limits of one plan. Messages are limited per second and connection, API calls per minute and
     process, connections of agents per process. `messages_per_month` is reported, not enforced.
 
-    `storage_bytes` are those of the tenant's agents and channels, as JSON. They are never
-    unlimited.
+    `storage_bytes` are those of the tenant's agents and channels, as JSON; `durable_bytes` is what its
+    durable channels may reserve of the bus's disk. Neither is ever unlimited.
     """
 
     name: str
@@ -35,14 +35,15 @@ class Plan:
     api_calls_per_minute: int | None
     messages_per_second: int = 200
     storage_bytes: int = 4 * MIB
+    durable_bytes: int = 16 * MIB
 
 
 PLANS = {
     plan.name: plan
     for plan in (
         Plan("starter", 3, 10, 5, 10_000, 100),
-        Plan("growth", 10, 100, 20, 100_000, 500, storage_bytes=16 * MIB),
-        Plan("scale", 50, 500, 100, 500_000, 2_000, storage_bytes=64 * MIB),
+        Plan("growth", 10, 100, 20, 100_000, 500, storage_bytes=16 * MIB, durable_bytes=64 * MIB),
+        Plan("scale", 50, 500, 100, 500_000, 2_000, storage_bytes=64 * MIB, durable_bytes=512 * MIB),
         Plan(
             "enterprise",
             None,
@@ -52,6 +53,7 @@ PLANS = {
             None,
             messages_per_second=1_000,
             storage_bytes=1024 * MIB,
+            durable_bytes=4096 * MIB,
         ),
     )
 }
@@ -68,7 +70,7 @@ LIMITS = tuple(field.name for field in fields(Plan) if field.name != "name")
 """The names of the limits that may be overridden for one tenant."""
 
 _AT_LEAST_ONE = frozenset({"api_calls_per_minute", "messages_per_second"})
-_NEVER_UNLIMITED = frozenset({"messages_per_second", "storage_bytes"})
+_NEVER_UNLIMITED = frozenset({"messages_per_second", "storage_bytes", "durable_bytes"})
 
 
 def plan_named(tier: str) -> Plan:

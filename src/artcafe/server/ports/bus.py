@@ -6,6 +6,8 @@ from typing import Protocol
 
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.tenant import TenantRules
+from artcafe.server.ports.channel_streams import NO_STREAMS, KeptStreams
+from artcafe.server.ports.streams import Streams
 
 Deliver = Callable[[str, bytes], None]
 """Called with (bus subject, payload) in the event loop, in the order of arrival; must not block or raise."""
@@ -44,6 +46,10 @@ class Link(Asking, Protocol):
     @property
     def gaps(self) -> int:
         """How often its subscriptions may have missed messages: the bus was away."""
+
+    @property
+    def streams(self) -> Streams:
+        """The streams of the tenant's durable channels."""
 
     def publish(self, subject: str, payload: bytes, /) -> bool:
         """Send at most once; never blocks. Order is kept per link. False when the bus is slower than the
@@ -102,11 +108,14 @@ class Bus(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """How many accounts were pushed and removed, and how many of no tenant were kept, for being too many."""
+    """How many accounts were pushed and removed, and how many of no tenant were kept, for being too many;
+    what was done with the tenants' streams, and those of how many tenants could not be reconciled."""
 
     pushed: int = 0
     removed: int = 0
     kept: int = 0
+    streams: KeptStreams = NO_STREAMS
+    streams_failed: int = 0
 
 
 class Accounts(Protocol):

@@ -24,6 +24,13 @@ class AccountUnowned:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamsChanged:
+    """The tenant's streams on the bus may not be those of its durable channels any more."""
+
+    tenant: TenantId
+
+
+@dataclass(frozen=True, slots=True)
 class CountersEnded:
     """What these counters of a tenant (domain.usage) count was deleted."""
 
@@ -31,7 +38,7 @@ class CountersEnded:
     metrics: tuple[str, ...]
 
 
-Event: TypeAlias = Change | Revocation | AccountChanged | AccountUnowned | CountersEnded
+Event: TypeAlias = Change | Revocation | AccountChanged | AccountUnowned | StreamsChanged | CountersEnded
 
 
 class Events(Protocol):

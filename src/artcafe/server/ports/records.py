@@ -13,6 +13,7 @@ from artcafe.server.domain.agent import Agent, AgentRules
 from artcafe.server.domain.audit import AuditEntry
 from artcafe.server.domain.channel import Channel, ChannelRule
 from artcafe.server.domain.channel_rules import ChannelRules
+from artcafe.server.domain.durable_channels import DurableChannels
 from artcafe.server.domain.ids import AgentId, ChannelId, TenantId, UserId
 from artcafe.server.domain.invitation import Invitation
 from artcafe.server.domain.legal import Acceptance
@@ -251,7 +252,9 @@ class SightingRecords(Protocol):
 
 
 class ChannelRecords(Protocol):
-    """Channels of a tenant."""
+    """Channels of a tenant. What makes one durable, or changes how it is, passes
+    durable_channels.check_durable, with `durable_bytes` as the bound and those that are durable at that
+    moment, also among concurrent writes."""
 
     async def get(self, tenant: TenantId, channel: ChannelId) -> Channel | None:
         """The channel, or None."""
@@ -263,10 +266,12 @@ class ChannelRecords(Protocol):
         entry: AuditEntry,
         space: int | None = None,
         kept: Kept | None = None,
+        durable_bytes: int | None = None,
     ) -> None:
         """Raises conflict when the id is taken, not_found without the tenant, and quota_exceeded when
         the tenant has `limit` channels: exactly, under concurrent creations too; or when its records would
-        take more than `space` bytes, or the rules of its channels more than any tenant may have."""
+        take more than `space` bytes, or the rules of its channels more than any tenant may have; and what
+        check_durable raises."""
 
     async def change(
         self,
@@ -275,9 +280,10 @@ class ChannelRecords(Protocol):
         edit: Callable[[Channel], Channel],
         entry: AuditEntry,
         space: int | None = None,
+        durable_bytes: int | None = None,
     ) -> Channel:
         """Apply `edit` to the current record, again after a conflicting write. Raises not_found, and
-        quota_exceeded as `create` does, for a record that grows."""
+        quota_exceeded as `create` does, for a record that grows; and what check_durable raises."""
 
     async def delete(
         self, tenant: TenantId, channel: ChannelId, check: Callable[[Channel], None], entry: AuditEntry
@@ -292,6 +298,13 @@ class ChannelRecords(Protocol):
 
     async def count(self, tenant: TenantId) -> int:
         """How many channels the tenant has."""
+
+
+class DurableRecords(Protocol):
+    """The durable channels of a tenant, read past the cache."""
+
+    async def durable(self, tenant: TenantId) -> DurableChannels | None:
+        """Those of this moment; None where the tenant never had any."""
 
 
 class AuditRecords(Protocol):

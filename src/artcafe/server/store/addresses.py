@@ -12,6 +12,7 @@
 |                  | AGENT#{agent}       | an agent with its keys                                |
 |                  | FP#{fingerprint}    | which agent has this key: a claim, unique             |
 |                  | CHAN#{channel}      | a channel                                             |
+|                  | DURABLE             | changes whenever a durable channel is made or changed |
 |                  | USED#{agent}#{fp}   | when a key last logged in                             |
 |                  | SEEN#{agent}        | when an agent was last seen going                     |
 |                  | DETAIL#{sort key}   | what only describes the tenant, agent or channel      |
@@ -69,6 +70,7 @@ STAGES = ("SWEEP#", "END#")
 """What the rows of DELETIONS begin with."""
 AGENTS = "AGENT#"
 CHANNELS = "CHAN#"
+DURABLE = "DURABLE"
 MEMBERS = "MEMBER#"
 MEMBERSHIPS = "TENANT#"
 MADE = "MADE"

@@ -3,24 +3,35 @@
 from collections.abc import Callable
 from functools import partial
 
+from msgspec import Struct
+
 from artcafe.server.domain.audit import AuditEntry
 from artcafe.server.domain.channel import Channel, ChannelRule
+from artcafe.server.domain.durable_channels import DurableChannels, check_durable
 from artcafe.server.domain.ids import ChannelId, TenantId
 from artcafe.server.domain.listing import Page, Source
 from artcafe.server.ports.answers import Kept
 from artcafe.server.store import addresses as at
 from artcafe.server.store.answers import kept_in
 from artcafe.server.store.audit import logged
-from artcafe.server.store.item import Conflict, Delete, Item, Op, Rev
+from artcafe.server.store.item import ABSENT, Conflict, Delete, Item, Op, Put, Rev
 from artcafe.server.store.partitions import live
 from artcafe.server.store.quota import Space, StorageQuota
 from artcafe.server.store.split import SplitTable
-from artcafe.server.store.table import Table
+from artcafe.server.store.table import Table, data
+from artcafe.server.store.walk import pages
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.subjects import parse_pattern
 
 DETAILS = ("description", "metadata")
+
+_PAGE = 1000
+
+
+class _Durable(Struct):
+    """The row on which every write depends that makes a channel durable, or changes how it is. It says only
+    that there was such a write."""
 
 
 class ChannelTable:
@@ -44,20 +55,25 @@ class ChannelTable:
         entry: AuditEntry,
         space: int | None = None,
         kept: Kept | None = None,
+        durable_bytes: int | None = None,
     ) -> None:
-        """Raises conflict when the id is taken, not_found without the tenant, quota_exceeded."""
+        """Raises conflict when the id is taken, not_found without the tenant, quota_exceeded, and what
+        check_durable raises."""
         partition = await self._table.partition(channel.tenant)
         pk = at.tenant(partition)
 
         async def attempt() -> tuple[None, list[Op]]:
             counted = await self._table.count(pk, at.CHANNELS, 1, limit)
             grown = await self._quota.move(channel.tenant, self._rows.space(channel, None), space)
+            admitted = await self._admitted(pk, channel, durable_bytes)
             rows = self._rows.put(pk, at.channel(channel.id), channel, None)
             answers = kept_in(pk, kept)
-            return None, [counted, live(partition), *rows, *grown, *logged(entry, partition), *answers]
+            rest = (live(partition), *rows, *grown, *logged(entry, partition), *answers)
+            return None, [counted, *admitted, *rest]
 
+        contested = 1 if channel.durability is None else 2
         try:
-            await self._table.again(attempt, line=(channel.tenant, at.CHANNELS))
+            await self._table.again(attempt, contested, line=(channel.tenant, at.CHANNELS))
         except Conflict:
             raise ArtcafeError(Code.conflict, "There is a channel of this id.") from None
 
@@ -68,8 +84,10 @@ class ChannelTable:
         edit: Callable[[Channel], Channel],
         entry: AuditEntry,
         space: int | None = None,
+        durable_bytes: int | None = None,
     ) -> Channel:
-        """Apply `edit` to the current record. Raises not_found, quota_exceeded."""
+        """Apply `edit` to the current record. Raises not_found, quota_exceeded, and what check_durable
+        raises."""
         partition = await self._table.partition(tenant)
         pk, sk = at.tenant(partition), at.channel(channel)
 
@@ -80,10 +98,13 @@ class ChannelTable:
             changed = edit(stored.record)
             growth = self._rows.space(changed, stored) - self._rows.taken(stored)
             moved = await self._quota.move(tenant, growth, space)
-            rows = self._rows.put(pk, sk, changed, stored)
-            return changed, [*rows, *moved, live(partition), *logged(entry, partition)]
+            renewed = changed.durability != stored.record.durability
+            admitted = await self._admitted(pk, changed, durable_bytes) if renewed else []
+            row, described = self._rows.put(pk, sk, changed, stored)
+            rest = (described, *moved, live(partition), *logged(entry, partition))
+            return changed, [row, *admitted, *rest]
 
-        return await self._table.again(attempt)
+        return await self._table.again(attempt, contested=2)
 
     async def delete(
         self, tenant: TenantId, channel: ChannelId, check: Callable[[Channel], None], entry: AuditEntry
@@ -116,6 +137,34 @@ class ChannelTable:
         """The rules that a login reads; a channel that cannot be read allows nobody. Raises bad_request."""
         pk, closed = at.tenant(await self._table.partition(tenant)), partial(_closed, tenant)
         return await self._rows.page_of_rules(pk, at.CHANNELS, ChannelRule, limit, cursor, closed)
+
+    async def durable(self, tenant: TenantId) -> DurableChannels | None:
+        """The durable channels of this moment; None where the tenant never had any."""
+        pk = at.tenant(await self._table.partition(tenant))
+        if await self._table.read(pk, at.DURABLE, _Durable) is None:
+            return None
+        return await self._all_durable(pk)
+
+    async def _all_durable(self, pk: str) -> DurableChannels:
+        found: list[ChannelRule] = []
+        whole = True
+
+        async def page(cursor: str | None) -> Page[ChannelRule]:
+            return await self._rows.page_of_rules(pk, at.CHANNELS, ChannelRule, _PAGE, cursor)
+
+        async for each in pages(page):
+            found += [channel for channel in each.items if channel.durability is not None]
+            whole = whole and not each.unreadable
+        return DurableChannels(tuple(found), whole)
+
+    async def _admitted(self, pk: str, channel: Channel, most_bytes: int | None) -> list[Op]:
+        """The operation by which a channel is admitted among the durable ones; none for one that is not
+        durable. Raises what check_durable raises."""
+        if channel.durability is None:
+            return []
+        seen = await self._table.read(pk, at.DURABLE, _Durable)  # Before the others are read.
+        check_durable(channel, await self._all_durable(pk), most_bytes)
+        return [seen.put(_Durable()) if seen else Put(pk, at.DURABLE, data(_Durable()), ABSENT)]
 
     async def count(self, tenant: TenantId) -> int:
         """How many channels the tenant has."""

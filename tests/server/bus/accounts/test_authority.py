@@ -112,7 +112,7 @@ async def test_streams_go_with_their_account(shared: Nats, authority: Authority,
     account = shared.operator.account_id(tenant)
     await authority.push(tenant)
     async with connected(shared.url, streaming(shared, tenant)) as client:
-        await client.jetstream().add_stream(name="S", subjects=["m.>"])
+        await client.jetstream().add_stream(name="S", subjects=["m.>"], max_bytes=100_000)
         await client.jetstream().publish("m.a.x", b"kept")
     folder = shared.server.data / "streams" / "jetstream" / account
     assert any(folder.rglob("*.blk"))

@@ -101,7 +101,6 @@ def test_accounts_are_signed_by_the_signing_key_and_name_their_tenant(operator: 
     assert claims["name"] == "acme"
     assert claims["nats"]["tags"] == ["tenant:acme"]
     assert claims["nats"]["limits"]["leaf"] == 0
-    assert claims["nats"]["limits"]["disk_storage"] > 0
     assert read_token(operator.control_account()[1])["name"] == CONTROL
 
 
@@ -156,17 +155,27 @@ def test_users_are_allowed_what_they_need_and_nothing_else(operator: Operator) -
         return user["pub"], user["sub"]
 
     messages = ["m.>", "d.>", "i.>", "r.>"]
+    reads = ["$JS.API.DIRECT.GET.*", "$JS.API.STREAM.INFO.*", "$JS.API.STREAM.MSG.GET.*"]
     gateway = operator.credentials(make_tenant("acme", "r1"))
     assert allowed(gateway) == (
-        {"allow": [*messages, "_INBOX.>"]},
+        {"allow": [*messages, "_INBOX.>", "p.>", *reads]},
         {"allow": [*messages, f"{gateway.inbox}.>"]},
     )
+    streams = operator.streams_credentials(make_tenant("acme", "r1"))
+    publish, subscribe = allowed(streams)
+    assert subscribe == {"allow": [f"{streams.inbox}.>"]}
+    assert all(subject.startswith("$JS.API.STREAM.") for subject in publish["allow"])
     control = operator.control_credentials()
     assert allowed(control) == ({"allow": ["control.>"]}, {"allow": ["control.>", f"{control.inbox}.>"]})
     system = operator.system_credentials()
     publish, subscribe = allowed(system)
     assert subscribe == {"allow": [f"{system.inbox}.>"]}
     assert all(subject.startswith(("$SYS.REQ.", "$JS.API.ACCOUNT.PURGE.")) for subject in publish["allow"])
+
+
+def test_an_account_reserves_nothing_and_demands_a_bound_of_each_stream(operator: Operator) -> None:
+    limits = read_token(operator.account_jwt(make_tenant("acme", "r1")))["nats"]["limits"]
+    assert (limits["disk_storage"], limits["mem_storage"], limits["max_bytes_required"]) == (-1, 0, True)
 
 
 def test_the_configuration_holds_no_secret_and_a_nats_server_accepts_it(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from artcafe.server.bus.nats.headers import encode_headers, status_of
+from artcafe.server.bus.nats.headers import encode_headers, header_block, header_lines, status_of, value_of
 
 
 def test_a_block_ends_with_a_blank_line_and_no_headers_are_no_block() -> None:
@@ -57,3 +57,16 @@ def test_a_block_has_a_line_for_each_header(headers: dict[str, str]) -> None:
 )
 def test_the_status_is_the_number_of_the_first_line(block: bytes, status: int) -> None:
     assert status_of(block) == status
+
+
+def test_lines_are_parts_of_a_block_in_any_order() -> None:
+    lines = header_lines({"a": "1"}) + header_lines({"b": "2"})
+    assert header_block(lines) == encode_headers({"a": "1", "b": "2"})
+
+
+def test_a_value_is_found_by_the_whole_name() -> None:
+    block = encode_headers({"Nats-Sequence-X": "1", "X-Nats-Sequence": "2", "Nats-Sequence": "3", "E": ""})
+    assert value_of(block, b"Nats-Sequence") == b"3"
+    assert value_of(block, b"E") == b""
+    assert value_of(block, b"Sequence") is None
+    assert value_of(b"", b"E") is None

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
+from artcafe.server.bus.memory_streams import MemoryStreams
 from artcafe.server.bus.nats.grammar import receives
 from artcafe.server.gateway.fanout.hub import TenantHub
 from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
@@ -45,6 +46,7 @@ class ScriptedLink:
     def __init__(self) -> None:
         self.subscriptions: list[Copies] = []
         self.paused = False
+        self.streams = MemoryStreams(lambda *_: None, lambda: True)
 
     async def subscribe(
         self, pattern: str, deliver: Deliver, queue: str | None = None, own: Own | None = None

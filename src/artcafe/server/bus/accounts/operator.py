@@ -16,6 +16,7 @@ from typing import Any
 from artcafe.server.bus.accounts.cluster import Cluster, Node, Tls, cluster_lines, quoted, tls_lines
 from artcafe.server.bus.nats.credentials import NatsCredentials
 from artcafe.server.bus.nats.nkeys import KeyPair, NkeyKind, read_token, write_token
+from artcafe.server.domain.durable_channels import MOST_CHANNELS
 from artcafe.server.domain.installation import Mark
 from artcafe.server.domain.tenant import TenantRules
 from artcafe.server.ports.clock import Clock
@@ -44,10 +45,16 @@ _SYSTEM_REQUESTS = [
     "$JS.API.ACCOUNT.PURGE.*",
 ]
 
-# Streams of one tenant: room to work in, and an end to it. A plan without a number of its own gets these.
-_STREAM_BYTES = 1024 * 1024 * 1024
-_STREAMS = 64
+_STREAM_READS = ["$JS.API.DIRECT.GET.*", "$JS.API.STREAM.INFO.*", "$JS.API.STREAM.MSG.GET.*"]
+_STREAM_CHANGES = [
+    "$JS.API.STREAM.LIST",
+    "$JS.API.STREAM.CREATE.*",
+    "$JS.API.STREAM.UPDATE.*",
+    "$JS.API.STREAM.DELETE.*",
+]
+
 _CONSUMERS = 4096
+"""Consumers of one account's streams, in all."""
 
 
 class Operator:
@@ -141,9 +148,18 @@ class Operator:
         return write_token(self._signer, self._claims("delete", self._signer.public, nats))
 
     def credentials(self, tenant: TenantRules) -> NatsCredentials:
-        """The gateway's user in a tenant's account: its messages and nothing else."""
-        permissions = _permissions([*_TENANT_SUBJECTS, _INBOX], _TENANT_SUBJECTS)
+        """The gateway's user in a tenant's account: its messages, what it has stored, and nothing else. It
+        cannot make, change, purge or delete a stream, nor a message in one."""
+        permissions = _permissions(
+            [*_TENANT_SUBJECTS, _INBOX, f"{subjects.STORED}.>", *_STREAM_READS], _TENANT_SUBJECTS
+        )
         return NatsCredentials(*self._tenant_keys(tenant), self._clock, "gateway", permissions)
+
+    def streams_credentials(self, tenant: TenantRules) -> NatsCredentials:
+        """The user who makes, changes and deletes the streams of a tenant's account. It reads and writes no
+        message."""
+        permissions = _permissions(_STREAM_CHANGES, [])
+        return NatsCredentials(*self._tenant_keys(tenant), self._clock, "streams", permissions)
 
     def control_credentials(self) -> NatsCredentials:
         """A server process's user in the control account."""
@@ -224,10 +240,14 @@ class Operator:
 
     def _tenant_claims(self, tenant: TenantRules) -> dict[str, Any]:
         account, signer = self._tenant_keys(tenant)
+        # Each stream reserves its own bound. A limit of the account would be reserved as a whole, and streams
+        # beyond it are not there after a restart of NATS.
         streams = {
             "mem_storage": 0,
-            "disk_storage": _STREAM_BYTES,
-            "streams": _STREAMS,
+            "disk_storage": _UNLIMITED,
+            "disk_max_stream_bytes": _UNLIMITED,
+            "max_bytes_required": True,
+            "streams": MOST_CHANNELS,
             "consumer": _CONSUMERS,
         }
         claims = self._account_claims(account, signer, tenant.id, streams)
@@ -237,7 +257,7 @@ class Operator:
         return claims
 
     def _account_claims(
-        self, account: KeyPair, signer: KeyPair, name: str, streams: dict[str, int]
+        self, account: KeyPair, signer: KeyPair, name: str, streams: Mapping[str, int]
     ) -> dict[str, Any]:
         limits = {
             "subs": _UNLIMITED,

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from artcafe.server.bus.nats.grammar import check_subject
-from artcafe.server.bus.nats.headers import encode_headers, status_of
+from artcafe.server.bus.nats.headers import NO_RESPONDERS, encode_headers, status_of
 from artcafe.server.bus.nats.message import FullMessage
 from artcafe.server.bus.nats.subscription import NatsSubscription
 from artcafe.server.bus.unavailable import bus_unavailable
@@ -18,8 +18,6 @@ MAX_REQUESTS = 16_384
 
 WAITING_BYTES = 8 * 1024 * 1024
 """The most bytes of requests that wait until the connection has room for them."""
-
-_NO_RESPONDERS = 503
 
 
 class NoRespondersError(Exception):
@@ -116,7 +114,7 @@ class Requests:
             self._sent.pop(reply, None)
         if answer is None:
             raise ConnectionLostError(f"the connection ended before an answer on {subject}")
-        if status_of(answer.headers) == _NO_RESPONDERS and not answer.payload:
+        if status_of(answer.headers) == NO_RESPONDERS and not answer.payload:
             raise NoRespondersError(f"nobody subscribes to {subject}")
         return answer
 

@@ -37,6 +37,21 @@ def reencoded(payload: bytes) -> bytes:
     return encode(decode_envelope(payload))
 
 
+_SEQ = b'{"seq":'
+
+
+def placed(payload: bytes, seq: int, epoch: bytes) -> bytes:
+    """An envelope that `encode` wrote, with its place in a durable channel: `epoch` is encoded."""
+    return b'{"seq":%d,"epoch":%b,%b' % (seq, epoch, payload[1:])
+
+
+def seq_of(payload: bytes) -> int:
+    """The sequence of what `placed` made; 0 for any other envelope."""
+    if not payload.startswith(_SEQ):
+        return 0
+    return int(payload[len(_SEQ) : payload.index(b",")])
+
+
 def id_of(payload: bytes) -> bytes | None:
     """The id of an envelope as `encode` writes one, as it stands there, found without reading the rest.
     None for what is no such envelope. No two ids are alike in it: a quote in an id never ends it so."""

@@ -123,8 +123,15 @@ class LegacyDialect(RewritingDialect):
         return named(said, message)
 
     def answer(self, frame: Struct) -> Struct | None:
-        """As it is, but for a welcome: what these clients do not know they ignore."""
-        return None if isinstance(frame, frames.Welcome) else frame
+        """As it is, without what these clients do not know: a welcome, places in durable channels."""
+        match frame:
+            case frames.Welcome():
+                return None
+            case frames.Subscribed():
+                return frames.Subscribed(subject=frame.subject, id=frame.id)
+            case frames.Ack():
+                return frames.Ack(id=frame.id, message_id=frame.message_id)
+        return frame
 
     def message(self, tenant: TenantId, subject: str, sender: str, envelope: EncodedEnvelope) -> bytes:
         """`data` with the proven sender and tenant, and the timestamp where it has none."""

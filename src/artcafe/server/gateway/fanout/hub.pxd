@@ -15,6 +15,7 @@ cdef class TenantHub:
     cdef readonly object requests
     cdef readonly Topics _topics
     cdef readonly DeliveryQueue _queue
+    cdef readonly object channels
     cdef readonly DuplicateFilter _seen
     cdef bytes _from_here
     cdef bytes _beginning

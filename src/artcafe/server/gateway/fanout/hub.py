@@ -2,17 +2,26 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
+from artcafe.server.domain.channel_rules import DurableChannel
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.gateway.dialects.envelope import NOT_OURS, id_of, reencoded
 from artcafe.server.gateway.fanout.acknowledgements import Acknowledgements
 from artcafe.server.gateway.fanout.cutover import Cutover
 from artcafe.server.gateway.fanout.delivery_queue import DeliveryQueue
+from artcafe.server.gateway.fanout.durable import ChannelTails, CoveredSubscription
+from artcafe.server.gateway.fanout.recovery import Recovery
 from artcafe.server.gateway.fanout.requests import RequestExchange
-from artcafe.server.gateway.fanout.subscriber import ClientSubscription, DuplicateFilter, Subscriber, Topic
+from artcafe.server.gateway.fanout.subscriber import (
+    ClientSubscription,
+    DuplicateFilter,
+    Recovering,
+    Subscriber,
+    Topic,
+)
 from artcafe.server.gateway.fanout.topics import Topics
 from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.server.ports.bus import Link, Subscription
@@ -38,6 +47,9 @@ class TenantHub:
     The bus sends a copy of a message for each pattern that matches it. The first one is delivered, to
     whoever has any subscription without a queue that matches; the others are told by their id and
     dropped. Copies by queue groups are for the one subscriber they come to. `budget` is DeliveryQueue's.
+
+    What a durable channel stores comes by its tail (`channels`); the bus brings copies of it for queue groups
+    alone. Any other copy there was not stored, and is dropped.
     """
 
     def __init__(
@@ -60,6 +72,7 @@ class TenantHub:
         self._topics = Topics(tenant)
         self.requests = RequestExchange(tenant, link, start)
         self._queue = DeliveryQueue(tenant, link, scheduler, self._topics, budget, self.requests.delivered)
+        self.channels = ChannelTails(tenant, link, self._topics, self._queue)
         self._seen = DuplicateFilter(RECENT)
         # How the envelopes begin that are delivered here without the bus; nothing, where there are none.
         self._from_here = b""
@@ -109,6 +122,44 @@ class TenantHub:
                     subscriber.end_cutover(cutover)
             raise
 
+    def may_miss(self, subscriber: Subscriber) -> bool:
+        """Whether a subscriber may miss messages while the bus is away: by any subscription but those within
+        a durable channel, whose tail misses none."""
+        return any(
+            held.queue is not None or self.channels.storing(held.topic.pattern) is None
+            for held in subscriber.subscriptions.values()
+        )
+
+    def recovery(
+        self,
+        subscriber: Subscriber,
+        channel: DurableChannel,
+        room: Callable[[], Awaitable[None]],
+        start: Callable[[Coroutine[Any, Any, None]], None],
+    ) -> Recovering:
+        """The subscriber's recovery in a channel, which expects one more subscription; `start` runs it. Until
+        that has joined, nothing of the channel is delivered to the subscriber."""
+        known = subscriber.recoveries.get(channel.stream)
+        if known is None:
+            self.catch_up(subscriber)
+            known = Recovery(subscriber, channel, self.channels, room)
+            subscriber.recover(channel.stream, known)
+            start(known.run())
+        known.expect()
+        return known
+
+    def place(self, subscriber: Subscriber, held: ClientSubscription) -> None:
+        """Let recoveries that are under way know a new subscription without a queue, which begins now."""
+        if held.queue is None and subscriber.recoveries:
+            for channel in self.channels.storing_some(held.topic.pattern):
+                recovery, place = subscriber.recoveries.get(channel.stream), self.channels.place(channel)
+                if recovery is not None and place is not None:
+                    recovery.place(held, place.seq)
+
+    def catch_up(self, subscriber: Subscriber) -> None:
+        """Deliver now what waits for a subscriber."""
+        self._queue.catch_up(subscriber)
+
     async def _complete(
         self, subscriber: Subscriber, held: ClientSubscription, cutover: Cutover | None
     ) -> None:
@@ -138,12 +189,14 @@ class TenantHub:
 
     async def _open(self, topic: Topic, queue: str | None) -> None:
         try:
-            handle = await self.link.subscribe(
+            handle: Subscription = await self.link.subscribe(
                 pattern_to_bus(topic.pattern),
                 partial(self._arrived, topic),
                 queue,
                 partial(self._receiver, topic),
             )
+            if queue is None:
+                handle = await self._cover(handle, topic)
         except BaseException as error:
             # Who waits is told, and who comes from now on tries again.
             self._topics.forget(topic)
@@ -155,6 +208,16 @@ class TenantHub:
         topic.handle.set_result(handle)
         if not topic.subscribers:
             await _close(handle)
+
+    async def _cover(self, handle: Subscription, topic: Topic) -> Subscription:
+        """Let durable channels deliver to a topic, too; what closes both. Raises unavailable, not_found."""
+        covered = CoveredSubscription(handle, self.channels)
+        try:
+            await self.channels.cover(topic.pattern)
+        except BaseException:
+            await _close(covered)
+            raise
+        return covered
 
     def _arrived(self, topic: Topic, bus_subject: str, payload: bytes) -> None:
         """A message by the bus."""
@@ -171,6 +234,8 @@ class TenantHub:
             route = self._topics.route(self._queue, None if topic.queue is None else topic, bus_subject)
             if route.group is None:
                 self._topics.update(route)
+                if route.stream is not None:
+                    return
                 more = len(route.topics) > 1
                 if more or self._seen.ids:
                     if id_of(payload) in self._seen.ids:

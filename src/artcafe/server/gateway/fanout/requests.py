@@ -163,7 +163,7 @@ class RequestExchange:
         request = self._open[address] = OpenRequest(address, frame, tell)
         try:
             ask_there = partial(self._ask_there, to_bus(NOBODY, address))
-            publisher.publish(frame.subject, frame.data, frame.headers, address, ask_there)
+            publisher.publish(frame.subject, frame.data, frame.headers, address, ask=ask_there)
         except BaseException:
             del self._open[address]
             self._delivered.pop(address, None)

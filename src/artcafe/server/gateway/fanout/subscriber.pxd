@@ -24,6 +24,7 @@ cdef class MessageRoute:
     cdef public tuple patterns
     cdef public tuple topics
     cdef public Py_ssize_t version
+    cdef public object stream
     cdef object _tenant
     cdef MessageSink _sink
     cdef dict _encoders
@@ -33,6 +34,7 @@ cdef class MessageRoute:
 
 cdef class ClientSubscription:
     cdef readonly object address
+    cdef public object channel
     cdef public bint complete
     cdef readonly object queue
     cdef readonly Topic topic
@@ -59,6 +61,8 @@ cdef class Subscriber:
     cdef readonly Recent _choices
     cdef readonly DuplicateFilter _seen
     cdef readonly dict _cutovers
+    cdef readonly dict recoveries
+    cdef readonly object reading
     cdef object _hears
     cdef Py_ssize_t _delivered
     cdef Py_ssize_t _subscribed

@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from artcafe.server.domain.channel_rules import DurableChannel
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.interest import Interest
 from artcafe.server.domain.recent import Recent
@@ -31,8 +32,9 @@ RECENT = 256
 MAX_CUTOVERS = 16
 """Cutovers of a subscriber at a time."""
 
-_BY_GROUPS, _CUT = 1, 2
-"""The checks of copies on a route: several groups bring them, cutovers concern them."""
+_BY_GROUPS, _CUT, _HELD = 1, 2, 4
+"""The checks of copies on a route: several groups bring them, cutovers concern them, a recovery takes
+them."""
 
 UNIT_BYTES = 4096
 """Bytes that are as much work to deliver as one message is."""
@@ -46,6 +48,30 @@ class Receiver(Protocol):
 
     def end(self, code: Code, /) -> None:
         """Say why, and close."""
+
+
+class Recovering(Protocol):
+    """What takes the messages of a stream instead of a subscriber, until it has delivered what is missing."""
+
+    def hold(self, route: "MessageRoute", payloads: Sequence[bytes], /) -> None:
+        """Take consecutive messages of a route; must not block or raise."""
+        ...
+
+    def expect(self) -> None:
+        """A subscription begins whose place is not known yet."""
+        ...
+
+    def join(self, held: "ClientSubscription", seq: int, /) -> None:
+        """The place of a subscription that is expected is behind this sequence."""
+        ...
+
+    def give_up(self) -> None:
+        """A subscription that is expected does not come."""
+        ...
+
+    def place(self, held: "ClientSubscription", seq: int, /) -> None:
+        """The place of any other subscription is behind this sequence."""
+        ...
 
 
 class MessageSink:
@@ -94,6 +120,7 @@ class MessageRoute:
         "group",
         "patterns",
         "sender",
+        "stream",
         "subject",
         "topics",
         "version",
@@ -109,6 +136,8 @@ class MessageRoute:
         """The tenant's patterns that match, as of `version`; kept by the hub."""
         self.topics: tuple[Topic, ...] = () if group is None else (group,)
         """The topics whose subscribers get the messages, as of `version`."""
+        self.stream: str | None = None
+        """The stream that stores the messages, as of `version`; None where none does."""
         self.version = -1
         self._sink = sink
         self._tenant = tenant
@@ -121,12 +150,12 @@ class MessageRoute:
 
     def choice(self, form: str, dialect: Dialect, checks: int) -> tuple[Encoder, int]:
         """The encoder for subscribers of a dialect and a form of the subject, the same one for all of them,
-        and `checks`, from 0 to 3. The pair is one object: each of them remembers it, for every route."""
+        and `checks`, from 0 to 7. The pair is one object: each of them remembers it, for every route."""
         key = (form, dialect.name)
         choices = self._encoders.get(key)
         if choices is None:
             encoder = dialect.encoder(self._tenant, form + self.subject, self.sender)
-            choices = (encoder, 0), (encoder, 1), (encoder, 2), (encoder, 3)
+            choices = tuple([(encoder, each) for each in range(8)])
             self._encoders[key] = choices
         return choices[checks]
 
@@ -134,11 +163,13 @@ class MessageRoute:
 class ClientSubscription:
     """One subscription of one subscriber, in the form the client wrote it."""
 
-    __slots__ = ("address", "complete", "number", "queue", "topic")
+    __slots__ = ("address", "channel", "complete", "number", "queue", "topic")
 
     def __init__(self, address: Address, queue: str | None, topic: Topic, number: int) -> None:
         """`number` grows with each subscription of the subscriber."""
         self.address = address
+        self.channel: DurableChannel | None = None
+        """The durable channel in which it has a place that the client named; else None."""
         self.complete = False
         """Whether it brings every message that still comes, so that copies by queue groups are not needed."""
         self.queue = queue
@@ -197,6 +228,10 @@ class Subscriber:
         # Those under way, and the subscriptions that begin or end; also those that never came to an end,
         # because the bus was away: what they decide stays right.
         self._cutovers: dict[Cutover, ClientSubscription] = {}
+        # Of the streams of which what is stored is being read for it.
+        self.recoveries: dict[str, Recovering] = {}
+        self.reading = asyncio.Lock()
+        """Held by the recovery that reads: one at a time, so that what is read and held is bounded."""
         self._hears: Callable[[str], bool] = lambda _: True
         self.stopped = False
         self.drained = False
@@ -339,6 +374,10 @@ class Subscriber:
         encoder, checks = choice
         if encoder is None:
             return 1
+        if checks & _HELD:
+            assert route.stream is not None
+            self.recoveries[route.stream].hold(route, batch.payloads)
+            return 1
         encoded = batch.encoded(encoder)
         count, joined = encoded.count, encoded.joined
         if checks or (self._seen is not None and self._seen.ids):
@@ -348,6 +387,33 @@ class Subscriber:
             self._deliver(joined)
             self._delivered += count
         return 1 + len(joined) // UNIT_BYTES
+
+    def replay(
+        self, route: MessageRoute, payload: bytes, wants: Callable[[ClientSubscription], bool]
+    ) -> None:
+        """Deliver a stored message, if a subscription without a queue `wants` it and the subscriber may hear
+        it: in the form of the oldest one."""
+        matching = [held for held in self._matching(route.patterns) if held.queue is None]
+        own = next((held for held in matching if wants(held)), None)
+        if own is None or self.stopped or not self._hears(route.subject):
+            return
+        encoder, _ = route.choice(own.address.form, self._dialect, 0)
+        encoded = MessageBatch([payload]).encoded(encoder)
+        if encoded.count:
+            self._deliver(encoded.joined)
+            self._delivered += encoded.count
+
+    def recover(self, stream: str, recovery: Recovering | None) -> None:
+        """Let this take what comes of a stream from now on; None: it is delivered again."""
+        if recovery is None:
+            self.recoveries.pop(stream, None)
+        else:
+            self.recoveries[stream] = recovery
+        self.changed()
+
+    def lose(self) -> None:
+        """Messages were lost that it would have had: its connection is closed, so that it knows."""
+        self._end(Code.unavailable)
 
     def _checked(self, route: MessageRoute, copies: list[tuple[str, bytes]], checks: int) -> list[bytes]:
         """The frames of those that are delivered of the copies, which are ids and frames."""
@@ -388,7 +454,8 @@ class Subscriber:
             form = (plain[0] if plain else own).address.form
             # Copies by plain subscriptions the hub drops.
             several = route.group is not None and any(held.topic is not route.group for held in groups)
-            choice = route.choice(form, self._dialect, several * _BY_GROUPS + cut * _CUT)
+            held = route.group is None and route.stream in self.recoveries
+            choice = route.choice(form, self._dialect, several * _BY_GROUPS + cut * _CUT + held * _HELD)
         self._choices.put(route, choice)
         return choice
 

@@ -9,6 +9,7 @@ cdef class Topics:
     cdef readonly object interest
     cdef readonly object counts
     cdef Py_ssize_t _version
+    cdef object _stream_of
     cdef readonly Recent routes
 
     cpdef MessageRoute route(self, MessageSink sink, Topic group, str bus_subject)

@@ -1,6 +1,7 @@
 """The topics of one tenant on this process, and the routes of messages to them."""
 
 from collections import Counter
+from collections.abc import Callable, Iterator
 
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.interest import Interest
@@ -31,6 +32,8 @@ class Topics:
         self.counts: Counter[str] = Counter()
         # Grows with every change of the topics.
         self._version = 0
+        # Which stream stores what is on a subject.
+        self._stream_of: Callable[[str], str | None] = lambda _: None
         # By bus subject; those of a group by (group, bus subject).
         self.routes = Recent(MAX_ROUTES)
 
@@ -69,6 +72,18 @@ class Topics:
         if not self.counts:
             self.routes.clear()
 
+    def store(self, stream_of: Callable[[str], str | None]) -> None:
+        """Go by this from now on: the stream that stores what is on a short subject, None where none does."""
+        self._stream_of = stream_of
+        self._version += 1
+
+    def plain_subscribers(self, pattern: str) -> Iterator[Subscriber]:
+        """Those who may be sent what is on a short pattern, by subscriptions without a queue; some of them
+        several times."""
+        for each in self.interest.overlapping(pattern_to_bus(pattern)):
+            if each in self.plain:
+                yield from self.plain[each].subscribers
+
     def route(self, sink: MessageSink, group: Topic | None, bus_subject: str) -> MessageRoute:
         """The route of a subject; `sink` gets its messages. Raises ValueError for a subject that is not
         ours."""
@@ -87,6 +102,7 @@ class Topics:
     def _match(self, route: MessageRoute) -> None:
         route.version = self._version
         route.patterns = tuple(self.interest.of(route.bus_subject))
+        route.stream = self._stream_of(route.subject)
         if route.group is None:
             route.topics = tuple(self.plain[each] for each in route.patterns if each in self.plain)
 

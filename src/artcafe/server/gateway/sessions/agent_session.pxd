@@ -30,6 +30,7 @@ cdef class AgentSession:
     cdef TokenBucket _patience
     cdef object _requests
     cdef object _responder
+    cdef readonly object storing
 
     @cython.locals(known=PublishTemplate, data=bytes)
     cpdef take(self, bytes message)

@@ -2,27 +2,33 @@
 
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
 
-from artcafe.server.core.messages import MessageServices, Permit, Publisher, anywhere
+from artcafe.server.core import history
+from artcafe.server.core.messages import MessageServices, Permit, Publisher, anywhere, store_by
 from artcafe.server.domain.access import Rights
+from artcafe.server.domain.channel_rules import ChannelRules, DurableChannel
 from artcafe.server.domain.principal import Principal
 from artcafe.server.domain.rate import message_bucket, patience_bucket
 from artcafe.server.gateway.dialects.dialect import Dialect, IncomingFrame
 from artcafe.server.gateway.dialects.unreadable import UNREADABLE, frame_id, reason
 from artcafe.server.gateway.fanout.hub import TenantHub
 from artcafe.server.gateway.fanout.responder import Responder
-from artcafe.server.gateway.fanout.subscriber import Subscriber
+from artcafe.server.gateway.fanout.subscriber import ClientSubscription, Subscriber
 from artcafe.server.gateway.sessions.client import Client
 from artcafe.server.gateway.sessions.client_requests import ClientRequests, error_frame
 from artcafe.server.gateway.sessions.publish_template import PublishTemplate, template_of
+from artcafe.server.gateway.sessions.storing import Storing
+from artcafe.server.ports.streams import Receipt
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.frames import Publish
-from artcafe.wire.subjects import REPLY_PREFIX, Address, parse_pattern, parse_subject
+from artcafe.wire.since import parse_since
+from artcafe.wire.subjects import REPLY_PREFIX, Address, parse_pattern, parse_subject, pattern_to_bus
 
 UNREADABLE_COSTS = 16
 """Frames as many as one that cannot be read, in the time that it takes: it is read twice."""
@@ -74,6 +80,7 @@ class AgentSession:
         self._patience = patience_bucket(limits.messages_per_second, self._clock.monotonic)
         self._services = services.messages
         self._bucket = message_bucket(limits.messages_per_second, self._clock.monotonic)
+        self.storing = Storing()
         self._publisher = self._publisher_of(rights.publish)
         # Of its presence, made when it tells some.
         self._presence_publisher: Publisher | None = None
@@ -86,6 +93,13 @@ class AgentSession:
         self._requests = ClientRequests(hub.requests, self._responder, client, dialect)
         if self.answers:
             self.subscriber.responder = self._responder
+        self._follow(rights.rules)
+
+    def _follow(self, rules: ChannelRules) -> None:
+        """Let the hub go by the rules that this session goes by."""
+        work = self.hub.channels.follow(rules)
+        if work is not None:
+            self._start(work)
 
     async def begin(self, connection: str, heartbeat_seconds: float) -> None:
         """Tell the client that it is in, on this connection."""
@@ -134,13 +148,14 @@ class AgentSession:
             return None
         self.principal, self._rights = principal, rights
         self._publisher.permit(rights.publish)
+        self._follow(rights.rules)
         for subscriber in self.subscribers:
             subscriber.filter(rights.hears)
         over = [
             (subscriber, key, error)
             for subscriber in self.subscribers
             for key, held in subscriber.subscriptions.items()
-            if (error := self._forbidden(held.address, key[1])) is not None
+            if (error := self._ended(held)) is not None
         ]
         if not over:
             return None
@@ -150,11 +165,14 @@ class AgentSession:
             self._answer(frames.Error(code=error.code.name, message=error.message, details=details))
         return work
 
-    def _forbidden(self, address: Address, queue: str | None) -> ArtcafeError | None:
+    def _ended(self, held: ClientSubscription) -> ArtcafeError | None:
+        """Why a subscription is over now: it is not allowed, or its place is in a channel that is no more."""
         try:
-            self._rights.check_subscribe(address, queue=queue is not None)
+            self._rights.check_subscribe(held.address, queue=held.queue is not None)
         except ArtcafeError as error:
             return error
+        if held.channel is not None and not self.hub.channels.holds(held.channel):
+            return ArtcafeError(Code.not_durable, "The channel is not durable any more.")
         return None
 
     def take(self, message: bytes) -> Work | None:
@@ -164,10 +182,12 @@ class AgentSession:
             data = known.data(message)
             if data is not None:
                 try:
-                    self._publisher.publish(known.subject, data, None, None)
+                    message_id = self._publisher.publish(known.subject, data, None, None)
                 except ArtcafeError as error:
                     self._refused(error, None)
                     return None
+                if self._publisher.receipt is not None:
+                    return self._store(None, message_id, len(data))
                 return None if self._publisher.roomy else self._link.room()
         try:
             asked = self._read(message)
@@ -217,7 +237,11 @@ class AgentSession:
                     return self._reply(
                         frames.Reply(to=frame.subject, data=frame.data, headers=frame.headers, id=frame.id)
                     )
-                message_id = self._publisher.publish(frame.subject, frame.data, frame.headers, frame.reply_to)
+                message_id = self._publisher.publish(
+                    frame.subject, frame.data, frame.headers, frame.reply_to, frame.dedup
+                )
+                if self._publisher.receipt is not None:
+                    return self._store(frame.id, message_id, len(frame.data))
                 if frame.id is not None:
                     self._confirm(frames.Ack(id=frame.id, message_id=message_id))
                 return None if self._publisher.roomy else self._link.room()
@@ -279,6 +303,36 @@ class AgentSession:
         self._clock.read()
         return self._clock.text
 
+    def _store(self, call: str | None, message_id: str, size: int) -> Work | None:
+        """Answer when the message is stored; what the client's next frame waits for is handed back."""
+        receipt = self._publisher.receipt
+        assert receipt is not None
+        self.storing.begin(size)
+        receipt.add_done_callback(partial(self._stored, call, message_id, size))
+        return self.storing.room() if self.storing.full else None
+
+    def _stored(self, call: str | None, message_id: str, size: int, receipt: Receipt) -> None:
+        self.storing.end(size)
+        error = receipt.exception()
+        if error is not None:
+            self.refuse(error if isinstance(error, ArtcafeError) else ArtcafeError(Code.internal), call)
+        elif call is not None:
+            stored = receipt.result()
+            self._answer(
+                frames.Ack(
+                    id=call,
+                    message_id=message_id,
+                    seq=stored.seq,
+                    epoch=stored.epoch,
+                    duplicate=stored.duplicate,
+                )
+            )
+
+    async def acknowledged(self) -> None:
+        """Return when everything that was published before has its answer."""
+        await self.hub.acknowledgements.all()
+        await self.storing.all()
+
     def _confirm(self, ack: frames.Ack) -> None:
         """Send the ack when the bus has the message; one flush serves everybody who waits."""
 
@@ -299,13 +353,76 @@ class AgentSession:
             held = self.subscriber.subscriptions
             if (frame.subject, frame.queue) not in held and len(held) >= self.limits.subscriptions:
                 raise ArtcafeError(Code.too_many_subscriptions)
-            await self.hub.subscribe(self.subscriber, frame.subject, address, frame.queue)
-            if (frame.subject, frame.queue) not in held:
-                raise ArtcafeError(Code.forbidden, "The rights changed while the subscription began.")
+            channel = None if frame.queue is not None else self.hub.channels.storing(address.subject)
+            if frame.since is not None or frame.recover is not None:
+                answer = await self._recover(frame, address, channel)
+            else:
+                await self._hear(frame, address)
+                answer = self._live(frame, channel)
         except ArtcafeError as error:
             self.refuse(error, frame.id)
         else:
-            self._answer(frames.Subscribed(subject=frame.subject, id=frame.id))
+            self._answer(answer)
+
+    async def _hear(self, frame: frames.Subscribe, address: Address) -> ClientSubscription:
+        await self.hub.subscribe(self.subscriber, frame.subject, address, frame.queue)
+        held = self.subscriber.subscriptions.get((frame.subject, frame.queue))
+        if held is None:
+            raise ArtcafeError(Code.forbidden, "The rights changed while the subscription began.")
+        self.hub.place(self.subscriber, held)
+        return held
+
+    def _live(self, frame: frames.Subscribe, channel: DurableChannel | None) -> frames.Subscribed:
+        """The answer where what comes from now on is delivered."""
+        place = None if channel is None else self.hub.channels.place(channel)
+        if place is None:
+            return frames.Subscribed(subject=frame.subject, id=frame.id)
+        self.hub.catch_up(self.subscriber)
+        return frames.Subscribed(
+            subject=frame.subject, id=frame.id, epoch=place.epoch, seq=place.seq, last=place.seq
+        )
+
+    async def _recover(
+        self, frame: frames.Subscribe, address: Address, channel: DurableChannel | None
+    ) -> frames.Subscribed:
+        """Begin with what is stored; the answer. What is stored follows it. Raises ArtcafeError."""
+        if frame.queue is not None or (frame.since is not None and frame.recover is not None):
+            raise ArtcafeError(Code.bad_frame, "It is since or recover, and neither with a queue.")
+        if channel is None:
+            raise ArtcafeError(Code.not_durable, "The pattern does not lie within one durable channel.")
+        self._clock.read()
+        asked = None if frame.since is None else parse_since(frame.since, self._clock.now)
+        recovery = self.hub.recovery(self.subscriber, channel, self._client.room, self._start)
+        key, held = (frame.subject, None), None
+        known = key in self.subscriber.subscriptions
+        try:
+            held = await self._hear(frame, address)
+            streams, stream = self.hub.channels.streams, channel.stream
+            state = await streams.state(stream)
+            if frame.recover is not None:
+                beginning = history.after(frame.recover, state)
+            else:
+                assert asked is not None
+                pattern = pattern_to_bus(address.subject)
+                beginning = await history.since(streams, stream, pattern, asked, state)
+            if self.subscriber.subscriptions.get(key) is not held or not self.hub.channels.holds(channel):
+                raise ArtcafeError(Code.forbidden, "The rights changed while the subscription began.")
+        except BaseException:
+            recovery.give_up()
+            if held is not None and not known:
+                await self.hub.unsubscribe(self.subscriber, frame.subject, None)
+            raise
+        held.channel = channel
+        recovery.join(held, beginning.seq)
+        return frames.Subscribed(
+            subject=frame.subject,
+            id=frame.id,
+            epoch=state.epoch,
+            seq=beginning.seq,
+            last=state.last,
+            recovered=beginning.reason is None,
+            reason=beginning.reason,
+        )
 
     async def _unsubscribe(self, frame: frames.Unsubscribe) -> None:
         try:
@@ -336,6 +453,7 @@ class AgentSession:
             max_bytes=self.limits.max_payload_bytes,
             bucket=self._bucket,
             publish_there=self._link.publish,
+            store_there=store_by(self._link),
         )
 
     def _refused(self, error: ArtcafeError, frame_id: str | None) -> None:

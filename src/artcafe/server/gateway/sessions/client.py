@@ -23,6 +23,10 @@ class Client(Protocol):
         """Say why, and close."""
         ...
 
+    async def room(self) -> None:
+        """Return when it has taken most of what was sent to it, or is gone."""
+        ...
+
     def owe(self, count: int) -> None:
         """It has sent faster than it may for so long that it may be slowed down, by so many frames now."""
         ...

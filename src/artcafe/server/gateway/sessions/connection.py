@@ -28,6 +28,10 @@ HOLD_SECONDS = 0.01
 LEAVE_SECONDS = 1.0
 """How long a client that is sent away waits for the bus at most: to leave its groups, and to acknowledge."""
 
+ROOMY_BYTES = 65_536
+ROOM_SECONDS = 0.01
+"""What may wait for a client to which stored messages are sent, and when it is looked at again."""
+
 OWED_AT_ONCE = 32
 """Frames beyond its rate that are refused before a client is held. With HOLD_SECONDS they bound what a flood
 costs; TCP slows its sender down."""
@@ -185,6 +189,11 @@ class Connection:
         if self.peer is not None:
             self.peer.write(framed)
 
+    async def room(self) -> None:
+        """Return when the client has taken most of what was sent to it, or is gone."""
+        while self.peer is not None and not self.gone() and self.peer.queued() > ROOMY_BYTES:  # noqa: ASYNC110 - a socket tells of one limit only
+            await asyncio.sleep(ROOM_SECONDS)
+
     def end(self, code: Code, message: str | None = None) -> None:
         """Say why, and close."""
         if self.peer is None or self.gone():
@@ -229,7 +238,7 @@ class Connection:
         session = self.session
         if session is None or session.hub not in hubs:
             return
-        if any(subscriber.subscriptions for subscriber in session.subscribers):
+        if any(session.hub.may_miss(subscriber) for subscriber in session.subscribers):
             self.end(Code.unavailable, "The bus was away: messages may have been missed.")
 
     def go_away(self, reconnect_after_ms: int, moment: float = 0.0) -> None:
@@ -256,7 +265,7 @@ class Connection:
             with suppress(TimeoutError):
                 async with asyncio.timeout(moment):
                     await self._left.wait()
-            await self._within(LEAVE_SECONDS, session.hub.acknowledgements.all())
+            await self._within(LEAVE_SECONDS, session.acknowledged())
         if not self.gone():
             self._close(peer, Code.going_away, "restart")
 

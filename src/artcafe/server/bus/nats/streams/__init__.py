@@ -1,0 +1,1 @@
+"""Streams of JetStream: committing, reading and following what they store."""
