@@ -25,14 +25,14 @@ _check_object = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class MessagePublished(BaseModel):
-    """The bus has the message. In a durable channel it is stored, at `seq` of `epoch`; a `duplicate` was
-    stored there before."""
+    """The bus has the message. In a durable channel, and there alone, it has a place: it is stored at
+    `seq` of `epoch`; a `duplicate` was stored there before."""
 
     message_id: str
     timestamp: str
-    seq: int | None
-    epoch: str | None
-    duplicate: bool
+    seq: int | None = None
+    epoch: str | None = None
+    duplicate: bool | None = None
     success: bool = True
 
 
@@ -65,6 +65,7 @@ class MessageList(BaseModel):
 
 @router.post(
     "/{channel_id}/messages",
+    response_model_exclude_none=True,
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -125,7 +126,7 @@ async def publish_message(
         timestamp=published.timestamp,
         seq=None if stored is None else stored.seq,
         epoch=None if stored is None else stored.epoch,
-        duplicate=stored is not None and stored.duplicate,
+        duplicate=None if stored is None else stored.duplicate,
     )
 
 
