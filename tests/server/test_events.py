@@ -34,6 +34,7 @@ def test_only_what_no_client_causes_is_never_folded() -> None:
     assert {kind.__name__ for kind in Event.__subclasses__() if kind.alike is None} == {
         "AccountsReconciled",
         "Started",
+        "StreamsReconciled",
         "StartFailed",
     }
 
