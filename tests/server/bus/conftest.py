@@ -1,16 +1,18 @@
 """The bus behind a network that the tests break: fixtures."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
 
+from artcafe.server.bus.accounts.operator import Operator
 from artcafe.server.bus.tenants import TenantLinks
 from artcafe.server.domain.tenant import Tenant
 from artcafe.server.ports.bus import Link
 from tests.kit.buses import tenant_links
+from tests.kit.clusters import Cluster, running_cluster
 from tests.kit.deadlines import PATIENCE
-from tests.kit.nats import Nats, make_tenant, running_nats
+from tests.kit.nats import Nats, WallClock, make_tenant, running_nats
 from tests.kit.proxy import Proxy
 
 
@@ -50,3 +52,18 @@ async def peer(nats: Nats, tenant: Tenant) -> AsyncIterator[Link]:
     """Another process, whose connection never breaks."""
     async with tenant_links(nats) as links:
         yield await links.link(tenant)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Three nodes for all."""
+    folder = tmp_path_factory.mktemp("cluster")
+    with running_cluster(folder, folder / "data") as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def operator(cluster: Cluster) -> Operator:
+    """The keys of the cluster's installation."""
+    seed = (cluster.folder / "data" / "operator.seed").read_text().strip()
+    return Operator(bytes.fromhex(seed), WallClock())

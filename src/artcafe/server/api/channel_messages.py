@@ -4,11 +4,12 @@ import hashlib
 from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from artcafe.server.api.admission import AdmittingRoute
 from artcafe.server.api.deps import Cases, CurrentHuman
+from artcafe.server.api.once import key_header
 from artcafe.server.api.pages import Limit
 from artcafe.server.core.history import HistoryQuery
 from artcafe.server.domain.ids import ChannelId
@@ -92,13 +93,10 @@ async def publish_message(
     ] = "user",
     idempotency_key: Annotated[
         str | None,
-        Header(
-            min_length=1,
-            max_length=255,
-            pattern=r"^[!-~]+$",
-            description="A name of yours for this message: a durable channel stores it once "
+        key_header(
+            "A name of yours for this message: a durable channel stores it once "
             "within two minutes, however often it comes.",
-            examples=["6f1c2f4e-order-17"],
+            example="6f1c2f4e-order-17",
         ),
     ] = None,
 ) -> MessagePublished:

@@ -4,7 +4,7 @@
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 from fastapi import Depends, Header, Request, Response
@@ -137,19 +137,23 @@ class Once:
         return answer
 
 
+def key_header(description: str, *, example: str) -> Any:
+    """The header by which a client names a request, for a parameter of that name."""
+    return Header(
+        min_length=1, max_length=255, pattern=r"^[!-~]+$", description=description, examples=[example]
+    )
+
+
 async def _once(
     request: Request,
     response: Response,
     resources: Resources,
     idempotency_key: Annotated[
         str | None,
-        Header(
-            min_length=1,
-            max_length=255,
-            pattern=r"^[!-~]+$",
-            description="A name of yours for this request. Sent again with the same body within a day, "
+        key_header(
+            "A name of yours for this request. Sent again with the same body within a day, "
             "it is answered as the first time, and nothing is made twice.",
-            examples=["6f1c2f4e-planner"],
+            example="6f1c2f4e-planner",
         ),
     ] = None,
 ) -> Once:

@@ -19,6 +19,7 @@ import msgspec
 from artcafe.server.bus.accounts.operator import MAX_PAYLOAD_BYTES, Operator
 from artcafe.server.bus.nats.link import NatsLink
 from artcafe.server.bus.nats.requests import NoRespondersError, OutcomeUnknownError, Requests
+from artcafe.server.bus.nats.streams.faults import NAME_IN_USE, STREAM_NOT_FOUND
 from artcafe.server.bus.unavailable import bus_unavailable
 from artcafe.server.domain.channel import ChannelRule
 from artcafe.server.domain.durability import LEAST_AGE_SECONDS, WhenFull
@@ -42,9 +43,6 @@ _NAMES = "CH_"
 _SECOND = 1_000_000_000
 _MESSAGE_OVERHEAD = 1024
 """What a stored message takes besides its payload, at most: the subject, and the store's own."""
-
-_NOT_FOUND, _NAME_IN_USE = 10059, 10058
-"""Error codes of the JetStream API: there is no such stream; there is one of this name, of another make."""
 
 _Config = dict[str, Any]
 
@@ -167,14 +165,14 @@ class _Api:
         """Make a stream, or change the one that is there; why not, where it is refused."""
         answer = await self._ask(f"{'UPDATE' if there else 'CREATE'}.{config['name']}", config)
         code = answer.get("error", {}).get("err_code")
-        if code == (_NOT_FOUND if there else _NAME_IN_USE):  # Somebody else was faster.
+        if code == (STREAM_NOT_FOUND if there else NAME_IN_USE):  # Somebody else was faster.
             answer = await self._ask(f"{'CREATE' if there else 'UPDATE'}.{config['name']}", config)
         return _refusal(answer)
 
     async def delete(self, name: str) -> None:
         """Delete a stream; nothing happens when it is gone."""
         answer = await self._ask(f"DELETE.{name}", {})
-        if _refusal(answer) is not None and answer["error"].get("err_code") != _NOT_FOUND:
+        if _refusal(answer) is not None and answer["error"].get("err_code") != STREAM_NOT_FOUND:
             raise bus_unavailable()
 
     async def _ask(self, what: str, said: Mapping[str, Any]) -> dict[str, Any]:

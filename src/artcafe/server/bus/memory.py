@@ -10,7 +10,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from artcafe.server.bus.answer_collector import ANSWER_SECONDS, AnswerCollector
-from artcafe.server.bus.memory_streams import MemoryStream, MemoryStreams
+from artcafe.server.bus.memory_streams import MAX_PAYLOAD_BYTES, MemoryStream, MemoryStreams
 from artcafe.server.bus.nats.grammar import check_pattern, check_queue, check_subject, receives
 from artcafe.server.bus.unavailable import bus_unavailable
 from artcafe.server.domain.channel import ChannelRule
@@ -27,7 +27,6 @@ from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.subjects import pattern_to_bus
 
 BUFFER_BYTES = 8 * 1024 * 1024
-MAX_PAYLOAD_BYTES = 2 * 1024 * 1024
 
 _ASKED, _ANSWERED = "ask.", "answer."
 

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -18,26 +18,13 @@ from artcafe.server.bus.tenants import TenantLinks
 from artcafe.server.ports.bus import Link
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
-from tests.kit.clusters import NODES, Cluster, running_cluster
+from tests.kit.clusters import NODES, Cluster
 from tests.kit.deadlines import eventually
 from tests.kit.inboxes import Got, Inbox, collect, hearing, publish
-from tests.kit.nats import Nats, WallClock, make_tenant
+from tests.kit.nats import Nats, make_tenant
 from tests.kit.proxy import Proxy
 
 SECONDS = 20.0
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    folder = tmp_path_factory.mktemp("cluster")
-    with running_cluster(folder, folder / "data") as cluster:
-        yield cluster
-
-
-@pytest.fixture
-def operator(cluster: Cluster) -> Operator:
-    seed = (cluster.folder / "data" / "operator.seed").read_text().strip()
-    return Operator(bytes.fromhex(seed), WallClock())
 
 
 def links(cluster: Cluster, operator: Operator, url: str) -> TenantLinks:

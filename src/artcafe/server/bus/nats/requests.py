@@ -46,7 +46,7 @@ class RequestLink(Protocol):
         """Send a command on the connection of this moment; False, and not taken, while that has no room."""
 
     def sendable(self) -> Awaitable[None]:
-        """Return when `send` may have room."""
+        """Return when `send` may have room. Raises unavailable."""
 
     def subscribe_full(
         self, pattern: str, deliver: Callable[[str, FullMessage], None], missed: Callable[[], None]

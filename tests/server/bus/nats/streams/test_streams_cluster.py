@@ -1,10 +1,9 @@
 """Streams on three nodes, each message on all of them: a node may be gone, also the one that leads."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import msgspec
-import pytest
 
 from artcafe.server.bus.accounts.authority import Authority
 from artcafe.server.bus.accounts.operator import Operator
@@ -17,27 +16,14 @@ from artcafe.server.domain.durable_channels import DurableChannels
 from artcafe.server.domain.ids import ChannelId
 from artcafe.server.domain.tenant import Tenant
 from artcafe.wire.errors import ArtcafeError
-from tests.kit.clusters import NODES, Cluster, running_cluster
+from tests.kit.clusters import NODES, Cluster
 from tests.kit.deadlines import PATIENCE, eventually
-from tests.kit.nats import WallClock, make_tenant
+from tests.kit.nats import make_tenant
 from tests.kit.stream_checker import Follower, Publisher, check, figures
 from tests.kit.streams import PATTERN, SUBJECT, Received
 
 MIB = 1024 * 1024
 PUBLISHERS = 6
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    folder = tmp_path_factory.mktemp("cluster")
-    with running_cluster(folder, folder / "data") as cluster:
-        yield cluster
-
-
-@pytest.fixture
-def operator(cluster: Cluster) -> Operator:
-    seed = (cluster.folder / "data" / "operator.seed").read_text().strip()
-    return Operator(bytes.fromhex(seed), WallClock())
 
 
 async def make_stream(cluster: Cluster, operator: Operator, tenant: Tenant) -> str:

@@ -9,6 +9,8 @@ from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
 MESSAGE_NOT_FOUND = 10037
+NAME_IN_USE = 10058
+"""There is a stream of this name, of another make."""
 STREAM_NOT_FOUND = 10059
 WRONG_STREAM = 10060
 _TOO_LARGE = 10054

@@ -2,22 +2,19 @@
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Protocol
 
 from artcafe.server.bus.nats.message import FullMessage
-from artcafe.server.bus.nats.subscription import NatsSubscription
+from artcafe.server.bus.nats.requests import RequestLink
 
 TakeReply = Callable[[FullMessage | None], None]
 """Called with each answer, and with None once the connection ended, after which none comes. It must not
 raise."""
 
 
-class StreamLink(Protocol):
+class StreamLink(RequestLink, Protocol):
     """The part of a NatsLink that streams use."""
-
-    inbox: str
-    max_payload: int
 
     @property
     def up(self) -> bool:
@@ -26,17 +23,6 @@ class StreamLink(Protocol):
     @property
     def over(self) -> bool:
         """Whether it was closed."""
-
-    def send(self, line: bytes, payload: bytes, /) -> bool:
-        """Send a command on the connection of this moment; False, and not taken, while that has no room."""
-
-    def sendable(self) -> Awaitable[None]:
-        """Return when `send` may have room. Raises unavailable."""
-
-    def subscribe_full(
-        self, pattern: str, deliver: Callable[[str, FullMessage], None], missed: Callable[[], None]
-    ) -> Awaitable[NatsSubscription]:
-        """Subscribe to messages with their headers."""
 
 
 class Replies:
