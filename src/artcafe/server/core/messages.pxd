@@ -39,9 +39,10 @@ cdef class Publisher:
     cdef readonly bint roomy
     cdef readonly object receipt
 
-    @cython.locals(
-        clock=MessageClock, wait=double, destination=Destination, size=Py_ssize_t, message_id=str, payload=bytes
-    )
-    cpdef str publish(self, str subject, data, headers, reply_to, dedup=*, ask=*)
+    cpdef str publish(self, str subject, data, headers, reply_to, dedup=*)
+    @cython.locals(wait=double)
+    cpdef spend(self)
+    @cython.locals(clock=MessageClock, destination=Destination, size=Py_ssize_t, message_id=str, payload=bytes)
+    cpdef str _send(self, str subject, data, headers, reply_to, dedup, ask_there)
     cpdef _store(self, Destination destination, bytes payload, dedup, Py_ssize_t size)
     cpdef Destination _ask(self, str text)

@@ -169,25 +169,50 @@ class Publisher:
         headers: dict[str, str] | None,
         reply_to: str | None,
         dedup: str | None = None,
-        ask: Callable[[str, bytes], bool] | None = None,
     ) -> str:
-        """Publish one JSON value, already checked; the id of the message. Never blocks. `ask` takes the
-        place of Link.publish.
+        """Publish one JSON value, already checked; the id of the message. Never blocks.
 
         A durable channel stores it: what becomes of that, its `receipt` says. Of this sender's messages there
         with one `dedup`, within two minutes, the first is stored.
 
         Raises, the first that applies: rate_limited with the seconds to wait; invalid_subject and forbidden
         for the subject; what `permit` raises; too_large; invalid_subject and forbidden for `reply_to`;
-        not_durable for `dedup` where nothing is stored; invalid_subject where a request would be stored; what
-        Link.publish, or `ask`, raises. Nothing was sent then, and nothing counted.
+        not_durable for `dedup` where nothing is stored; what Link.publish raises. Nothing was sent then, and
+        nothing counted.
         """
-        clock = self._clock
-        clock.read()
+        self.spend()
+        return self._send(subject, data, headers, reply_to, dedup, None)
+
+    def spend(self) -> None:
+        """Take one message from the rate. Raises rate_limited with the seconds to wait."""
+        self._clock.read()
         if self._bucket is not None:
-            wait = self._bucket.spend(clock.monotonic)
+            wait = self._bucket.spend(self._clock.monotonic)
             if wait > 0.0:
                 raise ArtcafeError(Code.rate_limited, retry_after=wait)
+
+    def ask(
+        self,
+        subject: str,
+        data: bytes | Raw,
+        headers: dict[str, str] | None,
+        reply_to: str,
+        ask_there: Callable[[str, bytes], bool],
+    ) -> str:
+        """Publish a request as `publish` does a message, with `ask_there` in the place of Link.publish; to be
+        called after `spend`. Raises as `publish`, and invalid_subject where it would be stored."""
+        return self._send(subject, data, headers, reply_to, None, ask_there)
+
+    def _send(
+        self,
+        subject: str,
+        data: bytes | Raw,
+        headers: dict[str, str] | None,
+        reply_to: str | None,
+        dedup: str | None,
+        ask_there: Callable[[str, bytes], bool] | None,
+    ) -> str:
+        clock = self._clock
         destination = self._destinations.get(subject)
         if destination is None:
             destination = self._ask(subject)
@@ -206,12 +231,12 @@ class Publisher:
             )
             payload = encode(said)
         if destination.stream is not None or dedup is not None:
-            if ask is not None:
+            if ask_there is not None:
                 raise ArtcafeError(Code.invalid_subject, "A durable channel stores messages, not requests.")
             self._store(destination, payload, dedup, size)
             return message_id
         self.receipt = None
-        publish_there = self._publish_there if ask is None else ask
+        publish_there = self._publish_there if ask_there is None else ask_there
         self.roomy = publish_there(destination.bus_subject, payload)
         if destination.tally is not None:
             destination.tally.count(size, clock.now)
@@ -219,17 +244,12 @@ class Publisher:
 
     def reply(self, address: str, reply: ReplyEnvelope, publish_there: Callable[[str, bytes], bool]) -> str:
         """Publish a reply to the reply address of a request, which needs no permission; the id of the reply.
-        It gets its id and time here.
+        It gets its id and time here. To be called after `spend`.
 
-        Raises, the first that applies: rate_limited; too_large; what `publish_there` raises. Nothing was
-        sent then, and nothing counted.
+        Raises, the first that applies: too_large; what `publish_there` raises. Nothing was sent then, and
+        nothing counted.
         """
         clock = self._clock
-        clock.read()
-        if self._bucket is not None:
-            wait = self._bucket.spend(clock.monotonic)
-            if wait > 0.0:
-                raise ArtcafeError(Code.rate_limited, retry_after=wait)
         size = 0 if reply.data is UNSET else len(reply.data)
         if size > self._max_bytes:
             raise _too_large(self._max_bytes)

@@ -211,3 +211,10 @@ async def test_a_farewell_waits_for_what_is_being_stored(house: House) -> None:
     house.streams.give_receipts()
     await waiting
     assert [frame["type"] for frame in planner.read()] == ["ack"]
+
+
+async def test_a_request_is_not_stored(house: House) -> None:
+    planner = await house.agent("planner")
+    got = await planner.say(type="request", subject="tasks.new", data=1, id="r1")
+    assert errors(Code.invalid_subject, id="r1")(got)
+    assert (house.stream().last, planner.session.hub.requests.open) == (0, 0)

@@ -286,6 +286,19 @@ async def test_what_is_remembered_of_deliveries_is_bounded(bus: Bus, monkeypatch
     assert [each.reply_to for each in worker.told] == [each.address for each in questions[1:]]
 
 
+async def test_so_are_the_responders_of_all_of_them(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests, "MAX_RESPONDERS", 5)
+    here, there = bus.process(), bus.process()
+    workers = [await bus.answering(there, "tasks.new") for _ in range(2)]
+    questions = [await ask(here) for _ in range(4)]
+    await eventually(lambda: all(each.request.accepted == 2 for each in questions))
+    for question in questions:
+        here.hub.requests.end(question.request, "cancelled")
+    await eventually(lambda: all(len(worker.told) == 2 for worker in workers))
+    for worker in workers:
+        assert [each.reply_to for each in worker.told] == [each.address for each in questions[2:]]
+
+
 async def test_garbage_at_a_reply_address_is_dropped_and_logged(
     bus: Bus, caplog: pytest.LogCaptureFixture
 ) -> None:

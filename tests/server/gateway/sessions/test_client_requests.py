@@ -8,6 +8,7 @@ import pytest
 from artcafe.server.domain.access import Rights
 from artcafe.server.domain.channel_rules import ChannelRules
 from artcafe.server.domain.policy import Grant, Policy
+from artcafe.server.domain.rate import PATIENCE
 from artcafe.server.gateway.sessions import client_requests
 from artcafe.wire.codes import Code
 from tests.kit.sessions import LARGEST, PLANNER, RATE, Table, a_table, errors
@@ -148,3 +149,23 @@ async def test_who_leaves_has_no_open_requests(table: Table) -> None:
     await table.session.leave()
     assert table.session.hub.requests.open == 0
     assert table.client.got == []
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        {"type": "reply", "to": "tasks.new", "data": 1},
+        {"type": "reply", "to": f"inbox._{'p' * 16}.{'t' * 24}"},
+        {"type": "publish", "subject": "inbox._x", "data": 1},
+        {"type": "request", "subject": "tasks.new", "data": 1, "id": "r1"},
+    ],
+    ids=["a reply to no address", "a reply without data", "no reply address", "a request twice"],
+)
+async def test_sending_on_what_is_refused_is_flooding(table: Table, frame: dict[str, Any]) -> None:
+    await asked(table)
+    sent = 0
+    while not table.client.ended:
+        await table.say(**frame)
+        sent += 1
+        assert sent <= 2 * RATE + PATIENCE * RATE + 1, "never closed"
+    assert set(table.client.ended) == {Code.flooding}

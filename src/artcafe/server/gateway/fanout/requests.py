@@ -29,7 +29,9 @@ MAX_OPEN = 16_384
 """Open requests of one tenant that clients of this process made."""
 
 MAX_DELIVERED = 8192
-"""Requests of one tenant of which this process remembers to whom it delivered them."""
+MAX_RESPONDERS = 65_536
+"""Requests of one tenant of which this process remembers to whom it delivered them, and the responders of all
+of them; of the last one all are remembered."""
 
 NOBODY = "_"
 """The sender of what processes tell each other; no client is called so."""
@@ -121,6 +123,7 @@ class RequestExchange:
         self._addresses = REPLY_PREFIX + self._inbox.removeprefix(BUS_INBOX) + "."
         self._open: dict[str, OpenRequest] = {}
         self._delivered: dict[str, _Delivered] = {}
+        self._responders = 0  # Of all of them.
         self._subscription: Subscription | None = None
         self._closed = False
         self._opening = asyncio.Lock()
@@ -154,8 +157,8 @@ class RequestExchange:
     def ask(self, frame: frames.Request, publisher: Publisher, tell: Tell) -> OpenRequest:
         """Publish a request; `tell` gets what comes of it, up to the reply with `end` or an error, later.
 
-        Raises what Publisher.publish raises, and unavailable while the bus is away or too much is open:
-        nothing was sent. To be called while `listening`.
+        Raises what Publisher.ask raises, and unavailable while the bus is away or too much is open: nothing
+        was sent. To be called while `listening`, after Publisher.spend.
         """
         if len(self._open) >= MAX_OPEN:
             raise ArtcafeError(Code.unavailable, "The server has too many open requests.")
@@ -163,10 +166,10 @@ class RequestExchange:
         request = self._open[address] = OpenRequest(address, frame, tell)
         try:
             ask_there = partial(self._ask_there, to_bus(NOBODY, address))
-            publisher.publish(frame.subject, frame.data, frame.headers, address, ask=ask_there)
+            publisher.ask(frame.subject, frame.data, frame.headers, address, ask_there)
         except BaseException:
             del self._open[address]
-            self._delivered.pop(address, None)
+            self._forget(address)
             raise
         later = asyncio.get_running_loop().call_later
         request.timers.append(later(frame.timeout_ms / 1000, self._late, request))
@@ -185,7 +188,7 @@ class RequestExchange:
         for timer in request.timers:
             timer.cancel()
         if reason == "answered" and request.accepted == 1:
-            self._delivered.pop(request.address, None)
+            self._forget(request.address)
             return  # There is nobody but who ended it.
         word = msgspec.json.encode(Over(request.address, reason))
         for inbox in request.acceptors:
@@ -211,12 +214,14 @@ class RequestExchange:
         """A request is being delivered to responders here."""
         with suppress(ArtcafeError):  # Of no address nothing is known.
             parse_reply_address(address)
-            record = self._delivered.get(address)
-            if record is None:
-                if len(self._delivered) >= MAX_DELIVERED:
-                    del self._delivered[next(iter(self._delivered))]
-                record = self._delivered[address] = _Delivered()
+            record = self._delivered.setdefault(address, _Delivered())
+            before = len(record.responders)
             record.responders.update(dict.fromkeys(responders))
+            self._responders += len(record.responders) - before
+            while len(self._delivered) > 1 and (
+                len(self._delivered) > MAX_DELIVERED or self._responders > MAX_RESPONDERS
+            ):
+                self._forget(next(iter(self._delivered)))
             if address.startswith(self._addresses):
                 self._accepted(address, None, len(responders))
             elif self.listening or self._start is None:
@@ -224,6 +229,12 @@ class RequestExchange:
                 asyncio.get_running_loop().call_soon(self._accept, address, len(responders))
             else:
                 self._start(self._listen_and_accept(address, len(responders)))
+
+    def _forget(self, address: str) -> None:
+        """Remember no more of a request that was delivered here; nothing happens when none was."""
+        record = self._delivered.pop(address, None)
+        if record is not None:
+            self._responders -= len(record.responders)
 
     async def _listen_and_accept(self, address: str, count: int) -> None:
         await self.listen()

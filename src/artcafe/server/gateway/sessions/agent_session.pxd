@@ -35,3 +35,5 @@ cdef class AgentSession:
     @cython.locals(known=PublishTemplate, data=bytes)
     cpdef take(self, bytes message)
     cpdef _one(self, frame)
+    @cython.locals(publisher=Publisher, message_id=str)
+    cpdef _publish(self, str subject, data, frame_id, headers, reply_to, dedup)

@@ -182,13 +182,10 @@ class AgentSession:
             data = known.data(message)
             if data is not None:
                 try:
-                    message_id = self._publisher.publish(known.subject, data, None, None)
+                    return self._publish(known.subject, data, None, None, None, None)
                 except ArtcafeError as error:
                     self._refused(error, None)
                     return None
-                if self._publisher.receipt is not None:
-                    return self._store(None, message_id, len(data))
-                return None if self._publisher.roomy else self._link.room()
         try:
             asked = self._read(message)
         except UNREADABLE as error:
@@ -230,25 +227,35 @@ class AgentSession:
         """Handle a frame, or refuse it; work that has to wait is handed back."""
         try:
             if isinstance(frame, Publish):
-                if (
-                    REPLY_PREFIX in frame.subject
-                    and parse_subject(frame.subject, self.principal.tenant).reply
-                ):
+                if REPLY_PREFIX in frame.subject and self._answers_request(frame.subject):
                     return self._reply(
                         frames.Reply(to=frame.subject, data=frame.data, headers=frame.headers, id=frame.id)
                     )
-                message_id = self._publisher.publish(
-                    frame.subject, frame.data, frame.headers, frame.reply_to, frame.dedup
+                return self._publish(
+                    frame.subject, frame.data, frame.id, frame.headers, frame.reply_to, frame.dedup
                 )
-                if self._publisher.receipt is not None:
-                    return self._store(frame.id, message_id, len(frame.data))
-                if frame.id is not None:
-                    self._confirm(frames.Ack(id=frame.id, message_id=message_id))
-                return None if self._publisher.roomy else self._link.room()
             return self._handle(frame)
         except ArtcafeError as error:
             self._refused(error, frame.id)
         return None
+
+    def _publish(
+        self,
+        subject: str,
+        data: bytes | msgspec.Raw,
+        frame_id: str | None,
+        headers: dict[str, str] | None,
+        reply_to: str | None,
+        dedup: str | None,
+    ) -> Work | None:
+        """Publish a message, and answer when the bus has it. Raises as Publisher.publish."""
+        publisher = self._publisher
+        message_id = publisher.publish(subject, data, headers, reply_to, dedup)
+        if publisher.receipt is not None:
+            return self._store(frame_id, message_id, len(data))
+        if frame_id is not None:
+            self._confirm(frames.Ack(id=frame_id, message_id=message_id))
+        return None if publisher.roomy else self._link.room()
 
     def _handle(self, frame: IncomingFrame) -> Work | None:
         match frame:
@@ -281,7 +288,10 @@ class AgentSession:
 
     def _answers_request(self, subject: str) -> bool:
         """Whether a publish frame, as older clients answer, is the reply to a request."""
-        return parse_subject(subject, self.principal.tenant).reply
+        try:
+            return parse_subject(subject, self.principal.tenant).reply
+        except ArtcafeError:  # Told to who publishes there, as for any other subject.
+            return False
 
     def _reply(self, frame: frames.Reply) -> Work | None:
         message_id = self._requests.reply(frame, self._publisher)

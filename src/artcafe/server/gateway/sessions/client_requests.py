@@ -56,9 +56,10 @@ class ClientRequests:
     def ask(self, frame: frames.Request, publisher: Publisher) -> None:
         """Make a request: it ends with a `reply` that has `end`, or with an `error`.
 
-        Raises conflict for an id that is in use, rate_limited where too many are open, and as
-        RequestExchange.ask.
+        Raises, the first that applies: rate_limited; conflict for an id that is in use; rate_limited where
+        too many are open; what RequestExchange.ask raises.
         """
+        publisher.spend()
         if frame.id in self._open:
             raise ArtcafeError(Code.conflict, "A request with this id is open.")
         if len(self._open) >= MAX_OPEN:
@@ -91,9 +92,10 @@ class ClientRequests:
     def reply(self, frame: frames.Reply, publisher: Publisher) -> str:
         """Answer a request; the id of the reply.
 
-        Raises bad_frame for an error with data or that does not end; invalid_subject; not_found where the
-        request is over; and as Publisher.reply.
+        Raises, the first that applies: rate_limited; bad_frame for an error with data or that does not end;
+        invalid_subject; not_found where the request is over; what Publisher.reply raises.
         """
+        publisher.spend()
         if frame.error is not None and (frame.data is not msgspec.UNSET or not frame.end):
             raise ArtcafeError(Code.bad_frame, "An error ends a reply, and has no data beside it.")
         if frame.data is msgspec.UNSET and not frame.end:
