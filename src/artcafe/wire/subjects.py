@@ -133,6 +133,14 @@ def parse_reply_address(text: str) -> str:
     return text
 
 
+def is_reply_address(text: str, tenant: str) -> bool:
+    """Whether a subject to publish to, in any form, is the reply address of a request."""
+    try:
+        return REPLY_PREFIX in text and parse_subject(text, tenant).reply
+    except ArtcafeError:
+        return False
+
+
 def _legacy_form(text: str, tenant: str) -> str:
     """The prefix of a client that writes its tenant into the subject; empty when there is none."""
     tokens = text.split(".", 4)

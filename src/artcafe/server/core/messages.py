@@ -4,6 +4,7 @@ and counted."""
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import NoReturn
 
 from msgspec import UNSET, Raw
 
@@ -294,15 +295,6 @@ def _count(tally: Tally, size: int, now: float, receipt: Receipt) -> None:
         tally.count(size, now)
 
 
-def store_by(link: Link) -> Store:
-    """Streams.store of a link's streams."""
-
-    def store(stream: str, subject: str, payload: bytes, dedup_id: str | None) -> Receipt:
-        return link.streams.store(stream, subject, payload, dedup_id)
-
-    return store
-
-
 def anywhere(address: Address) -> PublishPermission:
     """The permission to publish where nobody asks for one, in no channel (Permit)."""
     return NO_CHANNEL
@@ -320,19 +312,12 @@ def platform_publisher(services: MessageServices, tenant: TenantId, max_bytes: i
         max_bytes=max_bytes,
         bucket=None,
         publish_there=link.publish,
-        store_there=store_by(link),
+        store_there=link.streams.store,
     )
 
 
-def _refuse(error: ArtcafeError, subject: str, payload: bytes) -> bool:
-    """Link.publish of a link that there is not."""
-    raise error
-
-
-def _refuse_to_store(
-    error: ArtcafeError, stream: str, subject: str, payload: bytes, dedup_id: str | None
-) -> Receipt:
-    """Streams.store of a link that there is not."""
+def _refuse(error: ArtcafeError, *_: object) -> NoReturn:
+    """Link.publish and Streams.store of a link that there is not."""
     raise error
 
 
@@ -382,11 +367,11 @@ class Messages:
         except ArtcafeError as away:
             # Refused as well, but what is wrong with the message itself is told first.
             self._publisher(
-                human, tenant, rules, partial(_refuse, away), partial(_refuse_to_store, away), system=system
+                human, tenant, rules, partial(_refuse, away), partial(_refuse, away), system=system
             ).publish(subject, data, None, None, dedup)
             raise
         try:
-            publisher = self._publisher(human, tenant, rules, link.publish, store_by(link), system=system)
+            publisher = self._publisher(human, tenant, rules, link.publish, link.streams.store, system=system)
             message_id = publisher.publish(subject, data, None, None, dedup)
             published = Published(message_id, self._services.clock.text)
             if publisher.receipt is not None:

@@ -8,7 +8,7 @@ import pytest
 from msgspec import UNSET, Raw
 
 from artcafe.server.bus.memory import BUFFER_BYTES, MemoryLink
-from artcafe.server.core.messages import MessageClock, MessageServices, Publisher, anywhere, store_by
+from artcafe.server.core.messages import MessageClock, MessageServices, Publisher, anywhere
 from artcafe.server.gateway.dialects.native import NativeDialect
 from artcafe.server.gateway.fanout import requests
 from artcafe.server.gateway.fanout.hub import TenantHub
@@ -75,7 +75,7 @@ class Bus:
             max_bytes=1000,
             bucket=None,
             publish_there=self.link.publish,
-            store_there=store_by(self.link),
+            store_there=self.link.streams.store,
         )
         return Process(hub, publisher, tasks)
 

@@ -37,3 +37,4 @@ cdef class AgentSession:
     cpdef _one(self, frame)
     @cython.locals(publisher=Publisher, message_id=str)
     cpdef _publish(self, str subject, data, frame_id, headers, reply_to, dedup)
+    cpdef _published(self, frame_id, str message_id)

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from artcafe.server.core import history
-from artcafe.server.core.messages import MessageServices, Permit, Publisher, anywhere, store_by
+from artcafe.server.core.messages import MessageServices, Permit, Publisher, anywhere
 from artcafe.server.domain.access import Rights
 from artcafe.server.domain.channel_rules import ChannelRules, DurableChannel
 from artcafe.server.domain.principal import Principal
@@ -28,7 +28,7 @@ from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.frames import Publish
 from artcafe.wire.since import parse_since
-from artcafe.wire.subjects import REPLY_PREFIX, Address, parse_pattern, parse_subject, pattern_to_bus
+from artcafe.wire.subjects import REPLY_PREFIX, Address, is_reply_address, parse_pattern, pattern_to_bus
 
 UNREADABLE_COSTS = 16
 """Frames as many as one that cannot be read, in the time that it takes: it is read twice."""
@@ -227,7 +227,7 @@ class AgentSession:
         """Handle a frame, or refuse it; work that has to wait is handed back."""
         try:
             if isinstance(frame, Publish):
-                if REPLY_PREFIX in frame.subject and self._answers_request(frame.subject):
+                if is_reply_address(frame.subject, self.principal.tenant):
                     return self._reply(
                         frames.Reply(to=frame.subject, data=frame.data, headers=frame.headers, id=frame.id)
                     )
@@ -253,9 +253,13 @@ class AgentSession:
         message_id = publisher.publish(subject, data, headers, reply_to, dedup)
         if publisher.receipt is not None:
             return self._store(frame_id, message_id, len(data))
+        return self._published(frame_id, message_id)
+
+    def _published(self, frame_id: str | None, message_id: str) -> Work | None:
+        """Answer when the bus has what was published just now."""
         if frame_id is not None:
             self._confirm(frames.Ack(id=frame_id, message_id=message_id))
-        return None if publisher.roomy else self._link.room()
+        return None if self._publisher.roomy else self._link.room()
 
     def _handle(self, frame: IncomingFrame) -> Work | None:
         match frame:
@@ -286,18 +290,8 @@ class AgentSession:
         self._requests.ask(frame, self._publisher)
         return None if self._publisher.roomy else self._link.room()
 
-    def _answers_request(self, subject: str) -> bool:
-        """Whether a publish frame, as older clients answer, is the reply to a request."""
-        try:
-            return parse_subject(subject, self.principal.tenant).reply
-        except ArtcafeError:  # Told to who publishes there, as for any other subject.
-            return False
-
     def _reply(self, frame: frames.Reply) -> Work | None:
-        message_id = self._requests.reply(frame, self._publisher)
-        if frame.id is not None:
-            self._confirm(frames.Ack(id=frame.id, message_id=message_id))
-        return None if self._publisher.roomy else self._link.room()
+        return self._published(frame.id, self._requests.reply(frame, self._publisher))
 
     def _answer(self, frame: msgspec.Struct) -> None:
         said = self._dialect.answer(frame)
@@ -463,7 +457,7 @@ class AgentSession:
             max_bytes=self.limits.max_payload_bytes,
             bucket=self._bucket,
             publish_there=self._link.publish,
-            store_there=store_by(self._link),
+            store_there=self._link.streams.store,
         )
 
     def _refused(self, error: ArtcafeError, frame_id: str | None) -> None:
