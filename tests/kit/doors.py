@@ -3,7 +3,7 @@
 import asyncio
 
 from artcafe.server.bus.memory import BUFFER_BYTES, MemoryLink
-from artcafe.server.core.messages import MessageServices
+from artcafe.server.core.publishing.publisher import MessageServices
 from artcafe.server.domain.access import Rights
 from artcafe.server.domain.channel_rules import ChannelRules
 from artcafe.server.domain.ids import AgentId, TenantId
@@ -12,8 +12,9 @@ from artcafe.server.domain.principal import AgentPrincipal
 from artcafe.server.gateway.dialects.dialect import Dialect
 from artcafe.server.gateway.dialects.native import NativeDialect
 from artcafe.server.gateway.fanout.hub import TenantHub
-from artcafe.server.gateway.sessions.agent_session import AgentSession, SessionServices, Work
+from artcafe.server.gateway.sessions.agent_session import AgentSession, SessionServices
 from artcafe.server.gateway.sessions.authentication import Admission, Authenticated, Claim
+from artcafe.server.gateway.sessions.client import Work
 from artcafe.server.gateway.sessions.connection import Connection
 from artcafe.server.gateway.sessions.turn_clock import TurnClock
 from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler

@@ -19,9 +19,10 @@ from artcafe.server.core.installation import Installation as Installed
 from artcafe.server.core.invitations import Invitations
 from artcafe.server.core.legal import Legal
 from artcafe.server.core.login import Login
-from artcafe.server.core.messages import MessageClock, Messages, MessageServices
 from artcafe.server.core.operations import TenantChange, TenantOperations
 from artcafe.server.core.presence import Presence
+from artcafe.server.core.publishing.messages import Messages
+from artcafe.server.core.publishing.publisher import MessageClock, MessageServices
 from artcafe.server.core.tenants import Tenants
 from artcafe.server.core.usage import Meter
 from artcafe.server.domain.agent import Agent

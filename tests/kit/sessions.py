@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from artcafe.server.bus.memory import BUFFER_BYTES, MemoryLink
-from artcafe.server.core.messages import MessageServices
+from artcafe.server.core.publishing.publisher import MessageServices
 from artcafe.server.domain.access import Rights
 from artcafe.server.domain.channel import Channel
 from artcafe.server.domain.channel_rules import ChannelRules
@@ -19,7 +19,8 @@ from artcafe.server.domain.principal import AgentPrincipal, Principal
 from artcafe.server.gateway.dialects.dialect import Dialect
 from artcafe.server.gateway.dialects.native import NativeDialect
 from artcafe.server.gateway.fanout.hub import TenantHub
-from artcafe.server.gateway.sessions.agent_session import AgentSession, SessionServices, Work
+from artcafe.server.gateway.sessions.agent_session import AgentSession, SessionServices
+from artcafe.server.gateway.sessions.client import Work
 from artcafe.server.gateway.sessions.turn_clock import TurnClock
 from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.wire import frames

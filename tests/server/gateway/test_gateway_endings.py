@@ -10,7 +10,7 @@ import pytest
 from artcafe.server.domain.ids import AgentId
 from artcafe.server.domain.revocation import TOPIC, Revocation
 from artcafe.server.gateway.login.pending import LOGIN_SECONDS
-from artcafe.server.gateway.sessions.agent_session import Work
+from artcafe.server.gateway.sessions.client import Work
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.contents import contents

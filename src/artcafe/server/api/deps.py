@@ -19,9 +19,9 @@ from artcafe.server.core.history import History
 from artcafe.server.core.invitations import Invitations
 from artcafe.server.core.legal import Legal
 from artcafe.server.core.login import Login
-from artcafe.server.core.messages import Messages
 from artcafe.server.core.operations import TenantOperations
 from artcafe.server.core.presence import Presence
+from artcafe.server.core.publishing.messages import Messages
 from artcafe.server.core.sign_in import SignIn
 from artcafe.server.core.tenants import Tenants
 from artcafe.server.core.throttle import Throttle

@@ -9,8 +9,8 @@ from functools import partial
 import msgspec
 
 from artcafe.server.core.login import Login
-from artcafe.server.core.messages import MessageServices
 from artcafe.server.core.presence import Presence, PresenceQuestion
+from artcafe.server.core.publishing.publisher import MessageServices
 from artcafe.server.core.usage import Meter
 from artcafe.server.domain.access import Rights
 from artcafe.server.domain.change import Change
@@ -30,8 +30,9 @@ from artcafe.server.gateway.reauthorization import Reauthorization
 from artcafe.server.gateway.rechecks import Rechecks
 from artcafe.server.gateway.registry import ConnectionRegistry
 from artcafe.server.gateway.sessions import journal
-from artcafe.server.gateway.sessions.agent_session import AgentSession, SessionServices, Work
+from artcafe.server.gateway.sessions.agent_session import AgentSession, SessionServices
 from artcafe.server.gateway.sessions.authentication import Authenticated
+from artcafe.server.gateway.sessions.client import Work
 from artcafe.server.gateway.sessions.connection import Connection
 from artcafe.server.gateway.sessions.dashboard_session import DashboardSession
 from artcafe.server.gateway.sessions.turn_clock import TurnClock

@@ -4,8 +4,8 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
-from artcafe.server.core.messages import MessageServices, platform_publisher
 from artcafe.server.core.presence import Presence
+from artcafe.server.core.publishing.publisher import MessageServices, platform_publisher
 from artcafe.server.domain.ids import AgentId, TenantId
 from artcafe.server.ports.bus import Bus
 from artcafe.server.ports.records import Directory

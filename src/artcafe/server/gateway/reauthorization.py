@@ -16,7 +16,8 @@ from artcafe.server.domain.principal import AgentPrincipal, Human, Principal
 from artcafe.server.domain.tenant import TenantRules, require_served
 from artcafe.server.gateway.login.humans import HumanLogin
 from artcafe.server.gateway.registry import ConnectionRegistry
-from artcafe.server.gateway.sessions.agent_session import AgentSession, Work
+from artcafe.server.gateway.sessions.agent_session import AgentSession
+from artcafe.server.gateway.sessions.client import Work
 from artcafe.server.gateway.sessions.connection import Connection
 from artcafe.server.gateway.staggered import each, supervised
 from artcafe.server.ports.bus import Bus

@@ -8,12 +8,13 @@ import pytest
 from msgspec import UNSET, Raw
 
 from artcafe.server.bus.memory import BUFFER_BYTES, MemoryLink
-from artcafe.server.core.messages import MessageClock, MessageServices, Publisher, anywhere
+from artcafe.server.core.publishing.publisher import MessageClock, MessageServices, Publisher, anywhere
 from artcafe.server.gateway.dialects.native import NativeDialect
 from artcafe.server.gateway.fanout import requests
 from artcafe.server.gateway.fanout.hub import TenantHub
 from artcafe.server.gateway.fanout.requests import OpenRequest
 from artcafe.server.gateway.fanout.responder import Responder
+from artcafe.server.gateway.sessions.answers import Answers
 from artcafe.server.gateway.sessions.client_requests import ClientRequests
 from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.wire import frames
@@ -85,7 +86,7 @@ class Bus:
         reader = Reader(process.hub)
         responder = reader.subscriber.responder = Responder()
         responder.tell = told.append
-        client = ClientRequests(process.hub.requests, responder, Client(), NativeDialect())
+        client = ClientRequests(process.hub.requests, responder, Answers(Client(), NativeDialect()))
         await reader.subscribe(pattern, queue)
         return Answering(reader, client, process.publisher, told)
 

@@ -12,7 +12,6 @@ from artcafe.server.gateway.dialects.native import NativeDialect
 from artcafe.server.gateway.sessions.agent_session import UNREADABLE_COSTS
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
-from artcafe.wire.errors import ArtcafeError
 from tests.kit.sessions import RATE, Table, a_table, errors
 
 
@@ -221,18 +220,3 @@ async def test_a_list_of_too_many_subjects_is_refused_before_anything_is_done() 
         got = await table.say(type=kind, subjects=["b"] * (MAX_SUBJECTS + 1), data=1, id="1")
         assert errors(Code.bad_frame, id="1")(got)
     assert (table.bus, table.link.subscribing.calls, table.counted) == ([], 0, [])
-
-
-async def test_a_refusal_carries_its_details(table: Table) -> None:
-    error = ArtcafeError(Code.rate_limited, "Slower.", retry_after=0.0001, details={"limit": 5})
-    table.session.refuse(error, "x")
-    assert table.read() == [
-        {
-            "type": "error",
-            "code": "rate_limited",
-            "message": "Slower.",
-            "id": "x",
-            "retry_after_ms": 1,
-            "details": {"limit": 5},
-        }
-    ]

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from artcafe.server.core.messages import Publisher
+from artcafe.server.core.publishing.publisher import Publisher
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.gateway.dialects.envelope import NOT_OURS
 from artcafe.server.gateway.fanout.responder import Responder

@@ -1,6 +1,6 @@
 cimport cython
 
-from artcafe.server.core.messages cimport MessageClock, Publisher
+from artcafe.server.core.publishing.publisher cimport MessageClock, Publisher
 from artcafe.server.domain.rate cimport TokenBucket
 from artcafe.server.gateway.fanout.hub cimport TenantHub
 from artcafe.server.gateway.fanout.subscriber cimport Subscriber
@@ -17,7 +17,7 @@ cdef class AgentSession:
     cdef readonly object _client
     cdef readonly object _rights
     cdef object _link
-    cdef object _dialect
+    cdef readonly object _answers
     cdef object _read
     cdef readonly MessageClock _clock
     cdef object _start
@@ -29,6 +29,7 @@ cdef class AgentSession:
     cdef Publisher _presence_publisher
     cdef TokenBucket _patience
     cdef object _requests
+    cdef object _subscriptions
     cdef object _responder
     cdef readonly object storing
 

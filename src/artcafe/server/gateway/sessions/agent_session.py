@@ -1,25 +1,25 @@
 """Executes the frames of one logged-in client, in order."""
 
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import msgspec
 
-from artcafe.server.core import history
-from artcafe.server.core.messages import MessageServices, Permit, Publisher, anywhere
+from artcafe.server.core.publishing.publisher import MessageServices, Permit, Publisher, anywhere
 from artcafe.server.domain.access import Rights
-from artcafe.server.domain.channel_rules import ChannelRules, DurableChannel
+from artcafe.server.domain.channel_rules import ChannelRules
 from artcafe.server.domain.principal import Principal
 from artcafe.server.domain.rate import message_bucket, patience_bucket
 from artcafe.server.gateway.dialects.dialect import Dialect, IncomingFrame
 from artcafe.server.gateway.dialects.unreadable import UNREADABLE, frame_id, reason
 from artcafe.server.gateway.fanout.hub import TenantHub
 from artcafe.server.gateway.fanout.responder import Responder
-from artcafe.server.gateway.fanout.subscriber import ClientSubscription, Subscriber
-from artcafe.server.gateway.sessions.client import Client
-from artcafe.server.gateway.sessions.client_requests import ClientRequests, error_frame
+from artcafe.server.gateway.fanout.subscriber import Subscriber
+from artcafe.server.gateway.sessions.answers import Answers
+from artcafe.server.gateway.sessions.client import Client, Work
+from artcafe.server.gateway.sessions.client_requests import ClientRequests
+from artcafe.server.gateway.sessions.client_subscriptions import ClientSubscriptions
 from artcafe.server.gateway.sessions.publish_template import PublishTemplate, template_of
 from artcafe.server.gateway.sessions.storing import Storing
 from artcafe.server.ports.streams import Receipt
@@ -27,14 +27,10 @@ from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.frames import Publish
-from artcafe.wire.since import parse_since
-from artcafe.wire.subjects import REPLY_PREFIX, Address, is_reply_address, parse_pattern, pattern_to_bus
+from artcafe.wire.subjects import REPLY_PREFIX, is_reply_address
 
 UNREADABLE_COSTS = 16
 """Frames as many as one that cannot be read, in the time that it takes: it is read twice."""
-
-Work = Coroutine[Any, Any, None]
-"""What a frame needs that takes time; the next frame is read after it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +68,7 @@ class AgentSession:
         self.subscribers: tuple[Subscriber, ...] = (self.subscriber,)
         self.limits = limits
         self._client = client
-        self._dialect = dialect
+        self._answers = Answers(client, dialect)
         self._read = dialect.read
         self._clock = services.messages.clock
         self._start = services.start
@@ -90,9 +86,19 @@ class AgentSession:
         self._rights = rights
         self.subscriber.filter(rights.hears)
         self._responder = Responder()
-        self._requests = ClientRequests(hub.requests, self._responder, client, dialect)
+        self._requests = ClientRequests(hub.requests, self._responder, self._answers)
         if self.answers:
             self.subscriber.responder = self._responder
+        self._subscriptions = ClientSubscriptions(
+            self.subscriber,
+            hub,
+            self._answers,
+            rights=rights,
+            most=limits.subscriptions,
+            room=client.room,
+            start=services.start,
+            clock=services.messages.clock,
+        )
         self._follow(rights.rules)
 
     def _follow(self, rules: ChannelRules) -> None:
@@ -103,7 +109,7 @@ class AgentSession:
 
     async def begin(self, connection: str, heartbeat_seconds: float) -> None:
         """Tell the client that it is in, on this connection."""
-        self._answer(
+        self._answers.send(
             frames.Welcome(
                 tenant=self.principal.tenant,
                 agent=self.principal.sender,
@@ -146,7 +152,7 @@ class AgentSession:
         client is told of each, by its text and its group; what is left to do on the bus is handed back."""
         if rights.equals(self._rights):
             return None
-        self.principal, self._rights = principal, rights
+        self.principal, self._rights, self._subscriptions.rights = principal, rights, rights
         self._publisher.permit(rights.publish)
         self._follow(rights.rules)
         for subscriber in self.subscribers:
@@ -155,25 +161,15 @@ class AgentSession:
             (subscriber, key, error)
             for subscriber in self.subscribers
             for key, held in subscriber.subscriptions.items()
-            if (error := self._ended(held)) is not None
+            if (error := self._subscriptions.over(held)) is not None
         ]
         if not over:
             return None
         work = self.hub.end([(subscriber, key) for subscriber, key, _ in over])
         for _, (text, queue), error in over:
             details = {"subject": text} if queue is None else {"subject": text, "queue": queue}
-            self._answer(frames.Error(code=error.code.name, message=error.message, details=details))
+            self._answers.send(frames.Error(code=error.code.name, message=error.message, details=details))
         return work
-
-    def _ended(self, held: ClientSubscription) -> ArtcafeError | None:
-        """Why a subscription is over now: it is not allowed, or its place is in a channel that is no more."""
-        try:
-            self._rights.check_subscribe(held.address, queue=held.queue is not None)
-        except ArtcafeError as error:
-            return error
-        if held.channel is not None and not self.hub.channels.holds(held.channel):
-            return ArtcafeError(Code.not_durable, "The channel is not durable any more.")
-        return None
 
     def take(self, message: bytes) -> Work | None:
         """Handle one frame; work that has to wait for the bus is handed back."""
@@ -190,7 +186,7 @@ class AgentSession:
             asked = self._read(message)
         except UNREADABLE as error:
             self._charge(UNREADABLE_COSTS)
-            self.refuse(ArtcafeError(Code.bad_frame, reason(error)), frame_id(message))
+            self._answers.refuse(ArtcafeError(Code.bad_frame, reason(error)), frame_id(message))
             return None
         if len(asked) > 1:
             return self._in_order(asked)
@@ -265,13 +261,13 @@ class AgentSession:
         match frame:
             case frames.Subscribe():
                 self._charge()
-                return self._subscribe(frame)
+                return self._subscriptions.begin(frame)
             case frames.Unsubscribe():
                 self._charge()
-                return self._unsubscribe(frame)
+                return self._subscriptions.end(frame)
             case frames.Ping():
                 self._charge()
-                self._answer(frames.Pong(timestamp=self.now(), id=frame.id))
+                self._answers.send(frames.Pong(timestamp=self.now(), id=frame.id))
             case frames.Presence():
                 return self._presence(frame)
             case frames.Request():
@@ -293,15 +289,6 @@ class AgentSession:
     def _reply(self, frame: frames.Reply) -> Work | None:
         return self._published(frame.id, self._requests.reply(frame, self._publisher))
 
-    def _answer(self, frame: msgspec.Struct) -> None:
-        said = self._dialect.answer(frame)
-        if said is not None:
-            self._client.send(said)
-
-    def refuse(self, error: ArtcafeError, frame_id: str | None) -> None:
-        """Answer a frame with an error; the connection stays."""
-        self._answer(error_frame(error, frame_id))
-
     def now(self) -> str:
         """The server's time, RFC 3339."""
         self._clock.read()
@@ -319,10 +306,12 @@ class AgentSession:
         self.storing.end(size)
         error = receipt.exception()
         if error is not None:
-            self.refuse(error if isinstance(error, ArtcafeError) else ArtcafeError(Code.internal), call)
+            self._answers.refuse(
+                error if isinstance(error, ArtcafeError) else ArtcafeError(Code.internal), call
+            )
         elif call is not None:
             stored = receipt.result()
-            self._answer(
+            self._answers.send(
                 frames.Ack(
                     id=call,
                     message_id=message_id,
@@ -342,100 +331,13 @@ class AgentSession:
 
         def tell(failure: ArtcafeError | None) -> None:
             if failure is None:
-                self._answer(ack)
+                self._answers.send(ack)
             else:
-                self.refuse(failure, ack.id)
+                self._answers.refuse(failure, ack.id)
 
         work = self.hub.acknowledgements.later(tell)
         if work is not None:
             self._start(work)
-
-    async def _subscribe(self, frame: frames.Subscribe) -> None:
-        try:
-            address = parse_pattern(frame.subject, self.principal.tenant)
-            self._rights.check_subscribe(address, queue=frame.queue is not None)
-            held = self.subscriber.subscriptions
-            if (frame.subject, frame.queue) not in held and len(held) >= self.limits.subscriptions:
-                raise ArtcafeError(Code.too_many_subscriptions)
-            channel = None if frame.queue is not None else self.hub.channels.storing(address.subject)
-            if frame.since is not None or frame.recover is not None:
-                answer = await self._recover(frame, address, channel)
-            else:
-                await self._hear(frame, address)
-                answer = self._live(frame, channel)
-        except ArtcafeError as error:
-            self.refuse(error, frame.id)
-        else:
-            self._answer(answer)
-
-    async def _hear(self, frame: frames.Subscribe, address: Address) -> ClientSubscription:
-        await self.hub.subscribe(self.subscriber, frame.subject, address, frame.queue)
-        held = self.subscriber.subscriptions.get((frame.subject, frame.queue))
-        if held is None:
-            raise ArtcafeError(Code.forbidden, "The rights changed while the subscription began.")
-        self.hub.place(self.subscriber, held)
-        return held
-
-    def _live(self, frame: frames.Subscribe, channel: DurableChannel | None) -> frames.Subscribed:
-        """The answer where what comes from now on is delivered."""
-        place = None if channel is None else self.hub.channels.place(channel)
-        if place is None:
-            return frames.Subscribed(subject=frame.subject, id=frame.id)
-        self.hub.catch_up(self.subscriber)
-        return frames.Subscribed(
-            subject=frame.subject, id=frame.id, epoch=place.epoch, seq=place.seq, last=place.seq
-        )
-
-    async def _recover(
-        self, frame: frames.Subscribe, address: Address, channel: DurableChannel | None
-    ) -> frames.Subscribed:
-        """Begin with what is stored; the answer. What is stored follows it. Raises ArtcafeError."""
-        if frame.queue is not None or (frame.since is not None and frame.recover is not None):
-            raise ArtcafeError(Code.bad_frame, "It is since or recover, and neither with a queue.")
-        if channel is None:
-            raise ArtcafeError(Code.not_durable, "The pattern does not lie within one durable channel.")
-        self._clock.read()
-        asked = None if frame.since is None else parse_since(frame.since, self._clock.now)
-        recovery = self.hub.recovery(self.subscriber, channel, self._client.room, self._start)
-        key, held = (frame.subject, None), None
-        known = key in self.subscriber.subscriptions
-        try:
-            held = await self._hear(frame, address)
-            streams, stream = self.hub.channels.streams, channel.stream
-            state = await streams.state(stream)
-            if frame.recover is not None:
-                beginning = history.after(frame.recover, state)
-            else:
-                assert asked is not None
-                pattern = pattern_to_bus(address.subject)
-                beginning = await history.since(streams, stream, pattern, asked, state)
-            if self.subscriber.subscriptions.get(key) is not held or not self.hub.channels.holds(channel):
-                raise ArtcafeError(Code.forbidden, "The rights changed while the subscription began.")
-        except BaseException:
-            recovery.give_up()
-            if held is not None and not known:
-                await self.hub.unsubscribe(self.subscriber, frame.subject, None)
-            raise
-        held.channel = channel
-        recovery.join(held, beginning.seq)
-        return frames.Subscribed(
-            subject=frame.subject,
-            id=frame.id,
-            epoch=state.epoch,
-            seq=beginning.seq,
-            last=state.last,
-            recovered=beginning.reason is None,
-            reason=beginning.reason,
-        )
-
-    async def _unsubscribe(self, frame: frames.Unsubscribe) -> None:
-        try:
-            if not await self.hub.unsubscribe(self.subscriber, frame.subject, frame.queue):
-                raise ArtcafeError(Code.not_found, "There is no such subscription on this connection.")
-        except ArtcafeError as error:
-            self.refuse(error, frame.id)
-        else:
-            self._answer(frames.Unsubscribed(subject=frame.subject, id=frame.id))
 
     def _presence(self, frame: frames.Presence) -> Work | None:
         """What the agent says of itself, for everybody subscribed to presence.{agent}."""
@@ -465,7 +367,7 @@ class AgentSession:
         if error.code is Code.rate_limited:
             self._client.throttled()
             self._charge()
-        self.refuse(error, frame_id)
+        self._answers.refuse(error, frame_id)
 
     def _charge(self, cost: int = 1) -> None:
         self._clock.read()

@@ -1,11 +1,14 @@
 """The interface of the other end of a session."""
 
-from collections.abc import Awaitable
-from typing import Protocol
+from collections.abc import Awaitable, Coroutine
+from typing import Any, Protocol
 
 import msgspec
 
 from artcafe.wire.codes import Code
+
+Work = Coroutine[Any, Any, None]
+"""What a frame needs that takes time; the next frame is read after it."""
 
 
 class Client(Protocol):

@@ -1,14 +1,11 @@
 """Open requests of one client, and its replies to others'."""
 
-import math
-
 import msgspec
 
-from artcafe.server.core.messages import Publisher
-from artcafe.server.gateway.dialects.dialect import Dialect
+from artcafe.server.core.publishing.publisher import Publisher
 from artcafe.server.gateway.fanout.requests import OpenRequest, RequestExchange
 from artcafe.server.gateway.fanout.responder import Responder
-from artcafe.server.gateway.sessions.client import Client
+from artcafe.server.gateway.sessions.answers import Answers
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -18,18 +15,6 @@ MAX_OPEN = 256
 """Open requests of one connection."""
 
 
-def error_frame(error: ArtcafeError, frame_id: str | None) -> frames.Error:
-    """The answer to a frame that is refused."""
-    retry_after_ms = None if error.retry_after is None else math.ceil(error.retry_after * 1000)
-    return frames.Error(
-        code=error.code.name,
-        message=error.message,
-        id=frame_id,
-        retry_after_ms=retry_after_ms,
-        details=error.details,
-    )
-
-
 class ClientRequests:
     """The requests of one connection, by the id of their frame, and what it answers to others'."""
 
@@ -37,14 +22,11 @@ class ClientRequests:
         self,
         exchange: RequestExchange,
         responder: Responder,
-        client: Client,
-        dialect: Dialect,
+        answers: Answers,
     ) -> None:
         self._exchange = exchange
         self._responder = responder
-        # Not the session's own methods: the session would hold itself, and not be freed at once.
-        self._client = client
-        self._dialect = dialect
+        self._answers = answers
         self._open: dict[str, OpenRequest] = {}
         self._left = False
 
@@ -68,7 +50,10 @@ class ClientRequests:
         def tell(reply: frames.RequestReply | ArtcafeError) -> None:
             if isinstance(reply, ArtcafeError) or reply.end:
                 del self._open[frame.id]
-            self._answer(error_frame(reply, frame.id) if isinstance(reply, ArtcafeError) else reply)
+            if isinstance(reply, ArtcafeError):
+                self._answers.refuse(reply, frame.id)
+            else:
+                self._answers.send(reply)
 
         self._open[frame.id] = self._exchange.ask(frame, publisher, tell)
 
@@ -79,7 +64,7 @@ class ClientRequests:
             if not self._left:
                 self.ask(frame, publisher)
         except ArtcafeError as error:
-            self._answer(error_frame(error, frame.id))
+            self._answers.refuse(error, frame.id)
 
     def cancel(self, request_id: str) -> None:
         """End a request, which is answered with `cancelled`. Raises not_found for one that is not open."""
@@ -87,7 +72,7 @@ class ClientRequests:
         if request is None:
             raise ArtcafeError(Code.not_found, "No such request is open on this connection.")
         self._exchange.end(request, "cancelled")
-        self._answer(error_frame(ArtcafeError(Code.cancelled), request_id))
+        self._answers.refuse(ArtcafeError(Code.cancelled), request_id)
 
     def reply(self, frame: frames.Reply, publisher: Publisher) -> str:
         """Answer a request; the id of the reply.
@@ -112,11 +97,6 @@ class ClientRequests:
         )
         with self._exchange.replying(address.subject, self._responder, end=frame.end):
             return publisher.reply(address.subject, reply, self._exchange.send)
-
-    def _answer(self, frame: msgspec.Struct) -> None:
-        said = self._dialect.answer(frame)
-        if said is not None:
-            self._client.send(said)
 
     def leave(self) -> None:
         """End all requests of the client, which is gone; leaving twice is allowed."""

@@ -12,9 +12,10 @@ import msgspec
 from artcafe.server.domain.principal import Principal
 from artcafe.server.gateway.fanout.hub import TenantHub
 from artcafe.server.gateway.sessions import journal
-from artcafe.server.gateway.sessions.agent_session import AgentSession, Work
+from artcafe.server.gateway.sessions.agent_session import AgentSession
 from artcafe.server.gateway.sessions.authentication import Admission, Authenticated, Authenticator, Claim
 from artcafe.server.gateway.sessions.authorization import Authorization
+from artcafe.server.gateway.sessions.client import Work
 from artcafe.server.gateway.websocket.peer import Peer
 from artcafe.wire import frames
 from artcafe.wire.codes import Code

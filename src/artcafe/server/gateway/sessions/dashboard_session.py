@@ -16,8 +16,8 @@ from artcafe.server.gateway.dialects.dashboard import (
 from artcafe.server.gateway.dialects.dialect import Dialect, IncomingFrame
 from artcafe.server.gateway.fanout.hub import TenantHub
 from artcafe.server.gateway.fanout.subscriber import Subscriber
-from artcafe.server.gateway.sessions.agent_session import AgentSession, SessionServices, Work
-from artcafe.server.gateway.sessions.client import Client
+from artcafe.server.gateway.sessions.agent_session import AgentSession, SessionServices
+from artcafe.server.gateway.sessions.client import Client, Work
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -74,7 +74,7 @@ class DashboardSession(AgentSession):
         """Listen to agents coming and going, then tell the client that it is in. Raises unavailable."""
         await self._show(self._presences, PRESENCE)
         human = self.human
-        self._answer(
+        self._answers.send(
             DashboardConnected(
                 tenant_id=human.tenant, tenant=human.tenant, user_id=human.user, role=human.role
             )
@@ -104,13 +104,13 @@ class DashboardSession(AgentSession):
             if allows(self.human, Action.manage_agents):
                 await self._show(self._preview, OWN)
         except ArtcafeError as error:
-            self.refuse(error, frame.id)
+            self._answers.refuse(error, frame.id)
         else:
-            self._answer(frames.Subscribed(subject=PREVIEW, id=frame.id))
+            self._answers.send(frames.Subscribed(subject=PREVIEW, id=frame.id))
 
     async def _end_preview(self, frame: EndPreview) -> None:
         await self.hub.leave(self._preview)
-        self._answer(frames.Unsubscribed(subject=PREVIEW, id=frame.id))
+        self._answers.send(frames.Unsubscribed(subject=PREVIEW, id=frame.id))
 
     async def _show(self, subscriber: Subscriber, pattern: str) -> None:
         address = parse_pattern(pattern, self.principal.tenant)
@@ -121,6 +121,6 @@ class DashboardSession(AgentSession):
         try:
             expires = await self._client.renew(frame.token)
         except ArtcafeError as error:
-            self.refuse(error, frame.id)
+            self._answers.refuse(error, frame.id)
         else:
-            self._answer(Renewed(expires_at=rfc3339(expires), id=frame.id))
+            self._answers.send(Renewed(expires_at=rfc3339(expires), id=frame.id))

@@ -1,4 +1,4 @@
-from artcafe.server.core.messages cimport MessageClock
+from artcafe.server.core.publishing.publisher cimport MessageClock
 from artcafe.server.gateway.websocket.turn_scheduler cimport TurnScheduler
 
 

@@ -1,6 +1,6 @@
 """The cached clock of a turn of the event loop."""
 
-from artcafe.server.core.messages import MessageClock
+from artcafe.server.core.publishing.publisher import MessageClock
 from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.server.ports.clock import Clock
 

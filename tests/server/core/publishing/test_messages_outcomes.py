@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from artcafe.server.bus.tenant_link import TenantLink
-from artcafe.server.core.messages import MessageClock, Messages, MessageServices
+from artcafe.server.core.publishing.messages import Messages
+from artcafe.server.core.publishing.publisher import MessageClock, MessageServices
 from artcafe.server.domain.ids import UserId
 from artcafe.server.domain.principal import Human
 from artcafe.server.domain.tenant import Role, Tenant

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from artcafe.server.core import messages
+from artcafe.server.core.publishing import messages
 from artcafe.server.domain.ids import ChannelId, UserId
 from artcafe.server.domain.principal import Human
 from artcafe.server.domain.tenant import Role

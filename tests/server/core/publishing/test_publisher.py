@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from artcafe.server.bus.memory import MemoryBus
-from artcafe.server.core.messages import MessageClock, Messages, MessageServices
+from artcafe.server.core.publishing.messages import Messages
+from artcafe.server.core.publishing.publisher import MessageClock, MessageServices
 from artcafe.server.domain.access import Rights
 from artcafe.server.domain.channel_rules import MAX_PER_SUBJECT, ChannelRules
 from artcafe.server.domain.ids import AgentId, UserId

@@ -1,0 +1,1 @@
+"""Publishing: every message is checked, made, sent and counted in here."""
