@@ -11,7 +11,6 @@ LONGER = {
     "client/rest.py": 420,
     "server/bus/memory.py": 420,
     "server/gateway/fanout/subscriber.py": 470,
-    "wire/frames.py": 430,
 }
 """Files that are to be parted next, and how long they may be until then."""
 

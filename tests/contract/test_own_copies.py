@@ -8,7 +8,8 @@ from artcafe.server.domain.ids import TenantId
 from artcafe.server.gateway.fanout.hub import TenantHub
 from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.server.ports.bus import Link
-from artcafe.wire.frames import Envelope, encode
+from artcafe.wire.envelopes import Envelope
+from artcafe.wire.frames import encode
 from tests.kit.buses import Buses
 from tests.kit.deadlines import eventually
 from tests.kit.hubs import Reader

@@ -18,8 +18,9 @@ from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.server.ports.bus import Link
 from artcafe.server.process import MessageIds
 from artcafe.wire.codes import Code
+from artcafe.wire.envelopes import Envelope
 from artcafe.wire.errors import ArtcafeError
-from artcafe.wire.frames import Envelope, encode
+from artcafe.wire.frames import encode
 from artcafe.wire.subjects import matches, parse_pattern, to_bus
 from tests.kit.deadlines import eventually
 from tests.kit.hubs import ACME

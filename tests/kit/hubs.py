@@ -12,7 +12,8 @@ from artcafe.server.gateway.dialects.native import NativeDialect
 from artcafe.server.gateway.fanout.hub import TenantHub
 from artcafe.server.gateway.fanout.subscriber import Subscriber
 from artcafe.wire.codes import Code
-from artcafe.wire.frames import Envelope, encode
+from artcafe.wire.envelopes import Envelope
+from artcafe.wire.frames import encode
 from artcafe.wire.subjects import parse_pattern, to_bus
 from tests.kit.installation import counting
 from tests.kit.scripted_peer import texts

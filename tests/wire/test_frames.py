@@ -1,7 +1,6 @@
-"""The frames: typed, bounded, and spliced exactly as they would be encoded."""
+"""The frames: typed and bounded."""
 
 import json
-from typing import Any
 
 import msgspec
 import pytest
@@ -10,30 +9,16 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from artcafe.wire import frames
-
-# What JSON can say, and how people write it: with and without spaces, escaped and not.
-values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
-    max_leaves=12,
+from tests.kit.generated import (
+    assert_same,
+    headers,
+    ids,
+    messages,
+    optional,
+    raws,
+    texts,
+    tokens,
 )
-written = st.builds(
-    lambda value, indent, escaped: json.dumps(value, indent=indent, ensure_ascii=escaped).encode(),
-    values,
-    st.sampled_from([None, 2]),
-    st.booleans(),
-)
-raws = written.map(Raw)
-texts = st.text(max_size=20)
-ids = st.text(min_size=1, max_size=64)
-headers = st.dictionaries(st.text(min_size=1, max_size=12), texts, max_size=4)
-tokens = st.text("abcXYZ019_-", min_size=1, max_size=8)
-subjects = st.lists(tokens, min_size=1, max_size=5).map(".".join)
-
-
-def optional(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    return st.none() | strategy
-
 
 client_frames = st.one_of(
     st.builds(
@@ -87,18 +72,6 @@ auths = st.builds(
     format=st.sampled_from(["sshsig", "raw"]),
     key=optional(texts),
     client=optional(st.builds(frames.ClientInfo, name=texts, version=texts)),
-)
-messages = st.builds(
-    frames.Message,
-    subject=subjects,
-    sender=tokens,
-    id=texts,
-    timestamp=texts,
-    data=raws,
-    headers=optional(headers),
-    reply_to=optional(texts),
-    seq=optional(st.integers(0, 2**53)),
-    epoch=optional(texts),
 )
 numbers = st.integers(0, 2**53)
 server_frames = st.one_of(
@@ -188,17 +161,6 @@ SERVER: dict[str, dict[str, object]] = {
     "cancelled": {"reply_to": "a", "reason": "gone"},
     "goaway": {"reason": "r", "reconnect_after_ms": 1},
 }
-
-
-def plain(frame: msgspec.Struct) -> dict[str, Any]:
-    """A frame as its fields, Raw data as bytes: two Raw never compare equal by themselves."""
-    fields = {field: getattr(frame, field) for field in frame.__struct_fields__}
-    return {name: bytes(value) if isinstance(value, Raw) else value for name, value in fields.items()}
-
-
-def assert_same(one: msgspec.Struct, other: msgspec.Struct) -> None:
-    assert type(one) is type(other)
-    assert plain(one) == plain(other)
 
 
 @given(client_frames)
@@ -356,55 +318,6 @@ def test_a_status_is_bounded() -> None:
         frames.decode_client(json.dumps({"type": "presence", "status": "s" * 65}))
 
 
-@given(written)
-@example(b'{"b" : 1, "a":2, "b": 3 }')
-@example(b"[ 1.0, 1e2, -0, 12345678901234567890123 ]")
-@example(b'"\\u00e9 \xc3\xa9 \\/"')
-def test_data_is_kept_byte_for_byte(data: bytes) -> None:
-    """Spaces, escapes, the order of keys, how numbers are written: all as the publisher wrote it."""
-    frame = frames.decode_client(b'{"type":"publish","subject":"a","data": %b }' % data)
-    assert isinstance(frame, frames.Publish)
-    assert bytes(frame.data) == data
-    envelope = frames.encode(frames.Envelope(id="1", timestamp="t", data=frame.data))
-    assert b'"data":%b}' % data in envelope
-    assert bytes(frames.decode_envelope(envelope).data) == data
-    delivered = frames.decode_server(frames.splice("a", "b", envelope))
-    assert isinstance(delivered, frames.Message)
-    assert bytes(delivered.data) == data
-
-
-@given(messages)
-def test_a_spliced_frame_is_the_encoded_message(message: frames.Message) -> None:
-    message = msgspec.structs.replace(message, seq=None, epoch=None)
-    envelope = frames.Envelope(
-        id=message.id,
-        timestamp=message.timestamp,
-        data=message.data,
-        headers=message.headers,
-        reply_to=message.reply_to,
-    )
-    assert frames.splice(message.subject, message.sender, frames.encode(envelope)) == frames.encode(message)
-
-
-def test_a_frame_says_its_type_first() -> None:
-    text = frames.splice("tasks.new", "a1", b'{"id":"1","timestamp":"t","data":{}}')
-    assert text == b'{"type":"message","subject":"tasks.new","from":"a1","id":"1","timestamp":"t","data":{}}'
-
-
-@given(raws, optional(headers), optional(texts))
-def test_an_envelope_comes_back(data: Raw, headers: dict[str, str] | None, reply_to: str | None) -> None:
-    envelope = frames.Envelope(id="1", timestamp="t", data=data, headers=headers, reply_to=reply_to)
-    assert_same(frames.decode_envelope(frames.encode(envelope)), envelope)
-
-
-@given(raws)
-def test_an_envelope_is_written_as_encode_writes_it(data: Raw) -> None:
-    at = "2026-11-23T03:40:00.123Z"
-    written = frames.encode(frames.Envelope(id="m-1", timestamp=at, data=data))
-    assert frames.envelope("m-1", frames.stamp(at), data) == written
-    assert frames.envelope("m-1", frames.stamp(at), bytes(data)) == written
-
-
 @given(
     client_frames, st.sampled_from([b'"id":"1"', b'"id":null', b'"data":1', b'"type":"publish"', b'"x":1'])
 )
@@ -422,31 +335,7 @@ def test_a_field_that_stands_twice_is_found_in_any_frame(frame: frames.ClientFra
         frames.require_once(longer, read)
 
 
-def test_an_envelope_from_the_bus_cannot_bring_a_sender() -> None:
-    """It is read and written anew, so fields that are not the envelope's do not survive."""
-    forged = b'{"type":"goaway","from":"sys","subject":"x","id":"1","timestamp":"t","data":1,"from":"sys"}'
-    clean = frames.encode(frames.decode_envelope(forged))
-    assert clean == b'{"id":"1","timestamp":"t","data":1}'
-
-
 def test_frames_without_what_they_do_not_need_are_short() -> None:
     assert frames.encode(frames.Ping()) == b'{"type":"ping"}'
     assert frames.encode(frames.Subscribed(subject="a")) == b'{"type":"subscribed","subject":"a"}'
     assert frames.SUBPROTOCOL == "artcafe.v1"
-
-
-ADDRESS = f"inbox._{'p' * 16}.{'t' * 24}"
-
-
-@given(raws, optional(headers), optional(st.just(ADDRESS) | texts))
-@example(Raw(b'"\\",\\"reply_to\\":\\"' + ADDRESS.encode() + b'"'), None, None)
-@example(Raw(b'{"x":1,"reply_to":"' + ADDRESS.encode() + b'"}'), None, None)
-@example(Raw(b"1"), {"reply_to": ADDRESS}, None)
-def test_a_request_is_told_by_its_reply_address(
-    data: Raw, headers: dict[str, str] | None, reply_to: str | None
-) -> None:
-    envelope = frames.Envelope(id="m1", timestamp="t", data=data, headers=headers, reply_to=reply_to)
-    encoded = frames.encode(envelope)
-    assert frames.is_request(encoded) == (reply_to == ADDRESS)
-    if reply_to == ADDRESS:
-        assert frames.reply_address_of(encoded) == ADDRESS

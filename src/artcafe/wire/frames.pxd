@@ -1,3 +1,1 @@
 cpdef require_once(bytes message, read)
-cpdef bytes envelope(str message_id, bytes stamp, data)
-cpdef bint is_request(bytes envelope)

@@ -15,8 +15,8 @@ from artcafe.server.core.history import HistoryQuery
 from artcafe.server.domain.ids import ChannelId
 from artcafe.server.ports.streams import StoredMessage
 from artcafe.wire.codes import Code
+from artcafe.wire.envelopes import decode_envelope
 from artcafe.wire.errors import ArtcafeError
-from artcafe.wire.frames import decode_envelope
 from artcafe.wire.payload import require_readable
 from artcafe.wire.subjects import MAX_BYTES, SUBJECT_SCHEMA, from_bus
 

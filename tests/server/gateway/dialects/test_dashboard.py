@@ -11,7 +11,7 @@ from msgspec import Raw
 from artcafe.server.domain.tenant import Role
 from artcafe.server.gateway.dialects.dashboard import DashboardDialect, PresenceDialect, PreviewDialect
 from artcafe.server.gateway.dialects.envelope import EncodedEnvelope
-from artcafe.wire import frames
+from artcafe.wire import envelopes, frames
 from tests.kit.gateways import ADDRESS, House, a_house
 from tests.kit.installation import ACME
 from tests.kit.scripted_peer import ScriptedPeer
@@ -27,7 +27,7 @@ async def house() -> AsyncIterator[House]:
 def said(
     dialect: DashboardDialect, subject: str, sender: str = "a1", data: bytes = b'{"n": 1}'
 ) -> dict[str, Any]:
-    encoded = EncodedEnvelope(frames.encode(frames.Envelope(id="m1", timestamp="t1", data=Raw(data))))
+    encoded = EncodedEnvelope(frames.encode(envelopes.Envelope(id="m1", timestamp="t1", data=Raw(data))))
     message: dict[str, Any] = json.loads(dialect.message(ACME, subject, sender, encoded))
     return message
 

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from artcafe.server.gateway.dialects.envelope import NOT_OURS, EncodedEnvelope, id_of, reencoded
-from artcafe.wire.frames import Envelope, encode
+from artcafe.wire.envelopes import Envelope
+from artcafe.wire.frames import encode
 
 
 @pytest.mark.parametrize(

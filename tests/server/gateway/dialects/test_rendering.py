@@ -12,7 +12,8 @@ from artcafe.server.gateway.dialects.envelope import EncodedEnvelope, reencoded
 from artcafe.server.gateway.dialects.legacy import LegacyDialect
 from artcafe.server.gateway.dialects.native import NativeDialect
 from artcafe.server.gateway.dialects.rendering import DialectEncoder, Encoder, MessageBatch
-from artcafe.wire.frames import Envelope, encode
+from artcafe.wire.envelopes import Envelope
+from artcafe.wire.frames import encode
 from tests.kit.scripted_peer import texts, unframed
 
 ACME = TenantId("acme")

@@ -10,7 +10,8 @@ from artcafe.server.gateway.fanout.hub import TenantHub
 from artcafe.server.gateway.fanout.subscriber import MAX_CUTOVERS, Topic
 from artcafe.server.process import MessageIds
 from artcafe.wire.codes import Code
-from artcafe.wire.frames import Envelope, encode
+from artcafe.wire.envelopes import Envelope
+from artcafe.wire.frames import encode
 from artcafe.wire.subjects import parse_pattern, to_bus
 from tests.kit.hubs import ACME, Reader
 from tests.kit.outcomes import refused

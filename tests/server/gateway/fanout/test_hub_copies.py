@@ -14,7 +14,8 @@ from artcafe.server.bus.nats.grammar import receives
 from artcafe.server.gateway.fanout.hub import TenantHub
 from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.server.ports.bus import Deliver, Own
-from artcafe.wire.frames import Envelope, encode
+from artcafe.wire.envelopes import Envelope
+from artcafe.wire.frames import encode
 from artcafe.wire.subjects import matches, to_bus
 from tests.kit.hubs import ACME, Reader
 from tests.kit.turns import turns

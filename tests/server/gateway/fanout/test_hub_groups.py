@@ -16,7 +16,8 @@ from artcafe.server.gateway.fanout.hub import TenantHub
 from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.server.ports.bus import Link
 from artcafe.server.process import MessageIds
-from artcafe.wire.frames import Envelope, encode
+from artcafe.wire.envelopes import Envelope
+from artcafe.wire.frames import encode
 from artcafe.wire.subjects import to_bus
 from tests.kit.buses import tenant_links
 from tests.kit.deadlines import eventually

@@ -15,7 +15,8 @@ from artcafe.server.gateway.fanout.hub import RECENT, TenantHub
 from artcafe.server.gateway.fanout.subscriber import MAX_CHOICES, MessageRoute, Topic
 from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.server.ports.bus import Deliver, Own
-from artcafe.wire.frames import Envelope, encode
+from artcafe.wire.envelopes import Envelope
+from artcafe.wire.frames import encode
 from tests.kit.hubs import ACME, Publish, Reader
 from tests.kit.turns import turns
 from tests.kit.unreliable_bus import UnreliableLink, WatchedSubscription

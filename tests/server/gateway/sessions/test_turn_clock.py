@@ -2,7 +2,7 @@
 
 from artcafe.server.gateway.sessions.turn_clock import TurnClock
 from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
-from artcafe.wire.frames import stamp
+from artcafe.wire.envelopes import stamp
 from artcafe.wire.times import rfc3339
 from tests.kit.issuers import NOON, StoppedClock
 from tests.kit.turns import turns

@@ -2,7 +2,7 @@ cimport cython
 
 from artcafe.server.domain.rate cimport TokenBucket
 from artcafe.server.domain.tally cimport Tally
-from artcafe.wire.frames cimport envelope
+from artcafe.wire.envelopes cimport envelope
 
 
 cdef class MessageClock:

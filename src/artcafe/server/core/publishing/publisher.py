@@ -15,8 +15,9 @@ from artcafe.server.ports.bus import Link
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.streams import Receipt
 from artcafe.wire.codes import Code
+from artcafe.wire.envelopes import Envelope, ReplyEnvelope, envelope, stamp
 from artcafe.wire.errors import ArtcafeError
-from artcafe.wire.frames import Envelope, ReplyEnvelope, encode, envelope, stamp
+from artcafe.wire.frames import encode
 from artcafe.wire.subjects import Address, parse_subject, to_bus
 from artcafe.wire.times import rfc3339
 
@@ -43,7 +44,7 @@ class MessageClock:
         self.now = 0.0
         """Seconds since the Unix epoch."""
         self.stamp = b""
-        """The same, as `frames.envelope` takes it."""
+        """The same, as `envelopes.envelope` takes it."""
 
     @property
     def text(self) -> str:

@@ -1,6 +1,7 @@
 """A message's envelope in its encoded form, decoded on demand."""
 
-from artcafe.wire.frames import Envelope, decode_envelope, encode
+from artcafe.wire.envelopes import Envelope, decode_envelope
+from artcafe.wire.frames import encode
 
 NOT_OURS = (ValueError, RecursionError)
 """The errors of decoding something that this platform never writes."""

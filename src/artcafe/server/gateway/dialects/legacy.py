@@ -13,7 +13,8 @@ from artcafe.server.domain.ids import HUMAN_PREFIX, PLATFORM_SENDER, TenantId
 from artcafe.server.gateway.dialects.dialect import RewritingDialect, require_readable_data
 from artcafe.server.gateway.dialects.envelope import EncodedEnvelope
 from artcafe.wire import frames
-from artcafe.wire.frames import encode, require_once, require_once_each, splice
+from artcafe.wire.envelopes import splice
+from artcafe.wire.frames import encode, require_once, require_once_each
 from artcafe.wire.payload import doubtful
 
 MAX_SUBJECTS = 256

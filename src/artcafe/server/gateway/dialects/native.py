@@ -8,7 +8,8 @@ from artcafe.server.domain.ids import TenantId
 from artcafe.server.gateway.dialects.dialect import require_readable_data
 from artcafe.server.gateway.dialects.rendering import Encoder, PrefixEncoder
 from artcafe.wire import frames
-from artcafe.wire.frames import Presence, decode_client, opening, require_once, require_once_each
+from artcafe.wire.envelopes import opening
+from artcafe.wire.frames import Presence, decode_client, require_once, require_once_each
 from artcafe.wire.payload import doubtful
 
 

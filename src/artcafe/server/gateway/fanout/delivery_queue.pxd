@@ -4,7 +4,7 @@ from artcafe.server.gateway.dialects.rendering cimport MessageBatch
 from artcafe.server.gateway.fanout.subscriber cimport MessageSink, MessageRoute, Subscriber
 from artcafe.server.gateway.websocket.turn_scheduler cimport TurnScheduler
 from artcafe.server.gateway.fanout.topics cimport Topics
-from artcafe.wire.frames cimport is_request
+from artcafe.wire.envelopes cimport is_request
 
 
 cdef class QueuedBatch:

@@ -10,7 +10,7 @@ from artcafe.server.gateway.fanout.subscriber import MessageRoute, MessageSink, 
 from artcafe.server.gateway.fanout.topics import Topics
 from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.server.ports.bus import Link
-from artcafe.wire.frames import is_request, reply_address_of
+from artcafe.wire.envelopes import is_request, reply_address_of
 
 LOG = logging.getLogger("artcafe.gateway")
 

@@ -15,7 +15,7 @@ from artcafe.server.domain.ids import TenantId
 from artcafe.server.gateway.dialects.envelope import NOT_OURS
 from artcafe.server.gateway.fanout.responder import Responder
 from artcafe.server.ports.bus import Link, Subscription
-from artcafe.wire import frames
+from artcafe.wire import envelopes, frames
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.subjects import BUS_INBOX, REPLY_PREFIX, parse_reply_address, to_bus
@@ -54,7 +54,7 @@ class Over(msgspec.Struct, tag_field="type", tag="over"):
     reason: str
 
 
-_read_word = msgspec.json.Decoder(frames.ReplyEnvelope | Accepted | Over).decode
+_read_word = msgspec.json.Decoder(envelopes.ReplyEnvelope | Accepted | Over).decode
 
 
 class OpenRequest:
@@ -313,7 +313,7 @@ class RequestExchange:
             if responder.tell is not None and responder not in record.done:
                 responder.tell(frames.Cancelled(reply_to=address, reason=reason))
 
-    def _replied(self, address: str, sender: str, reply: frames.ReplyEnvelope) -> None:
+    def _replied(self, address: str, sender: str, reply: envelopes.ReplyEnvelope) -> None:
         request = self._open.get(address)
         if request is None or not request.takes(reply.source):
             return

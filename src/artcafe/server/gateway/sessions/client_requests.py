@@ -6,7 +6,7 @@ from artcafe.server.core.publishing.publisher import Publisher
 from artcafe.server.gateway.fanout.requests import OpenRequest, RequestExchange
 from artcafe.server.gateway.fanout.responder import Responder
 from artcafe.server.gateway.sessions.answers import Answers
-from artcafe.wire import frames
+from artcafe.wire import envelopes, frames
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.subjects import parse_subject
@@ -88,7 +88,7 @@ class ClientRequests:
         address = parse_subject(frame.to, publisher.tenant)
         if not address.reply:
             raise ArtcafeError(Code.invalid_subject, "This is not the reply address of a request.")
-        reply = frames.ReplyEnvelope(
+        reply = envelopes.ReplyEnvelope(
             source=self._responder.name,
             data=frame.data,
             headers=frame.headers,
