@@ -44,6 +44,8 @@ messages = st.builds(
     reply_to=optional(texts),
     seq=optional(st.integers(0, 2**53)),
     epoch=optional(texts),
+    delivery=optional(texts),
+    redelivered=st.integers(0, 100),
 )
 
 

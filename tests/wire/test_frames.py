@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from artcafe.wire import frames
+from artcafe.wire import deliveries, frames
 from tests.kit.generated import (
     assert_same,
     headers,
@@ -37,8 +37,14 @@ client_frames = st.one_of(
         queue=optional(tokens),
         since=optional(st.integers(0, 2**53) | texts),
         recover=optional(st.builds(frames.Position, epoch=texts, seq=st.integers(0, 2**53))),
+        durable=optional(tokens),
+        max_in_flight=optional(st.integers(1, deliveries.MAX_IN_FLIGHT)),
+        lease_ms=optional(st.integers(deliveries.LEAST_LEASE_MS, deliveries.MOST_LEASE_MS)),
+        max_deliveries=optional(st.integers(1, deliveries.MOST_DELIVERIES)),
     ),
-    st.builds(frames.Unsubscribe, subject=texts, id=optional(ids), queue=optional(tokens)),
+    st.builds(
+        frames.Unsubscribe, subject=texts, id=optional(ids), queue=optional(tokens), durable=optional(tokens)
+    ),
     st.builds(
         frames.Presence,
         status=texts,
@@ -65,6 +71,15 @@ client_frames = st.one_of(
         id=optional(ids),
     ),
     st.builds(frames.Cancel, request=ids, id=optional(ids)),
+    st.builds(deliveries.AckDelivery, delivery=ids, id=optional(ids)),
+    st.builds(
+        deliveries.NakDelivery,
+        delivery=ids,
+        delay_ms=st.integers(0, deliveries.MAX_DELAY_MS),
+        id=optional(ids),
+    ),
+    st.builds(deliveries.RenewDelivery, delivery=ids, id=optional(ids)),
+    st.builds(deliveries.TermDelivery, delivery=ids, reason=texts, id=optional(ids)),
 )
 auths = st.builds(
     frames.Auth,
@@ -105,6 +120,9 @@ server_frames = st.one_of(
         last=optional(numbers),
         recovered=optional(st.booleans()),
         reason=optional(st.sampled_from(frames.NotRecovered)),
+        durable=optional(tokens),
+        lease_ms=optional(numbers),
+        max_deliveries=optional(numbers),
     ),
     st.builds(frames.Unsubscribed, subject=texts, id=optional(texts)),
     st.builds(frames.Pong, timestamp=texts, id=optional(texts)),
@@ -127,6 +145,7 @@ server_frames = st.one_of(
         end=st.booleans(),
     ),
     st.builds(frames.Cancelled, reply_to=texts, reason=texts),
+    st.builds(deliveries.Settled, id=texts, delivery=texts),
     st.builds(frames.Goaway, reason=texts, reconnect_after_ms=numbers),
 )
 
@@ -140,6 +159,10 @@ CLIENT: dict[str, dict[str, object]] = {
     "request": {"subject": "a", "data": 1, "id": "1"},
     "reply": {"to": "a"},
     "cancel": {"request": "1"},
+    "ack": {"delivery": "1"},
+    "nak": {"delivery": "1"},
+    "progress": {"delivery": "1"},
+    "term": {"delivery": "1"},
 }
 SERVER: dict[str, dict[str, object]] = {
     "challenge": {"namespace": "n", "nonce": "n", "expires_at": "t", "text": "t"},
@@ -158,6 +181,7 @@ SERVER: dict[str, dict[str, object]] = {
     "pong": {"timestamp": "t"},
     "error": {"code": "c", "message": "m"},
     "reply": {"id": "1"},
+    "settled": {"id": "1", "delivery": "1"},
     "cancelled": {"reply_to": "a", "reason": "gone"},
     "goaway": {"reason": "r", "reconnect_after_ms": 1},
 }
@@ -188,7 +212,7 @@ def test_a_client_frame_ignores_fields_it_does_not_know(kind: str) -> None:
 @pytest.mark.parametrize("kind", SERVER)
 def test_a_server_frame_ignores_fields_it_does_not_know(kind: str) -> None:
     small = {"type": kind, **SERVER[kind]}
-    more = {"future": 7, **small, "redelivered": True}
+    more = {"future": 7, **small, "later": True}
     assert_same(frames.decode_server(json.dumps(more)), frames.decode_server(json.dumps(small)))
 
 

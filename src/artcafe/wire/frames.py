@@ -10,6 +10,18 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from artcafe.wire.deliveries import (
+    LEAST_LEASE_MS,
+    MAX_IN_FLIGHT,
+    MOST_DELIVERIES,
+    MOST_LEASE_MS,
+    AckDelivery,
+    NakDelivery,
+    RenewDelivery,
+    Settled,
+    TermDelivery,
+)
+
 SUBPROTOCOL = "artcafe.v1"
 
 Id = Annotated[str, Meta(min_length=1, max_length=64)]
@@ -56,21 +68,29 @@ class Subscribe(Struct, tag_field="type", tag="subscribe", omit_defaults=True, k
     """Receive what matches `subject`; with `queue`, share the messages with the group's other members.
 
     Within one durable channel, `since` begins with what is stored (wire.since), and `recover` goes on behind
-    the last message that came."""
+    the last message that came. With `durable` the subscription of this name outlives the connection: whoever
+    has it shares its messages, and settles each (wire.deliveries). Who subscribes first decides about
+    `lease_ms`, `max_deliveries` and where it begins; `max_in_flight` is each client's own."""
 
     subject: str
     id: Id | None = None
     queue: Queue | None = None
     since: Seq | Annotated[str, Meta(max_length=64)] | None = None
     recover: Position | None = None
+    durable: Queue | None = None
+    max_in_flight: Annotated[int, Meta(ge=1, le=MAX_IN_FLIGHT)] | None = None
+    lease_ms: Annotated[int, Meta(ge=LEAST_LEASE_MS, le=MOST_LEASE_MS)] | None = None
+    max_deliveries: Annotated[int, Meta(ge=1, le=MOST_DELIVERIES)] | None = None
 
 
 class Unsubscribe(Struct, tag_field="type", tag="unsubscribe", omit_defaults=True, kw_only=True):
-    """Stop receiving; `subject` and `queue` as they were subscribed."""
+    """Stop receiving; `subject`, `queue` and `durable` as they were subscribed. What was delivered of a
+    durable subscription can still be settled."""
 
     subject: str
     id: Id | None = None
     queue: Queue | None = None
+    durable: Queue | None = None
 
 
 class Presence(Struct, tag_field="type", tag="presence", omit_defaults=True, kw_only=True):
@@ -137,7 +157,10 @@ class Cancel(Struct, tag_field="type", tag="cancel", omit_defaults=True, kw_only
     id: Id | None = None
 
 
-ClientFrame = Publish | Subscribe | Unsubscribe | Presence | Ping | Request | Reply | Cancel
+ClientFrame = (
+    Publish | Subscribe | Unsubscribe | Presence | Ping | Request | Reply | Cancel
+    | AckDelivery | NakDelivery | RenewDelivery | TermDelivery
+)  # fmt: skip
 
 CANCELLATIONS = "cancellations"
 """The feature of clients that know the frame `cancelled`."""
@@ -197,7 +220,8 @@ class Welcome(Struct, tag_field="type", tag="welcome", kw_only=True):
 
 class Message(Struct, tag_field="type", tag="message", omit_defaults=True, kw_only=True):
     """A delivered message. `from` is the sender that the server proved, never a claim of the payload. One of
-    a durable channel has a sequence, in an epoch of the channel."""
+    a durable channel has a sequence, in an epoch of the channel. One of a durable subscription is to be
+    settled by its `delivery`, and was `redelivered` so often before."""
 
     subject: str
     sender: str = msgspec.field(name="from")
@@ -208,6 +232,8 @@ class Message(Struct, tag_field="type", tag="message", omit_defaults=True, kw_on
     reply_to: str | None = None
     seq: int | None = None
     epoch: str | None = None
+    delivery: str | None = None
+    redelivered: int = 0
 
 
 class Ack(Struct, tag_field="type", tag="ack", omit_defaults=True, kw_only=True):
@@ -236,7 +262,7 @@ class Subscribed(Struct, tag_field="type", tag="subscribed", omit_defaults=True,
     """From here on what matches is delivered: within a durable channel, what comes behind `seq` of `epoch`.
 
     `last` is how far the channel had come: what is stored up to it comes first. `recovered` answers `since`
-    and `recover`: whether it goes on where it was asked to."""
+    and `recover`: whether it goes on where it was asked to. Of a durable subscription it says the rules."""
 
     subject: str
     id: str | None = None
@@ -245,6 +271,9 @@ class Subscribed(Struct, tag_field="type", tag="subscribed", omit_defaults=True,
     last: int | None = None
     recovered: bool | None = None
     reason: NotRecovered | None = None
+    durable: str | None = None
+    lease_ms: int | None = None
+    max_deliveries: int | None = None
 
 
 class Unsubscribed(Struct, tag_field="type", tag="unsubscribed", omit_defaults=True, kw_only=True):
@@ -303,7 +332,7 @@ class Goaway(Struct, tag_field="type", tag="goaway", kw_only=True):
 
 ServerFrame = (
     Challenge | Welcome | Message | Ack | Subscribed | Unsubscribed | Pong | Error | Goaway
-    | RequestReply | Cancelled
+    | RequestReply | Cancelled | Settled
 )  # fmt: skip
 
 encode = msgspec.json.encode

@@ -29,6 +29,7 @@ cdef class AgentSession:
     cdef Publisher _presence_publisher
     cdef TokenBucket _patience
     cdef object _requests
+    cdef readonly object _deliveries
     cdef object _subscriptions
     cdef object _responder
     cdef readonly object storing

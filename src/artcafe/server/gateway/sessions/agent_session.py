@@ -18,6 +18,7 @@ from artcafe.server.gateway.fanout.responder import Responder
 from artcafe.server.gateway.fanout.subscriber import Subscriber
 from artcafe.server.gateway.sessions.answers import Answers
 from artcafe.server.gateway.sessions.client import Client, Work
+from artcafe.server.gateway.sessions.client_deliveries import ClientDeliveries
 from artcafe.server.gateway.sessions.client_requests import ClientRequests
 from artcafe.server.gateway.sessions.client_subscriptions import ClientSubscriptions
 from artcafe.server.gateway.sessions.publish_template import PublishTemplate, template_of
@@ -25,6 +26,7 @@ from artcafe.server.gateway.sessions.storing import Storing
 from artcafe.server.ports.streams import Receipt
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
+from artcafe.wire.deliveries import AckDelivery, NakDelivery, RenewDelivery, TermDelivery
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.frames import Publish
 from artcafe.wire.subjects import REPLY_PREFIX, is_reply_address
@@ -86,6 +88,7 @@ class AgentSession:
         self._rights = rights
         self.subscriber.filter(rights.hears)
         self._responder = Responder()
+        self._deliveries = ClientDeliveries(self._answers, hub.acknowledgements, services.start)
         self._requests = ClientRequests(hub.requests, self._responder, self._answers)
         if self.answers:
             self.subscriber.responder = self._responder
@@ -254,7 +257,10 @@ class AgentSession:
     def _published(self, frame_id: str | None, message_id: str) -> Work | None:
         """Answer when the bus has what was published just now."""
         if frame_id is not None:
-            self._confirm(frames.Ack(id=frame_id, message_id=message_id))
+            ack = frames.Ack(id=frame_id, message_id=message_id)
+            work = self._answers.confirm(ack, frame_id, self.hub.acknowledgements)
+            if work is not None:
+                self._start(work)
         return None if self._publisher.roomy else self._link.room()
 
     def _handle(self, frame: IncomingFrame) -> Work | None:
@@ -277,6 +283,9 @@ class AgentSession:
             case frames.Cancel():
                 self._charge()
                 self._requests.cancel(frame.request)
+            case AckDelivery() | NakDelivery() | RenewDelivery() | TermDelivery():
+                self._charge()
+                return self._deliveries.settle(frame)
         return None
 
     def _request(self, frame: frames.Request) -> Work | None:
@@ -325,19 +334,6 @@ class AgentSession:
         """Return when everything that was published before has its answer."""
         await self.hub.acknowledgements.all()
         await self.storing.all()
-
-    def _confirm(self, ack: frames.Ack) -> None:
-        """Send the ack when the bus has the message; one flush serves everybody who waits."""
-
-        def tell(failure: ArtcafeError | None) -> None:
-            if failure is None:
-                self._answers.send(ack)
-            else:
-                self._answers.refuse(failure, ack.id)
-
-        work = self.hub.acknowledgements.later(tell)
-        if work is not None:
-            self._start(work)
 
     def _presence(self, frame: frames.Presence) -> Work | None:
         """What the agent says of itself, for everybody subscribed to presence.{agent}."""

@@ -5,7 +5,8 @@ import math
 import msgspec
 
 from artcafe.server.gateway.dialects.dialect import Dialect
-from artcafe.server.gateway.sessions.client import Client
+from artcafe.server.gateway.fanout.acknowledgements import Acknowledgements
+from artcafe.server.gateway.sessions.client import Client, Work
 from artcafe.wire import frames
 from artcafe.wire.errors import ArtcafeError
 
@@ -37,3 +38,15 @@ class Answers:
                 details=error.details,
             )
         )
+
+    def confirm(self, answer: msgspec.Struct, frame_id: str, sent: Acknowledgements) -> Work | None:
+        """Answer a frame once the bus has what was sent for it, or with the error; what waits for that is
+        handed back, where nobody does yet."""
+
+        def tell(failure: ArtcafeError | None) -> None:
+            if failure is None:
+                self.send(answer)
+            else:
+                self.refuse(failure, frame_id)
+
+        return sent.later(tell)

@@ -47,6 +47,8 @@ class ClientSubscriptions:
         """Subscribe, and answer the frame."""
         try:
             address = parse_pattern(frame.subject, self._hub.tenant)
+            if frame.durable is not None:
+                raise ArtcafeError(Code.not_durable, "Durable subscriptions are not served here yet.")
             self.rights.check_subscribe(address, queue=frame.queue is not None)
             held = self._subscriber.subscriptions
             if (frame.subject, frame.queue) not in held and len(held) >= self._most:
