@@ -170,6 +170,20 @@ async def test_parts_come_in_order_and_of_one_responder_only(bus: Bus, processes
     assert one.told == []
 
 
+async def test_who_delivers_a_request_when_all_clients_of_its_process_are_gone_hears_that_it_is_over(
+    bus: Bus,
+) -> None:
+    here, there = bus.process(), bus.process()
+    worker = await bus.answering(there, "tasks.new")
+    question = await ask(here)
+    here.hub.requests.end(question.request, "gone")  # Before the word that it is delivered comes.
+    assert question.request.accepted == 0
+    closing = asyncio.ensure_future(here.hub.requests.close())
+    await eventually(lambda: [each.reply_to for each in worker.told] == [question.address])
+    await closing
+    assert not here.hub.requests.listening
+
+
 async def test_nobody_on_the_bus_is_told_at_once(bus: Bus) -> None:
     question = await ask(bus.process(), timeout_ms=600_000)
     await question.ended(Code.no_responders)

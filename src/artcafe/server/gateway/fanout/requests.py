@@ -126,6 +126,8 @@ class RequestExchange:
         self._responders = 0  # Of all of them.
         self._subscription: Subscription | None = None
         self._closed = False
+        # Until when a process may say that it delivered a request that is over.
+        self._heard_until = 0.0
         self._opening = asyncio.Lock()
 
     @property
@@ -145,9 +147,10 @@ class RequestExchange:
                 self._subscription = await self._link.subscribe(f"{self._inbox}.*.*", self._arrived)
 
     async def close(self) -> None:
-        """Listen no more. Its clients are gone."""
+        """Listen no more: its clients are gone. The responders of their last requests are told first."""
+        self._closed = True
+        await asyncio.sleep(max(0.0, self._heard_until - asyncio.get_running_loop().time()))
         async with self._opening:
-            self._closed = True
             subscription, self._subscription = self._subscription, None
         if subscription is not None:
             await subscription.close()
@@ -187,6 +190,7 @@ class RequestExchange:
             return
         for timer in request.timers:
             timer.cancel()
+        self._heard_until = asyncio.get_running_loop().time() + self._grace
         if reason == "answered" and request.accepted == 1:
             self._forget(request.address)
             return  # There is nobody but who ended it.
