@@ -28,10 +28,26 @@ ELSEWHERE = {
     "server/bus/unavailable.py": ("contract/test_bus_accounts.py", "both buses are away in the same words"),
     "server/api/sign_in_page.py": ("server/api/test_oauth2.py", "what is asked there is answered there"),
     "server/bus/nats/grammar.py": ("contract/test_bus.py", "both buses have to hold it, and NATS agrees"),
+    "server/bus/memory_consumers.py": ("contract/test_consumers.py", "one suite for both buses"),
+    "server/bus/nats/streams/consumer.py": ("contract/test_consumers.py", "one suite for both buses"),
+    "server/bus/nats/streams/consumers.py": ("contract/test_consumers.py", "one suite for both buses"),
+    "server/bus/streams_account.py": (
+        "server/bus/test_channel_streams.py",
+        "it serves those changes",
+    ),
     "server/bus/memory.py": ("contract/test_bus.py", "one suite for the real bus and the one in memory"),
     "server/domain/login_refusal.py": ("server/core/test_login_reasons.py", "who refuses gives the reason"),
     "server/limit_settings.py": ("server/test_settings.py", "they are a part of the settings"),
     "server/edge/exchange.py": ("server/edge/test_protocol.py", "one request, seen from outside"),
+    "server/gateway/hubs.py": ("server/gateway/test_gateway_endings.py", "sessions come and go there"),
+    "server/gateway/sessions/client_memberships.py": (
+        "server/gateway/fanout/test_durable_subscription.py",
+        "what a client joins is shared there",
+    ),
+    "server/gateway/sessions/durable_member.py": (
+        "server/gateway/fanout/test_durable_subscription.py",
+        "what a client joins is shared there",
+    ),
     "server/gateway/fanout/responder.py": (
         "server/gateway/fanout/test_requests.py",
         "it is told there what becomes of requests",

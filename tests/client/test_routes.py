@@ -12,6 +12,7 @@ from artcafe.client.subscription import Subscription
 from artcafe.client.transport import Transport
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
+from artcafe.wire.deliveries import DeliveryFrame
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.deadlines import PATIENCE, eventually
 from tests.kit.scripted_client import client_of
@@ -26,12 +27,16 @@ async def no_answer(reply_to: str, *_: Any, **_more: Any) -> str:
     raise AssertionError(reply_to)
 
 
+async def no_settling(frame: DeliveryFrame, *, confirm: bool) -> None:
+    raise AssertionError(frame)
+
+
 async def nothing(_subscription: Subscription) -> None:
     return
 
 
 def routes_of() -> Routes:
-    return Routes("acme", PendingCalls().next_id, no_reply, no_answer)
+    return Routes("acme", PendingCalls().next_id, no_reply, no_answer, no_settling)
 
 
 def local(subject: str, queue: str | None = None, buffer: int = 100) -> Subscription:

@@ -7,6 +7,7 @@ from artcafe.client.routes import Routes
 from artcafe.client.subscription import Subscription
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
+from artcafe.wire.deliveries import DeliveryFrame
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.frames import NotRecovered
 from tests.kit.installation import counting
@@ -23,11 +24,15 @@ async def answer(*_: object, **more: object) -> str:
     return "m1"
 
 
+async def settle(frame: DeliveryFrame, *, confirm: bool) -> None:
+    raise AssertionError(frame)
+
+
 class Book:
     """The routes of a client, without a connection."""
 
     def __init__(self) -> None:
-        self.routes = Routes("acme", counting("r"), publish, answer)
+        self.routes = Routes("acme", counting("r"), publish, answer, settle)
 
     def subscribe(self, subject: str = "tasks.>", since: int | str | None = None) -> Subscription:
         async def nothing(subscription: Subscription) -> None: ...

@@ -12,6 +12,7 @@ from artcafe.client.session import Session, decode
 from artcafe.client.subscription import Subscription
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
+from artcafe.wire.deliveries import DeliveryFrame
 from artcafe.wire.errors import ArtcafeError
 from tests.kit.deadlines import eventually
 from tests.kit.scripted_client import client_of
@@ -26,13 +27,17 @@ async def no_answer(reply_to: str, *_: Any, **_more: Any) -> str:
     raise AssertionError(reply_to)
 
 
+async def no_settling(frame: DeliveryFrame, *, confirm: bool) -> None:
+    raise AssertionError(frame)
+
+
 async def nothing(_subscription: Subscription) -> None:
     return
 
 
 def made() -> tuple[Session, list[ArtcafeError]]:
     errors: list[ArtcafeError] = []
-    return Session("acme", no_reply, no_answer, errors.append), errors
+    return Session("acme", no_reply, no_answer, no_settling, errors.append), errors
 
 
 async def test_answers_go_to_their_calls() -> None:

@@ -1,5 +1,7 @@
 """A durable channel of `acme`, and agents on processes that share its stream."""
 
+import asyncio
+import json
 from typing import Any
 
 from artcafe.server.bus.memory import BUFFER_BYTES, MemoryLink
@@ -35,6 +37,9 @@ class House:
     def __init__(self, *channels: Channel) -> None:
         self.link = MemoryLink(BUFFER_BYTES)
         self.rules = ChannelRules(channels)
+        self.announced: list[tuple[str, Any]] = []
+        """What processes announced: subjects and data."""
+        self._tasks: list[asyncio.Future[None]] = []
         for channel in channels:
             if channel.durability is not None:
                 self.streams.make(channel.stream, pattern_to_bus(channel.pattern))
@@ -50,7 +55,13 @@ class House:
 
     def process(self) -> TenantHub:
         """A process."""
-        return TenantHub(ACME, UnreliableLink(self.link), TurnScheduler())
+        return TenantHub(
+            ACME,
+            UnreliableLink(self.link),
+            TurnScheduler(),
+            start=lambda work: self._tasks.append(asyncio.ensure_future(work)),
+            announce=lambda subject, data: self.announced.append((subject, json.loads(data))),
+        )
 
     async def agent(
         self, name: str, hub: TenantHub | None = None, *, dialect: Dialect | None = None, rate: int = FAST

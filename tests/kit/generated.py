@@ -45,6 +45,7 @@ messages = st.builds(
     seq=optional(st.integers(0, 2**53)),
     epoch=optional(texts),
     delivery=optional(texts),
+    durable=optional(texts),
     redelivered=st.integers(0, 100),
 )
 

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 
 from artcafe.server.bus.memory import MemoryBus, MemoryLink, MemorySubscription
+from artcafe.server.bus.memory_consumers import MemoryConsumers
 from artcafe.server.bus.memory_streams import MemoryStreams
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.tenant import TenantRules
@@ -98,6 +99,11 @@ class UnreliableLink:
     def streams(self) -> MemoryStreams:
         """See ports.Link."""
         return self.inner.streams
+
+    @property
+    def consumers(self) -> MemoryConsumers:
+        """See ports.Link."""
+        return self.inner.consumers
 
     def publish(self, subject: str, payload: bytes) -> bool:
         """See ports.Link; raises `refusal` where there is one."""

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Literal, Self, overload
 
 from artcafe.client.backoff import Backoff
+from artcafe.client.deliveries import durable_rules
 from artcafe.client.endpoint import Endpoint
 from artcafe.client.errors import OutcomeUnknownError
 from artcafe.client.link import Link, State
@@ -24,6 +25,7 @@ from artcafe.client.subscription import Subscription
 from artcafe.client.transport import ClosedError, Transport
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
+from artcafe.wire.deliveries import DeliveryFrame
 from artcafe.wire.errors import ArtcafeError
 
 _MAX_FRAME_BYTES = 16 * 1024 * 1024
@@ -87,7 +89,7 @@ class Client(RequestCalls):
         self._buffer = buffer
         self._state_listener = on_state
         self._error_listener = on_error
-        self._session = Session(tenant, self.publish, self._answer, self._report)
+        self._session = Session(tenant, self.publish, self._answer, self._settle, self._report)
         self._link = Link(
             endpoint,
             KeyFile(Path(key).expanduser()) if isinstance(key, str | os.PathLike) else key,
@@ -240,6 +242,10 @@ class Client(RequestCalls):
         *,
         queue: str | None = None,
         since: int | str | None = None,
+        durable: str | None = None,
+        max_in_flight: int | None = None,
+        lease: float | None = None,
+        max_deliveries: int | None = None,
         buffer: int | None = None,
         timeout: float | None = None,
     ) -> Subscription:
@@ -252,12 +258,25 @@ class Client(RequestCalls):
         Within one durable channel `since` begins with what is stored: `"all"`, `"last"`, since a time
         (RFC 3339) or for a while (`"30s"`, `"10m"`, `"1h"`, `"7d"`), or from a sequence on.
 
+        There, too, `durable` names a subscription that outlives the connection: each message goes to one of
+        those who have it, `max_in_flight` at a time (16 unless given), and comes again unless it is settled
+        within `lease` seconds (30; Message.ack). After `max_deliveries` (5) it is a dead letter. Who
+        subscribes first decides about `since`, `lease` and `max_deliveries`.
+
         Raises invalid_subject and validation_failed at once; when subscribing, what the server says
-        (forbidden, too_many_subscriptions, not_durable for `since` elsewhere), unavailable, and conflict for
-        a queue group that overlaps another subscription of this client, or `since` for a subject that it has
-        subscribed to already.
+        (forbidden, too_many_subscriptions, not_durable for `since` and `durable` elsewhere, conflict for
+        other rules than a durable subscription has), unavailable, and conflict for a queue group that
+        overlaps another subscription of this client, a durable subscription that it has, or `since` for a
+        subject that it has subscribed to already.
         """
-        self._session.routes.check(subject, queue, since)
+        self._session.routes.check(subject, queue, None if durable is not None else since)
+        rules = None
+        if durable is not None:
+            rules = durable_rules(durable, max_in_flight, lease, max_deliveries)
+        if durable is None and (max_in_flight or lease or max_deliveries):
+            raise ArtcafeError(Code.validation_failed, "Only a durable subscription has leases.")
+        if durable is not None and queue is not None:
+            raise ArtcafeError(Code.validation_failed, "A subscription is durable, or of a queue group.")
         size = self._buffer if buffer is None else buffer
         if size < 1:
             raise ArtcafeError(Code.validation_failed, "A buffer holds at least one message.")
@@ -266,6 +285,7 @@ class Client(RequestCalls):
             subject,
             queue=queue,
             since=since,
+            durable=rules,
             buffer=size,
             opener=lambda subscription: self._open(subscription, seconds),
             closer=self._unsubscribe,
@@ -286,6 +306,12 @@ class Client(RequestCalls):
         message_id = await self._within(self._timeout, answer, call)
         assert message_id is not None
         return message_id
+
+    async def _settle(self, frame: DeliveryFrame, *, confirm: bool) -> None:
+        """deliveries.Settler."""
+        call = self._session.calls.next_id() if confirm else None
+        frame.id = call
+        await self._within(self._timeout, OutgoingFrame(frames.encode(frame), 0), call)
 
     async def _within(self, seconds: float, outgoing: OutgoingFrame, call: str | None) -> str | None:
         try:

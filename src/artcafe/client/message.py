@@ -7,8 +7,9 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from artcafe.client.deliveries import ReceivedDelivery
 from artcafe.client.errors import UndecodableError
-from artcafe.wire import frames
+from artcafe.wire import deliveries, frames
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
@@ -58,10 +59,14 @@ class Message:
 
     `after_gap` is True on the first message after this client was away: others may have been missed
     before it. `seq` and `epoch` are its place in a durable channel, None in any other.
+
+    One of a durable subscription has a `delivery`, and is to be settled: by `ack`, `nak` or `term`, before
+    its lease is over. `redelivered` says how often it came before, to whomever.
     """
 
     __slots__ = (
         "_data",
+        "_delivery",
         "_publish",
         "_request",
         "_timestamp",
@@ -70,6 +75,7 @@ class Message:
         "headers",
         "id",
         "raw",
+        "redelivered",
         "reply_to",
         "sender",
         "seq",
@@ -82,6 +88,7 @@ class Message:
         subject: str,
         publish: Publisher,
         request: ReceivedRequest | None = None,
+        delivery: ReceivedDelivery | None = None,
     ) -> None:
         self.subject = subject
         self.sender = frame.sender
@@ -91,7 +98,9 @@ class Message:
         self.raw = bytes(frame.data)
         self.seq = frame.seq
         self.epoch = frame.epoch
+        self.redelivered = frame.redelivered
         self.after_gap = False
+        self._delivery = delivery
         self._timestamp = frame.timestamp
         self._publish = publish
         self._request = request
@@ -145,6 +154,39 @@ class Message:
     async def cancellation(self) -> None:
         """Wait until the request is over for who asked; for ever, where that never comes."""
         await (asyncio.Event() if self._request is None else self._request.over).wait()
+
+    @property
+    def delivery(self) -> str | None:
+        """The token of the delivery; None for a message that is not to be settled."""
+        return None if self._delivery is None else self._delivery.token
+
+    async def ack(self, *, confirm: bool = False) -> None:
+        """It is done, and does not come again; with `confirm`, returns when the server has heard it.
+
+        Raises, like `nak`, `progress` and `term`: not_found where it was settled, or its lease or connection
+        is over and it comes again (without `confirm`, a lease that is over goes to the client's `on_error`);
+        invalid_subject for a message that is not to be settled; what `Client.publish` raises for the
+        connection.
+        """
+        await self._settle(deliveries.AckDelivery(delivery=self.delivery or ""), confirm=confirm)
+
+    async def nak(self, delay: float = 0.0, *, confirm: bool = False) -> None:
+        """Give it back: it is delivered again, to anybody, after so many seconds."""
+        nak = deliveries.NakDelivery(delivery=self.delivery or "", delay_ms=round(delay * 1000))
+        await self._settle(nak, confirm=confirm)
+
+    async def progress(self, *, confirm: bool = False) -> None:
+        """It is being worked on: its lease begins anew."""
+        await self._settle(deliveries.RenewDelivery(delivery=self.delivery or ""), confirm=confirm)
+
+    async def term(self, reason: str = "") -> None:
+        """It cannot be done: returns when it is a dead letter of its channel, with this reason."""
+        await self._settle(deliveries.TermDelivery(delivery=self.delivery or "", reason=reason), confirm=True)
+
+    async def _settle(self, frame: deliveries.DeliveryFrame, *, confirm: bool) -> None:
+        if self._delivery is None:
+            raise ArtcafeError(Code.invalid_subject, "This message is of no durable subscription.")
+        await self._delivery.say(frame, confirm=confirm)
 
     async def respond(
         self, data: Any, *, headers: Mapping[str, str] | None = None, end: bool = True

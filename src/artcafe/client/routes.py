@@ -7,6 +7,7 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
+from artcafe.client.deliveries import Connected, ReceivedDelivery, Settler
 from artcafe.client.message import Answerer, Message, Publisher, ReceivedRequest
 from artcafe.client.subscription import Subscription
 from artcafe.wire import frames
@@ -31,13 +32,26 @@ class Stand(Enum):
 class Route:
     """One subscription at the server, and the local ones that share it: same pattern, same queue group."""
 
-    __slots__ = ("address", "id", "members", "place", "proven", "queue", "since", "stand", "subject", "wait")
+    __slots__ = (
+        "address",
+        "durable",
+        "id",
+        "members",
+        "place",
+        "proven",
+        "queue",
+        "since",
+        "stand",
+        "subject",
+        "wait",
+    )
 
     def __init__(self, route: str, address: Address, subscription: Subscription) -> None:
         self.id = route
         self.address = address
         self.subject = subscription.subject
         self.queue = subscription.queue
+        self.durable = subscription.durable
         self.members = [subscription]
         self.since = subscription.since
         self.place: frames.Position | None = None
@@ -50,15 +64,18 @@ class Route:
         """The `subscribe` frame: it goes on where it was, or begins where it was told to."""
         self.stand = Stand.asked
         since = self.since if self.place is None else None
-        return frames.encode(
-            frames.Subscribe(
-                subject=self.subject, id=self.id, queue=self.queue, since=since, recover=self.place
-            )
+        asked = frames.Subscribe(
+            subject=self.subject, id=self.id, queue=self.queue, since=since, recover=self.place
         )
+        if self.durable is not None:
+            asked.durable, asked.max_in_flight = self.durable.name, self.durable.max_in_flight
+            asked.lease_ms, asked.max_deliveries = self.durable.lease_ms, self.durable.max_deliveries
+        return frames.encode(asked)
 
     def drop(self) -> bytes:
         """The `unsubscribe` frame."""
-        return frames.encode(frames.Unsubscribe(subject=self.subject, queue=self.queue))
+        durable = None if self.durable is None else self.durable.name
+        return frames.encode(frames.Unsubscribe(subject=self.subject, queue=self.queue, durable=durable))
 
     def confirm(self, answer: frames.Subscribed) -> None:
         """The server has it."""
@@ -69,12 +86,15 @@ class Route:
         elif self.place is not None:
             self.place = None
         for member in self.members:
+            member.lease = None if answer.lease_ms is None else answer.lease_ms / 1000
             member.open()
             if answer.recovered is False:
                 member.miss(answer.reason)
 
     def takes(self, frame: frames.Message) -> bool:
-        """Whether a message is new to it; it is not again."""
+        """Whether a message is its own, and new to it; it is not again."""
+        if frame.durable is not None or self.durable is not None:
+            return self.durable is not None and frame.durable == self.durable.name
         if frame.seq is None or frame.epoch is None or self.queue is not None:
             return True
         if self.stand is not Stand.live:
@@ -88,8 +108,8 @@ class Route:
         return True
 
     def receivers(self) -> Iterable[Subscription]:
-        """The members that get a message: all of them, or in a queue group the least busy one."""
-        if self.queue is None:
+        """The members that get a message: all of them, or where work is shared the least busy one."""
+        if self.queue is None and self.durable is None:
             return self.members
         return (min(self.members, key=lambda member: member.pending),)
 
@@ -101,11 +121,20 @@ class Routes:
     (docs/protocol.md). Here it is given to every subscription that matches, in that one's own form.
     """
 
-    def __init__(self, tenant: str, next_id: Callable[[], str], publish: Publisher, answer: Answerer) -> None:
+    def __init__(
+        self,
+        tenant: str,
+        next_id: Callable[[], str],
+        publish: Publisher,
+        answer: Answerer,
+        settle: Settler,
+    ) -> None:
         self._tenant = tenant
         self._next_id = next_id
         self._publish = publish
         self._answer = answer
+        self._settle = settle
+        self._connection = Connected()
         # Those whose messages somebody still holds, by reply address.
         self._requests: WeakValueDictionary[str, ReceivedRequest] = WeakValueDictionary()
         self._routes: dict[str, Route] = {}
@@ -139,14 +168,22 @@ class Routes:
         """
         address = parse_pattern(subscription.subject, self._tenant)
         for route in self._routes.values():
-            if (route.subject, route.queue) == (subscription.subject, subscription.queue):
+            if (route.subject, route.queue, route.durable) == (
+                subscription.subject,
+                subscription.queue,
+                subscription.durable,
+            ):
                 if subscription.since is not None:
                     message = "A subject is subscribed to with `since` once by a client; use a second client."
                     raise ArtcafeError(Code.conflict, message)
                 route.members.append(subscription)
                 if route.stand is Stand.live:
+                    subscription.lease = route.members[0].lease
                     subscription.open()
                 return None
+            if route.durable is not None or subscription.durable is not None:
+                self._check_durable(route, subscription)
+                continue
             grouped = route.queue is not None or subscription.queue is not None
             if grouped and overlap(route.address.subject, address.subject):
                 message = (
@@ -157,6 +194,15 @@ class Routes:
         self._routes[route.id] = route
         self._remembered.clear()
         return route.ask()
+
+    def _check_durable(self, route: Route, subscription: Subscription) -> None:
+        """Raises conflict for another subscription with the same durable name: whose a message is would not
+        be told."""
+        names = {None if each is None else each.name for each in (route.durable, subscription.durable)}
+        if len(names) == 1:
+            raise ArtcafeError(
+                Code.conflict, "A client has a durable subscription once, and by one set of rules."
+            )
 
     def remove(self, subscription: Subscription) -> bytes | None:
         """Let a subscription go; the frame to send when it was the last of its route."""
@@ -234,8 +280,9 @@ class Routes:
         details = error.details or {}
         for route in self._routes.values():
             # A server that names no groups yet means the only one of this text: groups overlap nothing here.
-            named = (details.get("subject"), details.get("queue", route.queue))
-            if named == (route.subject, route.queue) and route.stand in {Stand.asked, Stand.live}:
+            durable = None if route.durable is None else route.durable.name
+            named = (details.get("subject"), details.get("queue", route.queue), details.get("durable"))
+            if named == (route.subject, route.queue, durable) and route.stand in {Stand.asked, Stand.live}:
                 if route.stand is Stand.live:
                     self._over(route, error)
                 return True
@@ -247,13 +294,16 @@ class Routes:
         request = None
         if frame.reply_to is not None and frame.reply_to.startswith(REPLY_PREFIX):
             request = self._requests.setdefault(frame.reply_to, ReceivedRequest(self._answer))
+        delivery = None
+        if frame.delivery is not None:
+            delivery = ReceivedDelivery(frame.delivery, self._connection, self._settle)
         self.crowded = False
         for route in routes:
             if not route.takes(frame):
                 continue
             for member in route.receivers():
                 subject = route.address.form + short
-                member.push(Message(frame, subject, self._publish, request))
+                member.push(Message(frame, subject, self._publish, request, delivery))
                 self.crowded |= member.crowded
 
     def cancelled(self, reply_to: str) -> None:
@@ -264,6 +314,8 @@ class Routes:
 
     def away(self) -> None:
         """The connection is gone; the next one knows none of the routes."""
+        self._connection.over = True
+        self._connection = Connected()
         for route in self._routes.values():
             if route.stand is Stand.live and route.place is None:
                 for member in route.members:

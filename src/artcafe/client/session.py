@@ -7,12 +7,14 @@ from typing import get_args
 import msgspec
 
 from artcafe.client.calls import PendingCalls
+from artcafe.client.deliveries import Settler
 from artcafe.client.errors import OutcomeUnknownError, copy, of_frame
 from artcafe.client.message import UNREADABLE, Answerer, Publisher
 from artcafe.client.requests import OpenRequests
 from artcafe.client.routes import Routes
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
+from artcafe.wire.deliveries import Settled
 from artcafe.wire.errors import ArtcafeError
 
 _KNOWN = frozenset(form.__struct_config__.tag for form in get_args(frames.ServerFrame))
@@ -20,6 +22,7 @@ _KNOWN = frozenset(form.__struct_config__.tag for form in get_args(frames.Server
 
 _MESSAGE = re.compile(
     rb'\{"type":"message","subject":"([^"\\\\]+)","from":"([^"\\\\]+)",'
+    rb'(?:"delivery":"([^"\\\\]+)",)?(?:"durable":"([^"\\\\]+)",)?(?:"redelivered":\d+,)?'
     rb'(?:"seq":\d+,"epoch":"[^"]*",)?"id":"([^"\\\\]+)","timestamp":"([^"\\\\]+)","data":'
 )
 """What the server writes before the data of a message."""
@@ -56,20 +59,34 @@ def _undecodable(data: bytes) -> frames.Message | None:
     head = _MESSAGE.match(data)
     if head is None:
         return None
-    subject, sender, message_id, timestamp = (part.decode(errors="replace") for part in head.groups())
-    rest = msgspec.Raw(data[head.end() : -1])
-    return frames.Message(subject=subject, sender=sender, id=message_id, timestamp=timestamp, data=rest)
+    subject, sender, delivery, durable, message_id, timestamp = (
+        None if part is None else part.decode(errors="replace") for part in head.groups()
+    )
+    return frames.Message(
+        subject=subject or "",
+        sender=sender or "",
+        id=message_id or "",
+        timestamp=timestamp or "",
+        data=msgspec.Raw(data[head.end() : -1]),
+        delivery=delivery,
+        durable=durable,
+    )
 
 
 class Session:
     """The state of one client: pending calls, subscriptions, and the server's last welcome."""
 
     def __init__(
-        self, tenant: str, publish: Publisher, answer: Answerer, on_error: Callable[[ArtcafeError], None]
+        self,
+        tenant: str,
+        publish: Publisher,
+        answer: Answerer,
+        settle: Settler,
+        on_error: Callable[[ArtcafeError], None],
     ) -> None:
         self.calls = PendingCalls()
         self.requests = OpenRequests()
-        self.routes = Routes(tenant, self.calls.next_id, publish, answer)
+        self.routes = Routes(tenant, self.calls.next_id, publish, answer, settle)
         self._on_error = on_error
         self.goaway: frames.Goaway | None = None
         """The server's farewell on this connection."""
@@ -83,6 +100,8 @@ class Session:
                 self.routes.dispatch(frame)
             case frames.Ack():
                 self.calls.answer(frame.id, frame.message_id)
+            case Settled():
+                self.calls.answer(frame.id, frame.delivery)
             case frames.Subscribed():
                 if frame.id is not None:
                     self.routes.confirm(frame.id, frame)

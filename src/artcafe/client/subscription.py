@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Generator
 from types import TracebackType
 from typing import Self
 
+from artcafe.client.deliveries import DurableRules
 from artcafe.client.errors import SlowSubscriptionError, copy
 from artcafe.client.message import Message
 from artcafe.wire.codes import Code
@@ -34,6 +35,10 @@ class Subscription:
     Within one durable channel it goes on where it was when the client comes back: nothing is missed, and
     nothing comes twice. `since` begins with what is stored.
 
+    With `durable` each message goes to one of those who have the subscription of this name, and is to be
+    settled (Message.ack). What waits here when the connection is lost is dropped: it comes again, here or
+    elsewhere. `lease` is for how many seconds a message is this client's, once the server has confirmed.
+
     `gaps` counts how often messages may have been missed, and `Message.after_gap` marks where: each time the
     client was away, and in a durable channel only when what is missing is not stored any more. `lost` says
     why that was, the last time.
@@ -45,6 +50,7 @@ class Subscription:
         *,
         queue: str | None,
         since: int | str | None = None,
+        durable: DurableRules | None = None,
         buffer: int,
         opener: Callable[["Subscription"], Awaitable[None]],
         closer: Callable[["Subscription"], Awaitable[None]],
@@ -52,9 +58,13 @@ class Subscription:
         self.subject = subject
         self.queue = queue
         self.since = since
+        self.durable = durable
+        self.lease: float | None = None
         self.gaps = 0
         self.lost: NotRecovered | None = None
-        self._buffer: deque[Message] = deque(maxlen=buffer)
+        self._buffer: deque[Message] = deque(
+            maxlen=buffer if durable is None else max(buffer, durable.max_in_flight)
+        )
         self._opener = opener
         self._closer = closer
         self._asked = False
@@ -148,7 +158,9 @@ class Subscription:
 
     def away(self) -> None:
         """The connection was lost: what is published now does not come here."""
-        if self._open:
+        if self.durable is not None:
+            self._buffer.clear()
+        elif self._open:
             self.miss(None)
 
     def miss(self, reason: NotRecovered | None) -> None:

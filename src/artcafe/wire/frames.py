@@ -220,7 +220,7 @@ class Welcome(Struct, tag_field="type", tag="welcome", kw_only=True):
 
 class Message(Struct, tag_field="type", tag="message", omit_defaults=True, kw_only=True):
     """A delivered message. `from` is the sender that the server proved, never a claim of the payload. One of
-    a durable channel has a sequence, in an epoch of the channel. One of a durable subscription is to be
+    a durable channel has a sequence, in an epoch of the channel. One of a `durable` subscription is to be
     settled by its `delivery`, and was `redelivered` so often before."""
 
     subject: str
@@ -233,6 +233,7 @@ class Message(Struct, tag_field="type", tag="message", omit_defaults=True, kw_on
     seq: int | None = None
     epoch: str | None = None
     delivery: str | None = None
+    durable: str | None = None
     redelivered: int = 0
 
 

@@ -37,6 +37,8 @@ MAX_TOKENS = 16
 SHARED, DIRECT, INBOX, RESERVED = "m", "d", "i", "r"
 STORED = "p"
 """The space of what is to be stored."""
+DEAD = "x"
+"""The space of dead letters, `x.{stream}.{durable subscription}`: stored, and delivered to nobody."""
 
 _TOKEN = r"[A-Za-z0-9_-]+"
 _SUBJECT = re.compile(rf"{_TOKEN}(?:\.{_TOKEN})*")

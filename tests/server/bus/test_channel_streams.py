@@ -415,17 +415,18 @@ FORBIDDEN = [
     "$JS.API.CONSUMER.CREATE.{}.c",
     "$JS.API.CONSUMER.DURABLE.CREATE.{}.c",
     "$JS.API.CONSUMER.LIST.{}",
+    "$JS.API.CONSUMER.INFO.{}.c",
+    "$JS.API.CONSUMER.DELETE.{}.c",
     "$JS.API.DIRECT.GET.{}.p.a1.tasks",
     "$JS.API.STREAM.LEADER.STEPDOWN.{}",
     "$JS.API.ACCOUNT.PURGE.{}",
-    "$JS.ACK.x",
     "$JS.EVENT.ADVISORY.x",
     "$SYS.REQ.USER.INFO",
     "q.a1",
 ]
 
 
-async def test_the_gateway_stores_and_reads_and_nothing_else(world: World) -> None:
+async def test_the_gateway_stores_reads_and_settles_and_nothing_else(world: World) -> None:
     tasks = durable()
     await world.keep(tasks)
     async with raw(world.nats, world.user()) as client:
@@ -457,7 +458,8 @@ async def test_who_makes_streams_reads_and_writes_no_message(world: World) -> No
             "m.a1.tasks",
             f"$JS.API.DIRECT.GET.{tasks.stream}",
             f"$JS.API.STREAM.MSG.GET.{tasks.stream}",
-            f"$JS.API.STREAM.PURGE.{tasks.stream}",
+            f"$JS.API.CONSUMER.MSG.NEXT.{tasks.stream}.c",
+            "$JS.ACK.x",
         ):
             before = len(client.errors)
             await client.client.publish(subject, b"")
@@ -483,7 +485,8 @@ async def test_as_many_channels_as_a_tenant_may_have_are_there_after_a_restart(t
 
 
 def test_every_copy_and_wildcard_is_named() -> None:
-    config = stream_config(durable("c", "*.new.>"), replicas=3)
-    assert config["subjects"] == ["p.*.*.new.>"]
+    channel = durable("c", "*.new.>")
+    config = stream_config(channel, replicas=3)
+    assert config["subjects"] == ["p.*.*.new.>", f"x.{channel.stream}.*"]
     assert config["republish"] == {"src": "p.*.*.new.>", "dest": "m.{{wildcard(1)}}.{{wildcard(2)}}.new.>"}
     assert (config["num_replicas"], config["discard"]) == (3, "old")

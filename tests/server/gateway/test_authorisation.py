@@ -75,6 +75,15 @@ AGENT: dict[str, tuple[Frame, bool]] = {
     "cancel": ({"type": "cancel", "request": "r1"}, True),
     "reply to what nobody asked": ({"type": "reply", "to": f"inbox._{'p' * 16}.{'t' * 24}", "data": 1}, True),
     "subscribe to replies": ({"type": "subscribe", "subject": "inbox.*.>"}, False),
+    "ack of what nobody delivered": ({"type": "ack", "delivery": "x.1"}, True),
+    "nak of what nobody delivered": ({"type": "nak", "delivery": "x.1"}, True),
+    "progress of what nobody delivered": ({"type": "progress", "delivery": "x.1"}, True),
+    "term of what nobody delivered": ({"type": "term", "delivery": "x.1"}, True),
+    "share abroad": (
+        {"type": "subscribe", "subject": "tenant.acme-2.channel.x", "durable": "d"},
+        False,
+    ),
+    "share another's": ({"type": "subscribe", "subject": "agents.a2.>", "durable": "d"}, False),
 }
 """What an agent without a policy asks for, and whether it gets it."""
 
@@ -163,4 +172,6 @@ def test_every_kind_of_frame_is_on_this_page() -> None:
     common = tags(*get_args(frames.ClientFrame))
     more = tags(dashboard.Preview, dashboard.EndPreview, dashboard.Renew)
     assert {frame["type"] for frame, _ in AGENT.values()} == common
-    assert {frame["type"] for frame, _ in HUMANS.values()} == (common | more) - {"presence", "reply"}
+    assert {frame["type"] for frame, _ in HUMANS.values()} == (
+        (common | more) - {"presence", "reply"} - {"ack", "nak", "progress", "term"}
+    )

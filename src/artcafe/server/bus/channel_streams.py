@@ -6,20 +6,18 @@ A stream takes what is published on `p.{sender}.{subject}`, and republishes it, 
 user of the account, with no right to do any of this.
 """
 
-import asyncio
 import random
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any, Final
 
 import msgspec
 
 from artcafe.server.bus.accounts.operator import MAX_PAYLOAD_BYTES, Operator
-from artcafe.server.bus.nats.link import NatsLink
 from artcafe.server.bus.nats.requests import NoRespondersError, OutcomeUnknownError, Requests
 from artcafe.server.bus.nats.streams.faults import NAME_IN_USE, STREAM_NOT_FOUND
+from artcafe.server.bus.streams_account import ANSWER_SECONDS, StreamsAccount
 from artcafe.server.bus.unavailable import bus_unavailable
 from artcafe.server.domain.channel import ChannelRule
 from artcafe.server.domain.durability import LEAST_AGE_SECONDS, WhenFull
@@ -28,11 +26,7 @@ from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.tenant import TenantRules
 from artcafe.server.events import StreamRefused, note
 from artcafe.server.ports.channel_streams import KeptStreams, ReadDurable
-from artcafe.wire.errors import ArtcafeError
-from artcafe.wire.subjects import pattern_to_bus, to_stored
-
-ANSWER_SECONDS: Final = 5.0
-"""How long a change of one stream may take; without a leader a cluster answers nothing."""
+from artcafe.wire.subjects import DEAD, pattern_to_bus, to_stored
 
 MOST_CONSUMERS: Final = 256
 """Consumers of one stream."""
@@ -62,12 +56,8 @@ class NatsChannelStreams:
     ) -> None:
         """`replicas` is on how many servers of a cluster each message is stored; `url`, `jitter` and `tls`
         are as for TenantLinks."""
-        self._servers = [part.strip() for part in url.split(",")]
-        self._operator = operator
+        self._account = StreamsAccount(url, operator, answer_seconds=answer_seconds, jitter=jitter, tls=tls)
         self._replicas = replicas
-        self._answer_seconds = answer_seconds
-        self._jitter = jitter
-        self._tls = tls
 
     async def keep(self, tenant: TenantRules, durable: ReadDurable) -> KeptStreams:
         """See ports.channel_streams."""
@@ -75,7 +65,8 @@ class NatsChannelStreams:
         wanted = await durable()
         if wanted is None:
             return done
-        async with self._connected(tenant) as api:
+        async with self._account.connected(tenant) as requests:
+            api = _Api(requests, self._account.answer_seconds)
             while True:
                 # The streams first: each of them that is not wanted then has no channel any more.
                 held = await api.held()
@@ -109,32 +100,6 @@ class NatsChannelStreams:
             else:
                 done += KeptStreams(changed=1) if there else KeptStreams(made=1)
         return done
-
-    @asynccontextmanager
-    async def _connected(self, tenant: TenantRules) -> AsyncIterator["_Api"]:
-        """A connection to the tenant's account for as long as the block lasts. Raises unavailable."""
-        link = NatsLink(
-            self._servers,
-            self._operator.streams_credentials(tenant),
-            f"artcafe streams {tenant.id}",
-            buffer_bytes=0,
-            patience=self._answer_seconds,
-            jitter=self._jitter,
-            tls=self._tls,
-        )
-        failed = None
-        async with asyncio.TaskGroup() as tasks:
-            running = tasks.create_task(link.run())
-            try:
-                await link.ready()
-                yield _Api(Requests(link), self._answer_seconds)
-            except ArtcafeError as error:  # Not in a group of its own.
-                failed = error
-            finally:
-                link.close()
-                running.cancel()
-        if failed is not None:
-            raise failed
 
 
 class _Api:
@@ -199,7 +164,7 @@ def stream_config(channel: ChannelRule, replicas: int) -> _Config:
     return {
         "name": channel.stream,
         "description": f"{channel.id}",
-        "subjects": [stored],
+        "subjects": [stored, f"{DEAD}.{channel.stream}.*"],
         "retention": "limits",
         "storage": "file",
         "num_replicas": replicas,

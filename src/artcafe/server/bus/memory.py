@@ -10,6 +10,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from artcafe.server.bus.answer_collector import ANSWER_SECONDS, AnswerCollector
+from artcafe.server.bus.memory_consumers import MemoryConsumers
 from artcafe.server.bus.memory_streams import MAX_PAYLOAD_BYTES, MemoryStream, MemoryStreams
 from artcafe.server.bus.nats.grammar import check_pattern, check_queue, check_subject, receives
 from artcafe.server.bus.unavailable import bus_unavailable
@@ -78,6 +79,7 @@ class MemoryLink:
         self._running = asyncio.Event()
         self._running.set()
         self.streams = MemoryStreams(self._send_stored, lambda: self.up)
+        self.consumers = MemoryConsumers(self.streams)
 
     def publish(self, subject: str, payload: bytes) -> bool:
         """Send at most once; never blocks. Order is kept per link. False while paused.

@@ -4,16 +4,21 @@ epochs. What a test needs to break is broken by name: a stream that does not ans
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
 
 from artcafe.server.bus.nats.grammar import check_pattern, check_subject, receives
 from artcafe.server.bus.unavailable import bus_unavailable
+from artcafe.server.ports.consumers import ConsumerRules, ConsumerState, HandedOut
 from artcafe.server.ports.streams import Stored, StoredMessage, StoredMessages, StreamState
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
 DUPLICATE_SECONDS = 120.0
 MAX_PAYLOAD_BYTES = 2 * 1024 * 1024
+
+_CREATED = "2026-01-01T00:00:00Z"
 
 
 class MemoryTail:
@@ -70,6 +75,92 @@ class MemoryTail:
             self._deliver(message)
 
 
+@dataclass(eq=False)
+class ConsumerEnd:
+    """One process's end of a consumer: how much it wants, and what it is told."""
+
+    take: Callable[[HandedOut], None]
+    over: Callable[[], None]
+    wanted: int = 0
+
+
+@dataclass(eq=False)
+class _Held:
+    """A message that is handed out."""
+
+    handed: HandedOut
+    timer: asyncio.TimerHandle
+
+
+@dataclass(eq=False)
+class SharedConsumer:
+    """What all processes share of a consumer: where it is, and what is handed out."""
+
+    name: str
+    stream: "MemoryStream"
+    rules: ConsumerRules
+    following: int
+    again: list[int] = field(default_factory=list)
+    counts: dict[int, int] = field(default_factory=dict)
+    held: dict[str, _Held] = field(default_factory=dict)
+    ends: dict[ConsumerEnd, None] = field(default_factory=dict)
+    numbers: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def next_seq(self) -> int | None:
+        """The next message to hand out."""
+        while self.again:
+            seq = self.again.pop(0)
+            if seq in self.stream.messages:
+                return seq
+        for seq, message in self.stream.messages.items():
+            if seq >= self.following:
+                self.following = seq + 1
+                if receives(self.rules.pattern, message.subject):
+                    return seq
+        return None
+
+    def hand_out(self) -> None:
+        """Hand out what there is, in turn to the processes that want some."""
+        while wanting := [end for end in self.ends if end.wanted > 0]:
+            seq = self.next_seq()
+            if seq is None:
+                return
+            end = wanting[0]
+            self.ends[end] = self.ends.pop(end)  # Last in turn.
+            end.wanted -= 1
+            number = self.counts[seq] = self.counts.get(seq, 0) + 1
+            handed = HandedOut(self.stream.messages[seq], number, f"{self.name}.{next(self.numbers)}")
+            loop = asyncio.get_running_loop()
+            self.held[handed.settle] = _Held(handed, loop.call_later(self.rules.lease, self.lapse, handed))
+            end.take(handed)
+
+    def lapse(self, handed: HandedOut) -> None:
+        """Its lease is over."""
+        if self.settle(handed):
+            self.again.append(handed.message.seq)
+            self.hand_out()
+
+    def settle(self, handed: HandedOut) -> bool:
+        """It is handed out no more; whether it was."""
+        held = self.held.pop(handed.settle, None)
+        if held is not None:
+            held.timer.cancel()
+        return held is not None
+
+    @property
+    def state(self) -> ConsumerState:
+        """As it is now."""
+        waiting = [
+            seq
+            for seq, message in self.stream.messages.items()
+            if seq >= self.following and receives(self.rules.pattern, message.subject)
+        ]
+        again = sum(held.handed.count > 1 for held in self.held.values())
+        return ConsumerState(
+            self.name, self.rules, len(waiting) + len(self.again), len(self.held), again, _CREATED
+        )
+
+
 class MemoryStream:
     """One stream. `most` messages fit into it; when it is full the oldest goes, or with `refuse` the new one
     is refused."""
@@ -85,6 +176,18 @@ class MemoryStream:
         self.times: dict[int, float] = {}
         self.ids: dict[str, tuple[int, float]] = {}
         self.tails: dict[MemoryTail, None] = {}
+        self.consumers: dict[str, SharedConsumer] = {}
+        self.dead: dict[int, tuple[str, bytes]] = {}
+        """Dead letters, with the consumers that they are of."""
+
+    def bury(self, name: str, letter: bytes, dedup_id: str) -> int:
+        """Store a dead letter; the sequence that it takes."""
+        seq, _ = self.ids.get(dedup_id, (0, 0.0))
+        if not seq:
+            seq = self.last = self.last + 1
+            self.dead[seq] = name, letter
+            self.ids[dedup_id] = seq, 0.0
+        return seq
 
     @property
     def first(self) -> int:
@@ -180,7 +283,7 @@ class MemoryStreams:
         """See ports.streams.Streams."""
         done: asyncio.Future[Stored] = asyncio.get_running_loop().create_future()
         try:
-            found = self._find(stream)
+            found = self.find(stream)
             stored, fresh = found.store(subject, payload, dedup_id, self.now())
         except ArtcafeError as error:
             done.set_exception(error)
@@ -188,6 +291,8 @@ class MemoryStreams:
         if fresh:
             for tail in found.tails:
                 tail.take(found.messages[stored.seq])
+            for consumer in found.consumers.values():
+                asyncio.get_running_loop().call_soon(consumer.hand_out)
             self._tell(subject, payload)
         if self._receipts is None:
             done.set_result(stored)
@@ -198,7 +303,7 @@ class MemoryStreams:
     async def state(self, stream: str) -> StreamState:
         """See ports.streams.Streams."""
         await asyncio.sleep(0)
-        found = self._find(stream)
+        found = self.find(stream)
         return StreamState(found.epoch, found.first, found.last)
 
     async def read(
@@ -207,7 +312,7 @@ class MemoryStreams:
         """See ports.streams.Streams."""
         self.reads += 1
         await asyncio.sleep(0)
-        found = self._find(stream)
+        found = self.find(stream)
         self.reading(first, last)
         wanted: list[StoredMessage] = []
         size = 0
@@ -225,7 +330,7 @@ class MemoryStreams:
     async def first_since(self, stream: str, moment: float) -> int:
         """See ports.streams.Streams."""
         await asyncio.sleep(0)
-        found = self._find(stream)
+        found = self.find(stream)
         return next((seq for seq, at in found.times.items() if at >= moment), found.last + 1)
 
     async def tail(
@@ -237,12 +342,13 @@ class MemoryStreams:
     ) -> MemoryTail:
         """See ports.streams.Streams."""
         await asyncio.sleep(0)
-        found = self._find(stream)
+        found = self.find(stream)
         tail = MemoryTail(found, deliver, restarted)
         found.tails[tail] = None
         return tail
 
-    def _find(self, stream: str) -> MemoryStream:
+    def find(self, stream: str) -> MemoryStream:
+        """A stream that answers. Raises unavailable, not_found."""
         if self.away or not self._link_up():
             raise bus_unavailable()
         if stream in self._removed:

@@ -7,9 +7,11 @@ from artcafe.server.bus.nats.message import FullMessage
 from artcafe.server.bus.nats.requests import Requests
 from artcafe.server.bus.nats.servers import ServerAddress
 from artcafe.server.bus.nats.streams.commit import Spawn
+from artcafe.server.bus.nats.streams.consumers import Connected, NatsConsumers
 from artcafe.server.bus.nats.streams.streams import NatsStreams
 from artcafe.server.bus.nats.subscription import NatsSubscription
 from artcafe.server.ports.bus import Deliver, Own
+from artcafe.server.ports.consumers import Consumers
 from artcafe.server.ports.streams import Streams
 
 
@@ -21,14 +23,17 @@ class TenantLink:
     with the first of them, and stays. Between the two links there is no order.
     """
 
-    def __init__(self, own: NatsLink, make_groups: Callable[[], NatsLink], spawn: Spawn) -> None:
-        """`own` runs, or will; `make_groups` makes a link that echoes, and runs it; `spawn` runs tasks, which
-        `close` ends."""
+    def __init__(
+        self, own: NatsLink, make_groups: Callable[[], NatsLink], connected: Connected, spawn: Spawn
+    ) -> None:
+        """`own` runs, or will; `make_groups` makes a link that echoes, and runs it; `connected` is
+        NatsConsumers'; `spawn` runs tasks, which `close` ends."""
         self._own = own
         self.publish: Callable[[str, bytes], bool] = own.publish
         self.ask: Callable[[str, bytes, str], bool] = own.ask
         self._requests = Requests(own)
         self._streams = NatsStreams(own, self._requests, spawn)
+        self._consumers = NatsConsumers(own, self._streams, connected, self._streams.run)
         self._make_groups = make_groups
         self._groups: NatsLink | None = None
 
@@ -41,6 +46,11 @@ class TenantLink:
     def streams(self) -> Streams:
         """See ports.Link."""
         return self._streams
+
+    @property
+    def consumers(self) -> Consumers:
+        """See ports.Link."""
+        return self._consumers
 
     @property
     def known(self) -> Sequence[ServerAddress]:

@@ -5,13 +5,17 @@ import random
 import ssl
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 
 from artcafe.server.bus.accounts.operator import Operator
 from artcafe.server.bus.nats.credentials import NatsCredentials
 from artcafe.server.bus.nats.link import BUFFER_BYTES, PATIENCE_SECONDS, NatsLink
+from artcafe.server.bus.nats.requests import Requests
 from artcafe.server.bus.restoration import AccountRestoration, Restore, no_restoration
+from artcafe.server.bus.streams_account import StreamsAccount
 from artcafe.server.bus.tasks import leave
 from artcafe.server.bus.tenant_link import TenantLink
 from artcafe.server.bus.unavailable import bus_unavailable
@@ -73,6 +77,7 @@ class TenantLinks:
         self._patience = patience
         self._jitter = jitter
         self._tls = tls
+        self._streams = StreamsAccount(url, operator, jitter=jitter, tls=tls)
         self._restore = restore
         self._tasks = asyncio.TaskGroup()
         self._open = False
@@ -200,12 +205,16 @@ class TenantLinks:
             return link
 
         own = make(echo=False)
-        made = _Active(
-            TenantLink(own, make_groups, self._tasks.create_task), self._tasks.create_task(own.run())
-        )
+        connected = self._nobody if tenant is None else partial(self._streams.connected, tenant)
+        link = TenantLink(own, make_groups, connected, self._tasks.create_task)
+        made = _Active(link, self._tasks.create_task(own.run()))
         self._active[key] = made
         made.task.add_done_callback(lambda _: self._active.pop(key))
         return made
+
+    def _nobody(self) -> AbstractAsyncContextManager[Requests]:
+        """The probe has no streams."""
+        raise bus_unavailable()
 
     def _of(self, tenant: TenantId) -> list[_Active]:
         return [active for key, active in self._active.items() if key[0] == tenant]

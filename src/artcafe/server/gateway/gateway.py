@@ -14,13 +14,13 @@ from artcafe.server.core.publishing.publisher import MessageServices
 from artcafe.server.core.usage import Meter
 from artcafe.server.domain.access import Rights
 from artcafe.server.domain.change import Change
-from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.login_refusal import LoginRefusal
 from artcafe.server.domain.plan import Plan, plan_of
 from artcafe.server.domain.principal import AgentPrincipal, Human, Principal
 from artcafe.server.domain.revocation import Revocation
 from artcafe.server.domain.tenant import require_served
 from artcafe.server.gateway.fanout.hub import TenantHub
+from artcafe.server.gateway.hubs import Hubs
 from artcafe.server.gateway.limits import GatewayLimits
 from artcafe.server.gateway.login.agents import AgentLogin
 from artcafe.server.gateway.login.humans import DASHBOARD_PATHS, EnterTenant, HumanLogin
@@ -39,7 +39,7 @@ from artcafe.server.gateway.sessions.turn_clock import TurnClock
 from artcafe.server.gateway.staggered import each, stagger, supervised
 from artcafe.server.gateway.websocket.handshake import Accept, Refuse, Upgrade
 from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
-from artcafe.server.ports.bus import Bus, Link
+from artcafe.server.ports.bus import Bus
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.identity import TokenVerifier
 from artcafe.server.ports.records import Directory
@@ -87,7 +87,6 @@ class Gateway:
         self._meter = meter
         self._bus = bus
         self._clock = clock
-        self._scheduler = scheduler
         self._services = SessionServices(
             messages=MessageServices(
                 clock=TurnClock(clock, scheduler), new_message_id=new_message_id, tally=meter.tally
@@ -96,7 +95,6 @@ class Gateway:
         )
         self._limits = limits
         self._new_connection_id = new_connection_id
-        self._process = process
         self._jitter = jitter
         self._tasks = asyncio.TaskGroup()
         self._pending_logins = PendingLogins(limits.max_pending_logins, limits.max_pending_logins_per_address)
@@ -107,7 +105,13 @@ class Gateway:
         )
         self._registry = ConnectionRegistry()
         self._reauthorization = Reauthorization(directory, self._humans, self._registry, bus, self.start)
-        self._hubs: dict[TenantId, TenantHub] = {}
+        self._hubs = Hubs(
+            scheduler,
+            self._services.messages,
+            process=process,
+            max_bytes=limits.max_payload_bytes,
+            start=self.start,
+        )
         self._rechecks = Rechecks(self._reauthorization.recheck, clock.monotonic, self.start)
         self._leaving = self._stopping = self._over = False
         self._empty = asyncio.Event()
@@ -190,7 +194,7 @@ class Gateway:
         except BaseException:
             self._bus.release(tenant)
             raise
-        session = self._session(connection, principal, rights, plan, self._hub(tenant, link))
+        session = self._session(connection, principal, rights, plan, self._hubs.enter(tenant, link))
         if authenticated.cancellations:
             session.tell_cancellations()
         return session
@@ -225,15 +229,6 @@ class Gateway:
             return  # A plan counts agents.
         if self._presence.here(principal.tenant) >= plan.connections:
             raise ArtcafeError(Code.too_many_connections, "The tenant has its plan's limit of connections.")
-
-    def _hub(self, tenant: TenantId, link: Link) -> TenantHub:
-        hub = self._hubs.get(tenant)
-        if hub is None or hub.link is not link:
-            hub = self._hubs[tenant] = TenantHub(
-                tenant, link, self._scheduler, process=self._process, start=self.start
-            )
-        hub.sessions += 1
-        return hub
 
     async def renew(self, connection: Connection, token: str) -> int:
         """Take a newer token of the same human; until when the connection lives then, in Unix seconds.
@@ -274,10 +269,7 @@ class Gateway:
         try:
             await session.leave()
         finally:
-            hub.sessions -= 1
-            if hub.sessions == 0 and self._hubs.get(tenant) is hub:
-                del self._hubs[tenant]
-                self.start(hub.requests.close())
+            self._hubs.leave(hub)
             self._bus.release(tenant)
 
     # Counted and asked.
@@ -382,7 +374,7 @@ class Gateway:
 
     def _tell_of_gaps(self) -> None:
         """Close who subscribed and may have missed messages while the bus was away: never a silent loss."""
-        missed = {hub for hub in self._hubs.values() if hub.missed()}
+        missed = self._hubs.missed()
         if missed:
             each(self._registry, lambda connection: connection.bus_was_away(missed))
 

@@ -7,6 +7,7 @@ from typing import Protocol
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.tenant import TenantRules
 from artcafe.server.ports.channel_streams import NO_STREAMS, KeptStreams
+from artcafe.server.ports.consumers import Consumers
 from artcafe.server.ports.streams import Streams
 
 Deliver = Callable[[str, bytes], None]
@@ -50,6 +51,10 @@ class Link(Asking, Protocol):
     @property
     def streams(self) -> Streams:
         """The streams of the tenant's durable channels."""
+
+    @property
+    def consumers(self) -> Consumers:
+        """The consumers of those streams."""
 
     def publish(self, subject: str, payload: bytes, /) -> bool:
         """Send at most once; never blocks. Order is kept per link. False when the bus is slower than the

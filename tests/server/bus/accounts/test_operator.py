@@ -156,15 +156,17 @@ def test_users_are_allowed_what_they_need_and_nothing_else(operator: Operator) -
 
     messages = ["m.>", "d.>", "i.>", "r.>"]
     reads = ["$JS.API.DIRECT.GET.*", "$JS.API.STREAM.INFO.*", "$JS.API.STREAM.MSG.GET.*"]
+    work = ["$JS.API.CONSUMER.MSG.NEXT.*.*", "$JS.ACK.>"]
     gateway = operator.credentials(make_tenant("acme", "r1"))
     assert allowed(gateway) == (
-        {"allow": [*messages, "_INBOX.>", "p.>", *reads]},
+        {"allow": [*messages, "_INBOX.>", "p.>", "x.>", *reads, *work]},
         {"allow": [*messages, f"{gateway.inbox}.>"]},
     )
     streams = operator.streams_credentials(make_tenant("acme", "r1"))
     publish, subscribe = allowed(streams)
     assert subscribe == {"allow": [f"{streams.inbox}.>"]}
-    assert all(subject.startswith("$JS.API.STREAM.") for subject in publish["allow"])
+    assert all(subject.startswith(("$JS.API.STREAM.", "$JS.API.CONSUMER.")) for subject in publish["allow"])
+    assert not {*reads, *work} & set(publish["allow"])
     control = operator.control_credentials()
     assert allowed(control) == ({"allow": ["control.>"]}, {"allow": ["control.>", f"{control.inbox}.>"]})
     system = operator.system_credentials()

@@ -6,7 +6,7 @@ import tracemalloc
 import pytest
 
 from artcafe.server.gateway.fanout.hub import TenantHub
-from artcafe.server.gateway.fanout.subscriber import MAX_CHOICES, MAX_OVERLAP, DuplicateFilter
+from artcafe.server.gateway.fanout.subscriber import MAX_CHOICES, MAX_OVERLAP
 from artcafe.server.gateway.fanout.topics import MAX_OVERLAP as MAX_TENANT_OVERLAP
 from artcafe.wire.codes import Code
 from tests.kit.hubs import SUBJECT, Publish, Reader, matching
@@ -188,16 +188,3 @@ async def test_a_flood_of_new_subjects_costs_each_the_same(hub: TenantHub, publi
 
 
 # What came already.
-
-
-def test_an_id_is_held_for_so_many_others_and_no_longer() -> None:
-    seen = DuplicateFilter(10)
-    assert seen.is_first("m", True)
-    for number in range(9):
-        assert seen.is_first(f"{number}", False)
-        assert not seen.is_first("m", True)
-    assert len(seen.ids) == 1
-    for number in range(100):
-        assert seen.is_first(f"x{number}", number < 50)
-        assert len(seen.ids) <= 10
-    assert seen.ids == {}, "nobody who has no more copies to expect pays for it"

@@ -82,9 +82,17 @@ async def test_what_the_bus_does_not_take_is_refused(table: Table, kind: str) ->
     assert errors(Code.unavailable, id="1")(await table.say(type=kind, delivery=token, id="1"))
 
 
-async def test_settling_too_fast_is_flooding(table: Table) -> None:
+async def test_acks_of_what_was_delivered_cost_no_rate(table: Table) -> None:
+    for _ in range(2_000):
+        _, token = held(table)
+        assert await table.say(type="ack", delivery=token) == []
+    assert (table.client.ended, table.client.owed) == ([], 0)
+
+
+@pytest.mark.parametrize("kind", ["ack", "nak", "progress", "term"])
+async def test_settling_what_is_not_there_is_flooding(table: Table, kind: str) -> None:
     for _ in range(10_000):
-        await table.say(type="ack", delivery="none")
+        await table.say(type=kind, delivery="none")
         if table.client.ended:
             break
     assert table.client.ended[0] is Code.flooding

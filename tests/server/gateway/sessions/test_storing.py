@@ -2,12 +2,15 @@
 
 import asyncio
 
+from artcafe.server.gateway.dialects.native import NativeDialect
+from artcafe.server.gateway.sessions.answers import Answers
 from artcafe.server.gateway.sessions.storing import MAX_STORING, MAX_STORING_BYTES, Storing
+from tests.kit.sessions import Client
 
 
 async def test_it_is_full_at_a_number_of_messages_or_of_bytes_and_has_room_again() -> None:
     for sizes in ([1] * MAX_STORING, [MAX_STORING_BYTES]):
-        storing = Storing()
+        storing = Storing(Answers(Client(), NativeDialect()))
         for size in sizes:
             assert not storing.full
             storing.begin(size)
@@ -21,7 +24,7 @@ async def test_it_is_full_at_a_number_of_messages_or_of_bytes_and_has_room_again
 
 
 async def test_all_waits_for_the_last_one() -> None:
-    storing = Storing()
+    storing = Storing(Answers(Client(), NativeDialect()))
     await storing.all()
     storing.begin(1)
     storing.begin(2)

@@ -45,12 +45,24 @@ _SYSTEM_REQUESTS = [
     "$JS.API.ACCOUNT.PURGE.*",
 ]
 
-_STREAM_READS = ["$JS.API.DIRECT.GET.*", "$JS.API.STREAM.INFO.*", "$JS.API.STREAM.MSG.GET.*"]
+_STREAM_READS = [
+    "$JS.API.DIRECT.GET.*",
+    "$JS.API.STREAM.INFO.*",
+    "$JS.API.STREAM.MSG.GET.*",
+    "$JS.API.CONSUMER.MSG.NEXT.*.*",
+    "$JS.ACK.>",
+]
 _STREAM_CHANGES = [
     "$JS.API.STREAM.LIST",
     "$JS.API.STREAM.CREATE.*",
     "$JS.API.STREAM.UPDATE.*",
     "$JS.API.STREAM.DELETE.*",
+    "$JS.API.STREAM.MSG.DELETE.*",
+    "$JS.API.STREAM.PURGE.*",
+    "$JS.API.CONSUMER.CREATE.>",
+    "$JS.API.CONSUMER.INFO.*.*",
+    "$JS.API.CONSUMER.LIST.*",
+    "$JS.API.CONSUMER.DELETE.*.*",
 ]
 
 _CONSUMERS = 4096
@@ -148,16 +160,18 @@ class Operator:
         return write_token(self._signer, self._claims("delete", self._signer.public, nats))
 
     def credentials(self, tenant: TenantRules) -> NatsCredentials:
-        """The gateway's user in a tenant's account: its messages, what it has stored, and nothing else. It
-        cannot make, change, purge or delete a stream, nor a message in one."""
+        """The gateway's user in a tenant's account: its messages, what it has stored, what consumers hand
+        out, and nothing else. It cannot make, change, purge or delete a stream or a consumer, nor remove a
+        message."""
         permissions = _permissions(
-            [*_TENANT_SUBJECTS, _INBOX, f"{subjects.STORED}.>", *_STREAM_READS], _TENANT_SUBJECTS
+            [*_TENANT_SUBJECTS, _INBOX, f"{subjects.STORED}.>", f"{subjects.DEAD}.>", *_STREAM_READS],
+            _TENANT_SUBJECTS,
         )
         return NatsCredentials(*self._tenant_keys(tenant), self._clock, "gateway", permissions)
 
     def streams_credentials(self, tenant: TenantRules) -> NatsCredentials:
-        """The user who makes, changes and deletes the streams of a tenant's account. It reads and writes no
-        message."""
+        """The user who makes, changes and deletes the streams and consumers of a tenant's account, and
+        removes messages. It reads and writes none."""
         permissions = _permissions(_STREAM_CHANGES, [])
         return NatsCredentials(*self._tenant_keys(tenant), self._clock, "streams", permissions)
 

@@ -46,6 +46,13 @@ def placed(payload: bytes, seq: int, epoch: bytes) -> bytes:
     return b'{"seq":%d,"epoch":%b,%b' % (seq, epoch, payload[1:])
 
 
+def leased(payload: bytes, delivery: str, durable: str, redelivered: int) -> bytes:
+    """An envelope that `placed` made, with the token by which it is settled, and the durable subscription
+    that it is of: both plain ASCII without quotes."""
+    again = b'"redelivered":%d,' % redelivered if redelivered else b""
+    return b'{"delivery":"%b","durable":"%b",%b%b' % (delivery.encode(), durable.encode(), again, payload[1:])
+
+
 def seq_of(payload: bytes) -> int:
     """The sequence of what `placed` made; 0 for any other envelope."""
     if not payload.startswith(_SEQ):

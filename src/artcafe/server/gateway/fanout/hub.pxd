@@ -1,7 +1,8 @@
 cimport cython
 
 from artcafe.server.gateway.fanout.acknowledgements cimport Acknowledgements
-from artcafe.server.gateway.fanout.subscriber cimport MessageRoute, DuplicateFilter, Topic
+from artcafe.server.gateway.fanout.duplicate_filter cimport DuplicateFilter
+from artcafe.server.gateway.fanout.subscriber cimport MessageRoute, Topic
 from artcafe.server.gateway.fanout.delivery_queue cimport DeliveryQueue
 from artcafe.server.gateway.fanout.topics cimport Topics
 
@@ -16,6 +17,7 @@ cdef class TenantHub:
     cdef readonly Topics _topics
     cdef readonly DeliveryQueue _queue
     cdef readonly object channels
+    cdef readonly object durable
     cdef readonly DuplicateFilter _seen
     cdef bytes _from_here
     cdef bytes _beginning

@@ -12,12 +12,14 @@ from artcafe.server.gateway.dialects.envelope import NOT_OURS, id_of, reencoded
 from artcafe.server.gateway.fanout.acknowledgements import Acknowledgements
 from artcafe.server.gateway.fanout.cutover import Cutover
 from artcafe.server.gateway.fanout.delivery_queue import DeliveryQueue
+from artcafe.server.gateway.fanout.duplicate_filter import DuplicateFilter
 from artcafe.server.gateway.fanout.durable import ChannelTails, CoveredSubscription
+from artcafe.server.gateway.fanout.durable_subscription import Announce
+from artcafe.server.gateway.fanout.durable_subscriptions import DurableSubscriptions
 from artcafe.server.gateway.fanout.recovery import Recovery
 from artcafe.server.gateway.fanout.requests import RequestExchange
 from artcafe.server.gateway.fanout.subscriber import (
     ClientSubscription,
-    DuplicateFilter,
     Recovering,
     Subscriber,
     Topic,
@@ -61,9 +63,10 @@ class TenantHub:
         process: str = "",
         budget: int = BUDGET,
         start: Callable[[Coroutine[Any, Any, None]], None] | None = None,
+        announce: Announce | None = None,
     ) -> None:
         """`process` is what the ids of messages that are published here begin with; `start` is
-        RequestExchange's."""
+        RequestExchange's and DurableSubscriptions', `announce` is theirs."""
         self.tenant = tenant
         self.link = link
         self.sessions = 0
@@ -73,6 +76,7 @@ class TenantHub:
         self.requests = RequestExchange(tenant, link, start)
         self._queue = DeliveryQueue(tenant, link, scheduler, self._topics, budget, self.requests.delivered)
         self.channels = ChannelTails(tenant, link, self._topics, self._queue)
+        self.durable = DurableSubscriptions(tenant, link, self.channels.route, announce, start)
         self._seen = DuplicateFilter(RECENT)
         # How the envelopes begin that are delivered here without the bus; nothing, where there are none.
         self._from_here = b""

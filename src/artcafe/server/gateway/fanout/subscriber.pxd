@@ -2,6 +2,7 @@ cimport cython
 
 from artcafe.server.domain.recent cimport Recent
 from artcafe.server.gateway.dialects.rendering cimport MessageBatch, EncodedBatch, Encoder
+from artcafe.server.gateway.fanout.duplicate_filter cimport DuplicateFilter
 
 
 cdef class MessageSink:
@@ -39,14 +40,6 @@ cdef class ClientSubscription:
     cdef readonly object queue
     cdef readonly Topic topic
     cdef readonly Py_ssize_t number
-
-
-cdef class DuplicateFilter:
-    cdef readonly dict ids
-    cdef Py_ssize_t _most
-    cdef Py_ssize_t _count
-
-    cpdef bint is_first(self, name, bint more)
 
 
 cdef class Subscriber:

@@ -12,6 +12,7 @@ from artcafe.server.domain.recent import Recent
 from artcafe.server.gateway.dialects.dialect import Dialect
 from artcafe.server.gateway.dialects.rendering import Encoder, MessageBatch
 from artcafe.server.gateway.fanout.cutover import Cutover
+from artcafe.server.gateway.fanout.duplicate_filter import DuplicateFilter
 from artcafe.server.gateway.fanout.responder import Responder
 from artcafe.server.ports.bus import Subscription
 from artcafe.wire.codes import Code
@@ -177,32 +178,6 @@ class ClientSubscription:
         self.number = number
 
 
-class DuplicateFilter:
-    """Which messages came already, of those of which further copies may come. An id is held until so many
-    other messages were asked about."""
-
-    __slots__ = ("_count", "_most", "ids")
-
-    def __init__(self, most: int) -> None:
-        self.ids: dict[str | bytes, int] = {}
-        self._most = most
-        self._count = 0
-
-    def is_first(self, name: str | bytes, more: bool) -> bool:
-        """Whether a message was not held; it is from now on where `more` copies may come."""
-        ids = self.ids
-        if name in ids:
-            return False
-        self._count += 1
-        if ids:
-            oldest = next(iter(ids))
-            if ids[oldest] + self._most <= self._count:
-                del ids[oldest]
-        if more:
-            ids[name] = self._count
-        return True
-
-
 class Subscriber:
     """One connection's subscriptions: a message that several of them match is delivered once.
 
@@ -265,6 +240,10 @@ class Subscriber:
             self._end(Code.internal)
         except Exception:
             LOG.exception("fault at the end of a connection")
+
+    def count(self, deliveries: int) -> None:
+        """Count what was delivered to it by a durable subscription."""
+        self._delivered += deliveries
 
     def delivered(self) -> int:
         """How many messages were delivered since this was last asked."""

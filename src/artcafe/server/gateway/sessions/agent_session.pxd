@@ -31,6 +31,7 @@ cdef class AgentSession:
     cdef object _requests
     cdef readonly object _deliveries
     cdef object _subscriptions
+    cdef object _memberships
     cdef object _responder
     cdef readonly object storing
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import msgspec
 
@@ -19,11 +18,11 @@ from artcafe.server.gateway.fanout.subscriber import Subscriber
 from artcafe.server.gateway.sessions.answers import Answers
 from artcafe.server.gateway.sessions.client import Client, Work
 from artcafe.server.gateway.sessions.client_deliveries import ClientDeliveries
+from artcafe.server.gateway.sessions.client_memberships import ClientMemberships
 from artcafe.server.gateway.sessions.client_requests import ClientRequests
 from artcafe.server.gateway.sessions.client_subscriptions import ClientSubscriptions
 from artcafe.server.gateway.sessions.publish_template import PublishTemplate, template_of
 from artcafe.server.gateway.sessions.storing import Storing
-from artcafe.server.ports.streams import Receipt
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from artcafe.wire.deliveries import AckDelivery, NakDelivery, RenewDelivery, TermDelivery
@@ -78,7 +77,7 @@ class AgentSession:
         self._patience = patience_bucket(limits.messages_per_second, self._clock.monotonic)
         self._services = services.messages
         self._bucket = message_bucket(limits.messages_per_second, self._clock.monotonic)
-        self.storing = Storing()
+        self.storing = Storing(self._answers)
         self._publisher = self._publisher_of(rights.publish)
         # Of its presence, made when it tells some.
         self._presence_publisher: Publisher | None = None
@@ -101,6 +100,17 @@ class AgentSession:
             room=client.room,
             start=services.start,
             clock=services.messages.clock,
+        )
+        self._memberships = ClientMemberships(
+            self.subscriber,
+            hub,
+            self._answers,
+            client=client,
+            dialect=dialect,
+            deliveries=self._deliveries,
+            clock=services.messages.clock,
+            rights=rights,
+            most=limits.subscriptions,
         )
         self._follow(rights.rules)
 
@@ -137,7 +147,19 @@ class AgentSession:
         for subscriber in self.subscribers:
             subscriber.stop()
         self._requests.leave()
+        self._memberships.end()
         return self.hub.leave(*self.subscribers)
+
+    @property
+    def shares_work(self) -> bool:
+        """Whether others get what this client does not take."""
+        return self.subscriber.grouped or len(self._memberships) > 0
+
+    async def drain(self) -> None:
+        """Share in no work any more; when this returns, what it was sent is delivered. Subscriptions without
+        a queue go on, and what was delivered may be settled."""
+        self._memberships.drain()
+        await self.hub.drain(self.subscriber)
 
     def set_rate(self, messages_per_second: int) -> None:
         """Take so many messages a second from now on."""
@@ -158,6 +180,7 @@ class AgentSession:
         self.principal, self._rights, self._subscriptions.rights = principal, rights, rights
         self._publisher.permit(rights.publish)
         self._follow(rights.rules)
+        self._memberships.rights_changed(rights)
         for subscriber in self.subscribers:
             subscriber.filter(rights.hears)
         over = [
@@ -251,7 +274,7 @@ class AgentSession:
         publisher = self._publisher
         message_id = publisher.publish(subject, data, headers, reply_to, dedup)
         if publisher.receipt is not None:
-            return self._store(frame_id, message_id, len(data))
+            return self.storing.answer(publisher.receipt, frame_id, message_id, len(data))
         return self._published(frame_id, message_id)
 
     def _published(self, frame_id: str | None, message_id: str) -> Work | None:
@@ -267,9 +290,14 @@ class AgentSession:
         match frame:
             case frames.Subscribe():
                 self._charge()
+                if frame.durable is not None:
+                    return self._memberships.join(frame)
                 return self._subscriptions.begin(frame)
             case frames.Unsubscribe():
                 self._charge()
+                if frame.durable is not None:
+                    self._memberships.leave(frame)
+                    return None
                 return self._subscriptions.end(frame)
             case frames.Ping():
                 self._charge()
@@ -284,7 +312,8 @@ class AgentSession:
                 self._charge()
                 self._requests.cancel(frame.request)
             case AckDelivery() | NakDelivery() | RenewDelivery() | TermDelivery():
-                self._charge()
+                if not (isinstance(frame, AckDelivery) and self._deliveries.holds(frame.delivery)):
+                    self._charge()  # Acks of what was delivered are as many as that.
                 return self._deliveries.settle(frame)
         return None
 
@@ -302,33 +331,6 @@ class AgentSession:
         """The server's time, RFC 3339."""
         self._clock.read()
         return self._clock.text
-
-    def _store(self, call: str | None, message_id: str, size: int) -> Work | None:
-        """Answer when the message is stored; what the client's next frame waits for is handed back."""
-        receipt = self._publisher.receipt
-        assert receipt is not None
-        self.storing.begin(size)
-        receipt.add_done_callback(partial(self._stored, call, message_id, size))
-        return self.storing.room() if self.storing.full else None
-
-    def _stored(self, call: str | None, message_id: str, size: int, receipt: Receipt) -> None:
-        self.storing.end(size)
-        error = receipt.exception()
-        if error is not None:
-            self._answers.refuse(
-                error if isinstance(error, ArtcafeError) else ArtcafeError(Code.internal), call
-            )
-        elif call is not None:
-            stored = receipt.result()
-            self._answers.send(
-                frames.Ack(
-                    id=call,
-                    message_id=message_id,
-                    seq=stored.seq,
-                    epoch=stored.epoch,
-                    duplicate=stored.duplicate,
-                )
-            )
 
     async def acknowledged(self) -> None:
         """Return when everything that was published before has its answer."""

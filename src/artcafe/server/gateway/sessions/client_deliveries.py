@@ -1,5 +1,6 @@
 """The deliveries that one client has to settle: each is acknowledged, given back, renewed or terminated."""
 
+import secrets
 from collections.abc import Callable, Coroutine, Iterator
 from itertools import count
 from typing import Any, Protocol
@@ -40,15 +41,23 @@ class ClientDeliveries:
         self._answers = answers
         self._sent = sent
         self._start = start
+        self._connection = ""
         self._numbers = count(1)
         self._held: dict[str, Delivery] = {}
 
     def __iter__(self) -> Iterator[Delivery]:
         return iter(tuple(self._held.values()))
 
+    def holds(self, token: str) -> bool:
+        """Whether the client has this delivery to settle."""
+        return token in self._held
+
     def begin(self, delivery: Delivery) -> str:
-        """The token of a new delivery."""
-        token = str(next(self._numbers))
+        """The token of a new delivery, which no other connection had: what is said too late, after a
+        reconnect, settles nothing else."""
+        if not self._connection:
+            self._connection = secrets.token_urlsafe(6)
+        token = f"{self._connection}.{next(self._numbers)}"
         self._held[token] = delivery
         return token
 

@@ -47,8 +47,8 @@ class ClientSubscriptions:
         """Subscribe, and answer the frame."""
         try:
             address = parse_pattern(frame.subject, self._hub.tenant)
-            if frame.durable is not None:
-                raise ArtcafeError(Code.not_durable, "Durable subscriptions are not served here yet.")
+            if frame.max_in_flight or frame.lease_ms or frame.max_deliveries:
+                raise ArtcafeError(Code.bad_frame, "Only a durable subscription has leases and deliveries.")
             self.rights.check_subscribe(address, queue=frame.queue is not None)
             held = self._subscriber.subscriptions
             if (frame.subject, frame.queue) not in held and len(held) >= self._most:

@@ -250,14 +250,14 @@ class Connection:
             return
         self._sent_away = True
         session = self.session
-        if session is not None and (moment or session.subscriber.grouped):
+        if session is not None and (moment or session.shares_work):
             self._host.start(self._leave(session, self.peer, reconnect_after_ms, moment))
         else:
             self._say_goaway(reconnect_after_ms)
             self._close(self.peer, Code.going_away, "restart")
 
     async def _leave(self, session: AgentSession, peer: Peer, reconnect_after_ms: int, moment: float) -> None:
-        await self._within(LEAVE_SECONDS, session.hub.drain(session.subscriber))
+        await self._within(LEAVE_SECONDS, session.drain())
         if self.gone():
             return
         self._say_goaway(reconnect_after_ms)

@@ -1,6 +1,14 @@
-"""A bound of what one client has on its way into durable channels."""
+"""The messages of one client on their way into durable channels: bounded, and answered."""
 
 import asyncio
+from functools import partial
+
+from artcafe.server.gateway.sessions.answers import Answers
+from artcafe.server.gateway.sessions.client import Work
+from artcafe.server.ports.streams import Receipt
+from artcafe.wire import frames
+from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
 
 MAX_STORING = 1024
 MAX_STORING_BYTES = 1_048_576
@@ -8,9 +16,10 @@ MAX_STORING_BYTES = 1_048_576
 
 
 class Storing:
-    """Counts the messages that are being stored for a client."""
+    """Counts the messages that are being stored for a client, and answers its frames."""
 
-    def __init__(self) -> None:
+    def __init__(self, answers: Answers) -> None:
+        self._answers = answers
         self._count = self._bytes = 0
         self._changed = asyncio.Event()
 
@@ -18,6 +27,31 @@ class Storing:
     def full(self) -> bool:
         """Whether the next frame has to wait for `room`."""
         return self._count >= MAX_STORING or self._bytes >= MAX_STORING_BYTES
+
+    def answer(self, receipt: Receipt, frame_id: str | None, message_id: str, size: int) -> Work | None:
+        """Answer a frame, if it has an id or fails, when its message of so many bytes is stored; what the
+        client's next frame waits for is handed back."""
+        self.begin(size)
+        receipt.add_done_callback(partial(self._stored, frame_id, message_id, size))
+        return self.room() if self.full else None
+
+    def _stored(self, frame_id: str | None, message_id: str, size: int, receipt: Receipt) -> None:
+        self.end(size)
+        error = receipt.exception()
+        if error is not None:
+            known = error if isinstance(error, ArtcafeError) else ArtcafeError(Code.internal)
+            self._answers.refuse(known, frame_id)
+        elif frame_id is not None:
+            stored = receipt.result()
+            self._answers.send(
+                frames.Ack(
+                    id=frame_id,
+                    message_id=message_id,
+                    seq=stored.seq,
+                    epoch=stored.epoch,
+                    duplicate=stored.duplicate,
+                )
+            )
 
     def begin(self, size: int) -> None:
         """A message of so many bytes is on its way."""

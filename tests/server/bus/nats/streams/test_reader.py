@@ -107,7 +107,7 @@ async def test_nothing_beyond_the_last_is_read(process: Streaming) -> None:
     assert ([message.seq for message in read.messages], read.following) == ([3, 4], 5)
     read = await process.streams.read(STREAM, 2, 4, pattern="m.a2.>")
     assert ([message.seq for message in read.messages], read.following) == ([2, 4], 5)
-    assert await process.streams.read(STREAM, 5, 4) == StoredMessages((), 5)
+    assert await process.streams.read(STREAM, 5, 4) == StoredMessages([], 5)
     assert (await process.streams.read(STREAM, 11, 20)).following == 21, "they are not there yet"
 
 
@@ -115,7 +115,7 @@ async def test_what_a_node_that_is_behind_does_not_have_is_read_from_the_leader(
     process: Streaming, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await fill(process, 4, NEW, OLD)
-    reader = process.streams._reader
+    reader = process.streams.reader
 
     async def behind(*_: object) -> list[FullMessage]:
         return []  # What a node answers that has none of them yet.

@@ -44,8 +44,8 @@ async def store(process: Streaming, many: int, name: str = "m") -> None:
 
 
 def unopened(process: Streaming, received: Received) -> NatsTail:
-    """A tail that is to be opened with `process.streams._run`."""
-    parts = process.link, process.requests, process.streams._reader
+    """A tail that is to be opened with `process.streams.run`."""
+    parts = process.link, process.requests, process.streams.reader
     return NatsTail(*parts, STREAM, PATTERN, received.deliver, received.restarted)
 
 
@@ -85,7 +85,7 @@ async def test_what_is_published_and_not_stored_is_no_delivery(process: Streamin
 async def test_what_is_stored_between_the_subscription_and_the_question_is_delivered(
     process: Streaming, other: Streaming, monkeypatch: pytest.MonkeyPatch, room: int
 ) -> None:
-    received, reader = Received(), process.streams._reader
+    received, reader = Received(), process.streams.reader
     ask = reader.state
 
     async def slow_state(stream: str) -> StreamState:
@@ -99,7 +99,7 @@ async def test_what_is_stored_between_the_subscription_and_the_question_is_deliv
     monkeypatch.setattr(tails, "HELD_MESSAGES", room)
     monkeypatch.setattr(reader, "state", slow_state)
     tail = unopened(process, received)
-    await tail.open(process.streams._run)
+    await tail.open(process.streams.run)
     assert received.sequences == [2, 3, 4]
     await store(other, 2)
     await eventually(lambda: received.sequences == [2, 3, 4, 5, 6])
@@ -145,7 +145,7 @@ async def test_a_new_connection_brings_what_was_stored_meanwhile(
 async def test_a_reconnect_while_a_fill_runs_delivers_each_once(
     process: Streaming, other: Streaming, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    received, reader = Received(), process.streams._reader
+    received, reader = Received(), process.streams.reader
     await follow(process, received)
     read, reading, go_on = reader.read, asyncio.Event(), asyncio.Event()
 
@@ -184,7 +184,7 @@ async def test_a_gap_is_filled_from_the_stream(process: Streaming, other: Stream
             take(subject, message)
 
     tail._take = lossy  # type: ignore[method-assign]
-    await tail.open(process.streams._run)
+    await tail.open(process.streams.run)
     await store(other, 30)
     await store(other, 30, "lost")
     await store(other, 30)
@@ -223,9 +223,9 @@ async def test_more_than_is_held_is_read(
     process: Streaming, other: Streaming, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tails, "HELD_MESSAGES", 10)
-    received, reader = Received(), process.streams._reader
+    received, reader = Received(), process.streams.reader
     tail = unopened(process, received)
-    await tail.open(process.streams._run)
+    await tail.open(process.streams.run)
     read, go_on = reader.read, asyncio.Event()
 
     async def slow_read(stream: str, first: int, last: int) -> StoredMessages:
@@ -282,9 +282,9 @@ async def test_a_stream_that_was_made_anew_restarts_and_all_that_it_holds_is_del
 async def test_a_stream_that_is_made_anew_during_a_fill_restarts(
     process: Streaming, other: Streaming, maker: StreamMaker, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    received, reader = Received(), process.streams._reader
+    received, reader = Received(), process.streams.reader
     tail = unopened(process, received)
-    await tail.open(process.streams._run)
+    await tail.open(process.streams.run)
     read = reader.read
 
     async def slow_read(stream: str, first: int, last: int) -> StoredMessages:
@@ -409,7 +409,7 @@ async def test_a_stream_that_lost_its_end_restarts_from_what_is_left(tmp_path: P
 async def test_a_read_that_fails_is_tried_again(
     process: Streaming, other: Streaming, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    received, reader = Received(), process.streams._reader
+    received, reader = Received(), process.streams.reader
     await follow(process, received)
     read: Callable[..., Awaitable[StoredMessages]] = reader.read
     faults: list[Exception] = [RuntimeError("a fault"), bus_unavailable(), bus_unavailable()]

@@ -8,6 +8,8 @@ from artcafe.server.events import StoringFailed, note
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
+CONSUMER_NOT_FOUND = 10014
+NO_MORE_CONSUMERS = 10026
 MESSAGE_NOT_FOUND = 10037
 NAME_IN_USE = 10058
 """There is a stream of this name, of another make."""

@@ -114,9 +114,16 @@ class Reader:
         self, stream: str, first: int, last: int, *, pattern: str | None = None, most_bytes: int = 131_072
     ) -> StoredMessages:
         """See ports.Streams."""
-        if first > last:
-            return StoredMessages((), first)
         stored = None if pattern is None else to_stored(pattern)
+        read, following = await self.read_stored(stream, first, last, stored, most_bytes)
+        return StoredMessages([told for each in read if (told := _told(each)) is not None], following)
+
+    async def read_stored(
+        self, stream: str, first: int, last: int, stored: str | None, most_bytes: int
+    ) -> tuple[list[StoredMessage], int]:
+        """As `read`, of whatever is stored, with the subjects under which it is."""
+        if first > last:
+            return [], first
         found: list[StoredMessage] = []
         following = first
         async with self._reading:
@@ -125,14 +132,14 @@ class Reader:
             sequence, subject = _place(message)
             following = min(sequence, last) + 1
             if sequence <= last:
-                found += _told(sequence, subject, message.payload)
+                found.append(StoredMessage(sequence, subject, message.payload))
         if following == first:  # Nothing, as far as that node knows.
             held = await self._held(stream, first, stored)
             if held is None or held.seq > last:
                 following = last + 1
             else:
-                found, following = _told(held.seq, held.subject, held.data), held.seq + 1
-        return StoredMessages(found, following)
+                found, following = [StoredMessage(held.seq, held.subject, held.data)], held.seq + 1
+        return found, following
 
     async def first_since(self, stream: str, moment: float) -> int:
         """See ports.Streams."""
@@ -218,9 +225,9 @@ def _place(message: FullMessage) -> tuple[int, str]:
         raise bus_unavailable() from None
 
 
-def _told(sequence: int, subject: str, payload: bytes) -> list[StoredMessage]:
-    """The message as it is delivered; nothing for what is stored for the server's own use."""
+def _told(stored: StoredMessage) -> StoredMessage | None:
+    """The message as it is delivered; None for what is stored for the server's own use."""
     try:
-        return [StoredMessage(sequence, from_stored(subject), payload)]
+        return StoredMessage(stored.seq, from_stored(stored.subject), stored.payload)
     except ValueError:
-        return []
+        return None

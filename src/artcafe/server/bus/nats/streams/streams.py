@@ -24,7 +24,7 @@ class NatsStreams:
         self._link = link
         self._requests = requests
         self._replies = Replies(link)
-        self._reader = Reader(link, self._replies, requests)
+        self.reader = Reader(link, self._replies, requests)
         self._spawn = spawn
         self._tasks: set[asyncio.Task[None]] = set()
         self._commits: dict[str, Commit] = {}
@@ -33,22 +33,28 @@ class NatsStreams:
         self, stream: str, subject: str, payload: bytes, dedup_id: str | None
     ) -> asyncio.Future[Stored]:
         """See ports.Streams."""
+        return self.store_as(stream, to_stored(subject), payload, dedup_id)
+
+    def store_as(
+        self, stream: str, stored: str, payload: bytes, dedup_id: str | None
+    ) -> asyncio.Future[Stored]:
+        """As `store`, under a subject of the stream itself."""
         commit = self._commits.get(stream) or self._commit(stream)
-        return commit.store(to_stored(subject), payload, dedup_id)
+        return commit.store(stored, payload, dedup_id)
 
     async def state(self, stream: str) -> StreamState:
         """See ports.Streams."""
-        return await self._reader.state(stream)
+        return await self.reader.state(stream)
 
     async def first_since(self, stream: str, moment: float) -> int:
         """See ports.Streams."""
-        return await self._reader.first_since(stream, moment)
+        return await self.reader.first_since(stream, moment)
 
     async def read(
         self, stream: str, first: int, last: int, *, pattern: str | None = None, most_bytes: int = 131_072
     ) -> StoredMessages:
         """See ports.Streams."""
-        return await self._reader.read(stream, first, last, pattern=pattern, most_bytes=most_bytes)
+        return await self.reader.read(stream, first, last, pattern=pattern, most_bytes=most_bytes)
 
     async def tail(
         self,
@@ -58,8 +64,8 @@ class NatsStreams:
         restarted: Callable[[], None],
     ) -> Tail:
         """See ports.Streams."""
-        tail = NatsTail(self._link, self._requests, self._reader, stream, pattern, deliver, restarted)
-        await tail.open(self._run)
+        tail = NatsTail(self._link, self._requests, self.reader, stream, pattern, deliver, restarted)
+        await tail.open(self.run)
         return tail
 
     def pause(self, paused: bool) -> None:
@@ -76,11 +82,12 @@ class NatsStreams:
     def _commit(self, stream: str) -> Commit:
         if len(self._commits) >= _KEPT:
             self._commits = {name: each for name, each in self._commits.items() if not each.idle}
-        commit = Commit(self._link, self._replies, stream, self._reader.state, self._run)
+        commit = Commit(self._link, self._replies, stream, self.reader.state, self.run)
         self._commits[stream] = commit
         return commit
 
-    def _run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run a task, which `close` ends."""
         task = self._spawn(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
