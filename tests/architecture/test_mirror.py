@@ -21,6 +21,8 @@ ELSEWHERE = {
     "cli/request.py": ("e2e/test_command_line.py", "another process answers it"),
     "client/request_calls.py": ("e2e/test_requests.py", "somebody else has to answer them"),
     "client/requester.py": ("e2e/test_requests.py", "somebody else has to answer what it sends"),
+    "client/channel_calls.py": ("client/test_rest.py", "they are calls of Rest"),
+    "server/core/subscriptions.py": ("server/api/test_channel_subscriptions.py", "by its routes"),
     "client/calls.py": ("client/test_session.py", "its answers come from the session that holds it"),
     "server/api/agent_schemas.py": ("server/api/test_agents.py", "they are read and shown by its routes"),
     "server/api/application.py": ("server/api/test_openapi.py", "the whole of it is described there"),

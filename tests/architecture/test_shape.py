@@ -8,7 +8,6 @@ from tests.kit.tree import ROOT, SOURCE, TESTS, files, modules, syntax
 
 LONGEST = 400
 LONGER = {
-    "client/rest.py": 420,
     "server/bus/memory.py": 420,
     "server/gateway/fanout/subscriber.py": 470,
 }

@@ -187,3 +187,23 @@ async def test_what_nobody_can_do_becomes_a_dead_letter_and_is_announced(party: 
         await one.send(type="term", delivery=message["delivery"], reason="torn", id="t")
         await one.expect("settled", id="t")
         assert (await planner.expect("message"))["data"]["reason"] == "torn"
+        async with party.rest() as rest:
+            listed = (await rest.get("/channels/jobs/dead-letters")).json()["dead_letters"]
+            assert [(each["reason"], each["data"]) for each in listed] == [
+                ("delivered too often", "poison"),
+                ("torn", "torn"),
+            ]
+            [state] = (await rest.get("/channels/jobs/subscriptions")).json()["subscriptions"]
+            assert (state["name"], state["pending"], state["in_flight"]) == ("workers", 0, 0)
+            again = await rest.post(f"/channels/jobs/dead-letters/{listed[1]['seq']}/retry")
+            assert again.status_code == 200, again.text
+            message = await one.expect("message")
+            assert (message["data"], message["from"]) == ("torn", "planner")
+            await one.send(type="ack", delivery=message["delivery"])
+            assert (await rest.delete("/channels/jobs/dead-letters")).json()["removed"] == 1
+            assert (await rest.delete("/channels/jobs/subscriptions/workers")).status_code == 204
+        over = await one.expect("error")
+        assert (over["code"], over["details"]) == (
+            "not_durable",
+            {"subject": "jobs.>", "durable": "workers"},
+        )

@@ -75,6 +75,7 @@ class Api:
             channels=process.channels,
             messages=process.messages,
             history=process.history,
+            subscriptions=process.subscriptions,
             login=process.login,
             presence=process.presence,
             meter=process.meter,

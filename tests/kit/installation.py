@@ -23,6 +23,7 @@ from artcafe.server.core.operations import TenantChange, TenantOperations
 from artcafe.server.core.presence import Presence
 from artcafe.server.core.publishing.messages import Messages
 from artcafe.server.core.publishing.publisher import MessageClock, MessageServices
+from artcafe.server.core.subscriptions import ChannelSubscriptions
 from artcafe.server.core.tenants import Tenants
 from artcafe.server.core.usage import Meter
 from artcafe.server.domain.agent import Agent
@@ -95,6 +96,7 @@ class Process:
     channels: Channels
     messages: Messages
     history: History
+    subscriptions: ChannelSubscriptions
     login: Login
     presence: Presence
     meter: Meter
@@ -248,6 +250,7 @@ class Installation:
                 new_id=self.new_id,
             ),
             history=History(bus=self.bus, directory=directory, now=self.clock.now),
+            subscriptions=ChannelSubscriptions(bus=self.bus, directory=directory),
             messages=Messages(
                 bus=self.bus,
                 directory=directory,

@@ -36,6 +36,7 @@ SECTIONS = {
         "channels": LazyCommand(
             "artcafe.cli.channels:channels", "Channels: list, create, show, update, delete, publish."
         ),
+        "queue": LazyCommand("artcafe.cli.queues:queue", "Queues: list, lag, delete; their dead letters."),
         "members": LazyCommand(
             "artcafe.cli.members:members", "A tenant's people: list, add, update, remove."
         ),

@@ -6,6 +6,7 @@ from secrets import token_urlsafe
 from types import TracebackType
 from typing import Any, Self
 
+from artcafe.client.channel_calls import ChannelCalls
 from artcafe.client.http import Http, HttpRequest, Json, UnreachableError, header_value, path_of
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -14,7 +15,7 @@ from artcafe.wire.local_proof import ProofExchange, address, signer
 __all__ = ["Json", "Rest", "UnreachableError"]
 
 
-class Rest:
+class Rest(ChannelCalls):
     """Management calls as one human, over one pool of connections.
 
         async with Rest("https://pubsub.example.com", token, tenant="acme") as rest:
@@ -317,69 +318,6 @@ class Rest:
         """Forget a key; `key` is its `id`."""
         await self._http.ask(HttpRequest("DELETE", path_of("agents", agent, "keys", key)))
 
-    # Channels.
-
-    async def channels(self, *, q: str | None = None, order: str | None = None) -> list[Json]:
-        """Every channel, or those with `q` in the name or id; `order` as for agents."""
-        return await self._http.pages("channels", path_of("channels"), {"q": q, "order": order})
-
-    async def create_channel(self, *, idempotency_key: str | None = None, **fields: Any) -> Json:
-        """Make a channel: name, id?, description?, subject?, publishers?, …; gives the channel."""
-        request = HttpRequest("POST", path_of("channels"), fields, idempotency_key=idempotency_key)
-        return await self._http.record("channel", request)
-
-    async def channel(self, channel: str) -> Json:
-        """One channel. Raises not_found."""
-        return await self._http.record("channel", HttpRequest("GET", path_of("channels", channel)))
-
-    async def change_channel(self, channel: str, *, if_match: str | None = None, **fields: Any) -> Json:
-        """Change the fields named, leave the others; None clears a field that may be empty."""
-        return await self._http.record(
-            "channel", HttpRequest("PUT", path_of("channels", channel), fields, if_match=if_match)
-        )
-
-    async def delete_channel(self, channel: str, *, if_match: str | None = None) -> None:
-        """Delete a channel. Raises not_found."""
-        await self._http.ask(HttpRequest("DELETE", path_of("channels", channel), if_match=if_match))
-
-    async def publish(
-        self, channel: str, data: Json, subject: str | None = None, *, as_system: bool = False
-    ) -> Json:
-        """Send a JSON object into a channel; gives message_id and timestamp when the bus has it.
-
-        `subject` names one of the channel's subjects, where it has several. With `as_system` the sender
-        is the platform, `sys`.
-        """
-        query = {"subject": subject, "as": "system" if as_system else None}
-        return await self._http.answer(
-            HttpRequest("POST", path_of("channels", channel, "messages"), data, query)
-        )
-
-    async def history(
-        self,
-        channel: str,
-        *,
-        after: int | None = None,
-        before: int | None = None,
-        since: str | None = None,
-        subject: str | None = None,
-        sender: str | None = None,
-        limit: int | None = None,
-    ) -> Json:
-        """A page of what a durable channel stores, in its order: `messages`, and `after` and `before` for the
-        pages beside it. Without any of the three it is the last page; `since` as in `Client.subscribe`."""
-        query = {
-            "after": _text(after),
-            "before": _text(before),
-            "since": since,
-            "subject": subject,
-            "from": sender,
-            "limit": _text(limit),
-        }
-        return await self._http.answer(
-            HttpRequest("GET", path_of("channels", channel, "messages"), query=query)
-        )
-
     # What was used, and who did what.
 
     async def usage(self, start: str | None = None, end: str | None = None) -> Json:
@@ -405,7 +343,3 @@ class Rest:
         """The audit's entries, the newest first: all of them, or the latest `most` that fit."""
         query = {"actor": actor, "action": action, "target": target}
         return await self._http.pages("entries", path_of("audit"), query, most=most)
-
-
-def _text(number: int | None) -> str | None:
-    return None if number is None else str(number)

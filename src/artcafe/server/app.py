@@ -35,6 +35,7 @@ from artcafe.server.core.presence import TOPIC as ASKED
 from artcafe.server.core.presence import Presence
 from artcafe.server.core.publishing.messages import Messages
 from artcafe.server.core.publishing.publisher import MessageClock, MessageServices
+from artcafe.server.core.subscriptions import ChannelSubscriptions
 from artcafe.server.core.tenants import Tenants
 from artcafe.server.core.throttle import Throttle
 from artcafe.server.core.usage import Meter
@@ -286,6 +287,7 @@ async def platform(
                 new_id=new_id,
             ),
             history=History(bus=links, directory=near, now=clock.now),
+            subscriptions=ChannelSubscriptions(bus=links, directory=near),
             messages=Messages(
                 bus=links,
                 directory=near,

@@ -5,7 +5,8 @@ Each names the `delivery` of the `message` frame, which is valid on its own conn
 
 from typing import Annotated
 
-from msgspec import Meta, Struct
+import msgspec
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 Correlation = Annotated[str, Meta(min_length=1, max_length=64)]
 """frames.Id."""
@@ -66,3 +67,19 @@ class Settled(Struct, tag_field="type", tag="settled", kw_only=True):
 
     id: str
     delivery: str
+
+
+class DeadLetter(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """A message that is not delivered any more: where it stood, why it is dead, and its envelope, without
+    which it is announced."""
+
+    subject: str
+    sender: str = field(name="from")
+    seq: int
+    durable: str
+    deliveries: int
+    reason: str
+    message: Raw | UnsetType = UNSET
+
+
+decode_dead_letter = msgspec.json.Decoder(DeadLetter).decode

@@ -59,6 +59,7 @@ V1, TENANT = "/api/v1", "/api/v1/tenants/{tenant_id}"
 KEY_PAIR = KeyPair()
 KEY = {"agent_id": "a1", "key_id": KEY_PAIR.fingerprint[7:].replace("+", "-").replace("/", "_")}
 A1, TASKS, MONA = {"agent_id": "a1"}, {"channel_id": "tasks"}, {"user_id": "mona"}
+WORKERS, FIRST = TASKS | {"subscription_name": "workers"}, TASKS | {"seq": "1"}
 CHALLENGE = {"tenant_id": "acme", "agent_id": "a1"}
 
 DOORS = [
@@ -116,6 +117,17 @@ DOORS = [
     Door("PUT", f"{V1}/channels/{{channel_id}}", "manage_channels", {"name": "x"}, TASKS),
     Door("DELETE", f"{V1}/channels/{{channel_id}}", "manage_channels", named=TASKS),
     Door("GET", f"{V1}/channels/{{channel_id}}/messages", "read", named=TASKS),
+    Door("GET", f"{V1}/channels/{{channel_id}}/subscriptions", "read", named=TASKS),
+    Door(
+        "DELETE",
+        f"{V1}/channels/{{channel_id}}/subscriptions/{{subscription_name}}",
+        "manage_channels",
+        named=WORKERS,
+    ),
+    Door("GET", f"{V1}/channels/{{channel_id}}/dead-letters", "read", named=TASKS),
+    Door("DELETE", f"{V1}/channels/{{channel_id}}/dead-letters", "manage_channels", named=TASKS),
+    Door("DELETE", f"{V1}/channels/{{channel_id}}/dead-letters/{{seq}}", "manage_channels", named=FIRST),
+    Door("POST", f"{V1}/channels/{{channel_id}}/dead-letters/{{seq}}/retry", "manage_channels", named=FIRST),
     Door("POST", f"{V1}/channels/{{channel_id}}/messages", "publish", {}, TASKS),
     Door("POST", f"{V1}/channels/{{channel_id}}/messages", "publish_as_system", {}, TASKS, "?as=system"),
     Door("GET", f"{V1}/operator/log", OPERATOR),

@@ -68,6 +68,12 @@ PROTECTED = [
     ("DELETE", "/api/v1/channels/c"),
     ("GET", "/api/v1/channels/c/messages"),
     ("POST", "/api/v1/channels/c/messages"),
+    ("GET", "/api/v1/channels/c/subscriptions"),
+    ("DELETE", "/api/v1/channels/c/subscriptions/w"),
+    ("GET", "/api/v1/channels/c/dead-letters"),
+    ("DELETE", "/api/v1/channels/c/dead-letters"),
+    ("DELETE", "/api/v1/channels/c/dead-letters/1"),
+    ("POST", "/api/v1/channels/c/dead-letters/1/retry"),
     ("GET", "/api/v1/operator/log"),
     ("GET", "/api/v1/operator/tenants"),
     ("GET", "/api/v1/operator/tenants/acme"),
@@ -111,6 +117,8 @@ class TestWhoMayAsk:
             "/agents/a1": "/agents/{agent_id}",
             "/keys/k": "/keys/{key_id}",
             "/channels/c": "/channels/{channel_id}",
+            "/subscriptions/w": "/subscriptions/{subscription_name}",
+            "/dead-letters/1": "/dead-letters/{seq}",
         }
 
         def template(path: str) -> str:

@@ -8,6 +8,7 @@ from artcafe.server.api import (
     agents,
     audit,
     channel_messages,
+    channel_subscriptions,
     channels,
     console,
     docs,
@@ -61,7 +62,8 @@ def create_app(
     app.add_middleware(RequestLog, address=resources.client_address, monotonic=resources.clock.monotonic)
     app.add_middleware(RequestIds, new_id=new_id)
     # What is asked most comes first: a request is held against every route until one fits.
-    management = (channels, channel_messages, agents, usage, tenants, members, audit, invitations, legal)
+    rooms = (channels, channel_messages, channel_subscriptions)
+    management = (*rooms, agents, usage, tenants, members, audit, invitations, legal)
     operation = (operator_tenants, operator_log)
     entrances = (login, sign_in, local, oauth2)
     for room in (*management, *operation, *entrances, health, docs, console, home):

@@ -23,6 +23,7 @@ from artcafe.server.core.operations import TenantOperations
 from artcafe.server.core.presence import Presence
 from artcafe.server.core.publishing.messages import Messages
 from artcafe.server.core.sign_in import SignIn
+from artcafe.server.core.subscriptions import ChannelSubscriptions
 from artcafe.server.core.tenants import Tenants
 from artcafe.server.core.throttle import Throttle
 from artcafe.server.core.usage import API_CALLS, Meter
@@ -55,6 +56,7 @@ class UseCases:
     channels: Channels
     messages: Messages
     history: History
+    subscriptions: ChannelSubscriptions
     login: Login
     presence: Presence
     meter: Meter

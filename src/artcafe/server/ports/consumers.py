@@ -70,7 +70,8 @@ class Consumer(Protocol):
         """Do not hand it out again, though it is not done."""
 
     async def close(self) -> None:
-        """Nothing is handed out after this was called. What was handed out is not given back by this."""
+        """Stop: when this returns, nothing is handed out here any more. What was is not given back by
+        this."""
 
 
 class Consumers(Protocol):

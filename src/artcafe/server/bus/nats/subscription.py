@@ -71,6 +71,12 @@ class NatsSubscription:
         else:
             await self._link.drain(self)
 
+    async def drain(self) -> None:
+        """Close it; when this returns, what the server had sent to it before is delivered."""
+        if self.open:
+            self.open = False
+            await self._link.drain(self)
+
     def receiver(self, subject: str) -> Callable[[bytes], None]:
         """Returns the receiver of messages that the link delivers itself, without the server."""
         if self._own is not None:

@@ -7,8 +7,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
-import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import UNSET, Raw
 
 from artcafe.server.domain.channel_rules import DurableChannel
 from artcafe.server.domain.ids import TenantId
@@ -17,6 +16,7 @@ from artcafe.server.gateway.fanout.subscriber import MessageRoute
 from artcafe.server.ports.consumers import Consumer, Consumers, HandedOut
 from artcafe.server.ports.streams import StoredMessage
 from artcafe.wire.codes import Code
+from artcafe.wire.deliveries import DeadLetter
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.frames import encode
 
@@ -33,19 +33,6 @@ Announce = Callable[[str, bytes], object]
 
 Route = Callable[[StoredMessage], MessageRoute]
 """Gives the route of a stored message. Raises NOT_OURS."""
-
-
-class DeadLetter(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """A message that is not delivered any more: where it stood, why it is dead, and its envelope, without
-    which it is announced."""
-
-    subject: str
-    sender: str = msgspec.field(name="from")
-    seq: int
-    durable: str
-    deliveries: int
-    reason: str
-    message: Raw | UnsetType = UNSET
 
 
 class Member(Protocol):
@@ -139,8 +126,7 @@ class DurableSubscription:
         start: Callable[[Coroutine[Any, Any, None]], None],
         left: Callable[["DurableSubscription"], None],
     ) -> None:
-        """`start` runs work as a task; `left` is called when the last member left, and settled what it
-        had."""
+        """`start` runs work as a task; `left` is called when the last member left."""
         self.channel = channel
         self.name = name
         self.consumer: Consumer
@@ -156,6 +142,8 @@ class DurableSubscription:
         self._ready: dict[Share, None] = {}
         # Handed out, while nobody has room: it was asked for by a member that left, or has grown full.
         self._waiting: deque[tuple[HandedOut, float]] = deque()
+        # What the last member left: given back when nothing is handed out here any more.
+        self._returned: list[HandedOut] = []
         # By their deadlines, the next one first: each lease takes the same time.
         self._leased: dict[LeasedMessage, None] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -171,12 +159,14 @@ class DurableSubscription:
 
     @property
     def idle(self) -> bool:
-        """Whether nobody needs it here."""
-        return not self._shares and not self._leased
+        """Whether nobody here takes more. What members have they may settle all the same."""
+        return not self._shares
 
     def _turn_end(self) -> None:
         """What was settled in this turn makes room."""
         self._scheduled = False
+        if self.closed:
+            return
         self._hand_on()
         if self.idle:
             self._left(self)
@@ -190,6 +180,7 @@ class DurableSubscription:
         """Let a member share, with so many messages at a time."""
         share = Share(member, most)
         self._shares[share] = None
+        self._return()
         self._update(share)
         self._hand_on()
         return share
@@ -202,25 +193,33 @@ class DurableSubscription:
         self._soon()
 
     def leave(self, share: Share) -> None:
-        """A member is gone: what it has is given back at once."""
+        """A member is gone: what it has is given back at once, or, after the last one here, as soon as it
+        cannot come here again."""
         self.stop(share)
         for leased in tuple(share.held):
             self.release(leased)
-            self._give_back(leased.handed)
+            self._returned.append(leased.handed)
+        if self._shares or self.closed:
+            self._return()
+
+    def _return(self) -> None:
+        returned, self._returned = self._returned, []
+        for handed in returned:
+            self._give_back(handed)
 
     async def close(self) -> None:
         """Consume no more. Closing twice is allowed."""
         if self.closed:
             return
         self.closed = True
-        if self._timer is not None:
-            self._timer.cancel()
-        while self._waiting:
-            self._give_back(self._waiting.popleft()[0])
         try:
             await self.consumer.close()
         except ArtcafeError as error:
             LOG.warning("tenant %s: a consumer was not closed: %s", self._tenant, error)
+        finally:
+            self._returned += [handed for handed, _ in self._waiting]
+            self._waiting.clear()
+            self._return()
 
     def over(self) -> None:
         """The consumer was deleted."""
@@ -233,12 +232,12 @@ class DurableSubscription:
     def take(self, handed: HandedOut) -> None:
         """A message was handed out to this process."""
         self._waiting.append((handed, self._loop.time()))
-        if self._encoded_epoch:
+        if self._encoded_epoch and not self.closed:
             self._hand_on()
 
     def _hand_on(self) -> None:
         """Give members what waits, in turn, and ask for as much as they take."""
-        while self._waiting and (self._ready or not self._shares):
+        while self._waiting and self._ready:
             handed, since = self._waiting.popleft()
             if self._loop.time() - since < self.consumer.rules.lease:  # Else it is handed out again.
                 self._deliver(handed)
@@ -249,9 +248,6 @@ class DurableSubscription:
     def _deliver(self, handed: HandedOut) -> None:
         if handed.count > self.consumer.rules.max_deliveries > 0:
             self._start(self._bury_or_retry(handed, "delivered too often"))
-            return
-        if not self._ready:
-            self._give_back(handed)
             return
         try:
             route = self._route(handed.message)

@@ -89,7 +89,7 @@ class DurableSubscriptions:
 
     def trim(self, subscription: DurableSubscription) -> None:
         """Close it, if nobody needs it here any more."""
-        if subscription.idle and self._start is not None:
+        if subscription.idle and not subscription.closed and self._start is not None:
             self._forget(subscription)
             self._start(subscription.close())
 

@@ -106,7 +106,7 @@ class NatsConsumer:
         if self._task is not None:
             self._task.cancel()
         if self._subscription is not None:
-            await self._subscription.close()
+            await self._subscription.drain()
 
     def _tell(self, handed: HandedOut, word: bytes) -> None:
         if not self._link.send(b"PUB %b %d\r\n" % (handed.settle.encode(), len(word)), word):
