@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 
+import pytest
 import pytest_asyncio
 
 from artcafe.server.bus.channel_streams import NatsChannelStreams
 from artcafe.server.bus.memory import MemoryBus
+from artcafe.server.bus.nats.streams import consumer
 from artcafe.server.domain.channel import ChannelRule
 from artcafe.server.domain.durability import Durability
 from artcafe.server.domain.durable_channels import DurableChannels
@@ -100,6 +102,17 @@ async def test_what_is_wanted_is_handed_out_in_order_and_no_more(place: Place) -
     await eventually(lambda: worker.texts == ["a", "b", "c", "d"])
     [state] = await place.here.consumers.states(place.stream)
     assert (state.name, state.pending, state.in_flight, state.redelivered) == ("workers", 1, 4, 0)
+
+
+async def test_what_is_wanted_next_comes_without_a_pause(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "RETRY_SECONDS", 10 * PATIENCE)  # The pause after a refusal.
+    await place.store(*(f"{n}" for n in range(40)))
+    worker = await place.work(place.here)
+    for many in range(8, 41, 8):
+        worker.consumer.want(8)
+        await eventually(lambda many=many: len(worker.got) == many)  # type: ignore[misc]
 
 
 async def test_messages_that_come_later_are_handed_out_too(place: Place) -> None:

@@ -180,8 +180,9 @@ class NatsConsumer:
         elif status in {_NOT_FOUND, _TIMEOUT, _CONFLICT}:
             left = value_of(message.headers, b"Nats-Pending-Messages")
             self._asked = 0 if left is None or not left.isdigit() else max(0, self._asked - int(left))
-            self._deleted = status == _CONFLICT and b"Consumer Deleted" in message.headers
-            self._refused = status != _TIMEOUT
+            self._deleted = b"Consumer Deleted" in message.headers
+            # One with a bound of bytes is told of as well when it has brought everything.
+            self._refused = status != _TIMEOUT and b"Batch Completed" not in message.headers
         else:
             return
         self._wake.set()
