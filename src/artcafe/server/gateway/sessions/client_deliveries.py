@@ -37,6 +37,8 @@ class Delivery(Protocol):
 class ClientDeliveries:
     """The deliveries of one connection that are not settled, by the token that the client names them with."""
 
+    __slots__ = ("_answers", "_connection", "_held", "_numbers", "_sent", "_start")
+
     def __init__(self, answers: Answers, sent: Acknowledgements, start: Callable[[Work], None]) -> None:
         self._answers = answers
         self._sent = sent

@@ -24,6 +24,20 @@ class ClientMemberships:
     """Lets one client join and leave durable subscriptions, by the rights of the moment. A connection has at
     most `most` subscriptions, these and others together."""
 
+    __slots__ = (
+        "_answers",
+        "_client",
+        "_clock",
+        "_deliveries",
+        "_dialect",
+        "_hub",
+        "_left",
+        "_members",
+        "_most",
+        "_rights",
+        "_subscriber",
+    )
+
     def __init__(
         self,
         subscriber: Subscriber,

@@ -18,6 +18,8 @@ MAX_OPEN = 256
 class ClientRequests:
     """The requests of one connection, by the id of their frame, and what it answers to others'."""
 
+    __slots__ = ("_answers", "_exchange", "_left", "_open", "_responder")
+
     def __init__(
         self,
         exchange: RequestExchange,

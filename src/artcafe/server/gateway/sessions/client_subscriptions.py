@@ -22,6 +22,8 @@ class ClientSubscriptions:
     answers them. A connection has at most `most`. `room` returns when the client has taken most of what was
     sent to it; `start` runs what goes on after the answer."""
 
+    __slots__ = ("_answers", "_clock", "_hub", "_most", "_room", "_start", "_subscriber", "rights")
+
     def __init__(
         self,
         subscriber: Subscriber,
