@@ -94,7 +94,7 @@ async def test_what_is_missing_is_told_where_it_is_missing(capsys: pytest.Captur
     async def publish(*_: object, **__: object) -> str:
         return "m1"
 
-    messages = Subscription("tasks.*", queue=None, buffer=2, opener=nothing, closer=nothing)
+    messages = Subscription("tasks.*", queue=None, buffer=2, opener=nothing, closer=nothing, drainer=nothing)
     messages.open()
     for number in range(5):
         messages.push(Message(message("tasks.new", str(number)), "tasks.new", publish))

@@ -37,7 +37,13 @@ class Book:
         """A subscription, confirmed by the server, and the frame that asked for it."""
         rules = None if durable is None else durable_rules(durable, 2, lease, None)
         subscription = Subscription(
-            subject, queue=None, durable=rules, buffer=1, opener=self._nothing, closer=self._nothing
+            subject,
+            queue=None,
+            durable=rules,
+            buffer=1,
+            opener=self._nothing,
+            closer=self._nothing,
+            drainer=self._nothing,
         )
         frame = frames.decode_client(self.routes.add(subscription) or b"")
         assert isinstance(frame, frames.Subscribe)

@@ -40,7 +40,7 @@ def routes_of() -> Routes:
 
 
 def local(subject: str, queue: str | None = None, buffer: int = 100) -> Subscription:
-    return Subscription(subject, queue=queue, buffer=buffer, opener=nothing, closer=nothing)
+    return Subscription(subject, queue=queue, buffer=buffer, opener=nothing, closer=nothing, drainer=nothing)
 
 
 def asked(frame: bytes | None) -> frames.Subscribe:
@@ -288,3 +288,18 @@ async def test_a_subscription_closed_while_it_comes_back_is_not_left_at_the_serv
 
 async def _set(event: asyncio.Event) -> None:
     event.set()
+
+
+async def test_a_route_that_is_left_hears_until_it_is_removed_and_others_keep_theirs() -> None:
+    routes = routes_of()
+    new, shared, alone = local("b"), live(routes, "a"), live(routes, "a")
+    routes.add(new)
+    assert routes.leave(new, "9") is None, "the server has not confirmed it yet"
+    assert routes.leave(shared, "9") is None, "another one shares the route"
+    routes.remove(shared)
+    left = routes.leave(alone, "9")
+    assert left is not None
+    assert frames.decode_client(left) == frames.Unsubscribe(subject="a", id="9")
+    routes.dispatch(message("a", 1))
+    assert alone.pending == 1
+    assert routes.remove(alone) is None, "the server was told already"

@@ -37,7 +37,9 @@ class Book:
     def subscribe(self, subject: str = "tasks.>", since: int | str | None = None) -> Subscription:
         async def nothing(subscription: Subscription) -> None: ...
 
-        made = Subscription(subject, queue=None, since=since, buffer=100, opener=nothing, closer=nothing)
+        made = Subscription(
+            subject, queue=None, since=since, buffer=100, opener=nothing, closer=nothing, drainer=nothing
+        )
         made._asked = True
         self.asked = self.routes.add(made)
         return made

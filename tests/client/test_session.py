@@ -66,7 +66,7 @@ async def test_an_error_that_answers_nothing_is_kept_and_reported() -> None:
 
 async def test_an_error_that_ended_a_subscription_explains_no_close_and_is_raised_there_alone() -> None:
     session, errors = made()
-    subscription = Subscription("a", queue=None, buffer=1, opener=nothing, closer=nothing)
+    subscription = Subscription("a", queue=None, buffer=1, opener=nothing, closer=nothing, drainer=nothing)
     session.routes.add(subscription)
     session.receive(frames.Subscribed(subject="a", id="1"))
     session.receive(frames.Error(code="forbidden", message="No more.", details={"subject": "a"}))

@@ -33,10 +33,16 @@ class Desk:
     async def close(self, _subscription: Subscription) -> None:
         self.calls.append("close")
 
+    async def drain(self, subscription: Subscription) -> None:
+        self.calls.append("drain")
+        subscription.push(numbered(7))
+
 
 def made(desk: Desk | None = None, buffer: int = 3) -> Subscription:
     desk = desk or Desk()
-    return Subscription("n", queue=None, buffer=buffer, opener=desk.open, closer=desk.close)
+    return Subscription(
+        "n", queue=None, buffer=buffer, opener=desk.open, closer=desk.close, drainer=desk.drain
+    )
 
 
 def numbered(number: int) -> Message:
@@ -292,3 +298,53 @@ async def test_a_loop_that_is_cancelled_loses_nothing() -> None:
             await waiting
         await client.publish("go", None)
         assert (await anext(numbers)).data == 1
+
+
+async def test_draining_takes_what_is_on_its_way_and_then_closes() -> None:
+    desk = Desk()
+    numbers = await made(desk)
+    numbers.push(numbered(6))
+    await numbers.drain()
+    assert [each.data async for each in numbers] == [6, 7]
+    await numbers.drain()
+    assert desk.calls == ["open", "drain", "close"]
+
+
+async def test_draining_what_was_never_open_closes_it() -> None:
+    desk = Desk()
+    numbers = made(desk)
+    await numbers.drain()
+    assert desk.calls == ["close"]
+
+
+async def test_a_client_that_drains_leaves_the_group_and_hears_until_the_server_says_so() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.log_in()
+        await peer.confirm()
+        left = await peer.expect(frames.Unsubscribe)
+        assert (left.subject, left.queue) == ("n", "workers")
+        await peer.deliver("n", 1)
+        await peer.send(frames.Unsubscribed(subject="n", id=left.id))
+
+    async with scripted(script) as server, client_of(server) as client:
+        numbers = await client.subscribe("n", queue="workers")
+        await numbers.drain()
+        assert [each.data async for each in numbers] == [1]
+
+
+async def test_draining_ends_when_the_connection_is_lost() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.log_in()
+        await peer.confirm()
+        await peer.expect(frames.Unsubscribe)
+        peer.lose()
+
+    async def again(peer: Peer) -> None:
+        await peer.log_in()
+        assert (await peer.acknowledge())[0].subject == "go", "nothing is subscribed anew"
+
+    async with scripted(script, again) as server, client_of(server, timeout=30.0) as client:
+        numbers = await client.subscribe("n")
+        await numbers.drain()
+        assert [each.data async for each in numbers] == []
+        await client.publish("go", None)

@@ -1,6 +1,7 @@
 """The client of one agent: connect, publish, subscribe."""
 
 import asyncio
+import contextlib
 import importlib.metadata
 import logging
 import os
@@ -289,6 +290,7 @@ class Client(RequestCalls):
             buffer=size,
             opener=lambda subscription: self._open(subscription, seconds),
             closer=self._unsubscribe,
+            drainer=self._drain,
         )
 
     async def _answer(
@@ -373,6 +375,15 @@ class Client(RequestCalls):
         frame = self._session.routes.remove(subscription)
         if frame is not None:
             await self._link.tell(frame)
+
+    async def _drain(self, subscription: Subscription) -> None:
+        call = self._session.calls.next_id()
+        frame = self._session.routes.leave(subscription, call)
+        if frame is not None:
+            with self._session.calls.expect(call) as left, contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._timeout):
+                    await self._link.tell(frame)
+                    await left
 
     def _late(self, seconds: float, what: str) -> ArtcafeError:
         reason = "" if self.error is None else f" {self.error.message}"

@@ -27,6 +27,7 @@ class Stand(Enum):
     asked = "asked, not answered"
     live = "confirmed"
     deferred = "refused for now, to be asked again"
+    left = "confirmed, and the server was told to end it"
 
 
 class Route:
@@ -72,10 +73,12 @@ class Route:
             asked.lease_ms, asked.max_deliveries = self.durable.lease_ms, self.durable.max_deliveries
         return frames.encode(asked)
 
-    def drop(self) -> bytes:
-        """The `unsubscribe` frame."""
+    def drop(self, call: str | None = None) -> bytes:
+        """The `unsubscribe` frame; with an id it is answered."""
         durable = None if self.durable is None else self.durable.name
-        return frames.encode(frames.Unsubscribe(subject=self.subject, queue=self.queue, durable=durable))
+        return frames.encode(
+            frames.Unsubscribe(subject=self.subject, id=call, queue=self.queue, durable=durable)
+        )
 
     def confirm(self, answer: frames.Subscribed) -> None:
         """The server has it."""
@@ -97,7 +100,7 @@ class Route:
             return self.durable is not None and frame.durable == self.durable.name
         if frame.seq is None or frame.epoch is None or self.queue is not None:
             return True
-        if self.stand is not Stand.live:
+        if self.stand not in {Stand.live, Stand.left}:
             return False  # It belongs to another subscription; what this one is to have follows its answer.
         place = self.place
         if place is None or place.epoch != frame.epoch:
@@ -213,6 +216,15 @@ class Routes:
                     return None
                 self._forget(route)
                 return route.drop() if route.stand in {Stand.asked, Stand.live} else None
+        return None
+
+    def leave(self, subscription: Subscription, call: str) -> bytes | None:
+        """The frame with this id that ends a route at the server, whose messages are taken until it is
+        removed; None where others share the route, or the server does not know it."""
+        for route in self._routes.values():
+            if route.members == [subscription] and route.stand is Stand.live:
+                route.stand = Stand.left
+                return route.drop(call)
         return None
 
     def asks(self) -> Iterator[bytes]:

@@ -105,6 +105,9 @@ class Session:
             case frames.Subscribed():
                 if frame.id is not None:
                     self.routes.confirm(frame.id, frame)
+            case frames.Unsubscribed():
+                if frame.id is not None:
+                    self.calls.answer(frame.id, frame.id)
             case frames.Error():
                 self._refused(frame.id, of_frame(frame))
             case frames.RequestReply():

@@ -54,6 +54,7 @@ class Subscription:
         buffer: int,
         opener: Callable[["Subscription"], Awaitable[None]],
         closer: Callable[["Subscription"], Awaitable[None]],
+        drainer: Callable[["Subscription"], Awaitable[None]],
     ) -> None:
         self.subject = subject
         self.queue = queue
@@ -67,6 +68,7 @@ class Subscription:
         )
         self._opener = opener
         self._closer = closer
+        self._drainer = drainer
         self._asked = False
         self._open = False
         self._ended = False
@@ -85,6 +87,13 @@ class Subscription:
         if not self._ended:
             self.end(None)
             await self._closer(self)
+
+    async def drain(self) -> None:
+        """Stop receiving, but for what is on its way: when this returns all of it is in the buffer, and
+        nothing is lost to a queue group. Raises nothing; closes where the connection is lost."""
+        if self._open and not self._ended:
+            await self._drainer(self)
+        await self.close()
 
     def __await__(self) -> Generator[object, None, Self]:
         return self._subscribe().__await__()
