@@ -48,33 +48,33 @@ def test_dynamodb_without_its_extra_is_told_in_a_sentence(monkeypatch: pytest.Mo
 
 
 async def test_a_store_is_leased_as_long_as_it_is_open(tmp_path: Path) -> None:
-    settings = load(data_dir=tmp_path)
+    settings, clock = load(data_dir=tmp_path), SystemClock()
     async with AsyncExitStack() as other:
-        looking, _ = await open_store(other, settings, SystemClock(), "looking")
+        looking, _ = await open_store(other, store_at(settings, "sqlite", clock), clock, "looking")
         async with AsyncExitStack() as stack:
-            await open_store(stack, settings, SystemClock(), "one")
+            await open_store(stack, store_at(settings, "sqlite", clock), clock, "one")
             assert [lease.server for lease in await leases(looking)] == ["looking", "one"]
         assert [lease.server for lease in await leases(looking)] == ["looking"]
 
 
 async def test_half_a_copy_is_not_opened(tmp_path: Path) -> None:
-    settings = load(data_dir=tmp_path)
+    settings, clock = load(data_dir=tmp_path), SystemClock()
     async with AsyncExitStack() as stack:
-        store, lease = await open_store(stack, settings, SystemClock(), "one")
+        store, lease = await open_store(stack, store_at(settings, "sqlite", clock), clock, "one")
         await lease.leave()
         await store.put(Put("COPY", "STATE", {"source": "sqlite:/other", "cursor": None, "rows": 0}))
         with pytest.raises(StoreUnusable, match="half a copy of sqlite:/other"):
-            await open_store(stack, settings, SystemClock(), "two")
+            await open_store(stack, store_at(settings, "sqlite", clock), clock, "two")
         assert await leases(store) == []
 
 
 async def test_a_store_of_a_newer_release_is_not_opened(tmp_path: Path) -> None:
-    settings = load(data_dir=tmp_path)
+    settings, clock = load(data_dir=tmp_path), SystemClock()
     async with AsyncExitStack() as stack:
-        store, _ = await open_store(stack, settings, SystemClock(), "one")
+        store, _ = await open_store(stack, store_at(settings, "sqlite", clock), clock, "one")
         await store.put(Put(*at.SCHEMA, {"version": VERSION + 1, "least": VERSION + 1}))
         with pytest.raises(StoreUnusable, match="written by a newer release"):
-            await open_store(stack, settings, SystemClock(), "two")
+            await open_store(stack, store_at(settings, "sqlite", clock), clock, "two")
         assert [lease.server for lease in await leases(store)] == ["one"]
 
 

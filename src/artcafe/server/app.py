@@ -21,6 +21,7 @@ from artcafe.server.bus.accounts.operator import Operator
 from artcafe.server.bus.channel_streams import NatsChannelStreams
 from artcafe.server.bus.control import ControlLink
 from artcafe.server.bus.events import MISSED_SECONDS, RETRY_SECONDS, BusEvents
+from artcafe.server.bus.memory import MemoryBus
 from artcafe.server.bus.tenants import TenantLinks
 from artcafe.server.core.agents import Agents
 from artcafe.server.core.audit import Audit
@@ -40,6 +41,7 @@ from artcafe.server.core.tenants import Tenants
 from artcafe.server.core.throttle import Throttle
 from artcafe.server.core.usage import Meter
 from artcafe.server.domain.addresses import client_address
+from artcafe.server.domain.tenant import TenantRules
 from artcafe.server.flushing import EVER_SECONDS, finish, flushing
 from artcafe.server.gateway.gateway import Gateway
 from artcafe.server.gateway.limits import GatewayLimits
@@ -51,11 +53,14 @@ from artcafe.server.identity.ssh_keys import generate_key_pair, parse_public_key
 from artcafe.server.identity.verification import Verification
 from artcafe.server.installed import (
     TEND_SECONDS,
+    BusAccounts,
     Tending,
     every,
+    in_memory,
     join,
     logged,
     open_store,
+    store_at,
     store_check,
     sweep_of,
     until_done,
@@ -71,6 +76,8 @@ from artcafe.server.issuers import (
     token_verifier,
 )
 from artcafe.server.names import server_name, trusted_proxies
+from artcafe.server.ports.bus import Bus, Control
+from artcafe.server.ports.channel_streams import ChannelStreams
 from artcafe.server.process import MessageIds, Place, SystemClock, new_id
 from artcafe.server.seed import derived_secret
 from artcafe.server.settings import Settings
@@ -127,10 +134,12 @@ async def platform(
     embedded: bool,
     name: str,
     resident: bool = True,
+    memory: MemoryBus | None = None,
 ) -> AsyncIterator[Platform]:
     """Open everything the platform stands on, in order; close it in reverse. `name` tells this process from
     all others of the installation that run; one that takes the place of another may have its name. One
     that is not `resident` stands still between its requests: others remove what is left of deleted tenants.
+    With a bus in `memory` the store is in memory, too, and there is no NATS and no other process.
 
     Raises BusRefusedError, StoreUnusable, WrongInstallation, ValueError, ArtcafeError(unavailable): sentences
     for people.
@@ -138,26 +147,16 @@ async def platform(
     async with AsyncExitStack() as stack:
         clock = SystemClock()
         operator = Operator(seed, clock)
-        store, lease = await open_store(stack, settings, clock, name)
-        tls = None if settings.nats_ca is None else ssl.create_default_context(cafile=settings.nats_ca)
-        authority = await stack.enter_async_context(Authority(nats_url, operator, tls=tls))
-        control = await stack.enter_async_context(ControlLink(nats_url, operator, tls=tls))
+        backend = store_at(settings, settings.store, clock) if memory is None else in_memory(clock)
+        store, lease = await open_store(stack, backend, clock, name)
+        authority, control, streams = await _control_plane(stack, settings, nats_url, operator, memory)
 
         table = Table(store)
         records, members, keyholders = TenantTable(table), MemberTable(table), AgentTable(table)
         rooms, sightings = ChannelTable(table), PresenceTable(table)
         near = NearCache(records, keyholders, rooms, clock)
-        streams = NatsChannelStreams(nats_url, operator, replicas=settings.stream_replicas, tls=tls)
         installation = await join(settings, authority, streams, table, clock)
-        links = await stack.enter_async_context(
-            TenantLinks(
-                nats_url,
-                operator,
-                idle_seconds=settings.idle_link_seconds,
-                tls=tls,
-                restore=installation.restore,
-            )
-        )
+        links = await _links(stack, settings, nats_url, operator, memory, installation.restore)
         meter = Meter(UsageTable(table), sightings, clock)
         presence = Presence(sightings, control, clock, name)
         events = BusEvents(
@@ -339,6 +338,44 @@ async def platform(
             flush=flushing(*counted),
             hold=partial(logged, lease.hold),
         )
+
+
+async def _control_plane(
+    stack: AsyncExitStack, settings: Settings, nats_url: str, operator: Operator, memory: MemoryBus | None
+) -> tuple[BusAccounts, Control, ChannelStreams]:
+    if memory is not None:
+        return memory, memory, memory
+    tls = _bus_tls(settings)
+    return (
+        await stack.enter_async_context(Authority(nats_url, operator, tls=tls)),
+        await stack.enter_async_context(ControlLink(nats_url, operator, tls=tls)),
+        NatsChannelStreams(nats_url, operator, replicas=settings.stream_replicas, tls=tls),
+    )
+
+
+async def _links(
+    stack: AsyncExitStack,
+    settings: Settings,
+    nats_url: str,
+    operator: Operator,
+    memory: MemoryBus | None,
+    restore: Callable[[TenantRules], Awaitable[bool]],
+) -> Bus:
+    if memory is not None:
+        return memory
+    return await stack.enter_async_context(
+        TenantLinks(
+            nats_url,
+            operator,
+            idle_seconds=settings.idle_link_seconds,
+            tls=_bus_tls(settings),
+            restore=restore,
+        )
+    )
+
+
+def _bus_tls(settings: Settings) -> ssl.SSLContext | None:
+    return None if settings.nats_ca is None else ssl.create_default_context(cafile=settings.nats_ca)
 
 
 def _gateway_limits(settings: Settings) -> GatewayLimits:

@@ -5,13 +5,14 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
+from typing import Protocol
 
-from artcafe.server.bus.accounts.authority import Authority
 from artcafe.server.core.installation import Installation
 from artcafe.server.domain.installation import WrongInstallation
 from artcafe.server.events import AccountsReconciled, StreamsReconciled, note
-from artcafe.server.ports.bus import Reconciled
+from artcafe.server.ports.bus import Accounts, Reconciled
 from artcafe.server.ports.channel_streams import NO_STREAMS, ChannelStreams
+from artcafe.server.ports.installation import Marked
 from artcafe.server.process import SystemClock, new_id
 from artcafe.server.settings import Settings
 from artcafe.server.store import places
@@ -19,6 +20,7 @@ from artcafe.server.store.channels import ChannelTable
 from artcafe.server.store.copying import require_whole
 from artcafe.server.store.installation import InstallationTable
 from artcafe.server.store.item import Backend
+from artcafe.server.store.memory import MemoryStore
 from artcafe.server.store.schema import enter
 from artcafe.server.store.servers import ServerLease
 from artcafe.server.store.table import Table, translated
@@ -35,6 +37,10 @@ TEND_SECONDS = 5.0
 """How often it is looked whether something is due on the bus."""
 
 
+class BusAccounts(Accounts, Marked, Protocol):
+    """The accounts of tenants on the bus, and the mark of the installation that owns them."""
+
+
 def store_at(settings: Settings, name: str, clock: SystemClock) -> Backend:
     """The store of that name, not opened yet (store.places). Raises ValueError."""
     return places.store_at(
@@ -47,14 +53,18 @@ def store_at(settings: Settings, name: str, clock: SystemClock) -> Backend:
     )
 
 
-async def open_store(
-    stack: AsyncExitStack, settings: Settings, clock: SystemClock, server: str
-) -> tuple[Backend, ServerLease]:
-    """The store that the settings name, whole and leased by this process, until the stack is left.
+def in_memory(clock: SystemClock) -> Backend:
+    """A store that ends with this process, not opened yet."""
+    return MemoryStore(clock=clock.now, new_rev=new_id)
 
-    Raises StoreUnusable, StoreUnavailable, ValueError, ArtcafeError(unavailable).
+
+async def open_store(
+    stack: AsyncExitStack, store: Backend, clock: SystemClock, server: str
+) -> tuple[Backend, ServerLease]:
+    """The store, whole and leased by this process, until the stack is left.
+
+    Raises StoreUnusable, StoreUnavailable, ArtcafeError(unavailable).
     """
-    store = store_at(settings, settings.store, clock)
     await store.open()
     stack.push_async_callback(store.close)
     await require_whole(store)
@@ -86,7 +96,7 @@ def sweep_of(store: Backend) -> Callable[[], Awaitable[None]]:
 
 
 async def join(
-    settings: Settings, authority: Authority, streams: ChannelStreams, table: Table, clock: SystemClock
+    settings: Settings, authority: BusAccounts, streams: ChannelStreams, table: Table, clock: SystemClock
 ) -> Installation:
     """The installation of this store and this bus. Raises WrongInstallation, ArtcafeError(unavailable)."""
     records = TenantTable(table)

@@ -41,7 +41,7 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 opened.app,
                 ws=opened.websocket,
-                http=http_protocol(_http_limits(settings), trusted_proxies(settings)),
+                http=http_protocol(http_limits(settings), trusted_proxies(settings)),
                 loop="none",
                 lifespan="off",
                 log_config=None,
@@ -128,7 +128,8 @@ def connection_bounds(settings: Settings, files: int) -> tuple[int, int]:
     return most, settings.max_connections_per_address or max(most // 2, 1)
 
 
-def _http_limits(settings: Settings) -> HttpLimits:
+def http_limits(settings: Settings) -> HttpLimits:
+    """The limits of HTTP as the settings have them."""
     return HttpLimits(
         head_bytes=settings.max_head_bytes,
         head_fields=settings.max_head_fields,
