@@ -13,12 +13,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from artcafe.client.agent import Agent
     from artcafe.client.backoff import Backoff
     from artcafe.client.client import Client
     from artcafe.client.dashboard import Dashboard
     from artcafe.client.errors import (
         NoRespondersError,
         OutcomeUnknownError,
+        Refusal,
         RemoteError,
         RequestCancelledError,
         RequestTimeoutError,
@@ -30,10 +32,12 @@ if TYPE_CHECKING:
     from artcafe.client.rest import Rest
     from artcafe.client.signer import KeyFile, Signer, SignerError, SshAgent
     from artcafe.client.subscription import Subscription
+    from artcafe.client.sync import SyncClient
     from artcafe.wire.codes import Code
     from artcafe.wire.errors import ArtcafeError
 
 __all__ = [
+    "Agent",
     "ArtcafeError",
     "Backoff",
     "Client",
@@ -43,6 +47,7 @@ __all__ = [
     "Message",
     "NoRespondersError",
     "OutcomeUnknownError",
+    "Refusal",
     "RemoteError",
     "RequestCancelledError",
     "RequestTimeoutError",
@@ -53,12 +58,14 @@ __all__ = [
     "SshAgent",
     "State",
     "Subscription",
+    "SyncClient",
     "UndecodableError",
 ]
 
 # Loaded when first asked for (PEP 562): whatever imports a part of this package imports this file, and
 # neither a server nor `artcafe --help` should wait for the SDK's WebSockets and cryptography.
 _HOMES = {
+    "Agent": "artcafe.client.agent",
     "ArtcafeError": "artcafe.wire.errors",
     "Backoff": "artcafe.client.backoff",
     "Client": "artcafe.client.client",
@@ -68,6 +75,7 @@ _HOMES = {
     "Message": "artcafe.client.message",
     "OutcomeUnknownError": "artcafe.client.errors",
     "NoRespondersError": "artcafe.client.errors",
+    "Refusal": "artcafe.client.errors",
     "RemoteError": "artcafe.client.errors",
     "RequestCancelledError": "artcafe.client.errors",
     "RequestTimeoutError": "artcafe.client.errors",
@@ -78,6 +86,7 @@ _HOMES = {
     "SshAgent": "artcafe.client.signer",
     "State": "artcafe.client.link",
     "Subscription": "artcafe.client.subscription",
+    "SyncClient": "artcafe.client.sync",
     "UndecodableError": "artcafe.client.errors",
 }
 

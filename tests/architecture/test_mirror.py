@@ -27,6 +27,8 @@ ELSEWHERE = {
     "server/api/agent_schemas.py": ("server/api/test_agents.py", "they are read and shown by its routes"),
     "server/api/application.py": ("server/api/test_openapi.py", "the whole of it is described there"),
     "server/bus/tasks.py": ("server/bus/test_tenants.py", "what it ends is there"),
+    "client/sync_subscription.py": ("client/test_sync.py", "a client that blocks gives it"),
+    "client/worker.py": ("client/test_agent.py", "it is how an agent handles messages"),
     "server/bus/unavailable.py": ("contract/test_bus_accounts.py", "both buses are away in the same words"),
     "server/api/sign_in_page.py": ("server/api/test_oauth2.py", "what is asked there is answered there"),
     "server/bus/nats/grammar.py": ("contract/test_bus.py", "both buses have to hold it, and NATS agrees"),

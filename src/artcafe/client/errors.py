@@ -78,6 +78,21 @@ class RemoteError(ArtcafeError):
         )
 
 
+class Refusal(Exception):
+    """Raised by a handler of an `Agent` to refuse a request, with a code of its own and words for people: who
+    asked gets a RemoteError with both.
+
+    `code` has 1 to 64 characters; of `text` the first 1024 are sent. Raises ValueError for another code.
+    """
+
+    def __init__(self, code: str, text: str = "") -> None:
+        if not 1 <= len(code) <= 64:
+            raise ValueError("The code of a refusal has 1 to 64 characters.")
+        self.code = code
+        self.text = text[:1024]
+        super().__init__(code, text)
+
+
 class UndecodableError(ArtcafeError):
     """A message came whose payload this client cannot read: `Message.raw` has it as it came.
 
