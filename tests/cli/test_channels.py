@@ -114,3 +114,38 @@ def test_channels_are_searched_and_sorted(artcafe: CommandLine, stub: RestStub) 
 
     assert stub.last().query == {"q": "task", "order": "-name"}
     assert result.stdout == "No such channels.\n"
+
+
+STORED = {
+    "seq": 41,
+    "timestamp": "2026-11-23T12:34:56.789Z",
+    "subject": "tasks.new",
+    "from": "planner",
+    "data": {"n": 1},
+}
+
+
+def test_what_a_durable_channel_stores_is_a_table(artcafe: CommandLine, stub: RestStub) -> None:
+    stub.stored = [STORED]
+
+    result = artcafe("channels", "history", "tasks")
+
+    assert result.exit_code == 0, result.stderr
+    assert all(word in result.stdout for word in ("41", "tasks.new", "planner", "n"))
+    assert stub.last().path == "/api/v1/channels/tasks/messages"
+    assert json.loads(artcafe("channels", "history", "tasks", "--json").stdout) == [STORED]
+
+
+def test_the_page_that_is_asked_for_is_named(artcafe: CommandLine, stub: RestStub) -> None:
+    place = ["--since", "1h", "--subject", "tasks.*", "--from", "planner", "-n", 7]
+
+    result = artcafe("channels", "history", "tasks", *place)
+
+    assert result.stdout == "Nothing is stored there.\n"
+    assert stub.last().query == {"since": "1h", "subject": "tasks.*", "from": "planner", "limit": "7"}
+
+
+@pytest.mark.parametrize("words", [["--after", "-1"], ["--before", "0"], ["--limit", "201"]])
+def test_a_page_that_cannot_be_is_wrong_usage(artcafe: CommandLine, stub: RestStub, words: list[str]) -> None:
+    assert artcafe("channels", "history", "tasks", *words).exit_code == 2
+    assert stub.asked == []

@@ -65,3 +65,43 @@ def test_a_subject_that_is_none_is_told(artcafe: CommandLine, planner: list[str]
 
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: A subject is")
+
+
+def test_each_line_of_standard_input_is_a_message(
+    artcafe: CommandLine, stub: RestStub, planner: list[str]
+) -> None:
+    result = artcafe("pub", "tasks.new", "-", "--lines", *planner, text='{"n": 1}\n\n"two"\r\nnull')
+
+    assert result.stdout.splitlines() == [f"Published to tasks.new as m{n}." for n in (1, 2, 3)]
+    assert [data for _, _, data in stub.broker.published] == [b'{"n":1}', b'"two"', b"null"]
+
+
+def test_each_line_may_be_a_text(artcafe: CommandLine, stub: RestStub, planner: list[str]) -> None:
+    result = artcafe("pub", "logs", "-", "--text", "--json", *planner, text='a "b"\n\nÜ\n')
+
+    assert [json.loads(line)["message_id"] for line in result.stdout.splitlines()] == ["m1", "m2", "m3"]
+    assert [json.loads(data) for _, _, data in stub.broker.published] == ['a "b"', "", "Ü"]
+
+
+def test_a_line_that_is_no_json_ends_it_and_is_named(
+    artcafe: CommandLine, stub: RestStub, planner: list[str]
+) -> None:
+    result = artcafe("pub", "tasks.new", "-", "--lines", *planner, text="1\noops\n3\n")
+
+    assert result.exit_code == 2
+    assert "line 2: this is not JSON" in result.stderr
+    assert [data for _, _, data in stub.broker.published] == [b"1"]
+
+
+@pytest.mark.parametrize("options", [["1", "--lines"], ["-", "--lines", "--text"]])
+def test_lines_are_read_from_standard_input_alone(
+    artcafe: CommandLine, planner: list[str], options: list[str]
+) -> None:
+    assert artcafe("pub", "tasks.new", *options, *planner, text="1\n").exit_code == 2
+
+
+def test_lines_are_published_by_agents(artcafe: CommandLine, stub: RestStub) -> None:
+    result = artcafe("pub", "tasks", "-", "--lines", "-t", "acme", text="{}\n")
+
+    assert (result.exit_code, stub.asked) == (2, [])
+    assert "--agent" in result.stderr

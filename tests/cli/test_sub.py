@@ -141,3 +141,22 @@ def test_for_programs_what_cannot_be_read_is_text(
 
     assert json.loads(first) | {"data": None, "undecodable": "1e999"} == json.loads(first)
     assert json.loads(second)["data"] == "fine"
+
+
+def test_it_begins_with_what_is_stored_where_that_is_asked(
+    artcafe: CommandLine, stub: RestStub, worker: list[str]
+) -> None:
+    stub.broker.backlog = [message("tasks.new", "1")]
+
+    result = artcafe("sub", "tasks.*", "--since", "1h", "-n", 1, *worker)
+
+    assert result.exit_code == 0, result.stderr
+    assert stub.broker.since == ["1h"]
+
+
+def test_a_place_that_is_none_is_told(artcafe: CommandLine, stub: RestStub, worker: list[str]) -> None:
+    result = artcafe("sub", "tasks.*", "--since", "yesterday", *worker)
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("Error: ")
+    assert stub.broker.since == []

@@ -30,6 +30,7 @@ class Broker:
     logins: list[tuple[str, str, frames.Auth]] = field(default_factory=list)
     published: list[tuple[str, str, bytes]] = field(default_factory=list)
     subscribed: list[tuple[str, str, str | None]] = field(default_factory=list)
+    since: list[int | str] = field(default_factory=list)
     _members: list[tuple[str, WebSocket]] = field(default_factory=list)
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
@@ -67,6 +68,8 @@ class Broker:
         match frame:
             case frames.Subscribe():
                 self.subscribed.append((agent, frame.subject, frame.queue))
+                if frame.since is not None:
+                    self.since.append(frame.since)
                 self._members.append((frame.subject, socket))
                 await _send(socket, frames.Subscribed(subject=frame.subject, id=frame.id))
                 backlog, self.backlog = self.backlog, []

@@ -58,6 +58,7 @@ class RestStub:
     agents: dict[str, Json] = field(default_factory=dict)
     keys: dict[str, list[Json]] = field(default_factory=dict)
     channels: dict[str, Json] = field(default_factory=dict)
+    stored: list[Json] = field(default_factory=list)
     answers: dict[tuple[str, str], Response] = field(default_factory=dict)
     keep_tenants: Response | None = None
     broker: Broker = field(default_factory=Broker)
@@ -238,6 +239,8 @@ def _route(stub: RestStub, asked: Asked, parts: list[str]) -> Response:
         return _keys(stub, asked, rest)
     if noun == "agents":
         return _things(stub.agents, "agent", asked, rest)
+    if noun == "channels" and rest[1:] == ["messages"] and asked.method == "GET":
+        return JSONResponse({"messages": stub.stored, "after": None, "before": None})
     if noun == "channels" and rest[1:] == ["messages"]:
         sent = {"message_id": "m1", "timestamp": "2026-11-23T00:00:00.000Z", "success": True}
         return JSONResponse(sent)

@@ -1,9 +1,12 @@
-"""`artcafe pub`: publishes one message."""
+"""`artcafe pub`: publishes one message, or each line of standard input."""
 
 import asyncio
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import click
+from msgspec import UNSET
 
 from artcafe.cli.agent_login import AgentLoginOptions, logs_in
 from artcafe.cli.connection import Target, signs_in
@@ -13,17 +16,37 @@ from artcafe.cli.text import json_option, plain, print_json
 from artcafe.client.client import Client
 
 
+class DataOrInput(JsonText):
+    """A JSON value; UNSET for `-`: the command says how standard input is read."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Parse it. Raises BadParameter."""
+        return UNSET if value == "-" else super().convert(value, param, ctx)
+
+
 @click.command()
 @click.argument("subject")
-@click.argument("data", type=JsonText(), metavar="JSON|-")
+@click.argument("data", type=DataOrInput(), metavar="JSON|-")
+@click.option("--lines", is_flag=True, help="Publish each line of standard input, a JSON value.")
+@click.option("--text", is_flag=True, help="Publish each line of standard input as a text.")
 @logs_in
 @json_option
 @signs_in
-def pub(connection: Target, login: AgentLoginOptions, subject: str, data: Any, *, as_json: bool) -> None:
+def pub(
+    connection: Target,
+    login: AgentLoginOptions,
+    subject: str,
+    data: Any,
+    *,
+    lines: bool,
+    text: bool,
+    as_json: bool,
+) -> None:
     """Publish a message: as an agent with --agent and its key, else as yourself.
 
     As yourself you publish a JSON object into a channel: SUBJECT is its id. It is done when the
-    platform has the message; exit code 0 says so.
+    platform has the message; exit code 0 says so. With --lines or --text each line is published as it
+    comes, in order; one that is no JSON ends the command.
 
     \b
     Examples:
@@ -31,22 +54,48 @@ def pub(connection: Target, login: AgentLoginOptions, subject: str, data: Any, *
       artcafe pub tasks.new '{"city": "Rome"}' -t acme -a planner --ssh-agent
       artcafe pub tasks '{"city": "Rome"}' -t acme
       cat report.json | artcafe pub reports - -t acme
+      tail -f app.log | artcafe pub logs.app - --text -t acme -a planner -k planner.key
     """
-    if login.agent is None:
-        if login.key is not None or login.socket is not None:
-            raise click.UsageError("a key is an agent's: give --agent")
-        if not isinstance(data, dict):
-            raise click.UsageError("as yourself you publish a JSON object, as in '{\"n\": 1}'")
-        # Imported only here: REST costs a third of a second that an agent does not need.
-        load("artcafe.cli.channels:send")(connection, subject, data, as_json=as_json)
-        return
-    message_id = asyncio.run(_publish(login.client(connection), subject, data))
-    if as_json:
-        print_json({"message_id": message_id, "subject": subject})
+    if login.agent is None and (login.key is not None or login.socket is not None):
+        raise click.UsageError("a key is an agent's: give --agent")
+    if lines or text:
+        if data is not UNSET or (lines and text) or login.agent is None:
+            raise click.UsageError("--lines or --text reads standard input, `-`, as an agent: give --agent")
+        values = _lines(as_text=text)
     else:
-        click.echo(f"Published to {plain(subject)} as {plain(message_id)}.")
+        values = iter([JsonText().convert("-", None, None) if data is UNSET else data])
+    if login.agent is None:
+        _publish_as_human(connection, subject, next(values), as_json=as_json)
+    else:
+        asyncio.run(_publish(login.client(connection), subject, values, as_json=as_json))
 
 
-async def _publish(client: Client, subject: str, data: Any) -> str:
+def _publish_as_human(connection: Target, subject: str, data: Any, *, as_json: bool) -> None:
+    if not isinstance(data, dict):
+        raise click.UsageError("as yourself you publish a JSON object, as in '{\"n\": 1}'")
+    # Imported only here: REST costs a third of a second that an agent does not need.
+    load("artcafe.cli.channels:send")(connection, subject, data, as_json=as_json)
+
+
+def _lines(*, as_text: bool) -> Iterator[Any]:
+    """The values of the lines of standard input. Raises BadParameter for one that is no JSON."""
+    for number, line in enumerate(sys.stdin.buffer, start=1):
+        written = line.decode(errors="replace").rstrip("\r\n")
+        if as_text:
+            yield written
+        elif written.strip():
+            try:
+                yield JsonText().convert(written, None, None)
+            except click.BadParameter as error:
+                raise click.BadParameter(f"line {number}: {error.message}") from error
+
+
+async def _publish(client: Client, subject: str, values: Iterator[Any], *, as_json: bool) -> None:
     async with client:
-        return await client.publish(subject, data)
+        # A line is waited for in a thread, so that the connection is kept meanwhile.
+        while (value := await asyncio.to_thread(next, values, UNSET)) is not UNSET:
+            message_id = await client.publish(subject, value)
+            if as_json:
+                print_json({"message_id": message_id, "subject": subject}, lines=True)
+            else:
+                click.echo(f"Published to {plain(subject)} as {plain(message_id)}.")
