@@ -137,8 +137,9 @@ audit: .audit/.ready  ## known vulnerabilities, bandit, secrets in the tree, an 
 	.audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements/server.txt \
 	  || { echo "audit: vulnerable, or the service could not be asked: not passed" >&2; exit 1; }
 
-docs: .venv/.ready  ## write the generated pages: docs/errors.md, docs/settings.md, docs/log-events.md
+docs: .venv/.ready  ## write the generated pages: docs/errors.md, settings.md, log-events.md, reference
 	@$(BIN)/python -m artcafe.server.reference docs
+	@$(BIN)/python -m artcafe.reference docs/reference
 
 lock: | $(UV)  ## pin every dependency with hashes
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate requirements/audit.in -o requirements/audit.txt
