@@ -296,6 +296,37 @@ async def _answered(asker: Client, subject: str, count: int) -> list[Any]:
     return await asker.map(subject, range(count), retries=0, timeout=PATIENCE)
 
 
+async def test_a_member_of_a_group_that_drains_loses_nothing(
+    platform: testing.MemoryPlatform, asker: Client
+) -> None:
+    got: list[int] = []
+    enough, everything = asyncio.Event(), asyncio.Event()
+
+    async def take(n: int) -> None:
+        got.append(n)
+        if len(got) == 50:
+            enough.set()
+        if len(got) == 300:
+            everything.set()
+
+    leaves, stays = await agent_of(platform), await agent_of(platform)
+    for app in (leaves, stays):
+        app.on("shared", queue="workers", concurrency=2)(take)
+
+    async def publish() -> None:
+        for number in range(300):
+            await asker.publish("shared", number)
+
+    async with stays, asyncio.timeout(PATIENCE), asyncio.TaskGroup() as tasks:
+        serving = await serve(leaves)
+        tasks.create_task(publish())
+        await enough.wait()
+        leaves.stop()
+        await serving
+        await everything.wait()
+    assert sorted(got) == list(range(300)), "each once"
+
+
 async def test_what_is_not_finished_in_time_is_refused(
     platform: testing.MemoryPlatform, asker: Client
 ) -> None:
