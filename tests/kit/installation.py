@@ -20,7 +20,7 @@ from artcafe.server.core.invitations import Invitations
 from artcafe.server.core.legal import Legal
 from artcafe.server.core.login import Login
 from artcafe.server.core.operations import TenantChange, TenantOperations
-from artcafe.server.core.presence import Presence
+from artcafe.server.core.presence.presence import Presence
 from artcafe.server.core.publishing.messages import Messages
 from artcafe.server.core.publishing.publisher import MessageClock, MessageServices
 from artcafe.server.core.subscriptions import ChannelSubscriptions

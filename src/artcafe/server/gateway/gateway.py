@@ -9,7 +9,7 @@ from functools import partial
 import msgspec
 
 from artcafe.server.core.login import Login
-from artcafe.server.core.presence import Presence, PresenceQuestion
+from artcafe.server.core.presence.presence import Presence, PresenceQuestion
 from artcafe.server.core.publishing.publisher import MessageServices
 from artcafe.server.core.usage import Meter
 from artcafe.server.domain.access import Rights

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
-from artcafe.server.core.presence import Presence
+from artcafe.server.core.presence.presence import Presence
 from artcafe.server.core.publishing.publisher import MessageServices, platform_publisher
 from artcafe.server.domain.ids import AgentId, TenantId
 from artcafe.server.ports.bus import Bus

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import pytest
 
-from artcafe.server.core.presence import LIFETIME
+from artcafe.server.core.presence.presence import LIFETIME
 from artcafe.server.domain.ids import AgentId, TenantId
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError

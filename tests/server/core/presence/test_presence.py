@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from artcafe.server.core.presence import LIFETIME
+from artcafe.server.core.presence.presence import LIFETIME
 from artcafe.server.domain.ids import AgentId
 from artcafe.server.domain.principal import Human
 from artcafe.server.store import addresses as at

@@ -1,0 +1,1 @@
+"""Presence: the connected agents over all server processes."""
