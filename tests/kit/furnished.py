@@ -47,7 +47,7 @@ async def furnish(
     a1 = AgentId("a1")
     sightings.used(name, a1, "SHA256:a1", AT)
     await sightings.flush()
-    await sightings.announce(name, "p1", {a1: 1}, {AgentId("a2"): AT}, 2_000_000_000)
+    await sightings.announce(name, "p1", {a1: 1}, {AgentId("a2"): AT})
     await ChallengeTable(table).spend(name, a1, "for ever", None)
     await ChallengeTable(table).spend(name, a1, "for a while", 2_000_000_000)
     await UsageTable(table).add({(name, "2025-11-24", "messages"): 3, (name, "2025-11-25", "bytes"): 4})

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from artcafe.server.bus.events import BusEvents
-from artcafe.server.core.presence.presence import TOPIC as ASKED
+from artcafe.server.core.presence.questions import TOPIC as ASKED
 from artcafe.server.domain.ids import AgentId, TenantId, UserId
 from artcafe.server.domain.principal import Human, User
 from artcafe.server.domain.tenant import Role

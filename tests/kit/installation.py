@@ -45,6 +45,7 @@ from artcafe.server.store.deletions import DeletionTable
 from artcafe.server.store.installation import InstallationTable
 from artcafe.server.store.invitations import InvitationTable
 from artcafe.server.store.item import Backend, ItemStore
+from artcafe.server.store.leases import LeaseTable
 from artcafe.server.store.legal import LegalTable
 from artcafe.server.store.login import ChallengeTable
 from artcafe.server.store.members import MemberTable
@@ -117,6 +118,7 @@ class Installation:
     clock: StoppedClock
     bus: MemoryBus = field(default_factory=MemoryBus)
     new_id: Callable[[], str] = field(default_factory=lambda: counting("id"))
+    new_start: Callable[[], str] = field(default_factory=lambda: counting("start"))
     documents: dict[Document, Edition] = field(default_factory=dict)
     groups: Groups = field(default_factory=Groups)
     login_limits: LoginLimits = field(default_factory=lambda: MANY_LOGINS)
@@ -269,7 +271,7 @@ class Installation:
                 random=os.urandom,
                 limits=self.login_limits,
             ),
-            presence=Presence(sightings, self.bus, self.clock, name),
+            presence=Presence(sightings, LeaseTable(table), self.bus, self.clock, name, self.new_start),
             meter=meter,
             verifier=verifier,
             directory=directory,

@@ -32,8 +32,9 @@ from artcafe.server.core.invitations import Invitations
 from artcafe.server.core.legal import Legal
 from artcafe.server.core.login import Login
 from artcafe.server.core.operations import TenantOperations
-from artcafe.server.core.presence.presence import TOPIC as ASKED
+from artcafe.server.core.presence.leases import RENEW_SECONDS as RENEW_PRESENCE_SECONDS
 from artcafe.server.core.presence.presence import Presence
+from artcafe.server.core.presence.questions import TOPIC as ASKED
 from artcafe.server.core.publishing.messages import Messages
 from artcafe.server.core.publishing.publisher import MessageClock, MessageServices
 from artcafe.server.core.subscriptions import ChannelSubscriptions
@@ -87,6 +88,7 @@ from artcafe.server.store.audit import AuditTable
 from artcafe.server.store.channels import ChannelTable
 from artcafe.server.store.deletions import DeletionTable
 from artcafe.server.store.invitations import InvitationTable
+from artcafe.server.store.leases import LeaseTable
 from artcafe.server.store.legal import LegalTable
 from artcafe.server.store.login import ChallengeTable
 from artcafe.server.store.members import MemberTable
@@ -158,7 +160,7 @@ async def platform(
         installation = await join(settings, authority, streams, table, clock)
         links = await _links(stack, settings, nats_url, operator, memory, installation.restore)
         meter = Meter(UsageTable(table), sightings, clock)
-        presence = Presence(sightings, control, clock, name)
+        presence = Presence(sightings, LeaseTable(table), control, clock, name, new_id)
         events = BusEvents(
             control,
             authority,
@@ -327,6 +329,7 @@ async def platform(
             every(RETRY_SECONDS, events.again),
             every(MISSED_SECONDS, events.catch_up),
             *([whenever(begun, WORK_SECONDS, deletions.work)] if resident else []),
+            *([every(RENEW_PRESENCE_SECONDS, gateway.presence_publisher.hold)] if resident else []),
             *([until_done(PlantedRows(store, members).step)] if resident else []),
             *([every(TEND_SECONDS, Tending(installation))] if resident else []),
         ):

@@ -187,13 +187,13 @@ class TestDelete:
             await agents.create(an_agent(other, f"SHA256:{other}"), None, ENTRY)
             sightings.used(ACME, AgentId(other), f"SHA256:{other}", AT)
             await sightings.flush()
-            await sightings.announce(ACME, "p1", {}, {AgentId(other): AT}, 0)
+            await sightings.announce(ACME, "p1", {}, {AgentId(other): AT})
         others = contents(backend)
         await agents.create(an_agent("a1", "SHA256:x", "SHA256:y"), None, ENTRY)
         for fingerprint in ("SHA256:x", "SHA256:y"):
             sightings.used(ACME, A1, fingerprint, AT)
         await sightings.flush()
-        await sightings.announce(ACME, "p1", {}, {A1: AT}, 0)
+        await sightings.announce(ACME, "p1", {}, {A1: AT})
 
         await agents.delete(ACME, A1, anyway, ENTRY)
 

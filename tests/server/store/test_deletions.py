@@ -160,7 +160,7 @@ class TestBegin:
 
         for number, work in enumerate(works):
             assert await outcome(work()) is Code.not_found, number
-        await sightings.announce(ACME, "p2", {A1: 1}, {}, 2_000_000_000)
+        await sightings.announce(ACME, "p2", {A1: 1}, {})
 
         assert contents(backend) == before
         assert (await StorageQuota(table).used(ACME)).total > 0
@@ -171,7 +171,7 @@ class TestAll:
         await furnish(table, created_by="olivia", most=3)
         rows = kept(backend)
         assert {row[1] for row in rows} == {
-            "TENANTS", "U#olivia", "U#paul", "U#auth0|paul",
+            "TENANTS", "U#olivia", "U#paul", "U#auth0|paul", "HELD#p1",
             *(kind(a_partition()) for kind in (at.tenant, at.challenges, at.usage, at.sizes, at.log)),
         }  # fmt: skip
         assert {row[2].partition("#")[0] for row in rows if row[1] == at.tenant(a_partition())} >= {
@@ -224,7 +224,7 @@ class TestAll:
         assert (await LegalTable(table).list(ACME, 10, None)).items == []
         assert (await AuditTable(table).list(ACME, 10, None)).items == [ENTRY]
         assert await PresenceTable(table).last_seen(ACME, [AgentId("a2")]) == {}
-        assert await PresenceTable(table).online(ACME, "p2", 2**40) == {}
+        assert await PresenceTable(table).online(ACME, 2**40) == {}
         assert await UsageTable(table).days(ACME, "2025-11-24", "2025-11-25") == {}
         assert await ChallengeTable(table).spend(ACME, A1, "for ever", None)
 
@@ -269,7 +269,7 @@ class TestAll:
         await delete_tenant(table)
         sightings = PresenceTable(table)
 
-        await sightings.announce(ACME, "p1", {AgentId("a2"): 1}, {A1: LATER}, 2_000_000_000)
+        await sightings.announce(ACME, "p1", {AgentId("a2"): 1}, {A1: LATER})
         sightings.used(ACME, A1, "SHA256:a1", LATER)
         await sightings.flush()
 

@@ -167,7 +167,7 @@ class TestStale:
         assert await outcome(agents.delete(ACME, A1, anyway, ENTRY)) is Code.not_found
         sightings.used(ACME, A1, "SHA256:1", AT)
         await sightings.flush()
-        await sightings.announce(ACME, "p1", {A1: 1}, {A1: AT}, 2_000_000_000)
+        await sightings.announce(ACME, "p1", {A1: 1}, {A1: AT})
 
         assert contents(backend) == before
 

@@ -9,7 +9,8 @@ from functools import partial
 import msgspec
 
 from artcafe.server.core.login import Login
-from artcafe.server.core.presence.presence import Presence, PresenceQuestion
+from artcafe.server.core.presence.presence import Presence
+from artcafe.server.core.presence.questions import PresenceQuestion
 from artcafe.server.core.publishing.publisher import MessageServices
 from artcafe.server.core.usage import Meter
 from artcafe.server.domain.access import Rights
@@ -100,7 +101,7 @@ class Gateway:
         self._pending_logins = PendingLogins(limits.max_pending_logins, limits.max_pending_logins_per_address)
         self._agents = AgentLogin(login, self._pending_logins, server_name)
         self._humans = HumanLogin(tokens, enter, self._pending_logins, allowed_origins)
-        self._presence_publisher = PresencePublisher(
+        self.presence_publisher = PresencePublisher(
             presence, directory, bus, self._services.messages, limits.max_payload_bytes
         )
         self._registry = ConnectionRegistry()
@@ -119,7 +120,7 @@ class Gateway:
     async def __aenter__(self) -> "Gateway":
         await self._tasks.__aenter__()
         self._chores = [
-            self._tasks.create_task(work) for work in (self._sweep(), self._presence_publisher.run())
+            self._tasks.create_task(work) for work in (self._sweep(), self.presence_publisher.run())
         ]
         return self
 
@@ -132,7 +133,7 @@ class Gateway:
         # Whoever is still here is cut with the server: it is counted, told to be gone, and logged.
         for connection in [*self._pending_logins, *self._registry]:
             connection.closed(BROKEN)
-        await self._presence_publisher.finish()
+        await self.presence_publisher.finish()
 
     @property
     def heartbeat_seconds(self) -> float:
@@ -185,7 +186,7 @@ class Gateway:
         self._registry.add(connection)
         if isinstance(principal, AgentPrincipal):
             self._presence.arrived(tenant, principal.agent, connection)
-            self._presence_publisher.wake()
+            self.presence_publisher.wake()
             self._meter.active(tenant, principal.counted_as)
         link = await self._bus.link(record)
         try:
@@ -262,7 +263,7 @@ class Gateway:
         principal = self._registry.remove(connection)
         if isinstance(principal, AgentPrincipal):
             self._presence.left(principal.tenant, principal.agent, connection)
-            self._presence_publisher.wake()
+            self.presence_publisher.wake()
 
     async def _clean_up(self, session: AgentSession) -> None:
         tenant, hub = session.principal.tenant, session.hub

@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 
 from artcafe.server.core.presence.presence import Presence
 from artcafe.server.core.publishing.publisher import MessageServices, platform_publisher
 from artcafe.server.domain.ids import AgentId, TenantId
 from artcafe.server.ports.bus import Bus
+from artcafe.server.ports.leases import HeldTenant, Lease
 from artcafe.server.ports.records import Directory
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
@@ -23,7 +24,10 @@ SHARE = 4
 told in few, large steps."""
 
 IDLE_SECONDS = 1.0
-"""How often it looks whether something is about to expire, or failed and is due again."""
+"""How often it looks whether something failed and is due again."""
+
+CLEARED_AT_ONCE = 16
+"""Tenants at once in which the agents of a process that is gone are told."""
 
 TELL_SECONDS = 2.0
 """How long one tenant's bus may keep the other tenants waiting."""
@@ -54,20 +58,27 @@ class PresencePublisher:
         """An agent connected or disconnected."""
         self._changed.set()
 
+    async def hold(self) -> None:
+        """Renew the lease of this process, and see whose is over (Presence.hold). Raises unavailable."""
+        await self._presence.hold()
+        if self._presence.due:
+            self._changed.set()
+
     async def run(self) -> None:
-        """Announce until cancelled."""
+        """Announce who comes and goes here, and who went with a process that is gone, until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
             try:
                 async with asyncio.timeout(IDLE_SECONDS):
                     await self._changed.wait()
             except TimeoutError:
-                pass  # What is about to expire wakes nobody.
+                pass  # What failed wakes nobody.
             else:
                 await asyncio.sleep(GATHER_SECONDS)
             self._changed.clear()
             began = loop.time()
             done = await self.announce()
+            done = await self.clear() and done
             await asyncio.sleep(SHARE * (loop.time() - began) if done else IDLE_SECONDS)
 
     async def finish(self) -> None:
@@ -77,16 +88,37 @@ class PresencePublisher:
                 done = await self.announce()
         except TimeoutError:
             done = False
-        if not done:
-            try:
+        try:
+            if not done:
                 await self._presence.announce()
-            except ArtcafeError as error:
-                LOG.error("who was online here is believed for a while: %s", error)
+            await self._presence.leave()
+        except ArtcafeError as error:
+            LOG.error("who was online here is told to be gone when another process notices it: %s", error)
 
     async def announce(self) -> bool:
         """Announce what changed; whether all of it could be told. What could not is due again."""
+        return await self._done(self._presence.announce(self.tell))
+
+    async def clear(self) -> bool:
+        """Tell who went with the processes that are gone, as far as it is for this one to tell; whether all
+        of it could be told. What could not is due again."""
+        return await self._done(self._clear())
+
+    async def _clear(self) -> None:
+        for lease, tenants in await self._presence.taken_over():
+            turn = asyncio.Semaphore(CLEARED_AT_ONCE)
+
+            async def clear(held: HeldTenant, lease: Lease = lease, turn: asyncio.Semaphore = turn) -> bool:
+                async with turn:
+                    return await self._done(self._presence.clear(lease, held, self.tell))
+
+            if all(await asyncio.gather(*map(clear, tenants))):
+                await self._presence.forget(lease)
+
+    async def _done(self, work: Coroutine[None, None, None]) -> bool:
+        """Whether it could be done."""
         try:
-            await self._presence.announce(self.tell)
+            await work
         except ArtcafeError as error:
             LOG.warning("who is online is not told now: %s", error)
             return False

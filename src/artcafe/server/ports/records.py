@@ -21,6 +21,7 @@ from artcafe.server.domain.listing import Page, Source
 from artcafe.server.domain.sign_in import Decision
 from artcafe.server.domain.tenant import Member, Tenant, TenantRules
 from artcafe.server.ports.answers import Keep, Kept, keep_nothing
+from artcafe.server.ports.leases import ProcessAgents
 
 
 class TenantRecords(Protocol):
@@ -221,24 +222,21 @@ class SightingRecords(Protocol):
     """Last-seen times of agents and channels, and the places of connected agents."""
 
     async def announce(
-        self,
-        tenant: TenantId,
-        instance: str,
-        online: Mapping[AgentId, int],
-        left: Mapping[AgentId, str],
-        expires: int,
+        self, tenant: TenantId, process: str, online: Mapping[AgentId, int], left: Mapping[AgentId, str]
     ) -> None:
-        """Replace what this server process holds: connections per agent, until `expires` (Unix seconds).
+        """Replace what this server process holds: connections per agent, for as long as it holds the lease of
+        this name (ports.leases).
 
         `left` has the agents that went since the last time, and when (RFC 3339). Nothing is written
         of a tenant or an agent that was deleted meanwhile.
         """
 
-    async def online(
-        self, tenant: TenantId, besides: str, latest: int
-    ) -> Mapping[str, Mapping[AgentId, int]]:
-        """Connections per agent, for each process but the one called `besides`. What would end after `latest`
-        (Unix seconds) was written by a clock that was wrong, and is left out."""
+    async def left(self, tenant: TenantId, left: Mapping[AgentId, str]) -> None:
+        """Note who went when (RFC 3339), unless the agent was deleted meanwhile."""
+
+    async def online(self, tenant: TenantId, latest: int) -> Mapping[str, ProcessAgents]:
+        """The connected agents of each process, as it last said. What an older release wrote ends by itself;
+        where it would end after `latest` (Unix seconds) its clock was wrong, and it is left out."""
 
     async def last_seen(self, tenant: TenantId, agents: Sequence[AgentId]) -> Mapping[AgentId, str]:
         """The times at which these agents were last seen, RFC 3339; an agent never seen is missing."""

@@ -20,7 +20,7 @@
 |                  | COUNT#{noun}        | how many agents, channels or members there are,       |
 |                  | COUNT#{noun}#{n}    | together with these counters                          |
 |                  | COUNTED-BYTES       | what there was before its bytes were counted          |
-|                  | ONLINE#{process}#n  | who is connected to a server process; expires         |
+|                  | ONLINE#{process}#n  | who is connected to a server process                  |
 |                  | ANSWER#{user}#{key} | what an Idempotency-Key was answered with; expires    |
 | U#{user}         | TENANT#{tenant}     | an index: where to look for a membership              |
 |                  | MADE                | tenants that the user made, where those are counted   |
@@ -35,6 +35,9 @@
 | INSTALLATION     | MARK                | which installation it is, and how often it was stamped|
 |                  | TURN                | when accounts were reconciled by one of all processes |
 | SERVERS          | {process}           | a server process that runs; expires, is never copied  |
+| LEASES           | HOLDS#{process}     | a process whose rows of connected agents are right    |
+|                  | OVER#{process}      | one whose lease was taken: its rows are to go         |
+| HELD#{process}   | {partition}         | a tenant in which the process has agents              |
 | SCHEMA           | RECORDS             | which releases may open the store                     |
 | DELETIONS        | SWEEP#{partition}   | a tenant that is being deleted                        |
 |                  | END#{partition}     | one whose id is free, with what came late             |
@@ -58,6 +61,9 @@ INSTALLATION = "INSTALLATION"
 MARK = "MARK"
 TURN = "TURN"
 SERVERS = "SERVERS"
+LEASES = "LEASES"
+HOLDS = "HOLDS#"
+OVER = "OVER#"
 USAGE_CLEANED = ("CLEANED", "USAGE")
 SCHEMA = ("SCHEMA", "RECORDS")
 """Both keys of the row that says which releases may open the store."""
@@ -208,6 +214,11 @@ def seen(of: AgentId) -> str:
 def online(instance: str) -> str:
     """The prefix of the rows of one server process."""
     return f"{ONLINE}{instance}#"
+
+
+def held(process: str) -> str:
+    """The partition of the tenants in which a server process has agents."""
+    return f"HELD#{process}"
 
 
 def process(sort_key: str) -> str:

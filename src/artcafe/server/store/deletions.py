@@ -99,7 +99,7 @@ class DeletionTable:
                 await purge(self._table.store, beside)
         # Until there is nothing: what began before the tenant's end may have been written behind this.
         pk = at.tenant(partition)
-        while await self._remove_rows(pk):
+        while await self._remove_rows(partition):
             pass
         with translated():
             await self._table.store.drop_counters(pk)
@@ -119,16 +119,21 @@ class DeletionTable:
                 return False
         return True
 
-    async def _remove_rows(self, pk: str) -> int:
-        """Remove what stands in a tenant's partition, but itself and its members; how many rows it was."""
+    async def _remove_rows(self, partition: Partition) -> int:
+        """Remove what stands in a tenant's partition, but itself and its members, and that processes have
+        agents there; how many rows it was."""
+        pk = at.tenant(partition)
         staying = (at.DELETING, at.detail(at.DELETING))
         rows = [
             item.sk
             async for item in self._table.items(pk)
             if item.sk not in staying and not item.sk.startswith(at.MEMBERS)
         ]
-        for start in range(0, len(rows), MAX_OPS):
-            await self._table.write(*(Delete(pk, sk) for sk in rows[start : start + MAX_OPS]))
+        processes = sorted({at.process(sk) for sk in rows if sk.startswith(at.ONLINE)})
+        steps = [Delete(pk, sk) for sk in rows]
+        steps += [Delete(at.held(process), partition) for process in processes]
+        for start in range(0, len(steps), MAX_OPS):
+            await self._table.write(*steps[start : start + MAX_OPS])
         return len(rows)
 
     async def free(self, deletion: Deletion, at_time: str) -> None:

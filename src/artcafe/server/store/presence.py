@@ -9,9 +9,11 @@ from typing import TypeVar
 from msgspec import Struct
 
 from artcafe.server.domain.ids import AgentId, ChannelId, TenantId
+from artcafe.server.ports.leases import ProcessAgents
 from artcafe.server.store import addresses as at
 from artcafe.server.store.item import ABSENT, MAX_OPS, Check, Conflict, Delete, Op, Put
-from artcafe.server.store.partitions import live
+from artcafe.server.store.leases import held_row
+from artcafe.server.store.partitions import NOWHERE, live
 from artcafe.server.store.records import readable
 from artcafe.server.store.table import Table, data
 
@@ -81,16 +83,13 @@ class PresenceTable:
         return await self._write_unless_gone(*steps)
 
     async def announce(
-        self,
-        tenant: TenantId,
-        instance: str,
-        online: Mapping[AgentId, int],
-        left: Mapping[AgentId, str],
-        expires: int,
+        self, tenant: TenantId, process: str, online: Mapping[AgentId, int], left: Mapping[AgentId, str]
     ) -> None:
         """Replace what this server process holds, and note who left when."""
         partition = await self._table.partition(tenant)
-        pk, prefix = at.tenant(partition), at.online(instance)
+        if partition == NOWHERE:
+            return
+        pk, prefix = at.tenant(partition), at.online(process)
         names = sorted(online)
         chunks = [names[start : start + ROW_AGENTS] for start in range(0, len(names), ROW_AGENTS)]
         rows = {
@@ -100,11 +99,22 @@ class PresenceTable:
         before = {item.sk async for item in self._table.items(pk, prefix)}
         # Who left is written before the rows forget it: a cut in between writes it again, never not.
         await self._note_left(pk, list(left.items()))
-        steps: list[Op] = [Put(pk, sk, data(row), expires=expires) for sk, row in rows.items()]
-        steps += [Delete(pk, sk) for sk in sorted(before - rows.keys())]
+        puts: list[Op] = [Put(pk, sk, data(row)) for sk, row in rows.items()]
+        if puts and not before:  # Together with the first row: who clears the rows finds them by it.
+            puts.insert(0, held_row(process, tenant, partition))
         size = MAX_OPS - 1
-        for start in range(0, len(steps), size):
-            await self._write_unless_gone(live(partition), *steps[start : start + size])
+        for start in range(0, len(puts), size):
+            if not await self._write_unless_gone(live(partition), *puts[start : start + size]):
+                rows = {}
+        goes: list[Op] = [Delete(pk, sk) for sk in sorted(before - rows.keys())]
+        if not rows:
+            goes.append(Delete(at.held(process), partition))
+        for start in range(0, len(goes), MAX_OPS):
+            await self._table.write(*goes[start : start + MAX_OPS])
+
+    async def left(self, tenant: TenantId, left: Mapping[AgentId, str]) -> None:
+        """Note who went when."""
+        await self._note_left(at.tenant(await self._table.partition(tenant)), list(left.items()))
 
     async def _note_left(self, pk: str, left: list[tuple[AgentId, str]]) -> None:
         size = MAX_OPS // 2
@@ -123,18 +133,19 @@ class PresenceTable:
             return False
         return True
 
-    async def online(
-        self, tenant: TenantId, besides: str, latest: int
-    ) -> Mapping[str, Mapping[AgentId, int]]:
-        """Connections per agent, for each process but the one called `besides`. What would end after `latest`
-        (Unix seconds) was written by a clock that was wrong, and is left out."""
+    async def online(self, tenant: TenantId, latest: int) -> Mapping[str, ProcessAgents]:
+        """The connected agents of each process, as it last said; what an older release wrote until it ends,
+        unless that is after `latest` (Unix seconds)."""
         partition = await self._table.partition(tenant)
-        processes: dict[str, dict[AgentId, int]] = {}
+        processes: dict[str, ProcessAgents] = {}
         async for item in self._table.items(at.tenant(partition), at.ONLINE):
+            if item.expires is not None and item.expires > latest:
+                continue
             process = at.process(item.sk)
-            if process != besides and (item.expires or 0) <= latest:
-                for row in readable([item], _Online)[0]:
-                    processes.setdefault(process, {}).update(row.agents)
+            for row in readable([item], _Online)[0]:
+                known = processes.get(process)
+                agents = {**known.agents, **row.agents} if known else row.agents
+                processes[process] = ProcessAgents(agents, leased=item.expires is None)
         return processes
 
     async def last_seen(self, tenant: TenantId, agents: Sequence[AgentId]) -> Mapping[AgentId, str]:

@@ -4,10 +4,11 @@ import asyncio
 
 import pytest
 
-from artcafe.server.core.presence.presence import LIFETIME
+from artcafe.server.core.presence.leases import LEASE_SECONDS
 from artcafe.server.domain.ids import AgentId
 from artcafe.server.domain.principal import Human
 from artcafe.server.store import addresses as at
+from artcafe.server.store.item import Put
 from artcafe.wire.codes import Code
 from tests.kit.contents import contents
 from tests.kit.holders import Holder
@@ -85,24 +86,29 @@ class TestSeveralProcesses:
         await first.presence.announce()
         assert await second.presence.online(ACME) == {A1: 1, A2: 1}
 
-    async def test_a_process_that_stops_telling_is_believed_for_so_long(
+    async def test_a_process_that_stops_renewing_is_believed_for_so_long(
         self, installation: Installation, first: Process, second: Process
     ) -> None:
         first.presence.arrived(ACME, A1, HERE)
         await first.presence.announce()
-
-        installation.clock.advance(LIFETIME - 1)
-        assert await second.presence.online(ACME) == {A1: 1}
-        installation.clock.advance(1)
+        await second.presence.hold()
+        for _ in range(2):
+            installation.clock.advance(LEASE_SECONDS / 3)
+            await second.presence.hold()
+            assert await second.presence.online(ACME) == {A1: 1}
+        installation.clock.advance(LEASE_SECONDS / 3)
+        await second.presence.hold()
         assert await second.presence.online(ACME) == {}
 
-    async def test_a_process_that_goes_on_telling_is_believed_without_an_end(
+    async def test_a_process_that_goes_on_renewing_is_believed_without_an_end(
         self, installation: Installation, first: Process, second: Process
     ) -> None:
         first.presence.arrived(ACME, A1, HERE)
-        for _ in range(2 * LIFETIME // 2):
-            await first.presence.announce()
-            installation.clock.advance(2)
+        await first.presence.announce()
+        for _ in range(20):
+            installation.clock.advance(1)
+            await first.presence.hold()
+            await second.presence.hold()
             assert await second.presence.online(ACME) == {A1: 1}
 
     @pytest.mark.parametrize("seconds", [86_400, 60, -60, -86_400])
@@ -111,46 +117,65 @@ class TestSeveralProcesses:
     ) -> None:
         first.presence.arrived(ACME, A1, HERE)
         await first.presence.announce()
+        await second.presence.hold()
         installation.clock.set(seconds)
-        for _ in range(2 * LIFETIME // 2):
-            await first.presence.announce()
+        for _ in range(20):
+            await second.presence.hold()
             assert await second.presence.online(ACME) == {A1: 1}
-            installation.clock.advance(2)
+            installation.clock.advance(1)
+            await first.presence.hold()
 
     @pytest.mark.parametrize("seconds", [86_400, 60, -60, -86_400])
-    async def test_a_clock_that_is_set_shows_nobody_online_for_long_who_is_gone(
+    async def test_a_clock_that_is_set_shows_nobody_online_who_is_gone(
         self, installation: Installation, first: Process, second: Process, seconds: float
     ) -> None:
         first.presence.arrived(ACME, A1, HERE)
         await first.presence.announce()
+        await second.presence.hold()
         installation.clock.set(seconds)
-        installation.clock.advance(2 * LIFETIME)
+        for _ in range(3):
+            installation.clock.advance(LEASE_SECONDS / 3)
+            await second.presence.hold()
         assert await second.presence.online(ACME) == {}
 
-    async def test_nothing_is_written_while_nothing_changes_and_nothing_expires(
+    async def test_one_that_was_just_started_believes_no_lease_that_is_long_over(
+        self, installation: Installation, first: Process
+    ) -> None:
+        first.presence.arrived(ACME, A1, HERE)
+        await first.presence.announce()
+        installation.clock.advance(LEASE_SECONDS)
+        later = installation.start("later")
+
+        assert await later.presence.online(ACME) == {}
+
+        await first.presence.hold()
+        assert await later.presence.online(ACME) == {A1: 1}
+
+    async def test_rows_of_an_older_release_count_until_they_end(
+        self, installation: Installation, first: Process, second: Process
+    ) -> None:
+        """A process of it that was killed and came back under its name as one of this release left some."""
+        pk, ends = at.tenant(await installation.partition()), int(installation.clock.now()) + 90
+        await installation.memory.put(Put(pk, at.online("p1") + "0", {"agents": {A1: 1}}, expires=ends))
+
+        assert await first.presence.online(ACME) == {}
+        assert await second.presence.online(ACME) == {A1: 1}
+        installation.clock.advance(90)
+        assert await second.presence.online(ACME) == {}
+
+    async def test_agents_are_written_when_they_change_alone(
         self, installation: Installation, first: Process
     ) -> None:
         first.presence.arrived(ACME, A1, HERE)
         await first.presence.announce()
         installation.store.writes_left = 0
 
-        installation.clock.advance(LIFETIME / 3 - 0.001)
+        installation.clock.advance(86_400)
         await first.presence.announce()
-        installation.clock.advance(1)
+
+        first.presence.arrived(ACME, A2, HERE)
         with refused(Code.unavailable):
             await first.presence.announce()
-
-    async def test_who_left_everywhere_leaves_nothing_to_expire(
-        self, installation: Installation, first: Process
-    ) -> None:
-        first.presence.arrived(ACME, A1, HERE)
-        await first.presence.announce()
-        first.presence.left(ACME, A1, HERE)
-        await first.presence.announce()
-        installation.store.away = True
-
-        installation.clock.advance(10 * LIFETIME)
-        await first.presence.announce()
 
 
 class TestLastSeen:
@@ -297,4 +322,6 @@ async def test_what_is_told_after_the_tenant_was_deleted_leaves_nothing(
 
     await first.presence.announce()
 
-    assert {row[1] for row in contents(installation.memory)} == {at.DELETIONS, at.INSTALLATION_LOG}
+    assert {row[1] for row in contents(installation.memory)} == {
+        at.DELETIONS, at.INSTALLATION_LOG, at.LEASES
+    }  # fmt: skip

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import pytest
 
-from artcafe.server.core.presence.presence import LIFETIME
 from artcafe.server.domain.ids import AgentId, TenantId
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -100,7 +99,7 @@ class TestComingAndGoing:
         first.presence.arrived(ACME, A1, HERE)
         for _ in range(3):
             await first.presence.announce(listener.tell)
-            installation.clock.advance(LIFETIME / 2)
+            installation.clock.advance(60)
         assert listener.heard() == [(A1, True)]
 
     async def test_two_processes_to_which_it_comes_at_once_do_not_leave_it_to_each_other(

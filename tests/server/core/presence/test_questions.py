@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from artcafe.server.core.presence.presence import TOPIC, PresenceQuestion
+from artcafe.server.core.presence.questions import TOPIC, PresenceQuestion
 from artcafe.server.domain.ids import AgentId, ChannelId
 from tests.kit.holders import Holder
 from tests.kit.installation import ACME, OTHER, Installation, Process

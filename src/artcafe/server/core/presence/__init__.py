@@ -1,1 +1,1 @@
-"""Presence: the connected agents over all server processes."""
+"""Presence: the connected agents over all server processes, and the leases by which that is right."""

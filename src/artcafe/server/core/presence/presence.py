@@ -1,67 +1,29 @@
 """Presence: the connected agents and their subscriptions, over all server processes."""
 
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
-from msgspec import Struct
 
+from artcafe.server.core.presence.leases import Leases
+from artcafe.server.core.presence.questions import (
+    TOPIC,
+    Holder,
+    PresenceAnswer,
+    PresenceQuestion,
+    known,
+    read_answer,
+)
 from artcafe.server.domain.ids import AgentId, ChannelId, TenantId
 from artcafe.server.ports.bus import Control
 from artcafe.server.ports.clock import Clock
+from artcafe.server.ports.leases import HeldTenant, Lease, LeaseRecords
 from artcafe.server.ports.records import SightingRecords
 from artcafe.wire.errors import ArtcafeError
-from artcafe.wire.subjects import overlap
 from artcafe.wire.times import rfc3339
 
-LIFETIME = 90
-"""Seconds after which a process that stopped telling is believed to be gone."""
-
-SET_SECONDS = 5.0
-"""A clock that jumps by more was set, or the machine slept; by less, every renewal is early enough."""
-
-TOPIC = "presence"
-"""The control topic on which processes ask each other."""
-
-_WILD = ("*", ">")
-
-
-class Holder(Protocol):
-    """One connection, as far as it subscribes."""
-
-    def patterns(self) -> Collection[str]:
-        """The patterns that it holds now, in their short form."""
-
-
-class PresenceQuestion(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A request to the processes in `asked`: the subscriptions of these agents, and the subscribers of these
-    patterns.
-
-    `several` are agents with connections on more than one process, told apart so that each counts once.
-    """
-
-    asked: list[str]
-    tenant: TenantId
-    agents: list[AgentId] = []
-    patterns: dict[ChannelId, str] = {}
-    several: list[AgentId] = []
-
-
-class Listening(Struct, frozen=True):
-    """The subscribers of one pattern on one process: subscriptions, agents, and those of `several`."""
-
-    subscriptions: int
-    agents: int
-    several: list[AgentId]
-
-
-class PresenceAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The response of one process."""
-
-    held: dict[AgentId, list[str]] = {}
-    audience: dict[ChannelId, Listening] = {}
-
+OLDER_LIFETIME = 90
+"""Seconds after which what an older release wrote ends by itself."""
 
 Tell = Callable[[TenantId, Mapping[AgentId, bool]], Awaitable[None]]
 """Tell a tenant which agents came (True) and which went; when it returns, the bus has it."""
@@ -71,28 +33,34 @@ async def _to_nobody(_: TenantId, __: Mapping[AgentId, bool]) -> None:
     """A `Tell` that does nothing."""
 
 
-_read_answer = msgspec.json.Decoder(PresenceAnswer).decode
-
-
 class Presence:
-    """Tracks the connections of this process, and shares them with the others by rows in the store.
+    """Tracks the connections of this process, and shares them with the others by rows in the store, which are
+    right while the process holds its lease.
 
-    Its owner calls `announce` after changes, and every few seconds: everything is written
-    again before it expires.
+    Its owner calls `hold` every leases.RENEW_SECONDS, and `announce` after changes and when the lease was
+    lost.
     """
 
-    def __init__(self, records: SightingRecords, control: Control, clock: Clock, instance: str) -> None:
+    def __init__(
+        self,
+        records: SightingRecords,
+        leases: LeaseRecords,
+        control: Control,
+        clock: Clock,
+        name: str,
+        new_id: Callable[[], str],
+    ) -> None:
+        """`name` tells this process from all others that run."""
         self._records = records
+        self._lease_records = leases
+        self._leases = Leases(leases, clock, name, new_id)
         self._control = control
         self._clock = clock
-        self._instance = instance
         self._online: dict[TenantId, dict[AgentId, list[Holder]]] = {}
         self._left: dict[TenantId, dict[AgentId, str]] = {}
         # Who was told to be online; False where it is not sure what was told last.
         self._told: dict[TenantId, dict[AgentId, bool]] = {}
         self._changed: set[TenantId] = set()
-        self._announced: dict[TenantId, float] = {}  # When, by the monotonic clock.
-        self._ahead = self._lead()
 
     def arrived(self, tenant: TenantId, agent: AgentId, holder: Holder) -> None:
         """One more connection of the agent."""
@@ -115,18 +83,31 @@ class Presence:
     def _here(self, tenant: TenantId) -> dict[AgentId, int]:
         return {agent: len(holders) for agent, holders in self._online.get(tenant, {}).items()}
 
+    async def hold(self) -> None:
+        """Renew the lease, and see whose is over. Raises unavailable."""
+        await self._leases.watch()
+
+    @property
+    def due(self) -> bool:
+        """Whether a lease is over: this process's own, so that it has to `announce` everybody again, or one
+        that is `taken_over`."""
+        return self._leases.due
+
     async def announce(self, tell: Tell = _to_nobody) -> None:
-        """Write what changed and what is about to expire, and tell who came and who went, over all processes.
+        """Write what changed, and tell who came and who went, over all processes. After the lease was lost,
+        everything is written and told again: others told that everybody went.
 
         The last that is told of an agent is right, whatever several processes do at once; it may be
         told twice. Raises unavailable when that happened to some tenant: it is tried again then.
         """
-        now, ahead = self._clock.monotonic(), self._lead()
-        # What is written ends by the wall clock: when that was set, it ends too early or too late.
-        was_set, self._ahead = abs(ahead - self._ahead) > SET_SECONDS, ahead
-        due = {tenant for tenant, at in self._announced.items() if was_set or now - at > LIFETIME / 3}
+        if self._leases.lost:
+            await self._leases.take()
+            self._told.clear()
+            self._changed.update(self._online)
+        if self._changed:
+            await self._leases.take()
         failure = None
-        for tenant in sorted(self._changed | due):
+        for tenant in sorted(self._changed):
             self._changed.discard(tenant)
             try:
                 await self._announce(tenant, tell)
@@ -141,14 +122,12 @@ class Presence:
     async def _announce(self, tenant: TenantId, tell: Tell) -> None:
         """The rows are read before they are written and after: of two processes to which an agent comes
         at once, one at least does not see the other before; of two that it leaves, one does not after."""
-        now, ends = self._clock.monotonic(), int(self._clock.now()) + LIFETIME
         here, left = self._here(tenant), dict(self._left.get(tenant, {}))
         told = self._told.setdefault(tenant, {})
         came = [agent for agent in here if not told.get(agent)]
         went = [agent for agent in told if agent not in here]
         before = await self._elsewhere(tenant) if came else {}
-        await self._records.announce(tenant, self._instance, here, left, ends)
-        self._announced[tenant] = now
+        await self._records.announce(tenant, self._leases.holder, here, left)
         self._written(tenant, left)
         if came or went:
             after = await self._elsewhere(tenant)
@@ -159,15 +138,49 @@ class Presence:
                 told |= dict.fromkeys(news, False)
                 await tell(tenant, news)
             if gone:
-                # Somebody may have come elsewhere who saw the row of this process, and said nothing.
-                again = await self._elsewhere(tenant)
-                back = {agent: True for agent in gone if agent in again}
-                if back:
-                    await tell(tenant, back)
+                await self._tell_back(tenant, gone, tell)
         self._told[tenant] = dict.fromkeys(here, True)
         if not self._online.get(tenant) and tenant not in self._changed:
-            for held in (self._online, self._announced, self._told):
+            for held in (self._online, self._told):
                 held.pop(tenant, None)
+
+    async def _tell_back(self, tenant: TenantId, gone: Sequence[AgentId], tell: Tell) -> None:
+        """Somebody may have come elsewhere, who saw the rows that are gone now, and said nothing."""
+        again = await self._elsewhere(tenant)
+        back = {agent: True for agent in gone if agent in again}
+        if back:
+            await tell(tenant, back)
+
+    async def leave(self) -> None:
+        """Give the lease up, when everybody left and that was announced. Raises unavailable."""
+        await self._leases.leave()
+
+    # Processes that are gone.
+
+    async def taken_over(self) -> list[tuple[Lease, Sequence[HeldTenant]]]:
+        """The leases that are over and that this process is the one to clear, with the tenants in which their
+        holders had agents. Raises unavailable."""
+        return [
+            (lease, await self._lease_records.held(lease.holder)) for lease in await self._leases.taken_over()
+        ]
+
+    async def clear(self, lease: Lease, held: HeldTenant, tell: Tell) -> None:
+        """Tell who was connected to the holder of a lease that is over and nowhere else, and remove its rows.
+        What is cut off in between is told again when this is. Raises unavailable."""
+        tenant, latest = held.tenant, self._latest()
+        row = (await self._records.online(tenant, latest)).get(lease.holder)
+        if row is not None:
+            others = await self.online(tenant)
+            gone = [agent for agent in row.agents if agent not in others]
+            if gone:
+                await self._records.left(tenant, dict.fromkeys(gone, rfc3339(lease.at)))
+                await tell(tenant, dict.fromkeys(gone, False))
+                await self._tell_back(tenant, gone, tell)
+        await self._lease_records.clear(lease.holder, held)
+
+    async def forget(self, lease: Lease) -> None:
+        """Remove a lease whose holder's rows are cleared. Raises unavailable."""
+        await self._lease_records.forget(lease)
 
     def _written(self, tenant: TenantId, left: Mapping[AgentId, str]) -> None:
         kept = {agent: at for agent, at in self._left.get(tenant, {}).items() if left.get(agent) != at}
@@ -176,18 +189,25 @@ class Presence:
         else:
             self._left.pop(tenant, None)
 
-    def _lead(self) -> float:
-        """By how much the wall clock is ahead of the monotonic one: the same until it is set."""
-        return self._clock.now() - self._clock.monotonic()
-
     def _latest(self) -> int:
-        """When a row of a process that runs ends at the latest, where clocks are LIFETIME apart at most."""
-        return int(self._clock.now()) + 2 * LIFETIME
+        """When a row of an older release that runs ends at the latest, where clocks are as far apart at
+        most."""
+        return int(self._clock.now()) + 2 * OLDER_LIFETIME
+
+    async def _others(self, tenant: TenantId) -> Mapping[str, Mapping[AgentId, int]]:
+        """Connections per agent on each of the other processes, as they last said."""
+        rows = {
+            process: row
+            for process, row in (await self._records.online(tenant, self._latest())).items()
+            if not self._leases.is_own(process)
+        }
+        holding = await self._leases.holding(process for process, row in rows.items() if row.leased)
+        return {process: row.agents for process, row in rows.items() if not row.leased or process in holding}
 
     async def _elsewhere(self, tenant: TenantId) -> Counter[AgentId]:
         """Connections per agent on the other processes, as they last said."""
         counts: Counter[AgentId] = Counter()
-        for agents in (await self._records.online(tenant, self._instance, self._latest())).values():
+        for agents in (await self._others(tenant)).values():
             counts.update(agents)
         return counts
 
@@ -213,7 +233,7 @@ class Presence:
         if not agents:
             return {}
         wanted = set(agents)
-        elsewhere = await self._records.online(tenant, self._instance, self._latest())
+        elsewhere = await self._others(tenant)
         asked = [process for process, online in elsewhere.items() if not wanted.isdisjoint(online)]
         held: defaultdict[AgentId, set[str]] = defaultdict(set)
         for answer in await self._ask(PresenceQuestion(asked=asked, tenant=tenant, agents=sorted(wanted))):
@@ -227,7 +247,7 @@ class Presence:
         """For each channel the live subscriptions that overlap its pattern, and how many agents hold them."""
         if not patterns:
             return {}
-        elsewhere = await self._records.online(tenant, self._instance, self._latest())
+        elsewhere = await self._others(tenant)
         places = Counter(self._online.get(tenant, {}).keys())
         for online in elsewhere.values():
             places.update(online.keys())
@@ -254,49 +274,12 @@ class Presence:
                 told = await self._control.ask(TOPIC, payload, len(question.asked))
             except ArtcafeError:  # The bus is away: nobody answers.
                 told = ()
-            answers += [_read_answer(answer) for answer in told]
+            answers += [read_answer(answer) for answer in told]
         return answers
 
     def answer(self, question: PresenceQuestion) -> bytes | None:
         """This process's answer to a question; None when it is not asked."""
-        return msgspec.json.encode(self._known(question)) if self._instance in question.asked else None
+        return msgspec.json.encode(self._known(question)) if self._leases.holder in question.asked else None
 
     def _known(self, question: PresenceQuestion) -> PresenceAnswer:
-        online = self._online.get(question.tenant, {})
-        held = {agent: sorted(set(_held(online.get(agent, ())))) for agent in question.agents}
-        return PresenceAnswer(
-            held={agent: patterns for agent, patterns in held.items() if patterns},
-            audience=_audience(online, question),
-        )
-
-
-def _held(holders: Iterable[Holder]) -> list[str]:
-    return [pattern for holder in holders for pattern in holder.patterns()]
-
-
-def _audience(
-    online: Mapping[AgentId, Sequence[Holder]], question: PresenceQuestion
-) -> dict[ChannelId, Listening]:
-    """Two patterns that overlap begin with the same token, or one with a wildcard: few are compared."""
-    if not question.patterns:
-        return {}
-    several = frozenset(question.several)
-    by_first: defaultdict[str, defaultdict[str, list[AgentId]]] = defaultdict(lambda: defaultdict(list))
-    for agent, holders in online.items():
-        for pattern in _held(holders):
-            by_first[pattern.partition(".")[0]][pattern].append(agent)
-    found = {}
-    for channel, wanted in question.patterns.items():
-        first = wanted.partition(".")[0]
-        groups = by_first if first in _WILD else [first, *_WILD]
-        listeners = [
-            agent
-            for group in groups
-            for pattern, agents in by_first.get(group, {}).items()
-            if overlap(wanted, pattern)
-            for agent in agents
-        ]
-        if listeners:
-            who = set(listeners)
-            found[channel] = Listening(len(listeners), len(who - several), sorted(who & several))
-    return found
+        return known(self._online.get(question.tenant, {}), question)
