@@ -208,13 +208,15 @@ class TestKilled:
 class TestStalled:
     """A process stands still for longer than its lease, and goes on."""
 
+    @pytest.mark.parametrize("leaves", [True, False])
     async def test_it_learns_that_it_lost_its_lease_and_its_agents_are_online_again(
-        self, installation: Installation, first: Process, second: Process, told: Told
+        self, installation: Installation, first: Process, second: Process, told: Told, *, leaves: bool
     ) -> None:
-        await connect(first.presence, told, A1, A2)
+        await connect(first.presence, told, A1, *([A2] if leaves else []))
         await live(installation, told, 3, first.presence, second.presence)
         await live(installation, told, 10, second.presence)
-        first.presence.left(ACME, A2, HERE)
+        if leaves:
+            first.presence.left(ACME, A2, HERE)
         told.heard()
 
         await live(installation, told, 1, first.presence, second.presence)
