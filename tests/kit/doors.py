@@ -21,6 +21,7 @@ from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.wire import frames
 from tests.kit.installation import counting
 from tests.kit.issuers import StoppedClock
+from tests.kit.rosters import OnlineAgents
 from tests.kit.scripted_peer import ScriptedPeer
 from tests.kit.tallies import telling
 from tests.kit.turns import turns
@@ -78,6 +79,8 @@ class Door:
                     tally=telling([]),
                 ),
                 start=self.start,
+                rosters=OnlineAgents().rosters(StoppedClock().monotonic, self.start),
+                said=lambda *_: None,
             ),
         )
 

@@ -15,6 +15,8 @@ TYPES = [
     "request",
     "reply",
     "cancel",
+    "who",
+    "unfollow",
     "auth",
     "heartbeat",
     "message",
@@ -51,6 +53,11 @@ FIELDS = [
     "payload",
     "agent_id",
     "capabilities",
+    "who",
+    "capability",
+    "follow",
+    "after",
+    "limit",
 ]
 SUBJECTS = [
     "a",

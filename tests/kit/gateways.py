@@ -212,6 +212,7 @@ async def a_house(
         enter=process.tenants.enter,
         directory=directory,
         presence=process.presence,
+        agents=AgentTable(admission),
         meter=process.meter,
         bus=bus,
         scheduler=TurnScheduler(),
@@ -238,7 +239,7 @@ async def a_house(
     async with gateway:
         hearing: list[Subscription] = [
             *await hears.hear(gateway),
-            await installation.bus.answer(ASKED, gateway.asked),
+            await installation.bus.answer(ASKED, gateway.presence_publisher.asked),
         ]
         yield House(
             gateway,

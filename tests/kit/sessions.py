@@ -27,6 +27,7 @@ from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from tests.kit.installation import counting
 from tests.kit.issuers import NOON, StoppedClock
+from tests.kit.rosters import OnlineAgents
 from tests.kit.scripted_peer import texts
 from tests.kit.tallies import Count, telling
 from tests.kit.turns import turns
@@ -154,6 +155,8 @@ async def a_table(
                 clock=TurnClock(clock, scheduler), new_message_id=counting("m"), tally=telling(counted)
             ),
             start=start,
+            rosters=OnlineAgents().rosters(clock.monotonic, start),
+            said=lambda *_: None,
         ),
     )
     table = Table(session, link, clock, client, counted, tasks, rules)

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from artcafe.wire import deliveries, frames
+from artcafe.wire import deliveries, discovery, frames
 from tests.kit.generated import (
     assert_same,
     headers,
@@ -80,6 +80,16 @@ client_frames = st.one_of(
     ),
     st.builds(deliveries.RenewDelivery, delivery=ids, id=optional(ids)),
     st.builds(deliveries.TermDelivery, delivery=ids, reason=texts, id=optional(ids)),
+    st.builds(
+        discovery.Who,
+        id=ids,
+        capability=optional(ids | st.lists(ids, max_size=16)),
+        status=optional(ids),
+        after=optional(st.text(max_size=63)),
+        limit=st.integers(1, discovery.MAX_PAGE),
+        follow=st.booleans(),
+    ),
+    st.builds(discovery.Unfollow, who=ids, id=optional(ids)),
 )
 auths = st.builds(
     frames.Auth,
@@ -89,6 +99,14 @@ auths = st.builds(
     client=optional(st.builds(frames.ClientInfo, name=texts, version=texts)),
 )
 numbers = st.integers(0, 2**53)
+online_agents = st.builds(
+    discovery.OnlineAgent,
+    id=texts,
+    capabilities=st.lists(texts, max_size=3),
+    since=optional(texts),
+    status=optional(texts),
+    metadata=optional(st.dictionaries(texts, st.integers() | texts, max_size=3)),
+)
 server_frames = st.one_of(
     st.builds(frames.Challenge, namespace=texts, nonce=texts, expires_at=texts, text=texts),
     st.builds(
@@ -146,6 +164,14 @@ server_frames = st.one_of(
     ),
     st.builds(frames.Cancelled, reply_to=texts, reason=texts),
     st.builds(deliveries.Settled, id=texts, delivery=texts),
+    st.builds(discovery.Agents, id=texts, agents=st.lists(online_agents, max_size=3), next=optional(texts)),
+    st.builds(
+        discovery.AgentChanged,
+        id=texts,
+        change=st.sampled_from(discovery.AgentChange),
+        agent=online_agents,
+    ),
+    st.builds(discovery.Unfollowed, who=texts, id=optional(texts)),
     st.builds(frames.Goaway, reason=texts, reconnect_after_ms=numbers),
 )
 
@@ -163,6 +189,8 @@ CLIENT: dict[str, dict[str, object]] = {
     "nak": {"delivery": "1"},
     "progress": {"delivery": "1"},
     "term": {"delivery": "1"},
+    "who": {"id": "1"},
+    "unfollow": {"who": "1"},
 }
 SERVER: dict[str, dict[str, object]] = {
     "challenge": {"namespace": "n", "nonce": "n", "expires_at": "t", "text": "t"},
@@ -182,6 +210,9 @@ SERVER: dict[str, dict[str, object]] = {
     "error": {"code": "c", "message": "m"},
     "reply": {"id": "1"},
     "settled": {"id": "1", "delivery": "1"},
+    "agents": {"id": "1", "agents": []},
+    "agent_changed": {"id": "1", "change": "left", "agent": {"id": "a"}},
+    "unfollowed": {"who": "1"},
     "cancelled": {"reply_to": "a", "reason": "gone"},
     "goaway": {"reason": "r", "reconnect_after_ms": 1},
 }

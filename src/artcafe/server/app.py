@@ -231,6 +231,7 @@ async def platform(
             enter=households.enter,
             directory=near,
             presence=presence,
+            agents=keyholders,
             meter=meter,
             bus=links,
             scheduler=scheduler,
@@ -245,7 +246,7 @@ async def platform(
         )
         await stack.enter_async_context(gateway)
         await events.hear(gateway)
-        await control.answer(ASKED, gateway.asked)
+        await control.answer(ASKED, gateway.presence_publisher.asked)
         checks = {"bus": links.ping, "store": store_check(store)}
         # The embedded issuer is this process itself.
         keys = {} if issuer is not None else {"identity": tokens.ready}

@@ -21,6 +21,7 @@ from artcafe.wire.deliveries import (
     Settled,
     TermDelivery,
 )
+from artcafe.wire.discovery import AgentChanged, Agents, Unfollow, Unfollowed, Who
 
 SUBPROTOCOL = "artcafe.v1"
 
@@ -159,7 +160,7 @@ class Cancel(Struct, tag_field="type", tag="cancel", omit_defaults=True, kw_only
 
 ClientFrame = (
     Publish | Subscribe | Unsubscribe | Presence | Ping | Request | Reply | Cancel
-    | AckDelivery | NakDelivery | RenewDelivery | TermDelivery
+    | AckDelivery | NakDelivery | RenewDelivery | TermDelivery | Who | Unfollow
 )  # fmt: skip
 
 CANCELLATIONS = "cancellations"
@@ -333,7 +334,7 @@ class Goaway(Struct, tag_field="type", tag="goaway", kw_only=True):
 
 ServerFrame = (
     Challenge | Welcome | Message | Ack | Subscribed | Unsubscribed | Pong | Error | Goaway
-    | RequestReply | Cancelled | Settled
+    | RequestReply | Cancelled | Settled | Agents | AgentChanged | Unfollowed
 )  # fmt: skip
 
 encode = msgspec.json.encode

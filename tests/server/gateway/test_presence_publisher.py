@@ -212,5 +212,5 @@ async def test_a_question_that_cannot_be_read_is_logged(
     house: House, caplog: pytest.LogCaptureFixture
 ) -> None:
     for payload in (b"", b"{}", b"nonsense", b"\xff", b"[" * 5000):
-        assert house.gateway.asked(payload) is None
+        assert house.gateway.presence_publisher.asked(payload) is None
     assert len(caplog.records) == 5

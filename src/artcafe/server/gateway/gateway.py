@@ -6,11 +6,8 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from functools import partial
 
-import msgspec
-
 from artcafe.server.core.login import Login
 from artcafe.server.core.presence.presence import Presence
-from artcafe.server.core.presence.questions import PresenceQuestion
 from artcafe.server.core.publishing.publisher import MessageServices
 from artcafe.server.core.usage import Meter
 from artcafe.server.domain.access import Rights
@@ -21,6 +18,7 @@ from artcafe.server.domain.principal import AgentPrincipal, Human, Principal
 from artcafe.server.domain.revocation import Revocation
 from artcafe.server.domain.tenant import require_served
 from artcafe.server.gateway.fanout.hub import TenantHub
+from artcafe.server.gateway.fanout.roster import Rosters
 from artcafe.server.gateway.hubs import Hubs
 from artcafe.server.gateway.limits import GatewayLimits
 from artcafe.server.gateway.login.agents import AgentLogin
@@ -43,7 +41,7 @@ from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.server.ports.bus import Bus
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.identity import TokenVerifier
-from artcafe.server.ports.records import Directory
+from artcafe.server.ports.records import AgentRecords, Directory
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -55,8 +53,6 @@ BROKEN = 1006
 
 MOMENT_SECONDS = 0.5
 """How long a client that is sent away is heard at most."""
-
-_read_question = msgspec.json.Decoder(PresenceQuestion).decode
 
 
 class Gateway:
@@ -70,6 +66,7 @@ class Gateway:
         enter: EnterTenant,
         directory: Directory,
         presence: Presence,
+        agents: AgentRecords,
         meter: Meter,
         bus: Bus,
         scheduler: TurnScheduler,
@@ -93,6 +90,8 @@ class Gateway:
                 clock=TurnClock(clock, scheduler), new_message_id=new_message_id, tally=meter.tally
             ),
             start=self.start,
+            rosters=Rosters(presence, agents.listed, clock.monotonic, self.start),
+            said=presence.said,
         )
         self._limits = limits
         self._new_connection_id = new_connection_id
@@ -129,6 +128,7 @@ class Gateway:
         self._over = True
         for chore in self._chores:
             chore.cancel()
+        self._services.rosters.end()
         await self._tasks.__aexit__(None, None, None)
         # Whoever is still here is cut with the server: it is counted, told to be gone, and logged.
         for connection in [*self._pending_logins, *self._registry]:
@@ -271,9 +271,11 @@ class Gateway:
             await session.leave()
         finally:
             self._hubs.leave(hub)
+            if hub.sessions == 0:
+                self._services.rosters.close(tenant, hub.link)
             self._bus.release(tenant)
 
-    # Counted and asked.
+    # Counted.
 
     def count_delivered(self) -> None:
         """Hand what was delivered to agents to the meter, before it is flushed."""
@@ -287,15 +289,6 @@ class Gateway:
             connection.frames_out += delivered
             if delivered and isinstance(principal, AgentPrincipal):
                 self._meter.received(principal.tenant, principal.counted_as, delivered)
-
-    def asked(self, payload: bytes) -> bytes | None:
-        """Answer what another process asks about the connections here (presence.TOPIC)."""
-        try:
-            question = _read_question(payload)
-        except (ValueError, RecursionError) as error:
-            LOG.error("a question cannot be read, so it is not answered: %s", error)
-            return None
-        return self._presence.answer(question)
 
     # Closing.
 
@@ -316,11 +309,13 @@ class Gateway:
     def changed(self, change: Change) -> None:
         """Hear of a change: whoever it concerns lives by the rights and limits that follow from it."""
         self._reauthorization.changed(change)
+        self._services.rosters.changed(change)
 
     def words_missed(self) -> None:
         """Ask about everybody, soon: revocations and changes may have been told unheard. Whatever `directory`
         remembers was forgotten before."""
         self._reauthorization.words_missed()
+        self._services.rosters.words_missed()
         self._rechecks.hurry()
 
     async def ready(self) -> None:

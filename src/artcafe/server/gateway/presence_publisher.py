@@ -4,7 +4,10 @@ import asyncio
 import logging
 from collections.abc import Coroutine, Mapping
 
+import msgspec
+
 from artcafe.server.core.presence.presence import Presence
+from artcafe.server.core.presence.questions import PresenceQuestion
 from artcafe.server.core.publishing.publisher import MessageServices, platform_publisher
 from artcafe.server.domain.ids import AgentId, TenantId
 from artcafe.server.ports.bus import Bus
@@ -35,6 +38,8 @@ TELL_SECONDS = 2.0
 FAREWELL_SECONDS = 3.0
 """How long the last announcement may take."""
 
+_read_question = msgspec.json.Decoder(PresenceQuestion).decode
+
 
 class PresencePublisher:
     """Announces the presence of this process, and publishes on `presence.{agent}` what follows from it."""
@@ -63,6 +68,15 @@ class PresencePublisher:
         await self._presence.hold()
         if self._presence.due:
             self._changed.set()
+
+    def asked(self, payload: bytes) -> bytes | None:
+        """Answer what another process asks about the connections here (core.presence.questions)."""
+        try:
+            question = _read_question(payload)
+        except (ValueError, RecursionError) as error:
+            LOG.error("a question cannot be read, so it is not answered: %s", error)
+            return None
+        return self._presence.answer(question)
 
     async def run(self) -> None:
         """Announce who comes and goes here, and who went with a process that is gone, until cancelled."""

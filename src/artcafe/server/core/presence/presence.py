@@ -1,16 +1,19 @@
 """Presence: the connected agents and their subscriptions, over all server processes."""
 
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from artcafe.server.core.presence.leases import Leases
 from artcafe.server.core.presence.questions import (
     TOPIC,
+    AgentDetails,
     Holder,
     PresenceAnswer,
     PresenceQuestion,
+    joined,
     known,
     read_answer,
 )
@@ -19,6 +22,7 @@ from artcafe.server.ports.bus import Control
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.leases import HeldTenant, Lease, LeaseRecords
 from artcafe.server.ports.records import SightingRecords
+from artcafe.wire.discovery import MAX_METADATA
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.times import rfc3339
 
@@ -57,6 +61,7 @@ class Presence:
         self._control = control
         self._clock = clock
         self._online: dict[TenantId, dict[AgentId, list[Holder]]] = {}
+        self._details: dict[TenantId, dict[AgentId, AgentDetails]] = {}
         self._left: dict[TenantId, dict[AgentId, str]] = {}
         # Who was told to be online; False where it is not sure what was told last.
         self._told: dict[TenantId, dict[AgentId, bool]] = {}
@@ -65,6 +70,9 @@ class Presence:
     def arrived(self, tenant: TenantId, agent: AgentId, holder: Holder) -> None:
         """One more connection of the agent."""
         self._online.setdefault(tenant, {}).setdefault(agent, []).append(holder)
+        details = self._details.setdefault(tenant, {})
+        if agent not in details:  # Of one that only reconnects, nothing is told, and nothing changes.
+            details[agent] = AgentDetails(since=rfc3339(self._clock.now()))
         self._changed.add(tenant)
 
     def left(self, tenant: TenantId, agent: AgentId, holder: Holder) -> None:
@@ -75,6 +83,14 @@ class Presence:
             del agents[agent]
             self._left.setdefault(tenant, {})[agent] = rfc3339(self._clock.now())
         self._changed.add(tenant)
+
+    def said(self, tenant: TenantId, agent: AgentId, status: str, metadata: dict[str, Any]) -> None:
+        """An agent that is connected here told its status; what is larger than MAX_METADATA is not kept."""
+        details = self._details.get(tenant, {})
+        if agent in details:
+            kept = metadata if len(msgspec.json.encode(metadata)) <= MAX_METADATA else None
+            at = rfc3339(self._clock.now())
+            details[agent] = msgspec.structs.replace(details[agent], status=status, metadata=kept, said_at=at)
 
     def here(self, tenant: TenantId) -> int:
         """Connections of the tenant on this process."""
@@ -140,8 +156,11 @@ class Presence:
             if gone:
                 await self._tell_back(tenant, gone, tell)
         self._told[tenant] = dict.fromkeys(here, True)
+        details, online = self._details.get(tenant, {}), self._online.get(tenant, {})
+        for agent in details.keys() - online.keys():
+            del details[agent]
         if not self._online.get(tenant) and tenant not in self._changed:
-            for held in (self._online, self._told):
+            for held in (self._online, self._details, self._told):
                 held.pop(tenant, None)
 
     async def _tell_back(self, tenant: TenantId, gone: Sequence[AgentId], tell: Tell) -> None:
@@ -241,6 +260,23 @@ class Presence:
                 held[agent].update(patterns)
         return {agent: sorted(patterns) for agent, patterns in held.items()}
 
+    async def details(self, tenant: TenantId, agents: Collection[AgentId]) -> Mapping[AgentId, AgentDetails]:
+        """The details of those of the agents that are online; without content where their process does not
+        answer, or is of an older release."""
+        others = {
+            process: found
+            for process, online in (await self._others(tenant)).items()
+            if (found := online.keys() & agents)
+        }
+        asked = sorted({agent for found in others.values() for agent in found})
+        here = [agent for agent in agents if agent in self._online.get(tenant, {})]
+        details = {agent: AgentDetails() for agent in asked}
+        question = PresenceQuestion(asked=list(others), tenant=tenant, details=sorted({*asked, *here}))
+        for answer in await self._ask(question):
+            for agent, each in answer.details.items():
+                details[agent] = joined(details.get(agent), each)
+        return details
+
     async def audience(
         self, tenant: TenantId, patterns: Mapping[ChannelId, str]
     ) -> Mapping[ChannelId, tuple[int, int]]:
@@ -282,4 +318,5 @@ class Presence:
         return msgspec.json.encode(self._known(question)) if self._leases.holder in question.asked else None
 
     def _known(self, question: PresenceQuestion) -> PresenceAnswer:
-        return known(self._online.get(question.tenant, {}), question)
+        tenant = question.tenant
+        return known(self._online.get(tenant, {}), question, self._details.get(tenant, {}))

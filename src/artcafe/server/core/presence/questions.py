@@ -2,10 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from artcafe.server.domain.ids import AgentId, ChannelId, TenantId
 from artcafe.wire.subjects import overlap
@@ -25,7 +25,7 @@ class Holder(Protocol):
 
 class PresenceQuestion(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A request to the processes in `asked`: the subscriptions of these agents, and the subscribers of these
-    patterns.
+    patterns, and the `details` of agents that are connected to them.
 
     `several` are agents with connections on more than one process, told apart so that each counts once.
     """
@@ -35,6 +35,7 @@ class PresenceQuestion(Struct, frozen=True, kw_only=True, omit_defaults=True):
     agents: list[AgentId] = []
     patterns: dict[ChannelId, str] = {}
     several: list[AgentId] = []
+    details: list[AgentId] = []
 
 
 class Listening(Struct, frozen=True):
@@ -45,11 +46,21 @@ class Listening(Struct, frozen=True):
     several: list[AgentId]
 
 
+class AgentDetails(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Since when an agent is connected, and what it said of itself last, and when (RFC 3339)."""
+
+    since: str | None = None
+    status: str | None = None
+    metadata: dict[str, Any] | None = None
+    said_at: str = ""
+
+
 class PresenceAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The response of one process."""
 
     held: dict[AgentId, list[str]] = {}
     audience: dict[ChannelId, Listening] = {}
+    details: dict[AgentId, AgentDetails] = {}
 
 
 Online = Mapping[AgentId, Sequence[Holder]]
@@ -58,12 +69,24 @@ Online = Mapping[AgentId, Sequence[Holder]]
 read_answer = msgspec.json.Decoder(PresenceAnswer).decode
 
 
-def known(online: Online, question: PresenceQuestion) -> PresenceAnswer:
+def joined(one: AgentDetails | None, other: AgentDetails) -> AgentDetails:
+    """The details of an agent that is connected to two processes: since the earlier time, with its later
+    word."""
+    if one is None:
+        return other
+    since = min(filter(None, (one.since, other.since)), default=None)
+    return structs.replace(max(one, other, key=lambda each: each.said_at), since=since)
+
+
+def known(
+    online: Online, question: PresenceQuestion, details: Mapping[AgentId, AgentDetails]
+) -> PresenceAnswer:
     """The answer of a process with these connections."""
     held = {agent: sorted(set(_held(online.get(agent, ())))) for agent in question.agents}
     return PresenceAnswer(
         held={agent: patterns for agent, patterns in held.items() if patterns},
         audience=_audience(online, question),
+        details={agent: details[agent] for agent in question.details if agent in online},
     )
 
 

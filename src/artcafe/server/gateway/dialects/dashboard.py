@@ -16,6 +16,7 @@ from artcafe.server.gateway.dialects import legacy
 from artcafe.server.gateway.dialects.dialect import IncomingFrame, RewritingDialect, require_readable_data
 from artcafe.server.gateway.dialects.envelope import EncodedEnvelope
 from artcafe.wire import frames
+from artcafe.wire.discovery import Unfollow, Who
 from artcafe.wire.frames import encode, require_once
 
 PREVIEW = "topic_preview"
@@ -51,6 +52,8 @@ _read_said = msgspec.json.Decoder(
     | legacy.Ping
     | frames.Request
     | frames.Cancel
+    | Who
+    | Unfollow
     | Preview
     | EndPreview
     | Renew
@@ -138,7 +141,7 @@ class DashboardDialect(RewritingDialect):
         if isinstance(said, frames.Request | frames.Cancel):
             require_readable_data(said)
             return (said,)
-        if isinstance(said, Preview | EndPreview | Renew):
+        if isinstance(said, Preview | EndPreview | Renew | Who | Unfollow):
             return (said,)
         return legacy.named(said, message)
 

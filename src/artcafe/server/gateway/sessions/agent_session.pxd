@@ -30,6 +30,8 @@ cdef class AgentSession:
     cdef TokenBucket _patience
     cdef object _requests
     cdef readonly object _deliveries
+    cdef readonly object _discovery
+    cdef object _said
     cdef object _subscriptions
     cdef object _memberships
     cdef object _responder

@@ -2,22 +2,26 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
 from artcafe.server.core.publishing.publisher import MessageServices, Permit, Publisher, anywhere
 from artcafe.server.domain.access import Rights
 from artcafe.server.domain.channel_rules import ChannelRules
+from artcafe.server.domain.ids import AgentId, TenantId
 from artcafe.server.domain.principal import Principal
 from artcafe.server.domain.rate import message_bucket, patience_bucket
 from artcafe.server.gateway.dialects.dialect import Dialect, IncomingFrame
 from artcafe.server.gateway.dialects.unreadable import UNREADABLE, frame_id, reason
 from artcafe.server.gateway.fanout.hub import TenantHub
 from artcafe.server.gateway.fanout.responder import Responder
+from artcafe.server.gateway.fanout.roster import Rosters
 from artcafe.server.gateway.fanout.subscriber import Subscriber
 from artcafe.server.gateway.sessions.answers import Answers
 from artcafe.server.gateway.sessions.client import Client, Work
 from artcafe.server.gateway.sessions.client_deliveries import ClientDeliveries
+from artcafe.server.gateway.sessions.client_discovery import ClientDiscovery
 from artcafe.server.gateway.sessions.client_memberships import ClientMemberships
 from artcafe.server.gateway.sessions.client_requests import ClientRequests
 from artcafe.server.gateway.sessions.client_subscriptions import ClientSubscriptions
@@ -26,9 +30,13 @@ from artcafe.server.gateway.sessions.storing import Storing
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from artcafe.wire.deliveries import AckDelivery, NakDelivery, RenewDelivery, TermDelivery
+from artcafe.wire.discovery import Unfollow, Who
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.frames import Publish
 from artcafe.wire.subjects import REPLY_PREFIX, is_reply_address
+
+WHO_COSTS = 8
+"""Frames as many as one `who`, or `unfollow`, in the time that it takes at most."""
 
 UNREADABLE_COSTS = 16
 """Frames as many as one that cannot be read, in the time that it takes: it is read twice."""
@@ -41,6 +49,9 @@ class SessionServices:
     messages: MessageServices
     start: Callable[[Work], None]
     """Runs work as a task of the gateway's."""
+    rosters: Rosters
+    said: Callable[[TenantId, AgentId, str, dict[str, Any]], None]
+    """Keeps what an agent told of itself."""
 
 
 class AgentSession:
@@ -76,6 +87,7 @@ class AgentSession:
         self._clock.read()
         self._patience = patience_bucket(limits.messages_per_second, self._clock.monotonic)
         self._services = services.messages
+        self._said = services.said
         self._bucket = message_bucket(limits.messages_per_second, self._clock.monotonic)
         self.storing = Storing(self._answers)
         self._publisher = self._publisher_of(rights.publish)
@@ -112,6 +124,7 @@ class AgentSession:
             rights=rights,
             most=limits.subscriptions,
         )
+        self._discovery = ClientDiscovery(services.rosters, principal.tenant, hub.link, self._answers, rights)
         self._follow(rights.rules)
 
     def _follow(self, rules: ChannelRules) -> None:
@@ -148,6 +161,7 @@ class AgentSession:
             subscriber.stop()
         self._requests.leave()
         self._memberships.end()
+        self._discovery.leave()
         return self.hub.leave(*self.subscribers)
 
     @property
@@ -181,6 +195,7 @@ class AgentSession:
         self._publisher.permit(rights.publish)
         self._follow(rights.rules)
         self._memberships.rights_changed(rights)
+        self._discovery.rights_changed(rights)
         for subscriber in self.subscribers:
             subscriber.filter(rights.hears)
         over = [
@@ -304,6 +319,9 @@ class AgentSession:
                 self._answers.send(frames.Pong(timestamp=self.now(), id=frame.id))
             case frames.Presence():
                 return self._presence(frame)
+            case Who() | Unfollow():
+                self._charge(WHO_COSTS)
+                return self._discovery.take(frame)
             case frames.Request():
                 return self._request(frame)
             case frames.Reply():
@@ -344,6 +362,7 @@ class AgentSession:
         if self._presence_publisher is None:
             self._presence_publisher = self._publisher_of(anywhere)
         self._presence_publisher.publish(f"presence.{agent}", said, None, None)
+        self._said(self.principal.tenant, AgentId(agent), frame.status, frame.metadata)
         return None if self._presence_publisher.roomy else self._link.room()
 
     def _publisher_of(self, permit: Permit) -> Publisher:
