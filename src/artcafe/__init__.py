@@ -29,15 +29,19 @@ if TYPE_CHECKING:
     )
     from artcafe.client.link import State
     from artcafe.client.message import Message
+    from artcafe.client.questions import AgentEvent
     from artcafe.client.rest import Rest
     from artcafe.client.signer import KeyFile, Signer, SignerError, SshAgent
     from artcafe.client.subscription import Subscription
     from artcafe.client.sync import SyncClient
     from artcafe.wire.codes import Code
+    from artcafe.wire.discovery import AgentChange, OnlineAgent
     from artcafe.wire.errors import ArtcafeError
 
 __all__ = [
     "Agent",
+    "AgentChange",
+    "AgentEvent",
     "ArtcafeError",
     "Backoff",
     "Client",
@@ -46,6 +50,7 @@ __all__ = [
     "KeyFile",
     "Message",
     "NoRespondersError",
+    "OnlineAgent",
     "OutcomeUnknownError",
     "Refusal",
     "RemoteError",
@@ -66,6 +71,8 @@ __all__ = [
 # neither a server nor `artcafe --help` should wait for the SDK's WebSockets and cryptography.
 _HOMES = {
     "Agent": "artcafe.client.agent",
+    "AgentChange": "artcafe.wire.discovery",
+    "AgentEvent": "artcafe.client.questions",
     "ArtcafeError": "artcafe.wire.errors",
     "Backoff": "artcafe.client.backoff",
     "Client": "artcafe.client.client",
@@ -73,6 +80,7 @@ _HOMES = {
     "Dashboard": "artcafe.client.dashboard",
     "KeyFile": "artcafe.client.signer",
     "Message": "artcafe.client.message",
+    "OnlineAgent": "artcafe.wire.discovery",
     "OutcomeUnknownError": "artcafe.client.errors",
     "NoRespondersError": "artcafe.client.errors",
     "Refusal": "artcafe.client.errors",

@@ -55,6 +55,7 @@ SECTIONS = {
         "sub": LazyCommand("artcafe.cli.sub:sub", "Print messages as they arrive, as an agent."),
         "request": LazyCommand("artcafe.cli.request:request", "Ask an agent and print what it replies."),
         "reply": LazyCommand("artcafe.cli.reply:reply", "Answer requests by a command."),
+        "who": LazyCommand("artcafe.cli.who:who", "Print the agents that are online."),
         "watch": LazyCommand(
             "artcafe.cli.watch:watch", "Print who comes and goes, and every message, as yourself."
         ),

@@ -14,6 +14,7 @@ from typing import Any, Literal, Self, overload
 
 from artcafe.client.backoff import Backoff
 from artcafe.client.deliveries import durable_rules
+from artcafe.client.discovery_calls import DiscoveryCalls
 from artcafe.client.endpoint import Endpoint
 from artcafe.client.errors import OutcomeUnknownError
 from artcafe.client.link import Link, State
@@ -34,7 +35,7 @@ _MAX_FRAME_BYTES = 16 * 1024 * 1024
 _log = logging.getLogger("artcafe.client")
 
 
-class Client(RequestCalls):
+class Client(RequestCalls, DiscoveryCalls):
     """One agent's connection to the platform; it reconnects by itself when it is lost.
 
         async with Client("wss://pubsub.example.com", tenant="acme", agent="planner", key=path) as client:

@@ -10,11 +10,13 @@ from artcafe.client.calls import PendingCalls
 from artcafe.client.deliveries import Settler
 from artcafe.client.errors import OutcomeUnknownError, copy, of_frame
 from artcafe.client.message import UNREADABLE, Answerer, Publisher
+from artcafe.client.questions import OpenQuestions
 from artcafe.client.requests import OpenRequests
 from artcafe.client.routes import Routes
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from artcafe.wire.deliveries import Settled
+from artcafe.wire.discovery import AgentChanged, Agents
 from artcafe.wire.errors import ArtcafeError
 
 _KNOWN = frozenset(form.__struct_config__.tag for form in get_args(frames.ServerFrame))
@@ -86,6 +88,7 @@ class Session:
     ) -> None:
         self.calls = PendingCalls()
         self.requests = OpenRequests()
+        self.questions = OpenQuestions()
         self.routes = Routes(tenant, self.calls.next_id, publish, answer, settle)
         self._on_error = on_error
         self.goaway: frames.Goaway | None = None
@@ -114,6 +117,10 @@ class Session:
                 self.requests.reply(frame)
             case frames.Cancelled():
                 self.routes.cancelled(frame.reply_to)
+            case Agents():
+                self.questions.page(frame)
+            case AgentChanged():
+                self.questions.changed(frame)
             case frames.Goaway():
                 self.goaway = frame
             case _:
@@ -122,11 +129,12 @@ class Session:
 
     def _refused(self, call: str | None, error: ArtcafeError) -> None:
         if call is None:
-            taken = self.routes.end_named(error)
+            taken = self.routes.end_named(error) or self.questions.end_named(error)
         else:
             taken = (
                 self.calls.answer(call, error)
                 or self.requests.refuse(call, error)
+                or self.questions.refuse(call, error)
                 or self.routes.refuse(call, error)
             )
         if taken:
@@ -141,12 +149,14 @@ class Session:
         self.routes.away()
         self.calls.fail(_unknown)
         self.requests.fail(_unanswered)
+        self.questions.fail(_unanswered)
 
     def end(self, error: ArtcafeError | None) -> None:
         """There will be no further connection, because of this error, or because the caller closed."""
         self.routes.end(error)
         self.calls.fail(_unknown if error is None else lambda: copy(error))
         self.requests.fail(_unanswered if error is None else lambda: copy(error))
+        self.questions.fail(_unanswered if error is None else lambda: copy(error))
 
 
 def _unknown() -> ArtcafeError:
