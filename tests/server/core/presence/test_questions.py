@@ -3,8 +3,9 @@
 import msgspec
 import pytest
 
-from artcafe.server.core.presence.questions import TOPIC, PresenceQuestion
+from artcafe.server.core.presence.questions import TOPIC, AgentDetails, PresenceQuestion
 from artcafe.server.domain.ids import AgentId, ChannelId
+from artcafe.wire.discovery import MAX_METADATA
 from tests.kit.holders import Holder
 from tests.kit.installation import ACME, OTHER, Installation, Process
 
@@ -107,3 +108,62 @@ async def test_a_process_that_does_not_answer_is_left_out_and_the_log_says_so(
     assert await first.presence.subscriptions(ACME, [A1]) == {A1: ["a", "c"]}
     [record] = caplog.records
     assert record.message == "of 2 processes asked about presence, 1 answered within 0.05 s"
+
+
+class TestDetails:
+    @pytest.fixture(autouse=True)
+    async def answering(self, installation: Installation, first: Process, second: Process) -> None:
+        """Both processes answer."""
+        for process in (first, second):
+            await answers(installation, process)
+
+    async def test_are_the_earliest_connection_and_the_latest_word_over_all_processes(
+        self, installation: Installation, first: Process, second: Process
+    ) -> None:
+        first.presence.arrived(ACME, A1, Holder())
+        first.presence.said(ACME, A1, "idle", {})
+        installation.clock.advance(60)
+        second.presence.arrived(ACME, A1, Holder())
+        second.presence.said(ACME, A1, "busy", {"n": 1})
+        second.presence.arrived(ACME, A2, Holder())
+        await second.presence.announce()
+
+        details = await first.presence.details(ACME, [A1, A2, AgentId("a3")])
+
+        assert {agent: (each.since, each.status, each.metadata) for agent, each in details.items()} == {
+            A1: ("2025-11-24T16:00:00.000Z", "busy", {"n": 1}),
+            A2: ("2025-11-24T16:01:00.000Z", None, None),
+        }
+
+    async def test_go_with_the_last_connection_once_that_is_announced(
+        self, installation: Installation, first: Process
+    ) -> None:
+        holder = Holder()
+        first.presence.arrived(ACME, A1, holder)
+        first.presence.said(ACME, A1, "busy", {})
+        first.presence.left(ACME, A1, holder)
+        assert await first.presence.details(ACME, [A1]) == {}
+        installation.clock.advance(0.01)
+        first.presence.arrived(ACME, A1, holder)
+        assert (await first.presence.details(ACME, [A1]))[A1].status == "busy"
+        first.presence.left(ACME, A1, holder)
+        await first.presence.announce()
+
+        first.presence.said(ACME, A1, "late", {})
+        first.presence.arrived(ACME, A1, holder)
+        assert (await first.presence.details(ACME, [A1]))[A1].status is None
+
+    async def test_metadata_that_are_too_large_are_not_kept(self, first: Process) -> None:
+        first.presence.arrived(ACME, A1, Holder())
+        for size, kept in ((MAX_METADATA - len('{"x":""}'), True), (MAX_METADATA, False)):
+            first.presence.said(ACME, A1, "busy", {"x": "y" * size})
+            details = (await first.presence.details(ACME, [A1]))[A1]
+            assert (details.status, details.metadata is not None) == ("busy", kept)
+
+    async def test_of_a_process_that_does_not_answer_it_is_known_that_the_agent_is_online(
+        self, installation: Installation, first: Process
+    ) -> None:
+        silent = installation.start("silent")
+        silent.presence.arrived(ACME, A1, Holder())
+        await silent.presence.announce()
+        assert await first.presence.details(ACME, [A1]) == {A1: AgentDetails()}
