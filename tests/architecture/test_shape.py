@@ -8,6 +8,7 @@ from tests.kit.tree import ROOT, SOURCE, TESTS, files, modules, syntax
 
 LONGEST = 400
 LONGER = {
+    "server/app.py": 410,
     "server/bus/memory.py": 420,
     "server/gateway/fanout/subscriber.py": 470,
 }

@@ -82,13 +82,13 @@ class TestOpenQuestions:
     async def test_what_comes_goes_to_its_question(self) -> None:
         questions, view = OpenQuestions(), AgentView()
         with questions.expect("1", view) as question:
-            questions.page(Agents(id="1", agents=[an_agent("a")], next="a"))
-            questions.page(Agents(id="2", agents=[an_agent("z")]))
-            questions.changed(AgentChanged(id="1", change=JOINED, agent=an_agent("b")))
-            questions.changed(AgentChanged(id="1", change=LEFT, agent=an_agent("a")))
-            questions.changed(AgentChanged(id="2", change=JOINED, agent=an_agent("z")))
+            questions.take(Agents(id="1", agents=[an_agent("a")], next="a"))
+            questions.take(Agents(id="2", agents=[an_agent("z")]))
+            questions.take(AgentChanged(id="1", change=JOINED, agent=an_agent("b")))
+            questions.take(AgentChanged(id="1", change=LEFT, agent=an_agent("a")))
+            questions.take(AgentChanged(id="2", change=JOINED, agent=an_agent("z")))
             assert await question.read() == "a"
-        questions.page(Agents(id="1", agents=[an_agent("z")]))
+        questions.take(Agents(id="1", agents=[an_agent("z")]))
         assert view.agents() == [an_agent("b")]
 
     @pytest.mark.parametrize("how", ["refused", "named", "lost"])

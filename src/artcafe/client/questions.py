@@ -137,16 +137,14 @@ class OpenQuestions:
         finally:
             del self._open[call]
 
-    def page(self, frame: Agents) -> None:
-        """A part of an answer came. One that nobody waits for any more is dropped."""
+    def take(self, frame: Agents | AgentChanged) -> None:
+        """A part of an answer came, or a change of it. One that nobody waits for any more is dropped."""
         question = self._open.get(frame.id)
-        if question is not None:
+        if question is None:
+            return
+        if isinstance(frame, Agents):
             question.page(frame)
-
-    def changed(self, frame: AgentChanged) -> None:
-        """An answer changed."""
-        question = self._open.get(frame.id)
-        if question is not None:
+        else:
             question.changed(frame)
 
     def refuse(self, call: str, error: ArtcafeError) -> bool:

@@ -108,19 +108,16 @@ class Session:
             case frames.Subscribed():
                 if frame.id is not None:
                     self.routes.confirm(frame.id, frame)
-            case frames.Unsubscribed():
-                if frame.id is not None:
-                    self.calls.answer(frame.id, frame.id)
+            case frames.Unsubscribed(id=str() as call):
+                self.calls.answer(call, call)
             case frames.Error():
                 self._refused(frame.id, of_frame(frame))
             case frames.RequestReply():
                 self.requests.reply(frame)
             case frames.Cancelled():
                 self.routes.cancelled(frame.reply_to)
-            case Agents():
-                self.questions.page(frame)
-            case AgentChanged():
-                self.questions.changed(frame)
+            case Agents() | AgentChanged():
+                self.questions.take(frame)
             case frames.Goaway():
                 self.goaway = frame
             case _:

@@ -30,6 +30,8 @@ _PRESENCE = "presence.*"
 class ClientDiscovery:
     """Answers `who` and `unfollow`. Who may subscribe to `presence.*` may ask: it tells the same."""
 
+    __slots__ = ("_answers", "_followed", "_left", "_link", "_presence", "_rights", "_rosters", "_tenant")
+
     def __init__(
         self, rosters: Rosters, tenant: TenantId, link: Link, answers: Answers, rights: Rights
     ) -> None:
