@@ -58,6 +58,28 @@ ELSEWHERE = {
         "server/gateway/fanout/test_requests.py",
         "it is told there what becomes of requests",
     ),
+    "client/inbox.py": ("e2e/test_inbox.py", "it is opened at a server"),
+    "client/inbox_calls.py": ("e2e/test_inbox.py", "it is opened at a server"),
+    "client/inbox_route.py": ("e2e/test_inbox.py", "it is opened at a server"),
+    "cli/inbox.py": ("e2e/test_inbox.py", "somebody else has to store what it prints"),
+    "server/bus/memory_inboxes.py": ("contract/test_inboxes.py", "one suite for the real ones and these"),
+    "server/bus/nats/streams/inboxes.py": (
+        "contract/test_inboxes.py",
+        "one suite for these and those in memory",
+    ),
+    "server/core/inboxes.py": ("e2e/test_inbox.py", "there are agents"),
+    "server/gateway/fanout/inbox.py": (
+        "server/gateway/sessions/test_client_inbox.py",
+        "what it does is seen by the connection that has it",
+    ),
+    "server/gateway/fanout/inbox_delivery.py": (
+        "server/gateway/sessions/test_client_inbox.py",
+        "a client settles it",
+    ),
+    "server/gateway/sessions/inbox_sender.py": (
+        "server/gateway/sessions/test_client_inbox.py",
+        "what is sent is received there",
+    ),
     "server/store/places.py": ("server/test_storage.py", "stores are named where they are moved"),
     "server/store/dynamodb_table.py": ("server/test_storage.py", "it is made to be moved into"),
     "server/serving.py": ("e2e/test_start_and_stop.py", "it is a process, seen from outside"),

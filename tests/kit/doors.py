@@ -23,6 +23,7 @@ from tests.kit.installation import counting
 from tests.kit.issuers import StoppedClock
 from tests.kit.rosters import OnlineAgents
 from tests.kit.scripted_peer import ScriptedPeer
+from tests.kit.sessions import require_owner
 from tests.kit.tallies import telling
 from tests.kit.turns import turns
 from tests.kit.unreliable_bus import Tap, UnreliableLink
@@ -81,6 +82,7 @@ class Door:
                 start=self.start,
                 rosters=OnlineAgents().rosters(StoppedClock().monotonic, self.start),
                 said=lambda *_: None,
+                require_owner=require_owner,
             ),
         )
 

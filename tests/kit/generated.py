@@ -47,6 +47,7 @@ messages = st.builds(
     delivery=optional(texts),
     durable=optional(texts),
     redelivered=st.integers(0, 100),
+    waiting=optional(st.integers(0, 1000)),
 )
 
 

@@ -25,7 +25,7 @@ from artcafe.server.domain.revocation import Revocation
 from artcafe.server.domain.tenant import TenantRules
 from artcafe.server.domain.usage import CHANNEL, EVER, RECEIVED, SENT
 from artcafe.server.ports.channel_streams import KeptStreams, ReadDurable
-from artcafe.server.ports.events import AccountChanged, CountersEnded, Event, StreamsChanged
+from artcafe.server.ports.events import AccountChanged, CountersEnded, Event, InboxEnded, StreamsChanged
 from artcafe.server.store import addresses as at
 from artcafe.server.store.item import Delete, Delta, Item, ItemPage, ItemStore, Op, Put
 
@@ -182,6 +182,7 @@ def _of_agent(before: Agent, after: Data | None) -> Iterator[Event]:
         yield whole
         for kind in (SENT, RECEIVED):
             yield CountersEnded(before.tenant, (kind + before.counted_as,))
+        yield InboxEnded(before.tenant, before.id)
         return
     agent = msgspec.convert(after, Agent)
     if before.enabled and not agent.enabled:
@@ -197,8 +198,8 @@ def _account(tenant: Data) -> list[Any]:
 
 
 class WordsBus(MemoryBus):
-    """A MemoryBus that notes what is told on the control account, which accounts are pushed, and whose
-    streams are kept."""
+    """A MemoryBus that notes what is told on the control account, which accounts are pushed, whose
+    streams are kept, and which inboxes are emptied."""
 
     def __init__(self, log: Log) -> None:
         super().__init__()
@@ -221,3 +222,8 @@ class WordsBus(MemoryBus):
         if await durable() is not None:
             self._log.steps.append(("told", StreamsChanged(tenant.id)))
         return done
+
+    async def empty_inbox(self, tenant: TenantRules, owner: str) -> None:
+        """See ports.channel_streams."""
+        await super().empty_inbox(tenant, owner)
+        self._log.steps.append(("told", InboxEnded(tenant.id, owner)))

@@ -25,6 +25,7 @@ from artcafe.server.gateway.sessions.turn_clock import TurnClock
 from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
+from artcafe.wire.errors import ArtcafeError
 from tests.kit.installation import counting
 from tests.kit.issuers import NOON, StoppedClock
 from tests.kit.rosters import OnlineAgents
@@ -119,6 +120,12 @@ class Client:
 PLANNER = AgentPrincipal(ACME, AgentId("planner"), "SHA256:x")
 
 
+async def require_owner(_: TenantId, owner: str) -> None:
+    """SessionServices.require_owner: there is everybody but `nobody`."""
+    if owner == "nobody":
+        raise ArtcafeError(Code.not_found)
+
+
 async def a_table(
     principal: Principal = PLANNER,
     *,
@@ -157,6 +164,7 @@ async def a_table(
             start=start,
             rosters=OnlineAgents().rosters(clock.monotonic, start),
             said=lambda *_: None,
+            require_owner=require_owner,
         ),
     )
     table = Table(session, link, clock, client, counted, tasks, rules)

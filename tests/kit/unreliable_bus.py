@@ -5,6 +5,7 @@ from collections import Counter
 
 from artcafe.server.bus.memory import MemoryBus, MemoryLink, MemorySubscription
 from artcafe.server.bus.memory_consumers import MemoryConsumers
+from artcafe.server.bus.memory_inboxes import MemoryInboxes
 from artcafe.server.bus.memory_streams import MemoryStreams
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.tenant import TenantRules
@@ -104,6 +105,11 @@ class UnreliableLink:
     def consumers(self) -> MemoryConsumers:
         """See ports.Link."""
         return self.inner.consumers
+
+    @property
+    def inboxes(self) -> MemoryInboxes:
+        """See ports.Link."""
+        return self.inner.inboxes
 
     def publish(self, subject: str, payload: bytes) -> bool:
         """See ports.Link; raises `refusal` where there is one."""

@@ -8,6 +8,7 @@ from artcafe.wire.codes import GOING_AWAY, NORMAL_CLOSURE, Code, may_reconnect
 
 # What has been published: name -> (number, http, close). A line is added here and never changed.
 PUBLISHED = {
+    "inbox_full": (326, 409, None),
     "login_timeout": (100, 408, 4001),
     "slow_consumer": (101, None, 4002),
     "heartbeat_lost": (102, None, 4003),

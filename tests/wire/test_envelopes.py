@@ -37,7 +37,7 @@ def test_data_is_kept_byte_for_byte(data: bytes) -> None:
 @given(messages)
 def test_a_spliced_frame_is_the_encoded_message(message: frames.Message) -> None:
     message = msgspec.structs.replace(
-        message, seq=None, epoch=None, delivery=None, durable=None, redelivered=0
+        message, seq=None, epoch=None, delivery=None, durable=None, redelivered=0, waiting=None
     )
     envelope = envelopes.Envelope(
         id=message.id,

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from artcafe.wire import deliveries, discovery, frames
+from artcafe.wire import deliveries, discovery, frames, inbox
 from tests.kit.generated import (
     assert_same,
     headers,
@@ -72,6 +72,8 @@ client_frames = st.one_of(
     ),
     st.builds(frames.Cancel, request=ids, id=optional(ids)),
     st.builds(deliveries.AckDelivery, delivery=ids, id=optional(ids)),
+    st.builds(inbox.OpenInbox, id=optional(ids), max_in_flight=st.integers(1, 256)),
+    st.builds(inbox.CloseInbox, id=optional(ids)),
     st.builds(
         deliveries.NakDelivery,
         delivery=ids,
@@ -172,6 +174,8 @@ server_frames = st.one_of(
         agent=online_agents,
     ),
     st.builds(discovery.Unfollowed, who=texts, id=optional(texts)),
+    st.builds(inbox.InboxOpened, id=optional(texts), waiting=st.integers(0, 1000)),
+    st.builds(inbox.InboxClosed, id=optional(texts), reason=texts),
     st.builds(frames.Goaway, reason=texts, reconnect_after_ms=numbers),
 )
 
@@ -213,6 +217,8 @@ SERVER: dict[str, dict[str, object]] = {
     "agents": {"id": "1", "agents": []},
     "agent_changed": {"id": "1", "change": "left", "agent": {"id": "a"}},
     "unfollowed": {"who": "1"},
+    "inbox_opened": {"waiting": 1},
+    "inbox_closed": {"reason": "closed"},
     "cancelled": {"reply_to": "a", "reason": "gone"},
     "goaway": {"reason": "r", "reconnect_after_ms": 1},
 }

@@ -52,6 +52,7 @@ SECTIONS = {
     },
     "Talk": {
         "pub": LazyCommand("artcafe.cli.pub:pub", "Publish a message, as an agent or as yourself."),
+        "inbox": LazyCommand("artcafe.cli.inbox:inbox", "Print what waits for an agent, and acknowledge it."),
         "sub": LazyCommand("artcafe.cli.sub:sub", "Print messages as they arrive, as an agent."),
         "request": LazyCommand("artcafe.cli.request:request", "Ask an agent and print what it replies."),
         "reply": LazyCommand("artcafe.cli.reply:reply", "Answer requests by a command."),

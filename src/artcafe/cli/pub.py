@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Unpack
 
 import click
 from msgspec import UNSET
@@ -14,6 +14,7 @@ from artcafe.cli.lazy import load
 from artcafe.cli.parameters import JsonText
 from artcafe.cli.text import json_option, plain, print_json
 from artcafe.client.client import Client
+from artcafe.client.publication import InboxOptions
 
 
 class DataOrInput(JsonText):
@@ -29,6 +30,10 @@ class DataOrInput(JsonText):
 @click.argument("data", type=DataOrInput(), metavar="JSON|-")
 @click.option("--lines", is_flag=True, help="Publish each line of standard input, a JSON value.")
 @click.option("--text", is_flag=True, help="Publish each line of standard input as a text.")
+@click.option("--store", is_flag=True, help="Let it wait in the inbox of the agent whose subject it is.")
+@click.option("--priority", type=click.IntRange(0, 2), help="Of what is stored: 0 is urgent, 2 is low.")
+@click.option("--expires-in", type=click.FloatRange(min=0, min_open=True), help="Seconds that it waits.")
+@click.option("--receipt", is_flag=True, help="Have a message sent to you when it is settled.")
 @logs_in
 @json_option
 @signs_in
@@ -41,6 +46,7 @@ def pub(
     lines: bool,
     text: bool,
     as_json: bool,
+    **how: Unpack[InboxOptions],
 ) -> None:
     """Publish a message: as an agent with --agent and its key, else as yourself.
 
@@ -53,6 +59,7 @@ def pub(
       artcafe pub tasks.new '{"city": "Rome"}' -t acme -a planner -k planner.key
       artcafe pub tasks.new '{"city": "Rome"}' -t acme -a planner --ssh-agent
       artcafe pub tasks '{"city": "Rome"}' -t acme
+      artcafe pub agents.w1.tasks '{"n": 1}' -t acme -a planner -k planner.key --store
       cat report.json | artcafe pub reports - -t acme
       tail -f app.log | artcafe pub logs.app - --text -t acme -a planner -k planner.key
     """
@@ -65,9 +72,11 @@ def pub(
     else:
         values = iter([JsonText().convert("-", None, None) if data is UNSET else data])
     if login.agent is None:
+        if any(how.values()):
+            raise click.UsageError("what is stored is sent by an agent: give --agent")
         _publish_as_human(connection, subject, next(values), as_json=as_json)
     else:
-        asyncio.run(_publish(login.client(connection), subject, values, as_json=as_json))
+        asyncio.run(_publish(login.client(connection), subject, values, how, as_json=as_json))
 
 
 def _publish_as_human(connection: Target, subject: str, data: Any, *, as_json: bool) -> None:
@@ -90,11 +99,13 @@ def _lines(*, as_text: bool) -> Iterator[Any]:
                 raise click.BadParameter(f"line {number}: {error.message}") from error
 
 
-async def _publish(client: Client, subject: str, values: Iterator[Any], *, as_json: bool) -> None:
+async def _publish(
+    client: Client, subject: str, values: Iterator[Any], how: InboxOptions, *, as_json: bool
+) -> None:
     async with client:
         # A line is waited for in a thread, so that the connection is kept meanwhile.
         while (value := await asyncio.to_thread(next, values, UNSET)) is not UNSET:
-            message_id = await client.publish(subject, value)
+            message_id = await client.publish(subject, value, **how)
             if as_json:
                 print_json({"message_id": message_id, "subject": subject}, lines=True)
             else:

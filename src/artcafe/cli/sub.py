@@ -73,7 +73,7 @@ async def _print_all(
             message = await next_message(messages)
             if message is None:
                 return
-            click.echo(_for_programs(message) if as_json else _for_people(message))
+            click.echo(line_of(message, as_json=as_json))
             printed += 1
 
 
@@ -89,6 +89,11 @@ async def next_message(messages: Subscription) -> Message | None:
             why = "The connection was lost for a while" if messages.lost is None else _LOST[messages.lost]
             click.echo(f"{why}: messages may be missing here.", err=True)
         return message
+
+
+def line_of(message: Message, *, as_json: bool) -> str:
+    """A message as one line, for people or for programs."""
+    return _for_programs(message) if as_json else _for_people(message)
 
 
 def _for_people(message: Message) -> str:

@@ -10,15 +10,16 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, overload
+from typing import Any, Literal, Self, Unpack, overload
 
 from artcafe.client.backoff import Backoff
 from artcafe.client.deliveries import durable_rules
 from artcafe.client.discovery_calls import DiscoveryCalls
 from artcafe.client.endpoint import Endpoint
 from artcafe.client.errors import OutcomeUnknownError
+from artcafe.client.inbox_calls import InboxCalls
 from artcafe.client.link import Link, State
-from artcafe.client.publication import OutgoingFrame, Publication, ReplyFrame
+from artcafe.client.publication import InboxOptions, OutgoingFrame, Publication, ReplyFrame
 from artcafe.client.request_calls import RequestCalls
 from artcafe.client.requester import Requester
 from artcafe.client.session import Session
@@ -35,7 +36,7 @@ _MAX_FRAME_BYTES = 16 * 1024 * 1024
 _log = logging.getLogger("artcafe.client")
 
 
-class Client(RequestCalls, DiscoveryCalls):
+class Client(RequestCalls, DiscoveryCalls, InboxCalls):
     """One agent's connection to the platform; it reconnects by itself when it is lost.
 
         async with Client("wss://pubsub.example.com", tenant="acme", agent="planner", key=path) as client:
@@ -190,6 +191,7 @@ class Client(RequestCalls, DiscoveryCalls):
         dedup: str | None = None,
         ack: Literal[True] = True,
         timeout: float | None = None,  # noqa: ASYNC109
+        **how: Unpack[InboxOptions],
     ) -> str: ...
 
     @overload
@@ -203,6 +205,7 @@ class Client(RequestCalls, DiscoveryCalls):
         dedup: str | None = None,
         ack: bool,
         timeout: float | None = None,  # noqa: ASYNC109
+        **how: Unpack[InboxOptions],
     ) -> str | None: ...
 
     async def publish(
@@ -215,6 +218,7 @@ class Client(RequestCalls, DiscoveryCalls):
         dedup: str | None = None,
         ack: bool = True,
         timeout: float | None = None,  # noqa: ASYNC109 - it tells unsent from unknown, a caller's cannot
+        **how: Unpack[InboxOptions],
     ) -> str | None:
         """Send `data`, anything that JSON can write, to everybody subscribed to `subject`.
 
@@ -226,6 +230,10 @@ class Client(RequestCalls, DiscoveryCalls):
         timeout passes, before the answer came, or the server says so, it raises OutcomeUnknownError. In a
         durable channel `dedup`, a name of yours for the message, makes it safe to call again: within two
         minutes it is stored once (1 to 64 letters, digits, `.`, `_`, `:` and `-`).
+
+        With `store=True`, what is for one agent (`agents.{id}.…`) or human (`inbox.u-….…`) waits in its inbox
+        (InboxOptions); inbox_full, not_found for an agent that there is not, and invalid_subject elsewhere.
+
         Raises unavailable when nothing was sent, too_large, invalid_subject, validation_failed for headers,
         bad_frame for data that receivers could not read (docs/protocol.md), and what the server says:
         forbidden, rate_limited, too_many_channels. TypeError for data that JSON cannot write: so for bytes,
@@ -234,7 +242,7 @@ class Client(RequestCalls, DiscoveryCalls):
         """
         call = self._session.calls.next_id() if ack else None
         publication = Publication(
-            self.tenant, subject, data, headers=headers, reply_to=reply_to, call=call, dedup=dedup
+            self.tenant, subject, data, headers=headers, reply_to=reply_to, call=call, dedup=dedup, how=how
         )
         return await self._within(self._timeout if timeout is None else timeout, publication, call)
 
@@ -289,7 +297,7 @@ class Client(RequestCalls, DiscoveryCalls):
             since=since,
             durable=rules,
             buffer=size,
-            opener=lambda subscription: self._open(subscription, seconds),
+            opener=lambda it: self._open(it, seconds, lambda: self._session.routes.add(it)),
             closer=self._unsubscribe,
             drainer=self._drain,
         )
@@ -356,12 +364,14 @@ class Client(RequestCalls, DiscoveryCalls):
                 raise outcome
             return outcome
 
-    async def _open(self, subscription: Subscription, seconds: float) -> None:
+    async def _open(
+        self, subscription: Subscription, seconds: float, add: Callable[[], bytes | None]
+    ) -> None:
         opened = False
         try:
             async with asyncio.timeout(seconds):
                 await self._ready()
-                frame = self._session.routes.add(subscription)
+                frame = add()
                 if frame is not None:
                     await self._link.tell(frame)
                 await subscription.opened()

@@ -61,7 +61,8 @@ class Message:
     before it. `seq` and `epoch` are its place in a durable channel, None in any other.
 
     One of a durable subscription has a `delivery`, and is to be settled: by `ack`, `nak` or `term`, before
-    its lease is over. `redelivered` says how often it came before, to whomever.
+    its lease is over. `redelivered` says how often it came before, to whomever. One of an inbox, too, without
+    a lease.
     """
 
     __slots__ = (

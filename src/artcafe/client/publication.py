@@ -1,15 +1,17 @@
 """One message to be published."""
 
+import math
 from collections.abc import Iterable, Mapping
 from itertools import chain
 from types import NoneType
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.inbox import ExpiresInMs, Priority
 from artcafe.wire.payload import require_readable
 from artcafe.wire.subjects import parse_subject
 
@@ -18,6 +20,17 @@ _ROOM = 4096
 
 _BYTES = (bytes, bytearray, memoryview)
 _PLAIN = (str, int, float, bool, NoneType)
+
+
+class InboxOptions(TypedDict, total=False):
+    """With `store` a message waits in the inbox of whose subject it is until that settles it, seven days at
+    most or `expires_in` seconds. `priority` is 0 (urgent), 1, or 2 (low). With `receipt` a message on
+    `agents.{sender}.receipts` says that it was settled."""
+
+    store: bool
+    priority: int | None
+    expires_in: float | None
+    receipt: bool
 
 
 class OutgoingFrame:
@@ -56,9 +69,11 @@ class Publication(OutgoingFrame):
         reply_to: str | None,
         call: str | None,
         dedup: str | None = None,
+        how: InboxOptions | None = None,
     ) -> None:
-        """Raises invalid_subject, validation_failed, bad_frame for data that receivers could not read
-        (wire.payload), and TypeError for data that JSON cannot write, bytes among them."""
+        """With `how` it may be stored in an inbox. Raises invalid_subject, validation_failed, bad_frame for
+        data that receivers could not read (wire.payload), and TypeError for data that JSON cannot write,
+        bytes among them."""
         parse_subject(subject, tenant)
         if reply_to is not None:
             parse_subject(reply_to, tenant)
@@ -71,7 +86,25 @@ class Publication(OutgoingFrame):
             reply_to=reply_to,
             dedup=_checked_dedup(dedup),
         )
+        if how:
+            _store(publish, how)
         super().__init__(frames.encode(publish), len(payload))
+
+
+def _store(publish: frames.Publish, how: InboxOptions) -> None:
+    """Let it be stored in an inbox. Raises validation_failed."""
+    publish.store, publish.receipt = how.get("store", False), how.get("receipt", False)
+    expires_in = how.get("expires_in")
+    try:
+        publish.priority = msgspec.convert(how.get("priority"), Priority | None)
+        if expires_in is not None:
+            publish.expires_in_ms = msgspec.convert(math.ceil(expires_in * 1000), ExpiresInMs)
+    except (msgspec.ValidationError, ValueError, OverflowError) as error:
+        message = "A priority is 0 (urgent), 1 or 2, and what is stored expires within seven days."
+        raise ArtcafeError(Code.validation_failed, message) from error
+    if not publish.store and (publish.receipt or publish.priority is not None or expires_in is not None):
+        message = "priority, expires_in and receipt are for what is stored."
+        raise ArtcafeError(Code.validation_failed, message)
 
 
 class ReplyFrame(OutgoingFrame):

@@ -47,6 +47,9 @@ class Route:
         "wait",
     )
 
+    of_inbox = False
+    """Whether it is the client's inbox, which matches no subject."""
+
     def __init__(self, route: str, address: Address, subscription: Subscription) -> None:
         self.id = route
         self.address = address
@@ -93,6 +96,12 @@ class Route:
             member.open()
             if answer.recovered is False:
                 member.miss(answer.reason)
+
+    def opened(self, waiting: int) -> None:
+        """The server has opened the inbox, and so many messages wait."""
+        self.stand, self.proven = Stand.live, True
+        for member in self.members:
+            member.open()
 
     def takes(self, frame: frames.Message) -> bool:
         """Whether a message is its own, and new to it; it is not again."""
@@ -171,6 +180,8 @@ class Routes:
         """
         address = parse_pattern(subscription.subject, self._tenant)
         for route in self._routes.values():
+            if route.of_inbox:
+                continue
             if (route.subject, route.queue, route.durable) == (
                 subscription.subject,
                 subscription.queue,
@@ -197,6 +208,30 @@ class Routes:
         self._routes[route.id] = route
         self._remembered.clear()
         return route.ask()
+
+    def add_inbox(self, route: Route) -> bytes:
+        """Take the inbox in; the frame to send. Raises conflict where there is one."""
+        if self._inbox is not None:
+            raise ArtcafeError(Code.conflict, "A client opens its inbox once.")
+        self._routes[route.id] = route
+        return route.ask()
+
+    @property
+    def _inbox(self) -> Route | None:
+        return next((each for each in self._routes.values() if each.of_inbox), None)
+
+    def inbox_opened(self, call: str, waiting: int) -> None:
+        """The server opened the inbox of the route with this id."""
+        if (route := self._routes.get(call)) is not None:
+            route.opened(waiting)
+            self._answered.set()
+
+    def inbox_closed(self) -> None:
+        """The server closed the inbox, unasked: another connection has it."""
+        if (route := self._inbox) is not None:
+            self._over(
+                route, ArtcafeError(Code.conflict, "Another connection of the agent opened its inbox.")
+            )
 
     def _check_durable(self, route: Route, subscription: Subscription) -> None:
         """Raises conflict for another subscription with the same durable name: whose a message is would not
@@ -303,6 +338,9 @@ class Routes:
     def dispatch(self, frame: frames.Message) -> None:
         """Give a message to every subscription that matches."""
         short, routes = self._matching(frame.subject)
+        inbox = self._inbox if frame.delivery is not None and frame.durable is None else None
+        if inbox is not None:
+            routes = (inbox,)
         request = None
         if frame.reply_to is not None and frame.reply_to.startswith(REPLY_PREFIX):
             request = self._requests.setdefault(frame.reply_to, ReceivedRequest(self._answer))
@@ -357,7 +395,10 @@ class Routes:
         found = self._remembered.get(subject)
         if found is None:
             short = self._short(subject)
-            found = short, tuple(r for r in self._routes.values() if matches(r.address.subject, short))
+            found = (
+                short,
+                tuple(r for r in self._routes.values() if matches(r.address.subject, short)),
+            )
             if len(self._remembered) >= _REMEMBERED:
                 self._remembered.clear()
             self._remembered[subject] = found

@@ -18,6 +18,7 @@ from artcafe.wire.codes import Code
 from artcafe.wire.deliveries import Settled
 from artcafe.wire.discovery import AgentChanged, Agents
 from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.inbox import TAKEN_OVER, InboxClosed, InboxOpened
 
 _KNOWN = frozenset(form.__struct_config__.tag for form in get_args(frames.ServerFrame))
 
@@ -105,11 +106,12 @@ class Session:
                 self.calls.answer(frame.id, frame.message_id)
             case Settled():
                 self.calls.answer(frame.id, frame.delivery)
-            case frames.Subscribed():
-                if frame.id is not None:
-                    self.routes.confirm(frame.id, frame)
+            case frames.Subscribed(id=str() as call):
+                self.routes.confirm(call, frame)
             case frames.Unsubscribed(id=str() as call):
                 self.calls.answer(call, call)
+            case InboxOpened() | InboxClosed():
+                self._inbox(frame)
             case frames.Error():
                 self._refused(frame.id, of_frame(frame))
             case frames.RequestReply():
@@ -123,6 +125,14 @@ class Session:
             case _:
                 # Pong has done its work by arriving; the rest answers nothing that anybody waits for.
                 pass
+
+    def _inbox(self, frame: InboxOpened | InboxClosed) -> None:
+        if isinstance(frame, InboxOpened):
+            self.routes.inbox_opened(frame.id or "", frame.waiting)
+        elif frame.id is not None:
+            self.calls.answer(frame.id, frame.id)
+        elif frame.reason == TAKEN_OVER:
+            self.routes.inbox_closed()
 
     def _refused(self, call: str | None, error: ArtcafeError) -> None:
         if call is None:

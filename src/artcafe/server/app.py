@@ -374,6 +374,7 @@ async def _links(
             idle_seconds=settings.idle_link_seconds,
             tls=_bus_tls(settings),
             restore=restore,
+            replicas=settings.stream_replicas,
         )
     )
 

@@ -96,6 +96,8 @@ class Code(Enum):
     )
     channel_full = Row(322, 409, None, False, "The channel is full, and may not forget what it holds.")
 
+    inbox_full = Row(326, 409, None, False, "The inbox is full: its owner has to settle what waits there.")
+
     @property
     def http(self) -> int:
         """The HTTP status; 500 for an error that has no HTTP form, since meeting it there is a fault."""

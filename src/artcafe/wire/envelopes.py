@@ -19,6 +19,17 @@ class Envelope(Struct, omit_defaults=True, kw_only=True):
     reply_to: str | None = None
 
 
+class InboxEnvelope(Struct, omit_defaults=True, kw_only=True):
+    """A message as an inbox stores it: the short subject to which it was published, its proven sender,
+    whether that wants a receipt, and its envelope."""
+
+    subject: str
+    sender: str
+    receipt: bool = False
+    message: Envelope
+
+
+decode_inbox_envelope = msgspec.json.Decoder(InboxEnvelope).decode
 decode_envelope = msgspec.json.Decoder(Envelope).decode
 
 

@@ -22,6 +22,7 @@ from artcafe.wire.deliveries import (
     TermDelivery,
 )
 from artcafe.wire.discovery import AgentChanged, Agents, Unfollow, Unfollowed, Who
+from artcafe.wire.inbox import CloseInbox, ExpiresInMs, InboxClosed, InboxOpened, OpenInbox, Priority
 
 SUBPROTOCOL = "artcafe.v1"
 
@@ -55,7 +56,10 @@ class Position(Struct, kw_only=True):
 
 class Publish(Struct, tag_field="type", tag="publish", omit_defaults=True, kw_only=True):
     """Send `data`, any JSON value, to everybody subscribed to `subject`. With `dedup` it is stored once,
-    however often it is sent: in a durable channel."""
+    however often it is sent: in a durable channel.
+
+    With `store` it waits in the inbox of the agent, or human, whose subject it is, and in nothing else
+    (wire.inbox); `receipt` lets the sender hear when it is settled."""
 
     subject: str
     data: Raw
@@ -63,6 +67,15 @@ class Publish(Struct, tag_field="type", tag="publish", omit_defaults=True, kw_on
     headers: Headers | None = None
     reply_to: str | None = None
     dedup: Dedup | None = None
+    store: bool = False
+    priority: Priority | None = None
+    expires_in_ms: ExpiresInMs | None = None
+    receipt: bool = False
+
+    @property
+    def for_inbox(self) -> bool:
+        """Whether it says anything that only what is stored in an inbox may say."""
+        return self.store or self.receipt or self.priority is not None or self.expires_in_ms is not None
 
 
 class Subscribe(Struct, tag_field="type", tag="subscribe", omit_defaults=True, kw_only=True):
@@ -160,7 +173,7 @@ class Cancel(Struct, tag_field="type", tag="cancel", omit_defaults=True, kw_only
 
 ClientFrame = (
     Publish | Subscribe | Unsubscribe | Presence | Ping | Request | Reply | Cancel
-    | AckDelivery | NakDelivery | RenewDelivery | TermDelivery | Who | Unfollow
+    | AckDelivery | NakDelivery | RenewDelivery | TermDelivery | Who | Unfollow | OpenInbox | CloseInbox
 )  # fmt: skip
 
 CANCELLATIONS = "cancellations"
@@ -221,8 +234,9 @@ class Welcome(Struct, tag_field="type", tag="welcome", kw_only=True):
 
 class Message(Struct, tag_field="type", tag="message", omit_defaults=True, kw_only=True):
     """A delivered message. `from` is the sender that the server proved, never a claim of the payload. One of
-    a durable channel has a sequence, in an epoch of the channel. One of a `durable` subscription is to be
-    settled by its `delivery`, and was `redelivered` so often before."""
+    a durable channel has a sequence, in an epoch of the channel. One of a `durable` subscription or of an
+    inbox is to be settled by its `delivery`, and was `redelivered` so often before. Behind one of an inbox,
+    so many more are `waiting`."""
 
     subject: str
     sender: str = msgspec.field(name="from")
@@ -236,6 +250,7 @@ class Message(Struct, tag_field="type", tag="message", omit_defaults=True, kw_on
     delivery: str | None = None
     durable: str | None = None
     redelivered: int = 0
+    waiting: int | None = None
 
 
 class Ack(Struct, tag_field="type", tag="ack", omit_defaults=True, kw_only=True):
@@ -334,7 +349,7 @@ class Goaway(Struct, tag_field="type", tag="goaway", kw_only=True):
 
 ServerFrame = (
     Challenge | Welcome | Message | Ack | Subscribed | Unsubscribed | Pong | Error | Goaway
-    | RequestReply | Cancelled | Settled | Agents | AgentChanged | Unfollowed
+    | RequestReply | Cancelled | Settled | Agents | AgentChanged | Unfollowed | InboxOpened | InboxClosed
 )  # fmt: skip
 
 encode = msgspec.json.encode

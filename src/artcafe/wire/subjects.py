@@ -15,6 +15,8 @@ first letter, and carries the proven sender:
 The reply address of a request, `inbox._{process}.{request}`, is in none of them. It is below the inbox of one
 server process, to which nobody else may subscribe: `_INBOX.{process}.{request}.{sender}`.
 
+What waits in an inbox is stored as `q.{owner}.{priority}`, and the processes are told of it on `w.{owner}.…`.
+
 What is to be stored is published in a space of its own, `p.{sender}.{subject}`: the stream of a durable
 channel takes it from there, and tells it to everybody as `m.{sender}.{subject}` once it is stored. Nobody
 subscribes to that space.
@@ -37,6 +39,10 @@ MAX_TOKENS = 16
 SHARED, DIRECT, INBOX, RESERVED = "m", "d", "i", "r"
 STORED = "p"
 """The space of what is to be stored."""
+QUEUED = "q"
+"""The space of what waits in inboxes, `q.{owner}.{priority}`: stored, and delivered to nobody."""
+NOTICES = "w"
+"""The space of what processes tell each other of inboxes."""
 DEAD = "x"
 """The space of dead letters, `x.{stream}.{durable subscription}`: stored, and delivered to nobody."""
 
@@ -222,6 +228,32 @@ def from_stored(stored: str) -> str:
     if space != STORED or not rest:
         raise ValueError("not the subject of a stored message")
     return f"{SHARED}.{rest}"
+
+
+PRIORITIES = range(3)
+"""Of messages in an inbox: urgent, normal, low."""
+
+
+def inbox_owner(address: Address) -> str | None:
+    """Whose inbox stores what is published to a subject: an agent's `agents.{id}.…`, a human's
+    `inbox.u-….…`; None for all others."""
+    human = (address.owner or "").startswith("u-")
+    belongs = address.subject.startswith("inbox." if human else "agents.")
+    return address.owner if belongs else None
+
+
+def to_queued(owner: str, priority: int | None) -> str:
+    """The subject under which an inbox stores messages of a priority; of all of them, a pattern."""
+    return f"{QUEUED}.{owner}.{'*' if priority is None else priority}"
+
+
+def from_queued(subject: str) -> tuple[str, int]:
+    """The owner and the priority of such a subject. Raises ValueError for any other."""
+    space, _, rest = subject.partition(".")
+    owner, _, priority = rest.partition(".")
+    if space != QUEUED or not owner or int(priority) not in PRIORITIES:
+        raise ValueError("not the subject of a message in an inbox")
+    return owner, int(priority)
 
 
 def matches(pattern: str, subject: str) -> bool:

@@ -62,6 +62,8 @@ class TestTenants:
                 "max_api_calls_per_day": None,
                 "max_storage_bytes": 1024 * 1024 * 1024,
                 "max_durable_bytes": 4096 * 1024 * 1024,
+                "max_inbox_messages": 1000,
+                "max_inbox_bytes": 1024 * 1024 * 1024,
                 "concurrent_connections": None,
             },
             "created_at": NOON,

@@ -21,7 +21,7 @@ from artcafe.server.domain.listing import Query
 from artcafe.server.domain.principal import Human, User
 from artcafe.server.domain.revocation import Revocation
 from artcafe.server.domain.tenant import Role, Status
-from artcafe.server.ports.events import AccountChanged, CountersEnded, Event, StreamsChanged
+from artcafe.server.ports.events import AccountChanged, CountersEnded, Event, InboxEnded, StreamsChanged
 from artcafe.server.store.memory import MemoryStore
 from artcafe.wire.codes import Code
 from tests.kit.installation import ACME, OSCAR, Installation, Process
@@ -131,7 +131,10 @@ WALK: dict[str, tuple[Act, list[str]]] = {
         lambda w: w.process.agents.change(w.olivia, A1, {"enabled": False}),
         ["agent a1", "revoked a1"],
     ),
-    "Agents.delete": (lambda w: w.process.agents.delete(w.olivia, A1), ["agent a1", "revoked a1"]),
+    "Agents.delete": (
+        lambda w: w.process.agents.delete(w.olivia, A1),
+        ["agent a1", "revoked a1", "inbox a1"],
+    ),
     "Agents.add_key": (lambda w: w.process.agents.add_key(w.olivia, A1, NEW_KEY.line), ["agent a1"]),
     "Agents.revoke_key": (
         lambda w: w.process.agents.revoke_key(w.olivia, A1, KEY.fingerprint),
@@ -237,6 +240,8 @@ def word(event: Event) -> str:
             return f"account {event.tenant.id}"
         case StreamsChanged():
             return f"streams {event.tenant}"
+        case InboxEnded():
+            return f"inbox {event.owner}"
     return f"{event}"
 
 

@@ -46,6 +46,12 @@ HUMANS: dict[str, tuple[Frame, str]] = {
     "who is online": ({"type": "who"}, ANYBODY),
     "who is online from now on": ({"type": "who", "follow": True}, ANYBODY),
     "not to follow": ({"type": "unfollow", "who": "asked"}, ANYBODY),
+    "open its own inbox": ({"type": "inbox"}, ANYBODY),
+    "close its own inbox": ({"type": "close_inbox"}, ANYBODY),
+    "acknowledge what it does not have": ({"type": "ack", "delivery": "1"}, ANYBODY),
+    "give back what it does not have": ({"type": "nak", "delivery": "1"}, ANYBODY),
+    "renew what it does not have": ({"type": "progress", "delivery": "1"}, ANYBODY),
+    "terminate what it does not have": ({"type": "term", "delivery": "1"}, ANYBODY),
     "a ping": ({"type": "ping"}, ANYBODY),
     "somebody else's token": ({"type": "auth", "token": "another user's"}, NOBODY),
     "its own newer token": ({"type": "auth", "token": "its own"}, ANYBODY),
@@ -74,6 +80,10 @@ AGENT: dict[str, tuple[Frame, bool]] = {
     "who is online": ({"type": "who"}, True),
     "who is online from now on": ({"type": "who", "follow": True}, True),
     "not to follow": ({"type": "unfollow", "who": "asked"}, True),
+    "store for an agent": ({"type": "publish", "subject": "agents.a2.do", "data": 1, "store": True}, True),
+    "store for a human": ({"type": "publish", "subject": "inbox.u-ada.x", "data": 1, "store": True}, True),
+    "open its own inbox": ({"type": "inbox"}, True),
+    "close its own inbox": ({"type": "close_inbox"}, True),
     "a ping": ({"type": "ping"}, True),
     "request": ({"type": "request", "subject": "x", "data": 1, "timeout_ms": 1}, True),
     "request of the platform": ({"type": "request", "subject": "sys.x", "data": 1}, False),
@@ -178,6 +188,4 @@ def test_every_kind_of_frame_is_on_this_page() -> None:
     common = tags(*get_args(frames.ClientFrame))
     more = tags(dashboard.Preview, dashboard.EndPreview, dashboard.Renew)
     assert {frame["type"] for frame, _ in AGENT.values()} == common
-    assert {frame["type"] for frame, _ in HUMANS.values()} == (
-        (common | more) - {"presence", "reply"} - {"ack", "nak", "progress", "term"}
-    )
+    assert {frame["type"] for frame, _ in HUMANS.values()} == ((common | more) - {"presence", "reply"})

@@ -270,6 +270,7 @@ async def test_a_thousand_agents_that_came_and_went_leave_nothing() -> None:
         assert {name: size for name, size in before.items() if size} == {
             "MemoryBus._accounts": 1,  # the tenant's
             "MemoryBus._stored": 1,  # the tenant's streams, none
+            "MemoryBus._inboxes": 1,  # the tenant's inboxes, empty
             "Gateway._chores": 2,
             "HumanLogin._origins": 1,
             "MemoryLink._subscriptions": 3,  # the gateway hears revocations, changes and questions

@@ -99,6 +99,8 @@ class LimitOverrides(Body):
     messages_per_second: Rate | None = None
     storage_bytes: Annotated[int, Field(ge=0, le=MOST), Integral] | None = None
     durable_bytes: Annotated[int, Field(ge=0, le=MOST), Integral] | None = None
+    inbox_messages: Rate | Unlimited | None = None
+    inbox_bytes: Rate | None = None
 
 
 class Operation(Body):

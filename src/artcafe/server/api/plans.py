@@ -15,6 +15,8 @@ class PlanLimits(BaseModel):
     max_api_calls_per_day: int | None
     max_storage_bytes: int | None
     max_durable_bytes: int | None
+    max_inbox_messages: int | None
+    max_inbox_bytes: int | None
     concurrent_connections: int | None
 
     @classmethod
@@ -28,5 +30,7 @@ class PlanLimits(BaseModel):
             max_api_calls_per_day=None if per_minute is None else per_minute * 60 * 24,
             max_storage_bytes=plan.storage_bytes,
             max_durable_bytes=plan.durable_bytes,
+            max_inbox_messages=plan.inbox_messages,
+            max_inbox_bytes=plan.inbox_bytes,
             concurrent_connections=plan.connections,
         )

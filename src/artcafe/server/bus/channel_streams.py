@@ -17,6 +17,7 @@ import msgspec
 from artcafe.server.bus.accounts.operator import MAX_PAYLOAD_BYTES, Operator
 from artcafe.server.bus.nats.requests import NoRespondersError, OutcomeUnknownError, Requests
 from artcafe.server.bus.nats.streams.faults import NAME_IN_USE, STREAM_NOT_FOUND
+from artcafe.server.bus.nats.streams.inboxes import STREAM as INBOXES
 from artcafe.server.bus.streams_account import ANSWER_SECONDS, StreamsAccount
 from artcafe.server.bus.unavailable import bus_unavailable
 from artcafe.server.domain.channel import ChannelRule
@@ -26,7 +27,7 @@ from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.tenant import TenantRules
 from artcafe.server.events import StreamRefused, note
 from artcafe.server.ports.channel_streams import KeptStreams, ReadDurable
-from artcafe.wire.subjects import DEAD, pattern_to_bus, to_stored
+from artcafe.wire.subjects import DEAD, pattern_to_bus, to_queued, to_stored
 
 MOST_CONSUMERS: Final = 256
 """Consumers of one stream."""
@@ -76,6 +77,11 @@ class NatsChannelStreams:
                 done += await self._agree(tenant.id, api, held, wanted)
                 if await durable() == wanted:
                     return done
+
+    async def empty_inbox(self, tenant: TenantRules, owner: str) -> None:
+        """See ports.channel_streams."""
+        async with self._account.connected(tenant) as requests:
+            await _Api(requests, self._account.answer_seconds).empty(INBOXES, to_queued(owner, None))
 
     async def _agree(
         self, tenant: TenantId, api: "_Api", held: Mapping[str, _Config], wanted: DurableChannels
@@ -137,6 +143,12 @@ class _Api:
     async def delete(self, name: str) -> None:
         """Delete a stream; nothing happens when it is gone."""
         answer = await self._ask(f"DELETE.{name}", {})
+        if _refusal(answer) is not None and answer["error"].get("err_code") != STREAM_NOT_FOUND:
+            raise bus_unavailable()
+
+    async def empty(self, name: str, subject: str) -> None:
+        """Remove what a stream holds of a subject; nothing happens when it is gone."""
+        answer = await self._ask(f"PURGE.{name}", {"filter": subject})
         if _refusal(answer) is not None and answer["error"].get("err_code") != STREAM_NOT_FOUND:
             raise bus_unavailable()
 

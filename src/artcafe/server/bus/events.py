@@ -17,7 +17,14 @@ from artcafe.server.domain.tenant import TenantRules
 from artcafe.server.events import NotTold, note
 from artcafe.server.ports.bus import Accounts, Control, Subscription
 from artcafe.server.ports.channel_streams import ChannelStreams
-from artcafe.server.ports.events import AccountChanged, AccountUnowned, CountersEnded, Event, StreamsChanged
+from artcafe.server.ports.events import (
+    AccountChanged,
+    AccountUnowned,
+    CountersEnded,
+    Event,
+    InboxEnded,
+    StreamsChanged,
+)
 from artcafe.wire.errors import ArtcafeError
 
 LOG = logging.getLogger("artcafe")
@@ -139,12 +146,15 @@ class BusEvents:
             self._end_counters(event.tenant, event.metrics)
 
     def _telling(
-        self, event: _Word | AccountChanged | AccountUnowned | StreamsChanged
+        self, event: _Word | AccountChanged | AccountUnowned | StreamsChanged | InboxEnded
     ) -> tuple[Hashable, str, _Work]:
         """By what it is known while it waits, what it is in the log, and what tells it."""
         if isinstance(event, AccountChanged):
             tenant = event.tenant.id
             return ("push", tenant), "account", lambda: self._push(tenant)
+        if isinstance(event, InboxEnded):
+            ended = event
+            return ("inbox", ended.tenant, ended.owner), "inbox", lambda: self._end_inbox(ended)
         if isinstance(event, StreamsChanged):
             owner = event.tenant
             return ("streams", owner), "streams", lambda: self._keep_streams(owner)
@@ -221,6 +231,11 @@ class BusEvents:
         record = await self._stored(tenant)
         if record is not None and not record.suspended:  # Nobody connects to a suspended tenant's account.
             await self._streams.keep(record, partial(self._durable, tenant))
+
+    async def _end_inbox(self, ended: InboxEnded) -> None:
+        record = await self._stored(ended.tenant)
+        if record is not None and not record.suspended:
+            await self._streams.empty_inbox(record, ended.owner)
 
     async def _now(self, key: Hashable, what: str, work: _Work) -> bool:
         """Do it now, or let it wait where the bus was away a moment ago; whether it is done."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from artcafe.server.bus.answer_collector import ANSWER_SECONDS, AnswerCollector
 from artcafe.server.bus.memory_consumers import MemoryConsumers
+from artcafe.server.bus.memory_inboxes import MemoryInboxes
 from artcafe.server.bus.memory_streams import MAX_PAYLOAD_BYTES, MemoryStream, MemoryStreams
 from artcafe.server.bus.nats.grammar import check_pattern, check_queue, check_subject, receives
 from artcafe.server.bus.unavailable import bus_unavailable
@@ -80,6 +81,7 @@ class MemoryLink:
         self._running.set()
         self.streams = MemoryStreams(self._send_stored, lambda: self.up)
         self.consumers = MemoryConsumers(self.streams)
+        self.inboxes = MemoryInboxes(lambda: self.up)
 
     def publish(self, subject: str, payload: bytes) -> bool:
         """Send at most once; never blocks. Order is kept per link. False while paused.
@@ -217,6 +219,7 @@ class MemoryBus:
         self._suspended: set[_Key] = set()
         self._channels: dict[_Key, dict[str, ChannelRule]] = {}
         self._stored: dict[_Key, dict[str, MemoryStream]] = {}
+        self._inboxes: dict[_Key, MemoryInboxes] = {}
         self._mark: Mark | None = None
         self._links: dict[_Key, MemoryLink] = {}
         self._holders: Counter[TenantId] = Counter()
@@ -261,6 +264,7 @@ class MemoryBus:
         key = (tenant.id, tenant.account)
         self._accounts.add(key)
         self._stored.setdefault(key, {})
+        self._inboxes.setdefault(key, MemoryInboxes(lambda: key in self._accounts - self._suspended))
         link = self._links.get(key)
         if tenant.suspended:
             self._suspended.add(key)
@@ -290,6 +294,11 @@ class MemoryBus:
                 break
         return done
 
+    async def empty_inbox(self, tenant: TenantRules, owner: str) -> None:
+        """See ports.channel_streams."""
+        if (inboxes := self._inboxes.get((tenant.id, tenant.account))) is not None:
+            await inboxes.remove(owner, None)
+
     def streams(self, tenant: TenantRules) -> Mapping[str, ChannelRule]:
         """The channels whose streams there are, by the names of these."""
         return self._channels.get((tenant.id, tenant.account), {})
@@ -317,11 +326,11 @@ class MemoryBus:
         return KeptStreams(made, changed, len(gone))
 
     def _linked(self, key: _Key) -> MemoryLink:
-        """The account's link. What its streams hold outlives it."""
+        """The account's link. What its streams and inboxes hold outlives it."""
         link = self._links.get(key)
         if link is None:
             link = self._links[key] = MemoryLink(self._buffer_bytes)
-            link.streams.streams = self._stored.setdefault(key, {})
+            link.streams.streams, link.inboxes = self._stored.setdefault(key, {}), self._inboxes[key]
         return link
 
     async def mark(self) -> Mark | None:
@@ -396,8 +405,8 @@ class MemoryBus:
     def _forget(self, key: _Key) -> None:
         self._accounts.discard(key)
         self._suspended.discard(key)
-        self._channels.pop(key, None)
-        self._stored.pop(key, None)
+        for held in (self._channels, self._stored, self._inboxes):
+            held.pop(key, None)
         link = self._links.get(key)
         if link is not None:
             link.up = False

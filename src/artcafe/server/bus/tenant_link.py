@@ -1,6 +1,7 @@
 """A tenant's link: ports.Link, made of one or two NATS links."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from artcafe.server.bus.nats.link import NatsLink
 from artcafe.server.bus.nats.message import FullMessage
@@ -8,10 +9,13 @@ from artcafe.server.bus.nats.requests import Requests
 from artcafe.server.bus.nats.servers import ServerAddress
 from artcafe.server.bus.nats.streams.commit import Spawn
 from artcafe.server.bus.nats.streams.consumers import Connected, NatsConsumers
+from artcafe.server.bus.nats.streams.inboxes import NatsInboxes
 from artcafe.server.bus.nats.streams.streams import NatsStreams
 from artcafe.server.bus.nats.subscription import NatsSubscription
+from artcafe.server.domain.ids import TenantId
 from artcafe.server.ports.bus import Deliver, Own
 from artcafe.server.ports.consumers import Consumers
+from artcafe.server.ports.inboxes import Inboxes
 from artcafe.server.ports.streams import Streams
 
 
@@ -24,16 +28,25 @@ class TenantLink:
     """
 
     def __init__(
-        self, own: NatsLink, make_groups: Callable[[], NatsLink], connected: Connected, spawn: Spawn
+        self,
+        own: NatsLink,
+        make_groups: Callable[[], NatsLink],
+        connected: Connected,
+        spawn: Spawn,
+        tenant: TenantId,
+        inboxes: Mapping[str, Any],
     ) -> None:
         """`own` runs, or will; `make_groups` makes a link that echoes, and runs it; `connected` is
-        NatsConsumers'; `spawn` runs tasks, which `close` ends."""
+        NatsConsumers'; `spawn` runs tasks, which `close` ends; `inboxes` is NatsInboxes' configuration."""
         self._own = own
         self.publish: Callable[[str, bytes], bool] = own.publish
         self.ask: Callable[[str, bytes, str], bool] = own.ask
         self._requests = Requests(own)
         self._streams = NatsStreams(own, self._requests, spawn)
         self._consumers = NatsConsumers(own, self._streams, connected, self._streams.run)
+        self._inboxes = NatsInboxes(
+            own, self._requests, self._streams, connected, inboxes, tenant, own.publish
+        )
         self._make_groups = make_groups
         self._groups: NatsLink | None = None
 
@@ -51,6 +64,11 @@ class TenantLink:
     def consumers(self) -> Consumers:
         """See ports.Link."""
         return self._consumers
+
+    @property
+    def inboxes(self) -> Inboxes:
+        """See ports.Link."""
+        return self._inboxes
 
     @property
     def known(self) -> Sequence[ServerAddress]:

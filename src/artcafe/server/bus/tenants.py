@@ -4,22 +4,25 @@ import asyncio
 import random
 import ssl
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
+from typing import Any
 
 from artcafe.server.bus.accounts.operator import Operator
 from artcafe.server.bus.nats.credentials import NatsCredentials
 from artcafe.server.bus.nats.link import BUFFER_BYTES, PATIENCE_SECONDS, NatsLink
 from artcafe.server.bus.nats.requests import Requests
+from artcafe.server.bus.nats.streams.inboxes import inbox_config
 from artcafe.server.bus.restoration import AccountRestoration, Restore, no_restoration
 from artcafe.server.bus.streams_account import StreamsAccount
 from artcafe.server.bus.tasks import leave
 from artcafe.server.bus.tenant_link import TenantLink
 from artcafe.server.bus.unavailable import bus_unavailable
 from artcafe.server.domain.ids import TenantId
+from artcafe.server.domain.plan import plan_of
 from artcafe.server.domain.tenant import TenantRules
 from artcafe.wire.errors import ArtcafeError
 
@@ -66,10 +69,13 @@ class TenantLinks:
         jitter: Callable[[], float] = random.random,
         tls: ssl.SSLContext | None = None,
         restore: Restore = no_restoration,
+        replicas: int = 1,
     ) -> None:
         """`url` may be several, with commas between them; `buffer_bytes` is what one link holds while
         NATS is away, `patience` how many seconds a call waits for it, `jitter` draws from [0, 1); `tls` says
-        whom to trust, as for NatsLink; `restore` is called when NATS does not let a tenant's user in."""
+        whom to trust, as for NatsLink; `restore` is called when NATS does not let a tenant's user in; on
+        `replicas` servers of a cluster what waits in inboxes is stored."""
+        self._replicas = replicas
         self._servers = [part.strip() for part in url.split(",")]
         self._operator = operator
         self._idle_seconds = idle_seconds
@@ -206,11 +212,19 @@ class TenantLinks:
 
         own = make(echo=False)
         connected = self._nobody if tenant is None else partial(self._streams.connected, tenant)
-        link = TenantLink(own, make_groups, connected, self._tasks.create_task)
+        link = TenantLink(
+            own, make_groups, connected, self._tasks.create_task, key[0], self._inboxes_of(tenant)
+        )
         made = _Active(link, self._tasks.create_task(own.run()))
         self._active[key] = made
         made.task.add_done_callback(lambda _: self._active.pop(key))
         return made
+
+    def _inboxes_of(self, tenant: TenantRules | None) -> Mapping[str, Any]:
+        if tenant is None:
+            return {}
+        plan = plan_of(tenant)
+        return inbox_config(plan.inbox_messages, plan.inbox_bytes, self._replicas)
 
     def _nobody(self) -> AbstractAsyncContextManager[Requests]:
         """The probe has no streams."""

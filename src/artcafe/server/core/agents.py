@@ -20,7 +20,7 @@ from artcafe.server.domain.usage import RECEIVED, SENT, incarnation
 from artcafe.server.domain.version import require_match
 from artcafe.server.ports.answers import Keep, Kept, keep_nothing
 from artcafe.server.ports.clock import Clock
-from artcafe.server.ports.events import CountersEnded, Events
+from artcafe.server.ports.events import CountersEnded, Events, InboxEnded
 from artcafe.server.ports.identity import KeyKind, MakeKeyPair, ReadKey
 from artcafe.server.ports.records import AgentRecords, KeyUses, TenantRecords
 from artcafe.wire.codes import Code
@@ -167,13 +167,19 @@ class Agents:
         return changed
 
     async def delete(self, human: Human, agent: AgentId, if_match: str | None = None) -> Agent:
-        """Delete the agent; its connections end. What it was. Raises not_found, precondition_failed."""
+        """Delete the agent; its connections end, and what waits in its inbox goes. What it was. Raises
+        not_found, precondition_failed."""
         require(human, Action.manage_agents)
         check = partial(require_match, if_match=if_match)
         done = self._audit_writer.entry(human, "agent.delete", agent)
         gone = await self._records.delete(human.tenant, agent, check, done)
         counters = CountersEnded(human.tenant, (SENT + gone.counted_as, RECEIVED + gone.counted_as))
-        await self._events.tell(_changed(human, agent), Revocation(human.tenant, agent), counters)
+        await self._events.tell(
+            _changed(human, agent),
+            Revocation(human.tenant, agent),
+            counters,
+            InboxEnded(human.tenant, agent),
+        )
         return gone
 
     async def key_uses(self, human: Human, agent: AgentId) -> Mapping[str, str]:

@@ -24,7 +24,9 @@ class Plan:
     process, connections of agents per process. `messages_per_month` is reported, not enforced.
 
     `storage_bytes` are those of the tenant's agents and channels, as JSON; `durable_bytes` is what its
-    durable channels may reserve of the bus's disk. Neither is ever unlimited.
+    durable channels may reserve of the bus's disk. `inbox_messages` wait for one agent, or human, in each
+    priority; `inbox_bytes` are reserved for all of a tenant's inboxes once there is one. Of these only
+    `inbox_messages` may be unlimited.
     """
 
     name: str
@@ -36,14 +38,36 @@ class Plan:
     messages_per_second: int = 200
     storage_bytes: int = 4 * MIB
     durable_bytes: int = 16 * MIB
+    inbox_messages: int | None = 100
+    inbox_bytes: int = 16 * MIB
 
 
 PLANS = {
     plan.name: plan
     for plan in (
         Plan("starter", 3, 10, 5, 10_000, 100),
-        Plan("growth", 10, 100, 20, 100_000, 500, storage_bytes=16 * MIB, durable_bytes=64 * MIB),
-        Plan("scale", 50, 500, 100, 500_000, 2_000, storage_bytes=64 * MIB, durable_bytes=512 * MIB),
+        Plan(
+            "growth",
+            10,
+            100,
+            20,
+            100_000,
+            500,
+            storage_bytes=16 * MIB,
+            durable_bytes=64 * MIB,
+            inbox_bytes=32 * MIB,
+        ),
+        Plan(
+            "scale",
+            50,
+            500,
+            100,
+            500_000,
+            2_000,
+            storage_bytes=64 * MIB,
+            durable_bytes=512 * MIB,
+            inbox_bytes=128 * MIB,
+        ),
         Plan(
             "enterprise",
             None,
@@ -54,6 +78,8 @@ PLANS = {
             messages_per_second=1_000,
             storage_bytes=1024 * MIB,
             durable_bytes=4096 * MIB,
+            inbox_messages=1_000,
+            inbox_bytes=1024 * MIB,
         ),
     )
 }
@@ -69,8 +95,8 @@ TIERS = (*PLANS, *_ALIASES)
 LIMITS = tuple(field.name for field in fields(Plan) if field.name != "name")
 """The names of the limits that may be overridden for one tenant."""
 
-_AT_LEAST_ONE = frozenset({"api_calls_per_minute", "messages_per_second"})
-_NEVER_UNLIMITED = frozenset({"messages_per_second", "storage_bytes", "durable_bytes"})
+_AT_LEAST_ONE = frozenset({"api_calls_per_minute", "messages_per_second", "inbox_messages", "inbox_bytes"})
+_NEVER_UNLIMITED = frozenset({"messages_per_second", "storage_bytes", "durable_bytes", "inbox_bytes"})
 
 
 def plan_named(tier: str) -> Plan:

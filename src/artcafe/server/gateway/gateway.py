@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from functools import partial
 
+from artcafe.server.core.inboxes import require_owner
 from artcafe.server.core.login import Login
 from artcafe.server.core.presence.presence import Presence
 from artcafe.server.core.publishing.publisher import MessageServices
@@ -92,6 +93,7 @@ class Gateway:
             start=self.start,
             rosters=Rosters(presence, agents.listed, clock.monotonic, self.start),
             said=presence.said,
+            require_owner=partial(require_owner, directory),
         )
         self._limits = limits
         self._new_connection_id = new_connection_id
@@ -286,6 +288,7 @@ class Gateway:
         principal, session = connection.principal, connection.session
         if session is not None:
             delivered = sum(subscriber.delivered() for subscriber in session.subscribers)
+            delivered += session.inbox.delivered()
             connection.frames_out += delivered
             if delivered and isinstance(principal, AgentPrincipal):
                 self._meter.received(principal.tenant, principal.counted_as, delivered)

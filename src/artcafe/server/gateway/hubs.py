@@ -56,6 +56,7 @@ class Hubs:
         if hub.sessions == 0 and self._hubs.get(hub.tenant) is hub:
             del self._hubs[hub.tenant]
             self._start(hub.requests.close())
+            self._start(hub.inboxes.close())
 
     def missed(self) -> set[TenantHub]:
         """The hubs that may have missed messages since this was last asked."""

@@ -8,6 +8,7 @@ from artcafe.server.domain.ids import TenantId
 from artcafe.server.domain.tenant import TenantRules
 from artcafe.server.ports.channel_streams import NO_STREAMS, KeptStreams
 from artcafe.server.ports.consumers import Consumers
+from artcafe.server.ports.inboxes import Inboxes
 from artcafe.server.ports.streams import Streams
 
 Deliver = Callable[[str, bytes], None]
@@ -55,6 +56,10 @@ class Link(Asking, Protocol):
     @property
     def consumers(self) -> Consumers:
         """The consumers of those streams."""
+
+    @property
+    def inboxes(self) -> Inboxes:
+        """The inboxes of the tenant's agents and humans."""
 
     def publish(self, subject: str, payload: bytes, /) -> bool:
         """Send at most once; never blocks. Order is kept per link. False when the bus is slower than the

@@ -44,3 +44,6 @@ class ChannelStreams(Protocol):
         Nothing is deleted where the channels could not all be read, or the tenant never had durable ones.
         Raises unavailable, also for a tenant that is suspended: then some of it may have been done.
         """
+
+    async def empty_inbox(self, tenant: TenantRules, owner: str) -> None:
+        """Remove what waits in an inbox; nothing happens where there is none. Raises unavailable."""

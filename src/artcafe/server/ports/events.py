@@ -38,7 +38,17 @@ class CountersEnded:
     metrics: tuple[str, ...]
 
 
-Event: TypeAlias = Change | Revocation | AccountChanged | AccountUnowned | StreamsChanged | CountersEnded
+@dataclass(frozen=True, slots=True)
+class InboxEnded:
+    """The owner of an inbox is gone, and what waits in it is for nobody."""
+
+    tenant: TenantId
+    owner: str
+
+
+Event: TypeAlias = (
+    Change | Revocation | AccountChanged | AccountUnowned | StreamsChanged | CountersEnded | InboxEnded
+)
 
 
 class Events(Protocol):

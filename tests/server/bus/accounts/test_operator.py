@@ -157,10 +157,11 @@ def test_users_are_allowed_what_they_need_and_nothing_else(operator: Operator) -
     messages = ["m.>", "d.>", "i.>", "r.>"]
     reads = ["$JS.API.DIRECT.GET.*", "$JS.API.STREAM.INFO.*", "$JS.API.STREAM.MSG.GET.*"]
     work = ["$JS.API.CONSUMER.MSG.NEXT.*.*", "$JS.ACK.>"]
+    inboxes = ["q.*.*", "w.*.*", "$JS.API.STREAM.PURGE.INBOX", "$JS.API.STREAM.MSG.DELETE.INBOX"]
     gateway = operator.credentials(make_tenant("acme", "r1"))
     assert allowed(gateway) == (
-        {"allow": [*messages, "_INBOX.>", "p.>", "x.>", *reads, *work]},
-        {"allow": [*messages, f"{gateway.inbox}.>"]},
+        {"allow": [*messages, "_INBOX.>", "p.>", "x.>", *reads, *work, *inboxes]},
+        {"allow": [*messages, "w.>", f"{gateway.inbox}.>"]},
     )
     streams = operator.streams_credentials(make_tenant("acme", "r1"))
     publish, subscribe = allowed(streams)

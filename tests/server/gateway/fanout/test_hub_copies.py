@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from artcafe.server.bus.memory_consumers import MemoryConsumers
+from artcafe.server.bus.memory_inboxes import MemoryInboxes
 from artcafe.server.bus.memory_streams import MemoryStreams
 from artcafe.server.bus.nats.grammar import receives
 from artcafe.server.gateway.fanout.hub import TenantHub
@@ -50,6 +51,7 @@ class ScriptedLink:
         self.paused = False
         self.streams = MemoryStreams(lambda *_: None, lambda: True)
         self.consumers = MemoryConsumers(self.streams)
+        self.inboxes = MemoryInboxes(lambda: True)
 
     async def subscribe(
         self, pattern: str, deliver: Deliver, queue: str | None = None, own: Own | None = None

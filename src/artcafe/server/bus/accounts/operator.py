@@ -52,6 +52,13 @@ _STREAM_READS = [
     "$JS.API.CONSUMER.MSG.NEXT.*.*",
     "$JS.ACK.>",
 ]
+_INBOX_WRITES = [
+    f"{subjects.QUEUED}.*.*",
+    f"{subjects.NOTICES}.*.*",
+    "$JS.API.STREAM.PURGE.INBOX",
+    "$JS.API.STREAM.MSG.DELETE.INBOX",
+]
+_INBOX_NOTICES = f"{subjects.NOTICES}.>"
 _STREAM_CHANGES = [
     "$JS.API.STREAM.LIST",
     "$JS.API.STREAM.CREATE.*",
@@ -162,10 +169,17 @@ class Operator:
     def credentials(self, tenant: TenantRules) -> NatsCredentials:
         """The gateway's user in a tenant's account: its messages, what it has stored, what consumers hand
         out, and nothing else. It cannot make, change, purge or delete a stream or a consumer, nor remove a
-        message."""
+        message, but for those in inboxes."""
         permissions = _permissions(
-            [*_TENANT_SUBJECTS, _INBOX, f"{subjects.STORED}.>", f"{subjects.DEAD}.>", *_STREAM_READS],
-            _TENANT_SUBJECTS,
+            [
+                *_TENANT_SUBJECTS,
+                _INBOX,
+                f"{subjects.STORED}.>",
+                f"{subjects.DEAD}.>",
+                *_STREAM_READS,
+                *_INBOX_WRITES,
+            ],
+            [*_TENANT_SUBJECTS, _INBOX_NOTICES],
         )
         return NatsCredentials(*self._tenant_keys(tenant), self._clock, "gateway", permissions)
 
@@ -261,7 +275,7 @@ class Operator:
             "disk_storage": _UNLIMITED,
             "disk_max_stream_bytes": _UNLIMITED,
             "max_bytes_required": True,
-            "streams": MOST_CHANNELS,
+            "streams": MOST_CHANNELS + 1,  # And the inboxes.
             "consumer": _CONSUMERS,
         }
         claims = self._account_claims(account, signer, tenant.id, streams)

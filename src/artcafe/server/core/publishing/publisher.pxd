@@ -20,6 +20,8 @@ cdef class Destination:
     cdef readonly Py_ssize_t max_bytes
     cdef readonly Tally tally
     cdef readonly str stream
+    cdef readonly str subject
+    cdef readonly str owner
 
 
 @cython.final
@@ -43,6 +45,8 @@ cdef class Publisher:
     @cython.locals(wait=double)
     cpdef spend(self)
     @cython.locals(clock=MessageClock, destination=Destination, size=Py_ssize_t, message_id=str, payload=bytes)
-    cpdef str _send(self, str subject, data, headers, reply_to, dedup, ask_there)
+    cpdef str _send(self, str subject, data, headers, reply_to, dedup, ask_there, terms)
     cpdef _store(self, Destination destination, bytes payload, dedup, Py_ssize_t size)
+    cpdef _put(self, Destination destination, bytes payload, dedup, Py_ssize_t size, terms)
+    cpdef _stored(self, receipt, Destination destination, Py_ssize_t size)
     cpdef Destination _ask(self, str text)

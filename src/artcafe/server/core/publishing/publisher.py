@@ -4,6 +4,7 @@ and counted."""
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 from msgspec import UNSET, Raw
 
@@ -15,10 +16,11 @@ from artcafe.server.ports.bus import Link
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.streams import Receipt
 from artcafe.wire.codes import Code
-from artcafe.wire.envelopes import Envelope, ReplyEnvelope, envelope, stamp
+from artcafe.wire.envelopes import Envelope, InboxEnvelope, ReplyEnvelope, decode_envelope, envelope, stamp
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.frames import encode
-from artcafe.wire.subjects import Address, parse_subject, to_bus
+from artcafe.wire.inbox import NORMAL
+from artcafe.wire.subjects import Address, inbox_owner, parse_subject, to_bus
 from artcafe.wire.times import rfc3339
 
 MAX_REMEMBERED = 256
@@ -30,6 +32,25 @@ Permit = Callable[[Address], PublishPermission]
 
 Store = Callable[[str, str, bytes, str | None], Receipt]
 """Streams.store."""
+
+
+class StoreInInbox(Protocol):
+    """Inboxes.store."""
+
+    def __call__(
+        self, owner: str, priority: int, payload: bytes, *, dedup_id: str | None, expires_in: int | None
+    ) -> Receipt: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboxTerms:
+    """How a message waits in an inbox: its priority (wire.inbox), for how many seconds at most, and whether
+    its sender wants to hear when it is settled."""
+
+    store_there: StoreInInbox
+    priority: int = NORMAL
+    expires_in: int | None = None
+    receipt: bool = False
 
 
 class MessageClock:
@@ -75,11 +96,16 @@ class MessageServices:
 
 class Destination:
     """A subject that a publisher may publish to: where it is on the bus, the bytes that data may have there,
-    what counts its messages (None: nothing), and the stream that stores them (None: they are not)."""
+    what counts its messages (None: nothing), the stream that stores them (None: they are not), and whose
+    inbox may (None: nobody's)."""
 
-    __slots__ = ("bus_subject", "max_bytes", "stream", "tally")
+    __slots__ = ("bus_subject", "max_bytes", "owner", "stream", "subject", "tally")
 
-    def __init__(self, bus_subject: str, max_bytes: int, tally: Tally | None, stream: str | None) -> None:
+    def __init__(
+        self, bus_subject: str, max_bytes: int, tally: Tally | None, stream: str | None, address: Address
+    ) -> None:
+        self.subject = address.subject
+        self.owner = inbox_owner(address)
         self.bus_subject = bus_subject
         self.max_bytes = max_bytes
         self.tally = tally
@@ -171,7 +197,23 @@ class Publisher:
         nothing counted.
         """
         self.spend()
-        return self._send(subject, data, headers, reply_to, dedup, None)
+        return self._send(subject, data, headers, reply_to, dedup, None, None)
+
+    def put(
+        self,
+        subject: str,
+        data: bytes | Raw,
+        headers: dict[str, str] | None,
+        reply_to: str | None,
+        dedup: str | None,
+        terms: InboxTerms,
+    ) -> str:
+        """Store one JSON value, already checked, in the inbox of the subject's owner, and publish it to
+        nobody; the id of the message. To be called after `spend`. What becomes of it, its `receipt` says.
+
+        Raises as `publish`, and invalid_subject where the subject is of no inbox.
+        """
+        return self._send(subject, data, headers, reply_to, dedup, None, terms)
 
     def spend(self) -> None:
         """Take one message from the rate. Raises rate_limited with the seconds to wait."""
@@ -191,7 +233,7 @@ class Publisher:
     ) -> str:
         """Publish a request as `publish` does a message, with `ask_there` in the place of Link.publish; to be
         called after `spend`. Raises as `publish`, and invalid_subject where it would be stored."""
-        return self._send(subject, data, headers, reply_to, None, ask_there)
+        return self._send(subject, data, headers, reply_to, None, ask_there, None)
 
     def _send(
         self,
@@ -201,6 +243,7 @@ class Publisher:
         reply_to: str | None,
         dedup: str | None,
         ask_there: Callable[[str, bytes], bool] | None,
+        terms: InboxTerms | None,
     ) -> str:
         clock = self._clock
         destination = self._destinations.get(subject)
@@ -220,10 +263,13 @@ class Publisher:
                 id=message_id, timestamp=clock.text, data=Raw(data), headers=headers, reply_to=reply_to
             )
             payload = encode(said)
-        if destination.stream is not None or dedup is not None:
+        if destination.stream is not None or dedup is not None or terms is not None:
             if ask_there is not None:
                 raise ArtcafeError(Code.invalid_subject, "A durable channel stores messages, not requests.")
-            self._store(destination, payload, dedup, size)
+            if terms is None:
+                self._store(destination, payload, dedup, size)
+            else:
+                self._put(destination, payload, dedup, size, terms)
             return message_id
         self.receipt = None
         publish_there = self._publish_there if ask_there is None else ask_there
@@ -255,6 +301,31 @@ class Publisher:
             raise ArtcafeError(Code.not_durable, "What no durable channel stores is not de-duplicated.")
         name = None if dedup is None else f"{self._sender}:{dedup}"
         receipt = self._store_there(destination.stream, destination.bus_subject, payload, name)
+        self._stored(receipt, destination, size)
+
+    def _put(
+        self, destination: Destination, payload: bytes, dedup: str | None, size: int, terms: InboxTerms
+    ) -> None:
+        """Let an inbox store a message. It is counted once it is stored."""
+        owner = destination.owner
+        if owner is None:
+            raise ArtcafeError(
+                Code.invalid_subject,
+                "Stored for somebody is what is published to agents.{id}.… or inbox.u-….…: this is nobody's.",
+            )
+        stored = InboxEnvelope(
+            subject=destination.subject,
+            sender=self._sender,
+            receipt=terms.receipt,
+            message=decode_envelope(payload),
+        )
+        name = None if dedup is None else f"{owner}:{self._sender}:{dedup}"
+        receipt = terms.store_there(
+            owner, terms.priority, encode(stored), dedup_id=name, expires_in=terms.expires_in
+        )
+        self._stored(receipt, destination, size)
+
+    def _stored(self, receipt: Receipt, destination: Destination, size: int) -> None:
         if destination.tally is not None:
             receipt.add_done_callback(partial(_count, destination.tally, size, self._clock.now))
         self.receipt = receipt
@@ -274,6 +345,7 @@ class Publisher:
             self._max_bytes if most is None else min(self._max_bytes, most),
             None if counted_as is None else self._tally(self.tenant, counted_as, permission.channels),
             None if permission.durable is None else permission.durable.stream,
+            address,
         )
         return found
 

@@ -16,8 +16,10 @@ from artcafe.server.gateway.dialects import legacy
 from artcafe.server.gateway.dialects.dialect import IncomingFrame, RewritingDialect, require_readable_data
 from artcafe.server.gateway.dialects.envelope import EncodedEnvelope
 from artcafe.wire import frames
+from artcafe.wire.deliveries import AckDelivery, NakDelivery, RenewDelivery, TermDelivery
 from artcafe.wire.discovery import Unfollow, Who
 from artcafe.wire.frames import encode, require_once
+from artcafe.wire.inbox import CloseInbox, OpenInbox
 
 PREVIEW = "topic_preview"
 """The name under which a preview is confirmed."""
@@ -54,6 +56,12 @@ _read_said = msgspec.json.Decoder(
     | frames.Cancel
     | Who
     | Unfollow
+    | OpenInbox
+    | CloseInbox
+    | AckDelivery
+    | NakDelivery
+    | RenewDelivery
+    | TermDelivery
     | Preview
     | EndPreview
     | Renew
@@ -95,6 +103,19 @@ class _Message(Struct, tag_field="type", tag="message", kw_only=True):
     sender: str = msgspec.field(name="from")
     id: str
     timestamp: str
+
+
+class _InboxMessage(Struct, tag_field="type", tag="message", omit_defaults=True, kw_only=True):
+    topic: str
+    payload: Raw
+    sender: str = msgspec.field(name="from")
+    id: str
+    timestamp: str
+    headers: dict[str, str] | None = None
+    reply_to: str | None = None
+    delivery: str | None = None
+    redelivered: int = 0
+    waiting: int | None = None
 
 
 class _ChannelMessage(Struct, tag_field="type", tag="channel_message", kw_only=True):
@@ -141,9 +162,9 @@ class DashboardDialect(RewritingDialect):
         if isinstance(said, frames.Request | frames.Cancel):
             require_readable_data(said)
             return (said,)
-        if isinstance(said, Preview | EndPreview | Renew | Who | Unfollow):
-            return (said,)
-        return legacy.named(said, message)
+        if isinstance(said, legacy.Publish | legacy.Subscribe | legacy.Unsubscribe | legacy.Ping):
+            return legacy.named(said, message)
+        return (said,)
 
     def answer(self, frame: Struct) -> Struct | None:
         """Subscriptions are of topics; the rest is as it is."""
@@ -152,6 +173,19 @@ class DashboardDialect(RewritingDialect):
                 return _Subscribed(frame.subject, frame.id)
             case frames.Unsubscribed():
                 return _Unsubscribed(frame.subject, frame.id)
+            case frames.Message():  # Of the inbox.
+                return _InboxMessage(
+                    topic=frame.subject,
+                    payload=frame.data,
+                    sender=frame.sender,
+                    id=frame.id,
+                    timestamp=frame.timestamp,
+                    headers=frame.headers,
+                    reply_to=frame.reply_to,
+                    delivery=frame.delivery,
+                    redelivered=frame.redelivered,
+                    waiting=frame.waiting,
+                )
         return frame
 
     def message(self, tenant: TenantId, subject: str, sender: str, envelope: EncodedEnvelope) -> bytes:

@@ -18,6 +18,7 @@ cdef class TenantHub:
     cdef readonly DeliveryQueue _queue
     cdef readonly object channels
     cdef readonly object durable
+    cdef readonly object inboxes
     cdef readonly DuplicateFilter _seen
     cdef bytes _from_here
     cdef bytes _beginning

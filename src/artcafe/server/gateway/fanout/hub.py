@@ -16,6 +16,7 @@ from artcafe.server.gateway.fanout.duplicate_filter import DuplicateFilter
 from artcafe.server.gateway.fanout.durable import ChannelTails, CoveredSubscription
 from artcafe.server.gateway.fanout.durable_subscription import Announce
 from artcafe.server.gateway.fanout.durable_subscriptions import DurableSubscriptions
+from artcafe.server.gateway.fanout.inboxes import TenantInboxes
 from artcafe.server.gateway.fanout.recovery import Recovery
 from artcafe.server.gateway.fanout.requests import RequestExchange
 from artcafe.server.gateway.fanout.subscriber import (
@@ -77,6 +78,7 @@ class TenantHub:
         self._queue = DeliveryQueue(tenant, link, scheduler, self._topics, budget, self.requests.delivered)
         self.channels = ChannelTails(tenant, link, self._topics, self._queue)
         self.durable = DurableSubscriptions(tenant, link, self.channels.route, announce, start)
+        self.inboxes = TenantInboxes(tenant, link.inboxes, start, announce)
         self._seen = DuplicateFilter(RECENT)
         # How the envelopes begin that are delivered here without the bus; nothing, where there are none.
         self._from_here = b""

@@ -36,6 +36,8 @@ cdef class AgentSession:
     cdef object _memberships
     cdef object _responder
     cdef readonly object storing
+    cdef readonly object inbox
+    cdef object _sender
 
     @cython.locals(known=PublishTemplate, data=bytes)
     cpdef take(self, bytes message)

@@ -1,6 +1,6 @@
 """Executes the frames of one logged-in client, in order."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,17 +22,20 @@ from artcafe.server.gateway.sessions.answers import Answers
 from artcafe.server.gateway.sessions.client import Client, Work
 from artcafe.server.gateway.sessions.client_deliveries import ClientDeliveries
 from artcafe.server.gateway.sessions.client_discovery import ClientDiscovery
+from artcafe.server.gateway.sessions.client_inbox import ClientInbox
 from artcafe.server.gateway.sessions.client_memberships import ClientMemberships
 from artcafe.server.gateway.sessions.client_requests import ClientRequests
 from artcafe.server.gateway.sessions.client_subscriptions import ClientSubscriptions
+from artcafe.server.gateway.sessions.inbox_sender import InboxSender
 from artcafe.server.gateway.sessions.publish_template import PublishTemplate, template_of
 from artcafe.server.gateway.sessions.storing import Storing
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
-from artcafe.wire.deliveries import AckDelivery, NakDelivery, RenewDelivery, TermDelivery
+from artcafe.wire.deliveries import AckDelivery, DeliveryFrame, NakDelivery, RenewDelivery, TermDelivery
 from artcafe.wire.discovery import Unfollow, Who
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.frames import Publish
+from artcafe.wire.inbox import CloseInbox, OpenInbox
 from artcafe.wire.subjects import REPLY_PREFIX, is_reply_address
 
 WHO_COSTS = 8
@@ -52,6 +55,8 @@ class SessionServices:
     rosters: Rosters
     said: Callable[[TenantId, AgentId, str, dict[str, Any]], None]
     """Keeps what an agent told of itself."""
+    require_owner: Callable[[TenantId, str], Awaitable[None]]
+    """Raises not_found where there is nobody whose inbox this would be."""
 
 
 class AgentSession:
@@ -100,6 +105,8 @@ class AgentSession:
         self.subscriber.filter(rights.hears)
         self._responder = Responder()
         self._deliveries = ClientDeliveries(self._answers, hub.acknowledgements, services.start)
+        self.inbox = ClientInbox(hub.inboxes, principal.sender, client, self._answers, self._deliveries)
+        self._sender = InboxSender(hub.link.inboxes, services.require_owner, self.storing)
         self._requests = ClientRequests(hub.requests, self._responder, self._answers)
         if self.answers:
             self.subscriber.responder = self._responder
@@ -173,6 +180,7 @@ class AgentSession:
         """Share in no work any more; when this returns, what it was sent is delivered. Subscriptions without
         a queue go on, and what was delivered may be settled."""
         self._memberships.drain()
+        self.inbox.drain()
         await self.hub.drain(self.subscriber)
 
     def set_rate(self, messages_per_second: int) -> None:
@@ -268,6 +276,8 @@ class AgentSession:
                     return self._reply(
                         frames.Reply(to=frame.subject, data=frame.data, headers=frame.headers, id=frame.id)
                     )
+                if frame.for_inbox:
+                    return self._sender.put(frame, self._publisher, self._refused)
                 return self._publish(
                     frame.subject, frame.data, frame.id, frame.headers, frame.reply_to, frame.dedup
                 )
@@ -330,10 +340,16 @@ class AgentSession:
                 self._charge()
                 self._requests.cancel(frame.request)
             case AckDelivery() | NakDelivery() | RenewDelivery() | TermDelivery():
-                if not (isinstance(frame, AckDelivery) and self._deliveries.holds(frame.delivery)):
-                    self._charge()  # Acks of what was delivered are as many as that.
-                return self._deliveries.settle(frame)
+                return self._settle(frame)
+            case OpenInbox() | CloseInbox():
+                self._charge()
+                return self.inbox.handle(frame)
         return None
+
+    def _settle(self, frame: DeliveryFrame) -> Work | None:
+        if not (isinstance(frame, AckDelivery) and self._deliveries.holds(frame.delivery)):
+            self._charge()  # Acks of what was delivered are as many as that.
+        return self._deliveries.settle(frame)
 
     def _request(self, frame: frames.Request) -> Work | None:
         if not self._requests.listening:

@@ -1,7 +1,7 @@
 """The deliveries that one client has to settle: each is acknowledged, given back, renewed or terminated."""
 
 import secrets
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from itertools import count
 from typing import Any, Protocol
 
@@ -17,8 +17,8 @@ class Delivery(Protocol):
     """One message that a client got, and has to settle. Where something of it raises unavailable, the message
     comes again when its lease is over."""
 
-    def ack(self) -> None:
-        """It is done."""
+    def ack(self) -> Awaitable[None] | None:
+        """It is done: when the link is flushed, or when this is."""
         ...
 
     def nak(self, delay: float) -> None:
@@ -78,7 +78,11 @@ class ClientDeliveries:
             )
         match frame:
             case AckDelivery():
-                delivery.ack()
+                acked = delivery.ack()
+                if acked is not None:
+                    if frame.id is not None:
+                        self._start(self._acked(acked, frame.id, frame.delivery))
+                    return None
             case NakDelivery():
                 delivery.nak(frame.delay_ms / 1000)
             case RenewDelivery():
@@ -87,6 +91,10 @@ class ClientDeliveries:
                 return self._term(delivery, frame.reason, frame.id, frame.delivery)
         self._confirm(frame.id, frame.delivery)
         return None
+
+    async def _acked(self, acked: Awaitable[None], frame_id: str, token: str) -> None:
+        await acked
+        self._answers.send(Settled(id=frame_id, delivery=token))
 
     async def _term(self, delivery: Delivery, reason: str, frame_id: str | None, token: str) -> None:
         try:

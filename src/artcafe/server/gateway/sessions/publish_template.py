@@ -41,7 +41,7 @@ class PublishTemplate:
 
 def template_of(message: bytes, frame: Publish) -> PublishTemplate | None:
     """The template of a message that was read as a frame, and in which no field stands twice."""
-    if any(each is not None for each in (frame.id, frame.headers, frame.reply_to, frame.dedup)):
+    if frame.for_inbox or any((frame.id, frame.headers is not None, frame.reply_to is not None, frame.dedup)):
         return None
     begins, ends = message[: -1 - len(frame.data)], message[-1 - len(frame.data) :]
     # A quotation mark behind a comma or a brace begins a string; before a colon it has ended a name. So what

@@ -140,9 +140,14 @@ class Commit:
         """Whether nothing waits or is in flight."""
         return not self._count
 
-    def store(self, subject: str, payload: bytes, dedup_id: str | None) -> asyncio.Future[Stored]:
-        """Store a message under a subject of the stream: ports.Streams.store."""
+    def store(
+        self, subject: str, payload: bytes, dedup_id: str | None, expires_in: int | None = None
+    ) -> asyncio.Future[Stored]:
+        """Store a message under a subject of the stream: ports.Streams.store; for so many seconds, where the
+        stream lets messages expire."""
         lines = self._expected
+        if expires_in is not None:
+            lines += header_lines({"Nats-TTL": f"{expires_in}s"})
         if dedup_id is not None:
             lines += header_lines({"Nats-Msg-Id": _header_value(dedup_id)})
         message = _Message(subject, payload, lines, self._loop.create_future())

@@ -1,7 +1,7 @@
 """The streams of one tenant on its link: ports.Streams on JetStream."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from artcafe.server.bus.nats.requests import Requests
@@ -39,8 +39,7 @@ class NatsStreams:
         self, stream: str, stored: str, payload: bytes, dedup_id: str | None
     ) -> asyncio.Future[Stored]:
         """As `store`, under a subject of the stream itself."""
-        commit = self._commits.get(stream) or self._commit(stream)
-        return commit.store(stored, payload, dedup_id)
+        return self.commit(stream, self.reader.state).store(stored, payload, dedup_id)
 
     async def state(self, stream: str) -> StreamState:
         """See ports.Streams."""
@@ -79,10 +78,14 @@ class NatsStreams:
         for commit in self._commits.values():
             commit.close()
 
-    def _commit(self, stream: str) -> Commit:
+    def commit(self, stream: str, state: Callable[[str], Awaitable[StreamState]]) -> Commit:
+        """The commit of a stream; `state` is Commit's."""
+        known = self._commits.get(stream)
+        if known is not None:
+            return known
         if len(self._commits) >= _KEPT:
             self._commits = {name: each for name, each in self._commits.items() if not each.idle}
-        commit = Commit(self._link, self._replies, stream, self.reader.state, self.run)
+        commit = Commit(self._link, self._replies, stream, state, self.run)
         self._commits[stream] = commit
         return commit
 
