@@ -42,7 +42,15 @@ def layout() -> dict[str, Page]:
     return {
         "client.md": Page(
             "Client",
-            (artcafe.Client, artcafe.Subscription, artcafe.State, artcafe.Backoff),
+            (
+                artcafe.Client,
+                artcafe.Subscription,
+                artcafe.OnlineAgent,
+                artcafe.AgentEvent,
+                artcafe.AgentChange,
+                artcafe.State,
+                artcafe.Backoff,
+            ),
             ((artcafe.Subscription, ("pending", "close", "drain")), (artcafe.Backoff, ())),
         ),
         "sync-client.md": Page("SyncClient", (artcafe.SyncClient, SyncSubscription, SyncMessage)),

@@ -25,6 +25,8 @@ ELSEWHERE = {
     "client/channel_calls.py": ("client/test_rest.py", "they are calls of Rest"),
     "server/core/subscriptions.py": ("server/api/test_channel_subscriptions.py", "by its routes"),
     "client/discovery_calls.py": ("e2e/test_discovery.py", "somebody has to come and go"),
+    "client/publish_calls.py": ("client/test_client.py", "somebody has to take what it sends"),
+    "client/route.py": ("client/test_routes.py", "it is routed by them"),
     "client/calls.py": ("client/test_session.py", "its answers come from the session that holds it"),
     "server/api/agent_schemas.py": ("server/api/test_agents.py", "they are read and shown by its routes"),
     "server/api/application.py": ("server/api/test_openapi.py", "the whole of it is described there"),

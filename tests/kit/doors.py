@@ -12,10 +12,11 @@ from artcafe.server.domain.principal import AgentPrincipal
 from artcafe.server.gateway.dialects.dialect import Dialect
 from artcafe.server.gateway.dialects.native import NativeDialect
 from artcafe.server.gateway.fanout.hub import TenantHub
-from artcafe.server.gateway.sessions.agent_session import AgentSession, SessionServices
+from artcafe.server.gateway.sessions.agent_session import AgentSession
 from artcafe.server.gateway.sessions.authentication import Admission, Authenticated, Claim
 from artcafe.server.gateway.sessions.client import Work
 from artcafe.server.gateway.sessions.connection import Connection
+from artcafe.server.gateway.sessions.session_services import SessionServices
 from artcafe.server.gateway.sessions.turn_clock import TurnClock
 from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.wire import frames

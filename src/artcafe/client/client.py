@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, Unpack, overload
+from typing import Any, Self
 
 from artcafe.client.backoff import Backoff
 from artcafe.client.deliveries import durable_rules
@@ -19,7 +19,8 @@ from artcafe.client.endpoint import Endpoint
 from artcafe.client.errors import OutcomeUnknownError
 from artcafe.client.inbox_calls import InboxCalls
 from artcafe.client.link import Link, State
-from artcafe.client.publication import InboxOptions, OutgoingFrame, Publication, ReplyFrame
+from artcafe.client.publication import OutgoingFrame, ReplyFrame
+from artcafe.client.publish_calls import PublishCalls
 from artcafe.client.request_calls import RequestCalls
 from artcafe.client.requester import Requester
 from artcafe.client.session import Session
@@ -36,7 +37,7 @@ _MAX_FRAME_BYTES = 16 * 1024 * 1024
 _log = logging.getLogger("artcafe.client")
 
 
-class Client(RequestCalls, DiscoveryCalls, InboxCalls):
+class Client(PublishCalls, RequestCalls, DiscoveryCalls, InboxCalls):
     """One agent's connection to the platform; it reconnects by itself when it is lost.
 
         async with Client("wss://pubsub.example.com", tenant="acme", agent="planner", key=path) as client:
@@ -179,72 +180,6 @@ class Client(RequestCalls, DiscoveryCalls, InboxCalls):
             await asyncio.wait([running])
         if not running.cancelled() and (fault := running.exception()) is not None:
             raise fault
-
-    @overload
-    async def publish(
-        self,
-        subject: str,
-        data: Any,
-        *,
-        headers: Mapping[str, str] | None = None,
-        reply_to: str | None = None,
-        dedup: str | None = None,
-        ack: Literal[True] = True,
-        timeout: float | None = None,  # noqa: ASYNC109
-        **how: Unpack[InboxOptions],
-    ) -> str: ...
-
-    @overload
-    async def publish(
-        self,
-        subject: str,
-        data: Any,
-        *,
-        headers: Mapping[str, str] | None = None,
-        reply_to: str | None = None,
-        dedup: str | None = None,
-        ack: bool,
-        timeout: float | None = None,  # noqa: ASYNC109
-        **how: Unpack[InboxOptions],
-    ) -> str | None: ...
-
-    async def publish(
-        self,
-        subject: str,
-        data: Any,
-        *,
-        headers: Mapping[str, str] | None = None,
-        reply_to: str | None = None,
-        dedup: str | None = None,
-        ack: bool = True,
-        timeout: float | None = None,  # noqa: ASYNC109 - it tells unsent from unknown, a caller's cannot
-        **how: Unpack[InboxOptions],
-    ) -> str | None:
-        """Send `data`, anything that JSON can write, to everybody subscribed to `subject`.
-
-        Waits until the server has the message and gives its id. With `ack=False` it waits only until
-        the message is written and gives None; a refusal then goes to `on_error`. Messages of one
-        client to one subject arrive in the order of the calls.
-
-        Away, it waits for the connection. It never sends twice: when the connection is lost, or the
-        timeout passes, before the answer came, or the server says so, it raises OutcomeUnknownError. In a
-        durable channel `dedup`, a name of yours for the message, makes it safe to call again: within two
-        minutes it is stored once (1 to 64 letters, digits, `.`, `_`, `:` and `-`).
-
-        With `store=True`, what is for one agent (`agents.{id}.…`) or human (`inbox.u-….…`) waits in its inbox
-        (InboxOptions); inbox_full, not_found for an agent that there is not, and invalid_subject elsewhere.
-
-        Raises unavailable when nothing was sent, too_large, invalid_subject, validation_failed for headers,
-        bad_frame for data that receivers could not read (docs/protocol.md), and what the server says:
-        forbidden, rate_limited, too_many_channels. TypeError for data that JSON cannot write: so for bytes,
-        except in a field of a dataclass or msgspec.Struct, where they travel as base64 and
-        `Message.decode` with that type gives them back.
-        """
-        call = self._session.calls.next_id() if ack else None
-        publication = Publication(
-            self.tenant, subject, data, headers=headers, reply_to=reply_to, call=call, dedup=dedup, how=how
-        )
-        return await self._within(self._timeout if timeout is None else timeout, publication, call)
 
     def subscribe(
         self,

@@ -1,7 +1,7 @@
 """The route of a client's inbox."""
 
 from artcafe.client.inbox import Inbox
-from artcafe.client.routes import Route, Stand
+from artcafe.client.route import Route, Stand
 from artcafe.wire import frames
 from artcafe.wire.subjects import Address
 

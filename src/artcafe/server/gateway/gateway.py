@@ -30,11 +30,12 @@ from artcafe.server.gateway.reauthorization import Reauthorization
 from artcafe.server.gateway.rechecks import Rechecks
 from artcafe.server.gateway.registry import ConnectionRegistry
 from artcafe.server.gateway.sessions import journal
-from artcafe.server.gateway.sessions.agent_session import AgentSession, SessionServices
+from artcafe.server.gateway.sessions.agent_session import AgentSession
 from artcafe.server.gateway.sessions.authentication import Authenticated
 from artcafe.server.gateway.sessions.client import Work
 from artcafe.server.gateway.sessions.connection import Connection
 from artcafe.server.gateway.sessions.dashboard_session import DashboardSession
+from artcafe.server.gateway.sessions.session_services import SessionServices
 from artcafe.server.gateway.sessions.turn_clock import TurnClock
 from artcafe.server.gateway.staggered import each, stagger, supervised
 from artcafe.server.gateway.websocket.handshake import Accept, Refuse, Upgrade

@@ -1,22 +1,19 @@
 """Executes the frames of one logged-in client, in order."""
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from artcafe.server.core.publishing.publisher import MessageServices, Permit, Publisher, anywhere
+from artcafe.server.core.publishing.publisher import Permit, Publisher, anywhere
 from artcafe.server.domain.access import Rights
 from artcafe.server.domain.channel_rules import ChannelRules
-from artcafe.server.domain.ids import AgentId, TenantId
+from artcafe.server.domain.ids import AgentId
 from artcafe.server.domain.principal import Principal
 from artcafe.server.domain.rate import message_bucket, patience_bucket
 from artcafe.server.gateway.dialects.dialect import Dialect, IncomingFrame
 from artcafe.server.gateway.dialects.unreadable import UNREADABLE, frame_id, reason
 from artcafe.server.gateway.fanout.hub import TenantHub
 from artcafe.server.gateway.fanout.responder import Responder
-from artcafe.server.gateway.fanout.roster import Rosters
 from artcafe.server.gateway.fanout.subscriber import Subscriber
 from artcafe.server.gateway.sessions.answers import Answers
 from artcafe.server.gateway.sessions.client import Client, Work
@@ -28,6 +25,7 @@ from artcafe.server.gateway.sessions.client_requests import ClientRequests
 from artcafe.server.gateway.sessions.client_subscriptions import ClientSubscriptions
 from artcafe.server.gateway.sessions.inbox_sender import InboxSender
 from artcafe.server.gateway.sessions.publish_template import PublishTemplate, template_of
+from artcafe.server.gateway.sessions.session_services import SessionServices
 from artcafe.server.gateway.sessions.storing import Storing
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
@@ -43,20 +41,6 @@ WHO_COSTS = 8
 
 UNREADABLE_COSTS = 16
 """Frames as many as one that cannot be read, in the time that it takes: it is read twice."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionServices:
-    """The parts of the gateway that all sessions share."""
-
-    messages: MessageServices
-    start: Callable[[Work], None]
-    """Runs work as a task of the gateway's."""
-    rosters: Rosters
-    said: Callable[[TenantId, AgentId, str, dict[str, Any]], None]
-    """Keeps what an agent told of itself."""
-    require_owner: Callable[[TenantId, str], Awaitable[None]]
-    """Raises not_found where there is nobody whose inbox this would be."""
 
 
 class AgentSession:

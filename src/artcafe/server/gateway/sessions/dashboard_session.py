@@ -16,8 +16,9 @@ from artcafe.server.gateway.dialects.dashboard import (
 from artcafe.server.gateway.dialects.dialect import Dialect, IncomingFrame
 from artcafe.server.gateway.fanout.hub import TenantHub
 from artcafe.server.gateway.fanout.subscriber import Subscriber
-from artcafe.server.gateway.sessions.agent_session import AgentSession, SessionServices
+from artcafe.server.gateway.sessions.agent_session import AgentSession
 from artcafe.server.gateway.sessions.client import Client, Work
+from artcafe.server.gateway.sessions.session_services import SessionServices
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
