@@ -114,22 +114,25 @@ class NatsConsumer:
 
     async def _run(self) -> None:
         """Pull whenever more is wanted than is asked for, until it is closed or the consumer is deleted."""
-        try:
-            while not self._deleted:
+        while not self._deleted:
+            try:
+                async with asyncio.timeout(PULL_SECONDS + SILENCE_SECONDS if self._asked else None):
+                    await self._wake.wait()
+            except TimeoutError:
+                self._asked = 0  # Its leader is gone, and with it the pulls.
+            self._wake.clear()
+            if self._refused:
+                await self._check()
+            # Not one by one.
+            if self._asked <= self._wanted // 2 and self._asked < self._wanted:
                 try:
-                    async with asyncio.timeout(PULL_SECONDS + SILENCE_SECONDS if self._asked else None):
-                        await self._wake.wait()
-                except TimeoutError:
-                    self._asked = 0  # Its leader is gone, and with it the pulls.
-                self._wake.clear()
-                if self._refused:
-                    await self._check()
-                # Not one by one.
-                if self._asked <= self._wanted // 2 and self._asked < self._wanted:
                     await self._pull(self._wanted - self._asked)
-        except ArtcafeError as error:
-            LOG.debug("the consumer %s is not consumed any more: %s", self._place, error)
-            return
+                except ArtcafeError as error:
+                    if self._link.over:
+                        return
+                    LOG.debug("the consumer %s is pulled from later: %s", self._place, error)
+                    self._refused = True
+                    self._wake.set()
         self._over()
 
     async def _pull(self, many: int) -> None:
@@ -180,7 +183,7 @@ class NatsConsumer:
         elif status in {_NOT_FOUND, _TIMEOUT, _CONFLICT}:
             left = value_of(message.headers, b"Nats-Pending-Messages")
             self._asked = 0 if left is None or not left.isdigit() else max(0, self._asked - int(left))
-            self._deleted = b"Consumer Deleted" in message.headers
+            self._deleted |= b"Consumer Deleted" in message.headers
             # One with a bound of bytes is told of as well when it has brought everything.
             self._refused = status != _TIMEOUT and b"Batch Completed" not in message.headers
         else:
