@@ -37,6 +37,8 @@ ELSEWHERE = {
     "server/api/sign_in_page.py": ("server/api/test_oauth2.py", "what is asked there is answered there"),
     "server/bus/nats/grammar.py": ("contract/test_bus.py", "both buses have to hold it, and NATS agrees"),
     "server/bus/memory_consumers.py": ("contract/test_consumers.py", "one suite for both buses"),
+    "server/ports/consumers.py": ("contract/test_consumers.py", "both buses have to hold it"),
+    "server/bus/nats/streams/api.py": ("server/bus/test_channel_streams.py", "its answers are used there"),
     "server/bus/nats/streams/consumers.py": ("contract/test_consumers.py", "one suite for both buses"),
     "server/bus/streams_account.py": (
         "server/bus/test_channel_streams.py",

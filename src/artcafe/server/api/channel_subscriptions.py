@@ -148,7 +148,7 @@ async def purge_dead_letters(
 def _subscription(state: ConsumerState) -> DurableSubscriptionView:
     return DurableSubscriptionView(
         name=state.name,
-        subject=state.rules.pattern.split(".", 2)[2],
+        subject=state.rules.subject,
         lease_ms=int(state.rules.lease * 1000),
         max_deliveries=state.rules.max_deliveries,
         pending=state.pending,

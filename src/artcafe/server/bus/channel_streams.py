@@ -12,10 +12,9 @@ from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any, Final
 
-import msgspec
-
 from artcafe.server.bus.accounts.operator import MAX_PAYLOAD_BYTES, Operator
-from artcafe.server.bus.nats.requests import NoRespondersError, OutcomeUnknownError, Requests
+from artcafe.server.bus.nats.requests import Requests
+from artcafe.server.bus.nats.streams.api import ask
 from artcafe.server.bus.nats.streams.faults import NAME_IN_USE, STREAM_NOT_FOUND
 from artcafe.server.bus.nats.streams.inboxes import STREAM as INBOXES
 from artcafe.server.bus.streams_account import ANSWER_SECONDS, StreamsAccount
@@ -153,13 +152,7 @@ class _Api:
             raise bus_unavailable()
 
     async def _ask(self, what: str, said: Mapping[str, Any]) -> dict[str, Any]:
-        try:
-            answer = await self._requests.request(
-                f"$JS.API.STREAM.{what}", msgspec.json.encode(said), seconds=self._seconds
-            )
-            return msgspec.json.decode(answer.payload, type=dict[str, Any])
-        except (NoRespondersError, OutcomeUnknownError, msgspec.MsgspecError) as error:
-            raise bus_unavailable() from error
+        return await ask(self._requests, f"STREAM.{what}", said, dict[str, Any], seconds=self._seconds)
 
 
 def stream_config(channel: ChannelRule, replicas: int) -> _Config:

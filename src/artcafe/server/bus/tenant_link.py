@@ -7,8 +7,9 @@ from artcafe.server.bus.nats.link import NatsLink
 from artcafe.server.bus.nats.message import FullMessage
 from artcafe.server.bus.nats.requests import Requests
 from artcafe.server.bus.nats.servers import ServerAddress
+from artcafe.server.bus.nats.streams.api import Connected
 from artcafe.server.bus.nats.streams.commit import Spawn
-from artcafe.server.bus.nats.streams.consumers import Connected, NatsConsumers
+from artcafe.server.bus.nats.streams.consumers import NatsConsumers
 from artcafe.server.bus.nats.streams.inboxes import NatsInboxes
 from artcafe.server.bus.nats.streams.streams import NatsStreams
 from artcafe.server.bus.nats.subscription import NatsSubscription

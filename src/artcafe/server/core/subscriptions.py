@@ -89,10 +89,7 @@ class ChannelSubscriptions:
         every subscription of the channel gets it. Raises not_found, channel_full."""
         require(human, Action.manage_channels)
         async with self._opened(human, channel_id) as (link, channel, rights):
-            page = await link.consumers.dead_letters(channel.stream, None, seq, 1)
-            letter = next((decode_dead_letter(each) for at, _, each in page.letters if at == seq), None)
-            if letter is None or not rights.hears(letter.subject):
-                raise _no_letter()
+            letter = await _dead_letter(link, channel, rights, seq)
             if letter.message is msgspec.UNSET or not letter.sender:
                 raise ArtcafeError(Code.conflict, "It is not a message of this platform: remove it.")
             # Retried twice at once, it is stored once.
@@ -106,11 +103,7 @@ class ChannelSubscriptions:
         """Remove a dead letter. Raises not_found."""
         require(human, Action.manage_channels)
         async with self._opened(human, channel_id) as (link, channel, rights):
-            page = await link.consumers.dead_letters(channel.stream, None, seq, 1)
-            # What is no dead letter is no one's to remove.
-            letter = next((decode_dead_letter(each) for at, _, each in page.letters if at == seq), None)
-            if letter is None or not rights.hears(letter.subject):
-                raise _no_letter()
+            await _dead_letter(link, channel, rights, seq)  # Else it might be a message.
             await link.consumers.remove(channel.stream, seq)
 
     async def purge(self, human: Human, channel_id: ChannelId, name: str | None) -> int:
@@ -142,5 +135,10 @@ class ChannelSubscriptions:
             self._bus.release(tenant.id)
 
 
-def _no_letter() -> ArtcafeError:
-    return ArtcafeError(Code.not_found, "The channel has no such dead letter.")
+async def _dead_letter(link: Link, channel: ChannelRule, rights: Rights, seq: int) -> DeadLetter:
+    """The dead letter at a sequence. Raises not_found where there is none that the human may hear."""
+    page = await link.consumers.dead_letters(channel.stream, None, seq, 1)
+    letter = next((decode_dead_letter(each) for at, _, each in page.letters if at == seq), None)
+    if letter is None or not rights.hears(letter.subject):
+        raise ArtcafeError(Code.not_found, "The channel has no such dead letter.")
+    return letter

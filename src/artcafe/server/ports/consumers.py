@@ -23,6 +23,11 @@ class ConsumerRules:
     lease: float
     max_deliveries: int
 
+    @property
+    def subject(self) -> str:
+        """The pattern in its short form: only shared subjects are stored."""
+        return self.pattern.split(".", 2)[2]
+
 
 @dataclass(frozen=True, slots=True)
 class HandedOut:

@@ -265,7 +265,11 @@ async def test_a_durable_subscription_that_is_deleted_ends_for_all(house: House)
     for agent in (one, two):
         [error] = agent.read()
         assert (error["code"], error["details"]["durable"]) == ("not_durable", "workers")
+    got = await two.say(type="unsubscribe", subject="tasks.>", durable="workers", id="u")
+    assert errors(Code.not_found, id="u")(got)
     await join(one)  # A new one.
+    await publish(await house.agent("planner"), 1)
+    assert [frame["data"] for frame in await deliveries(one, 1)] == [1]
 
 
 async def test_who_is_gone_leaves_nothing_open(house: House) -> None:

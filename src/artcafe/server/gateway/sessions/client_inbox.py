@@ -58,6 +58,17 @@ class _Holder:
 class ClientInbox:
     """The inbox of a client, which no other connection has while this one does."""
 
+    __slots__ = (
+        "_answers",
+        "_client",
+        "_delivered",
+        "_deliveries",
+        "_gone",
+        "_holder",
+        "_inboxes",
+        "_owner",
+    )
+
     def __init__(
         self,
         inboxes: TenantInboxes,

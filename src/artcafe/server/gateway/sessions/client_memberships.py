@@ -1,5 +1,7 @@
 """The durable subscriptions that one client shares in."""
 
+from functools import partial
+
 from artcafe.server.core import history
 from artcafe.server.core.publishing.publisher import MessageClock
 from artcafe.server.domain.access import Rights
@@ -82,23 +84,28 @@ class ClientMemberships:
         self._rights.check_subscribe(address, queue=True)
         key = (frame.subject, frame.durable)
         member = self._members.get(key)
-        if member is None:
-            if len(self._members) + len(self._subscriber.subscriptions) >= self._most:
-                raise ArtcafeError(Code.too_many_subscriptions)
-            subscription = await self._open(frame, address)
-            member = DurableMember(
-                frame,
-                address,
-                rights=self._rights,
-                subscriber=self._subscriber,
-                client=self._client,
-                dialect=self._dialect,
-                answers=self._answers,
-                deliveries=self._deliveries,
-            )
-        else:
-            subscription = member.subscription
-            _check_rules(frame, address, subscription)
+        if member is not None:
+            _check_rules(frame, address, member.subscription)
+            self._joined(frame, member.subscription)
+            return
+        if len(self._members) + len(self._subscriber.subscriptions) >= self._most:
+            raise ArtcafeError(Code.too_many_subscriptions)
+        subscription = await self._open(frame, address)
+        member = self._members[key] = DurableMember(
+            frame,
+            address,
+            rights=self._rights,
+            subscriber=self._subscriber,
+            client=self._client,
+            dialect=self._dialect,
+            answers=self._answers,
+            deliveries=self._deliveries,
+            ended=partial(self._members.pop, key, None),
+        )
+        self._joined(frame, subscription)
+        member.join(subscription, frame.max_in_flight or DEFAULT_IN_FLIGHT)
+
+    def _joined(self, frame: frames.Subscribe, subscription: DurableSubscription) -> None:
         rules = subscription.consumer.rules
         self._answers.send(
             frames.Subscribed(
@@ -109,9 +116,6 @@ class ClientMemberships:
                 max_deliveries=rules.max_deliveries,
             )
         )
-        if key not in self._members:
-            self._members[key] = member
-            member.join(subscription, frame.max_in_flight or DEFAULT_IN_FLIGHT)
 
     async def _open(self, frame: frames.Subscribe, address: Address) -> DurableSubscription:
         """The subscription, which the client may join in this turn of the event loop."""
@@ -167,28 +171,25 @@ class ClientMemberships:
     def rights_changed(self, rights: Rights) -> None:
         """Live by other rights from now on. What they do not allow any more ends, and is given back."""
         self._rights = rights
-        for key, member in tuple(self._members.items()):
+        for member in tuple(self._members.values()):
             member.rights = rights
             try:
                 rights.check_subscribe(member.address, queue=True)
             except ArtcafeError as error:
-                del self._members[key]
-                if member.share is not None:
-                    member.subscription.leave(member.share)
+                member.subscription.leave(member.share)
                 member.end(error)
 
     def _stop(self, member: DurableMember) -> None:
         self._left = [(each, share) for each, share in self._left if share.held]
-        if member.share is not None:
-            member.subscription.stop(member.share)
-            self._left.append((member.subscription, member.share))
+        member.subscription.stop(member.share)
+        self._left.append((member.subscription, member.share))
 
 
 def _check_rules(frame: frames.Subscribe, address: Address, subscription: DurableSubscription) -> None:
     """Raises conflict where a client expects other rules than the subscription has."""
     rules = subscription.consumer.rules
     expected = {
-        "subject": (address.subject, _short(rules.pattern)),
+        "subject": (address.subject, rules.subject),
         "lease_ms": (frame.lease_ms, int(rules.lease * 1000)),
         "max_deliveries": (frame.max_deliveries, rules.max_deliveries),
     }
@@ -199,8 +200,3 @@ def _check_rules(frame: frames.Subscribe, address: Address, subscription: Durabl
                 f"The durable subscription {subscription.name} has another {name}: {known}.",
                 details={name: known},
             )
-
-
-def _short(pattern: str) -> str:
-    """The short form of a bus pattern of shared subjects."""
-    return pattern.split(".", 2)[2]

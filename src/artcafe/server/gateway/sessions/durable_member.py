@@ -1,5 +1,7 @@
 """A client's membership in a durable subscription."""
 
+from collections.abc import Callable
+
 from artcafe.server.domain.access import Rights
 from artcafe.server.gateway.dialects.dialect import Dialect
 from artcafe.server.gateway.dialects.envelope import leased as leased_envelope
@@ -28,20 +30,22 @@ class DurableMember:
         dialect: Dialect,
         answers: Answers,
         deliveries: ClientDeliveries,
+        ended: Callable[[], object],
     ) -> None:
+        """`ended` is called when the subscription is over."""
         assert frame.durable is not None
         self.text = frame.subject
         self.name = frame.durable
         self.address = address
         self.rights = rights
         self.subscription: DurableSubscription
-        self.share: Share | None = None
-        """What it has of `subscription`, once it joined; None again when that is over."""
+        self.share: Share
         self._subscriber = subscriber
         self._client = client
         self._dialect = dialect
         self._answers = answers
         self._deliveries = deliveries
+        self._ended = ended
 
     def join(self, subscription: DurableSubscription, most: int) -> None:
         """Share in a durable subscription."""
@@ -69,6 +73,6 @@ class DurableMember:
 
     def end(self, error: ArtcafeError) -> None:
         """See Member. The client is told."""
-        self.share = None
+        self._ended()
         details = {"subject": self.text, "durable": self.name}
         self._answers.send(frames.Error(code=error.code.name, message=error.message, details=details))

@@ -32,6 +32,12 @@ def terms(frame: Publish, inboxes: Inboxes) -> InboxTerms:
 class InboxSender:
     """Stores for one client, and answers."""
 
+    __slots__ = (
+        "_inboxes",
+        "_require_owner",
+        "_storing",
+    )
+
     def __init__(
         self,
         inboxes: Inboxes,

@@ -18,10 +18,12 @@ MAX_STORING_BYTES = 1_048_576
 class Storing:
     """Counts the messages that are being stored for a client, and answers its frames."""
 
+    __slots__ = ("_answers", "_bytes", "_changed", "_count")
+
     def __init__(self, answers: Answers) -> None:
         self._answers = answers
         self._count = self._bytes = 0
-        self._changed = asyncio.Event()
+        self._changed: asyncio.Event | None = None  # Made when somebody waits: most clients store nothing.
 
     @property
     def full(self) -> bool:
@@ -62,7 +64,8 @@ class Storing:
         """It is stored, or will not be."""
         self._count -= 1
         self._bytes -= size
-        self._changed.set()
+        if self._changed is not None:
+            self._changed.set()
 
     async def room(self) -> None:
         """Return when it is not full."""
@@ -75,5 +78,7 @@ class Storing:
             await self._change()
 
     async def _change(self) -> None:
+        if self._changed is None:
+            self._changed = asyncio.Event()
         self._changed.clear()
         await self._changed.wait()

@@ -5,19 +5,18 @@ pulls and acknowledges.
 """
 
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from itertools import count
-from typing import Any, TypeVar
 
 import msgspec
 
-from artcafe.server.bus.nats.requests import NoRespondersError, OutcomeUnknownError, Requests
+from artcafe.server.bus.nats.requests import Requests
+from artcafe.server.bus.nats.streams.api import Connected, ask
 from artcafe.server.bus.nats.streams.commit import Spawn
 from artcafe.server.bus.nats.streams.consumer import NatsConsumer
 from artcafe.server.bus.nats.streams.faults import (
     CONSUMER_NOT_FOUND,
-    MESSAGE_NOT_FOUND,
     NO_MORE_CONSUMERS,
+    NO_SUCH_MESSAGE,
     Fault,
     meaning,
 )
@@ -29,17 +28,12 @@ from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.subjects import DEAD, from_stored, to_stored
 
-ASK_SECONDS = 5.0
 MAX_IN_FLIGHT = 8_192
 """Messages of one consumer that are handed out and not settled."""
 
 _SECOND = 1e9
 _MAX_DELIVERIES = "artcafe-max-deliveries"
-_NO_MESSAGE = 10043
 _EXISTS = (10148, 10013)  # Another process was faster, with other rules.
-
-Connected = Callable[[], AbstractAsyncContextManager[Requests]]
-"""Connects the user of the control plane. Raises unavailable."""
 
 
 class _Config(msgspec.Struct):
@@ -71,9 +65,6 @@ class _Done(msgspec.Struct):
     error: Fault | None = None
     success: bool = False
     purged: int = 0
-
-
-_Answer = TypeVar("_Answer", _Info, _List, _Done)
 
 
 class NatsConsumers:
@@ -115,7 +106,7 @@ class NatsConsumers:
         found: list[ConsumerState] = []
         async with self._connected() as requests:
             while True:
-                page = await self._ask(requests, f"CONSUMER.LIST.{stream}", {"offset": len(found)}, _List)
+                page = await ask(requests, f"CONSUMER.LIST.{stream}", {"offset": len(found)}, _List)
                 if page.error is not None:
                     raise meaning(page.error)
                 found += [_state(info) for info in page.consumers or ()]
@@ -125,7 +116,7 @@ class NatsConsumers:
     async def delete(self, stream: str, name: str) -> bool:
         """See ports.Consumers."""
         async with self._connected() as requests:
-            done = await self._ask(requests, f"CONSUMER.DELETE.{stream}.{name}", {}, _Done)
+            done = await ask(requests, f"CONSUMER.DELETE.{stream}.{name}", {}, _Done)
         if done.error is not None and done.error.err_code != CONSUMER_NOT_FOUND:
             raise meaning(done.error)
         return done.error is None
@@ -147,8 +138,8 @@ class NatsConsumers:
         """See ports.Consumers."""
         asked = {"seq": seq, "no_erase": True}
         async with self._connected() as requests:
-            done = await self._ask(requests, f"STREAM.MSG.DELETE.{stream}", asked, _Done)
-        if done.error is not None and done.error.err_code not in {MESSAGE_NOT_FOUND, _NO_MESSAGE}:
+            done = await ask(requests, f"STREAM.MSG.DELETE.{stream}", asked, _Done)
+        if done.error is not None and done.error.err_code not in NO_SUCH_MESSAGE:
             raise meaning(done.error)
         return done.error is None
 
@@ -156,7 +147,7 @@ class NatsConsumers:
         """See ports.Consumers."""
         async with self._connected() as requests:
             asked = {"filter": _dead(stream, name or "*")}
-            done = await self._ask(requests, f"STREAM.PURGE.{stream}", asked, _Done)
+            done = await ask(requests, f"STREAM.PURGE.{stream}", asked, _Done)
         if done.error is not None:
             raise meaning(done.error)
         return done.purged
@@ -177,7 +168,7 @@ class NatsConsumers:
             "metadata": {_MAX_DELIVERIES: str(rules.max_deliveries)},
         }
         asked = {"stream_name": stream, "config": config, "action": "create"}
-        info = await self._ask(requests, f"CONSUMER.CREATE.{stream}.{name}", asked, _Info)
+        info = await ask(requests, f"CONSUMER.CREATE.{stream}.{name}", asked, _Info)
         if info.error is None:
             return info
         if info.error.err_code in _EXISTS:
@@ -189,22 +180,12 @@ class NatsConsumers:
         raise meaning(info.error)
 
     async def _info(self, requests: Requests, stream: str, name: str) -> _Info | None:
-        info = await self._ask(requests, f"CONSUMER.INFO.{stream}.{name}", None, _Info)
+        info = await ask(requests, f"CONSUMER.INFO.{stream}.{name}", None, _Info)
         if info.error is None:
             return info
         if info.error.err_code == CONSUMER_NOT_FOUND:
             return None
         raise meaning(info.error)
-
-    async def _ask(
-        self, requests: Requests, what: str, asked: dict[str, Any] | None, kind: type[_Answer]
-    ) -> _Answer:
-        payload = b"" if asked is None else msgspec.json.encode(asked)
-        try:
-            answer = await requests.request(f"$JS.API.{what}", payload, seconds=ASK_SECONDS)
-            return msgspec.json.decode(answer.payload, type=kind)
-        except (NoRespondersError, OutcomeUnknownError, msgspec.MsgspecError) as error:
-            raise bus_unavailable() from error
 
 
 def _state(info: _Info) -> ConsumerState:

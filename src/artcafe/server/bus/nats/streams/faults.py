@@ -14,6 +14,8 @@ MESSAGE_NOT_FOUND = 10037
 NAME_IN_USE = 10058
 """There is a stream of this name, of another make."""
 STREAM_NOT_FOUND = 10059
+NO_SUCH_MESSAGE = frozenset({MESSAGE_NOT_FOUND, 10043})
+"""What is answered where a message that is to be removed is gone."""
 WRONG_STREAM = 10060
 _TOO_LARGE = 10054
 _STORE_FAILED = 10077

@@ -7,15 +7,15 @@ message is stored, the stream publishes its headers again, which the processes h
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
 import msgspec
 
 from artcafe.server.bus.nats.headers import value_of
 from artcafe.server.bus.nats.message import FullMessage
-from artcafe.server.bus.nats.requests import NoRespondersError, OutcomeUnknownError, Requests
-from artcafe.server.bus.nats.streams.faults import MESSAGE_NOT_FOUND, NAME_IN_USE, STREAM_NOT_FOUND, Fault
+from artcafe.server.bus.nats.requests import Requests
+from artcafe.server.bus.nats.streams.api import Connected, ask
+from artcafe.server.bus.nats.streams.faults import NAME_IN_USE, NO_SUCH_MESSAGE, STREAM_NOT_FOUND, Fault
 from artcafe.server.bus.nats.streams.replies import StreamLink
 from artcafe.server.bus.nats.streams.streams import NatsStreams
 from artcafe.server.bus.nats.subscription import NatsSubscription
@@ -37,10 +37,6 @@ ANSWER_SECONDS = 10.0
 _OPENED = "opened"
 _LAST = 2**53
 _SECOND = 1_000_000_000
-_DELETE_FAILED = 10043
-
-Connected = Callable[[], AbstractAsyncContextManager[Requests]]
-"""Connects the user who makes streams. Raises unavailable."""
 
 
 class _State(msgspec.Struct):
@@ -55,9 +51,6 @@ class _Answer(msgspec.Struct):
     total: int = 0
     limit: int = 0
     purged: int = 0
-
-
-_read_answer = msgspec.json.Decoder(_Answer).decode
 
 
 def inbox_config(most_messages: int | None, max_bytes: int, replicas: int) -> dict[str, Any]:
@@ -200,7 +193,7 @@ class NatsInboxes:
     async def remove_one(self, seq: int) -> None:
         """See ports.Inboxes."""
         answer = await self._ask("MSG.DELETE", {"seq": seq, "no_erase": True})
-        gone = {STREAM_NOT_FOUND, MESSAGE_NOT_FOUND, _DELETE_FAILED}
+        gone = {STREAM_NOT_FOUND, *NO_SUCH_MESSAGE}
         if answer.error is not None and answer.error.err_code not in gone:
             raise bus_unavailable()
 
@@ -243,13 +236,8 @@ class NatsInboxes:
             raise bus_unavailable()
 
     async def _ask(self, what: str, said: Mapping[str, Any], requests: Requests | None = None) -> _Answer:
-        try:
-            answer = await (requests or self._requests).request(
-                f"$JS.API.STREAM.{what}.{STREAM}", msgspec.json.encode(said), seconds=ANSWER_SECONDS
-            )
-            return _read_answer(answer.payload)
-        except (NoRespondersError, OutcomeUnknownError, msgspec.MsgspecError) as error:
-            raise bus_unavailable() from error
+        call = f"STREAM.{what}.{STREAM}"
+        return await ask(requests or self._requests, call, said, _Answer, seconds=ANSWER_SECONDS)
 
 
 def _meaning(error: BaseException) -> BaseException:
