@@ -2,13 +2,15 @@
 
 import itertools
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from tests.kit.platform import RunningPlatform, running_platform
 from tests.kit.ssh_keys import KeyRing, make_key
+from tests.kit.two_servers import Installation, running_installation
 
 
 @pytest.fixture(scope="session")
@@ -21,6 +23,13 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> KeyRing:
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatform]:
     """`artcafe up`, for everybody who brings a tenant."""
     with running_platform(tmp_path_factory.mktemp("platform") / "data") as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def installation(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Installation]:
+    """Two servers on one NATS and one store, for the tests of one file."""
+    async with running_installation(tmp_path_factory.mktemp("installation")) as running:
         yield running
 
 

@@ -3,13 +3,12 @@
 import asyncio
 import json
 import subprocess
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractContextManager, AsyncExitStack, aclosing
 from pathlib import Path
 
 import httpx
 import pytest
-import pytest_asyncio
 
 from artcafe import AgentChange, AgentEvent, ArtcafeError, Client, Code
 from tests.kit.deadlines import PATIENCE
@@ -17,13 +16,7 @@ from tests.kit.nginx import free_port
 from tests.kit.platform import RunningPlatform, artcafe, environment, running_platform
 from tests.kit.sockets import Socket, proven
 from tests.kit.ssh_keys import make_key
-from tests.kit.two_servers import Installation, make_tenant, running_installation
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def installation(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Installation]:
-    async with running_installation(tmp_path_factory.mktemp("installation")) as running:
-        yield running
+from tests.kit.two_servers import Installation, make_tenant
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import asyncio
 import secrets
 import signal
-from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,17 +15,11 @@ import pytest_asyncio
 from tests.kit.deadlines import PATIENCE
 from tests.kit.sockets import Socket, proven
 from tests.kit.ssh_keys import make_key
-from tests.kit.two_servers import Installation, make_tenant, running_installation
+from tests.kit.two_servers import Installation, make_tenant
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 LEASE_MS = 3000
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def installation(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Installation]:
-    async with running_installation(tmp_path_factory.mktemp("installation")) as running:
-        yield running
 
 
 @dataclass

@@ -4,13 +4,12 @@ killed."""
 import asyncio
 import json
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
 
 from artcafe.client.client import Client
 from artcafe.wire.codes import Code
@@ -19,13 +18,7 @@ from tests.kit.deadlines import PATIENCE
 from tests.kit.platform import RunningPlatform, artcafe, environment
 from tests.kit.sockets import Socket, proven
 from tests.kit.ssh_keys import make_key
-from tests.kit.two_servers import Installation, make_tenant, running_installation
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def installation(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Installation]:
-    async with running_installation(tmp_path_factory.mktemp("installation")) as running:
-        yield running
+from tests.kit.two_servers import Installation, make_tenant
 
 
 @pytest.fixture

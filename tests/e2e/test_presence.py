@@ -9,19 +9,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-import pytest_asyncio
 
 from tests.kit.deadlines import PATIENCE
 from tests.kit.platform import RunningPlatform, running_platform
 from tests.kit.sockets import Socket, proven
 from tests.kit.ssh_keys import make_key
-from tests.kit.two_servers import Installation, make_tenant, running_installation
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def installation(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Installation]:
-    async with running_installation(tmp_path_factory.mktemp("installation")) as running:
-        yield running
+from tests.kit.two_servers import Installation, make_tenant
 
 
 @pytest.fixture

@@ -23,15 +23,9 @@ from artcafe import (
 from tests.kit.deadlines import PATIENCE
 from tests.kit.sockets import Socket, legacy, proven
 from tests.kit.ssh_keys import make_key
-from tests.kit.two_servers import Installation, make_tenant, running_installation
+from tests.kit.two_servers import Installation, make_tenant
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def installation(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Installation]:
-    async with running_installation(tmp_path_factory.mktemp("installation")) as running:
-        yield running
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,12 @@
 import asyncio
 import base64
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import pytest
-import pytest_asyncio
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
@@ -18,13 +17,7 @@ from tests.kit.platform import RunningPlatform, artcafe, environment, running_pl
 from tests.kit.proxy import Proxy
 from tests.kit.sockets import Socket, agent_url, legacy, proven, unproven
 from tests.kit.ssh_keys import make_key, raw_signature, ssh_keygen_sign
-from tests.kit.two_servers import Installation, make_tenant, running_installation
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def installation(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Installation]:
-    async with running_installation(tmp_path_factory.mktemp("installation")) as running:
-        yield running
+from tests.kit.two_servers import Installation, make_tenant
 
 
 @pytest.fixture

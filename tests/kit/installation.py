@@ -14,7 +14,8 @@ from artcafe.server.core.agents import Agents
 from artcafe.server.core.audit import Audit
 from artcafe.server.core.channels import Channels
 from artcafe.server.core.deletions import Deletions
-from artcafe.server.core.history import History
+from artcafe.server.core.durable.history import History
+from artcafe.server.core.durable.subscriptions import ChannelSubscriptions
 from artcafe.server.core.installation import Installation as Installed
 from artcafe.server.core.invitations import Invitations
 from artcafe.server.core.legal import Legal
@@ -23,7 +24,6 @@ from artcafe.server.core.operations import TenantChange, TenantOperations
 from artcafe.server.core.presence.presence import Presence
 from artcafe.server.core.publishing.messages import Messages
 from artcafe.server.core.publishing.publisher import MessageClock, MessageServices
-from artcafe.server.core.subscriptions import ChannelSubscriptions
 from artcafe.server.core.tenants import Tenants
 from artcafe.server.core.usage import Meter
 from artcafe.server.domain.agent import Agent

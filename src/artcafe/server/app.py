@@ -27,7 +27,8 @@ from artcafe.server.core.agents import Agents
 from artcafe.server.core.audit import Audit
 from artcafe.server.core.channels import Channels
 from artcafe.server.core.deletions import WORK_SECONDS, Deletions
-from artcafe.server.core.history import History
+from artcafe.server.core.durable.history import History
+from artcafe.server.core.durable.subscriptions import ChannelSubscriptions
 from artcafe.server.core.invitations import Invitations
 from artcafe.server.core.legal import Legal
 from artcafe.server.core.login import Login
@@ -37,7 +38,6 @@ from artcafe.server.core.presence.presence import Presence
 from artcafe.server.core.presence.questions import TOPIC as ASKED
 from artcafe.server.core.publishing.messages import Messages
 from artcafe.server.core.publishing.publisher import MessageClock, MessageServices
-from artcafe.server.core.subscriptions import ChannelSubscriptions
 from artcafe.server.core.tenants import Tenants
 from artcafe.server.core.throttle import Throttle
 from artcafe.server.core.usage import Meter

@@ -11,7 +11,7 @@ from artcafe.server.api.admission import AdmittingRoute
 from artcafe.server.api.deps import Cases, CurrentHuman
 from artcafe.server.api.once import key_header
 from artcafe.server.api.pages import Limit
-from artcafe.server.core.history import HistoryQuery
+from artcafe.server.core.durable.history import HistoryQuery
 from artcafe.server.domain.ids import ChannelId
 from artcafe.server.ports.streams import StoredMessage
 from artcafe.wire.codes import Code

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from artcafe.server.core.history import WINDOW
+from artcafe.server.core.durable.history import WINDOW
 from artcafe.server.domain.access import Rights
 from artcafe.server.domain.channel_rules import ChannelRules
 from artcafe.server.domain.policy import Grant, Policy

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from artcafe.server.core import history
+from artcafe.server.core.durable import history
 from artcafe.server.core.publishing.publisher import MessageClock
 from artcafe.server.domain.access import Rights
 from artcafe.server.gateway.dialects.dialect import Dialect

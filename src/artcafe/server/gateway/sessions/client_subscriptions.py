@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from artcafe.server.core import history
+from artcafe.server.core.durable import history
 from artcafe.server.core.publishing.publisher import MessageClock
 from artcafe.server.domain.access import Rights
 from artcafe.server.domain.channel_rules import DurableChannel

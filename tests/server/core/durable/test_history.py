@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from artcafe.server.core import history
-from artcafe.server.core.history import HistoryPage, HistoryQuery
+from artcafe.server.core.durable import history
+from artcafe.server.core.durable.history import HistoryPage, HistoryQuery
 from artcafe.server.domain.durability import Durability
 from artcafe.server.domain.ids import ChannelId
 from artcafe.server.domain.principal import Human

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from artcafe.server.core.durable.opening import durable_channel, tenant_link
 from artcafe.server.domain.access import Action, Rights, require
 from artcafe.server.domain.ids import ChannelId
-from artcafe.server.domain.policy import Policy
 from artcafe.server.domain.principal import Human
 from artcafe.server.ports.bus import Bus
 from artcafe.server.ports.records import Directory
@@ -129,23 +129,14 @@ class History:
         if sum(each is not None for each in (query.after, query.before, query.since)) > 1:
             raise ArtcafeError(Code.validation_failed, "It is one of after, before and since.")
         asked = None if query.since is None else parse_since(query.since, self._now())
-        tenant = await self._directory.tenant(human.tenant)
-        if tenant is None:
-            raise ArtcafeError(Code.not_found)
-        rules = await self._directory.rules(tenant.id)
-        channel = next((each for each in rules.channels if each.id == channel_id), None)
-        if channel is None:
-            raise ArtcafeError(Code.not_found)
-        if channel.durability is None:
-            raise ArtcafeError(Code.not_durable, "The channel stores nothing.")
-        rights = Rights(human, Policy(), rules)
-        rights.check_subscribe(parse_pattern(channel.pattern, tenant.id), queue=False)
-        wanted = channel.pattern if query.pattern is None else parse_pattern(query.pattern, tenant.id).subject
+        channel, rights = await durable_channel(self._directory, human, channel_id)
+        wanted = channel.pattern
+        if query.pattern is not None:
+            wanted = parse_pattern(query.pattern, human.tenant).subject
         if not covers(channel.pattern, wanted):
             raise ArtcafeError(Code.invalid_subject, f"The channel's subjects are {channel.pattern}.")
         pattern = to_bus(query.sender or "*", wanted)
-        link = await self._bus.link(tenant)
-        try:
+        async with tenant_link(self._bus, self._directory, human) as link:
             reader = _Reader(link.streams, channel.stream, pattern, rights, query.limit)
             state = await link.streams.state(channel.stream)
             if asked is not None:
@@ -154,8 +145,6 @@ class History:
             if query.after is not None:
                 return await reader.forward(state, query.after)
             return await reader.backward(state, query.before or state.last + 1)
-        finally:
-            self._bus.release(tenant.id)
 
 
 class _Reader:

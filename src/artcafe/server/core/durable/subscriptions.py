@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import msgspec
 
+from artcafe.server.core.durable.opening import durable_channel, tenant_link
 from artcafe.server.domain.access import Action, Rights, require
 from artcafe.server.domain.channel import ChannelRule
 from artcafe.server.domain.ids import ChannelId
-from artcafe.server.domain.policy import Policy
 from artcafe.server.domain.principal import Human
 from artcafe.server.ports.bus import Bus, Link
 from artcafe.server.ports.consumers import ConsumerState
@@ -18,7 +18,7 @@ from artcafe.server.ports.streams import Stored
 from artcafe.wire.codes import Code
 from artcafe.wire.deliveries import DeadLetter, decode_dead_letter
 from artcafe.wire.errors import ArtcafeError
-from artcafe.wire.subjects import parse_pattern, to_bus
+from artcafe.wire.subjects import to_bus
 
 PAGE_BYTES = 1_048_576
 MAX_READS = 64
@@ -117,22 +117,9 @@ class ChannelSubscriptions:
         self, human: Human, channel_id: ChannelId
     ) -> AsyncIterator[tuple[Link, ChannelRule, Rights]]:
         """The tenant's link, a durable channel that the human may hear, and what else it may hear."""
-        tenant = await self._directory.tenant(human.tenant)
-        if tenant is None:
-            raise ArtcafeError(Code.not_found)
-        rules = await self._directory.rules(tenant.id)
-        channel = next((each for each in rules.channels if each.id == channel_id), None)
-        if channel is None:
-            raise ArtcafeError(Code.not_found)
-        if channel.durability is None:
-            raise ArtcafeError(Code.not_durable, "The channel stores nothing.")
-        rights = Rights(human, Policy(), rules)
-        rights.check_subscribe(parse_pattern(channel.pattern, tenant.id), queue=False)
-        link = await self._bus.link(tenant)
-        try:
+        channel, rights = await durable_channel(self._directory, human, channel_id)
+        async with tenant_link(self._bus, self._directory, human) as link:
             yield link, channel, rights
-        finally:
-            self._bus.release(tenant.id)
 
 
 async def _dead_letter(link: Link, channel: ChannelRule, rights: Rights, seq: int) -> DeadLetter:

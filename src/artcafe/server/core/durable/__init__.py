@@ -1,0 +1,1 @@
+"""Durable channels as humans see them: what is stored, and who shares it."""
