@@ -35,6 +35,10 @@ def plant(platform: RunningPlatform) -> None:
             ("/agents", {"id": garden.AGENT, "name": "Planner", "public_key": garden.KEY_LINE}),
             ("/channels", {"id": garden.CHANNEL, "name": "Tasks"}),
             ("/channels", {"id": garden.OTHER_CHANNEL, "name": "Notes"}),
+            (
+                "/channels",
+                {"id": garden.DURABLE_CHANNEL, "name": "Jobs", "subject": "jobs.>", "durability": {}},
+            ),
         ):
             answer = rest.post(path, json=body)
             assert answer.is_success, answer.text

@@ -33,6 +33,7 @@ HOST, SIGNER, SIGNING_KEY = "host", "signer", Ed25519PrivateKey.from_private_byt
 
 LEGAL = "2026-01-31"
 OTHER_CHANNEL = "notes"
+DURABLE_CHANNEL = "jobs"
 
 Case = schemathesis.Case[Any]
 
@@ -88,34 +89,47 @@ def _has_no_room(agent: Any) -> bool:
     return answer.is_success and len(answer.json()["keys"]) >= MAX_KEYS
 
 
-_SPARED: dict[str, tuple[str, str | None, Callable[[], str]]] = {
-    "delete_tenant": ("tenant_id", TENANT, _spare_tenant),
-    "remove_member": ("user_id", MEMBER, _spare_member),
-    "delete_agent": ("agent_id", AGENT, _spare_agent),
-    "delete_channel": ("channel_id", CHANNEL, _spare_channel),
-    "delete_invitation": ("invitation_id", "planted", _spare_invitation),
+_SPARED: dict[str, tuple[str, set[str], Callable[[], str]]] = {
+    "delete_tenant": ("tenant_id", {TENANT}, _spare_tenant),
+    "remove_member": ("user_id", {MEMBER}, _spare_member),
+    "delete_agent": ("agent_id", {AGENT}, _spare_agent),
+    "delete_channel": ("channel_id", {CHANNEL, DURABLE_CHANNEL}, _spare_channel),
+    "delete_invitation": ("invitation_id", {"planted"}, _spare_invitation),
 }
 
+
+_OF_DURABLE = {
+    "list_messages",
+    "list_subscriptions",
+    "delete_subscription",
+    "list_dead_letters",
+    "retry_dead_letter",
+    "remove_dead_letter",
+    "purge_dead_letters",
+}
+"""Operations that only a durable channel has something for."""
 
 _KEPT: dict[str, Any] = {"subscription_tier": "enterprise", "status": "active"}
 _OPERATED: dict[str, Any] = {"plan": "enterprise", "status": "active", "limits": {}}
 
 
 def _protect(operation: str, case: Case) -> None:
-    """Keep what was planted, whatever kind of request this is."""
+    """Ask of what was planted, and keep it, whatever kind of request this is."""
     path, body = case.path_parameters or {}, case.body
+    if operation in _OF_DURABLE and path.get("channel_id") == CHANNEL:
+        path["channel_id"] = DURABLE_CHANNEL
     if path.get("user_id") == FUZZER:
         path["user_id"] = MEMBER
     if operation in _SPARED:
         name, planted, spare = _SPARED[operation]
-        if path.get(name) == planted:
+        if path.get(name) in planted:
             path[name] = spare()
     if operation == "remove_key" and path.get("key_id") == KEY:
         path["agent_id"] = _spare_agent()
         [path["key_id"]] = [key["id"] for key in rest("GET", f"/agents/{path['agent_id']}/keys")["keys"]]
     if operation == "add_key" and _has_no_room(path.get("agent_id")):
         path["agent_id"] = _spare_agent()
-    if operation == "update_channel" and path.get("channel_id") == CHANNEL:
+    if operation == "update_channel" and path.get("channel_id") in {CHANNEL, DURABLE_CHANNEL}:
         path["channel_id"] = OTHER_CHANNEL
     if isinstance(body, dict):
         if operation == "add_member" and body.get("user_id") == FUZZER:
