@@ -137,7 +137,7 @@ audit: .audit/.ready  ## known vulnerabilities, bandit, secrets in the tree, an 
 	.audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements/server.txt \
 	  || { echo "audit: vulnerable, or the service could not be asked: not passed" >&2; exit 1; }
 
-docs: .venv/.ready  ## write the generated pages: docs/errors.md, settings.md, log-events.md, reference
+docs: .venv/.ready  ## write the generated pages: docs/errors.md, settings.md, log-events.md, metrics.md, reference
 	@$(BIN)/python -m artcafe.server.reference docs
 	@$(BIN)/python -m artcafe.reference docs/reference
 

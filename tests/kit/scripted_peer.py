@@ -18,6 +18,8 @@ class ScriptedPeer:
     """
 
     def __init__(self, handler: Handler, remote: str = "192.0.2.1") -> None:
+        self.waiting = 0
+        """Bytes that its kernel has not taken."""
         self.remote = remote
         self.handler = handler
         self.closed = False
@@ -68,7 +70,7 @@ class ScriptedPeer:
 
     def queued(self) -> int:
         """Peer.queued."""
-        return 0
+        return self.waiting
 
     def close(self, code: int, reason: str = "") -> None:
         """Peer.close."""

@@ -28,7 +28,7 @@ def server_settings() -> dict[str, list[str]]:
     return rows(reference.settings().partition("## The command line")[0])
 
 
-@pytest.mark.parametrize("name", ["errors.md", "settings.md", "log-events.md"])
+@pytest.mark.parametrize("name", ["errors.md", "settings.md", "log-events.md", "metrics.md"])
 def test_the_page_in_the_repository_is_current(name: str) -> None:
     assert (DOCS / name).read_text() == reference.pages()[name], "run `make docs`"
 
@@ -128,7 +128,7 @@ class TestCommand:
         directory = tmp_path / "docs"
         assert reference.main([str(directory)]) == 0
         assert {path.name: path.read_text() for path in directory.iterdir()} == reference.pages()
-        assert capsys.readouterr().out.count("written") == 3
+        assert capsys.readouterr().out.count("written") == 4
 
         (directory / "errors.md").write_text("stale")
         before = (directory / "settings.md").stat().st_mtime_ns

@@ -3,7 +3,6 @@
 import asyncio
 import random
 import secrets
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
@@ -15,14 +14,11 @@ from fastapi import FastAPI
 from artcafe.server.api.application import create_app
 from artcafe.server.api.deps import ApiResources, UseCases
 from artcafe.server.api.pages import PageTokens
-from artcafe.server.api.readiness import PROBE_SECONDS, Readiness, RecentAnswers
+from artcafe.server.api.readiness import PROBE_SECONDS, Check, Readiness, RecentAnswers
 from artcafe.server.bus.accounts.authority import Authority
 from artcafe.server.bus.accounts.operator import Operator
-from artcafe.server.bus.channel_streams import NatsChannelStreams
-from artcafe.server.bus.control import ControlLink
 from artcafe.server.bus.events import MISSED_SECONDS, RETRY_SECONDS, BusEvents
 from artcafe.server.bus.memory import MemoryBus
-from artcafe.server.bus.tenants import TenantLinks
 from artcafe.server.core.agents import Agents
 from artcafe.server.core.audit import Audit
 from artcafe.server.core.channels import Channels
@@ -42,7 +38,6 @@ from artcafe.server.core.tenants import Tenants
 from artcafe.server.core.throttle import Throttle
 from artcafe.server.core.usage import Meter
 from artcafe.server.domain.addresses import client_address
-from artcafe.server.domain.tenant import TenantRules
 from artcafe.server.flushing import EVER_SECONDS, finish, flushing
 from artcafe.server.gateway.gateway import Gateway
 from artcafe.server.gateway.limits import GatewayLimits
@@ -54,11 +49,12 @@ from artcafe.server.identity.ssh_keys import generate_key_pair, parse_public_key
 from artcafe.server.identity.verification import Verification
 from artcafe.server.installed import (
     TEND_SECONDS,
-    BusAccounts,
     Tending,
+    control_plane,
     every,
     in_memory,
     join,
+    links_of,
     logged,
     open_store,
     store_at,
@@ -77,8 +73,6 @@ from artcafe.server.issuers import (
     token_verifier,
 )
 from artcafe.server.names import server_name, trusted_proxies
-from artcafe.server.ports.bus import Bus, Control
-from artcafe.server.ports.channel_streams import ChannelStreams
 from artcafe.server.process import MessageIds, Place, SystemClock, new_id
 from artcafe.server.seed import derived_secret
 from artcafe.server.settings import Settings
@@ -101,6 +95,7 @@ from artcafe.server.store.table import Table
 from artcafe.server.store.tenants import TenantTable
 from artcafe.server.store.usage import UsageTable
 from artcafe.server.store.usage_cleaning import STEP_SECONDS, UsageCleaning
+from artcafe.server.telemetry.telemetry import Telemetry
 
 VERSION = version("artcafe-pubsub")
 
@@ -137,11 +132,13 @@ async def platform(
     name: str,
     resident: bool = True,
     memory: MemoryBus | None = None,
+    telemetry: Telemetry | None = None,
 ) -> AsyncIterator[Platform]:
     """Open everything the platform stands on, in order; close it in reverse. `name` tells this process from
     all others of the installation that run; one that takes the place of another may have its name. One
     that is not `resident` stands still between its requests: others remove what is left of deleted tenants.
-    With a bus in `memory` the store is in memory, too, and there is no NATS and no other process.
+    With a bus in `memory` the store is in memory, too, and there is no NATS and no other process. `telemetry`
+    measures it.
 
     Raises BusRefusedError, StoreUnusable, WrongInstallation, ValueError, ArtcafeError(unavailable): sentences
     for people.
@@ -150,15 +147,17 @@ async def platform(
         clock = SystemClock()
         operator = Operator(seed, clock)
         backend = store_at(settings, settings.store, clock) if memory is None else in_memory(clock)
-        store, lease = await open_store(stack, backend, clock, name)
-        authority, control, streams = await _control_plane(stack, settings, nats_url, operator, memory)
+        store, lease = await open_store(
+            stack, backend if telemetry is None else telemetry.store(backend), clock, name
+        )
+        authority, control, streams = await control_plane(stack, settings, nats_url, operator, memory)
 
         table = Table(store)
         records, members, keyholders = TenantTable(table), MemberTable(table), AgentTable(table)
         rooms, sightings = ChannelTable(table), PresenceTable(table)
         near = NearCache(records, keyholders, rooms, clock)
         installation = await join(settings, authority, streams, table, clock)
-        links = await _links(stack, settings, nats_url, operator, memory, installation.restore)
+        links = await links_of(stack, settings, nats_url, operator, memory, installation.restore)
         meter = Meter(UsageTable(table), sightings, clock)
         presence = Presence(sightings, LeaseTable(table), control, clock, name, new_id)
         events = BusEvents(
@@ -247,9 +246,11 @@ async def platform(
         await stack.enter_async_context(gateway)
         await events.hear(gateway)
         await control.answer(ASKED, gateway.presence_publisher.asked)
-        checks = {"bus": links.ping, "store": store_check(store)}
+        checks: dict[str, Check] = {"bus": links.ping, "store": store_check(store)}
         # The embedded issuer is this process itself.
-        keys = {} if issuer is not None else {"identity": tokens.ready}
+        keys: dict[str, Check] = {} if issuer is not None else {"identity": tokens.ready}
+        if telemetry is not None:
+            checks, keys = telemetry.probed(checks), telemetry.probed(keys)
         readiness = Readiness(
             {**checks, **keys, "installation": installation.check}, at_once={"server": gateway.ready}
         )
@@ -318,6 +319,7 @@ async def platform(
             health=RecentAnswers(checks, clock.monotonic),
             readiness=readiness,
             version=VERSION,
+            observe_request=None if telemetry is None else telemetry.observe_request,
         )
         counted = (gateway.count_delivered, sightings, meter, clock)
         chores = await stack.enter_async_context(asyncio.TaskGroup())
@@ -335,6 +337,17 @@ async def platform(
             *([every(TEND_SECONDS, Tending(installation))] if resident else []),
         ):
             stack.callback(chores.create_task(chore).cancel)
+        if telemetry is not None:
+            await stack.enter_async_context(
+                telemetry.observing(
+                    load=gateway.load,
+                    count_delivered=gateway.count_delivered,
+                    totals=meter.counted,
+                    lookups=near.lookups,
+                    scheduler=scheduler,
+                    streams=authority.stream_usage if isinstance(authority, Authority) else None,
+                )
+            )
         yield Platform(
             app=create_app(cases, resources, settings.max_payload_bytes + FRAME_OVERHEAD, new_id),
             websocket=websocket_protocol(gateway.endpoint, scheduler, _socket_limits(settings), proxies),
@@ -342,45 +355,6 @@ async def platform(
             flush=flushing(*counted),
             hold=partial(logged, lease.hold),
         )
-
-
-async def _control_plane(
-    stack: AsyncExitStack, settings: Settings, nats_url: str, operator: Operator, memory: MemoryBus | None
-) -> tuple[BusAccounts, Control, ChannelStreams]:
-    if memory is not None:
-        return memory, memory, memory
-    tls = _bus_tls(settings)
-    return (
-        await stack.enter_async_context(Authority(nats_url, operator, tls=tls)),
-        await stack.enter_async_context(ControlLink(nats_url, operator, tls=tls)),
-        NatsChannelStreams(nats_url, operator, replicas=settings.stream_replicas, tls=tls),
-    )
-
-
-async def _links(
-    stack: AsyncExitStack,
-    settings: Settings,
-    nats_url: str,
-    operator: Operator,
-    memory: MemoryBus | None,
-    restore: Callable[[TenantRules], Awaitable[bool]],
-) -> Bus:
-    if memory is not None:
-        return memory
-    return await stack.enter_async_context(
-        TenantLinks(
-            nats_url,
-            operator,
-            idle_seconds=settings.idle_link_seconds,
-            tls=_bus_tls(settings),
-            restore=restore,
-            replicas=settings.stream_replicas,
-        )
-    )
-
-
-def _bus_tls(settings: Settings) -> ssl.SSLContext | None:
-    return None if settings.nats_ca is None else ssl.create_default_context(cafile=settings.nats_ca)
 
 
 def _gateway_limits(settings: Settings) -> GatewayLimits:

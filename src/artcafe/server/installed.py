@@ -3,14 +3,22 @@
 import asyncio
 import logging
 import random
+import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from typing import Protocol
 
+from artcafe.server.bus.accounts.authority import Authority
+from artcafe.server.bus.accounts.operator import Operator
+from artcafe.server.bus.channel_streams import NatsChannelStreams
+from artcafe.server.bus.control import ControlLink
+from artcafe.server.bus.memory import MemoryBus
+from artcafe.server.bus.tenants import TenantLinks
 from artcafe.server.core.installation import Installation
 from artcafe.server.domain.installation import WrongInstallation
+from artcafe.server.domain.tenant import TenantRules
 from artcafe.server.events import AccountsReconciled, StreamsReconciled, note
-from artcafe.server.ports.bus import Accounts, Reconciled
+from artcafe.server.ports.bus import Accounts, Bus, Control, Reconciled
 from artcafe.server.ports.channel_streams import NO_STREAMS, ChannelStreams
 from artcafe.server.ports.installation import Marked
 from artcafe.server.process import SystemClock, new_id
@@ -83,6 +91,48 @@ def store_check(store: Backend) -> Callable[[], Awaitable[None]]:
             await store.ping()
 
     return check
+
+
+async def control_plane(
+    stack: AsyncExitStack, settings: Settings, nats_url: str, operator: Operator, memory: MemoryBus | None
+) -> tuple[BusAccounts, Control, ChannelStreams]:
+    """The accounts, the words between processes, and the streams, on a NATS or in memory, until the stack is
+    left. Raises BusRefusedError, ArtcafeError(unavailable)."""
+    if memory is not None:
+        return memory, memory, memory
+    tls = _bus_tls(settings)
+    return (
+        await stack.enter_async_context(Authority(nats_url, operator, tls=tls)),
+        await stack.enter_async_context(ControlLink(nats_url, operator, tls=tls)),
+        NatsChannelStreams(nats_url, operator, replicas=settings.stream_replicas, tls=tls),
+    )
+
+
+async def links_of(
+    stack: AsyncExitStack,
+    settings: Settings,
+    nats_url: str,
+    operator: Operator,
+    memory: MemoryBus | None,
+    restore: Callable[[TenantRules], Awaitable[bool]],
+) -> Bus:
+    """The links of tenants, likewise; `restore` makes an account anew that NATS does not know."""
+    if memory is not None:
+        return memory
+    return await stack.enter_async_context(
+        TenantLinks(
+            nats_url,
+            operator,
+            idle_seconds=settings.idle_link_seconds,
+            tls=_bus_tls(settings),
+            restore=restore,
+            replicas=settings.stream_replicas,
+        )
+    )
+
+
+def _bus_tls(settings: Settings) -> ssl.SSLContext | None:
+    return None if settings.nats_ca is None else ssl.create_default_context(cafile=settings.nats_ca)
 
 
 def sweep_of(store: Backend) -> Callable[[], Awaitable[None]]:

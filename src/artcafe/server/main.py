@@ -29,10 +29,13 @@ from artcafe.server.notify import Supervisor
 from artcafe.server.preflight import NO_NATS, faults
 from artcafe.server.process import Place, SystemClock, new_id
 from artcafe.server.seed import SeedError, load_seed
-from artcafe.server.serving import Server, on_signals
+from artcafe.server.serving import MetricsServer, Server, on_signals
 from artcafe.server.settings import LOOPBACK, Settings, service_links
 from artcafe.server.slot import Deadlines
 from artcafe.server.store.item import StoreError
+from artcafe.server.telemetry.exposition import PATH, Exposition, Metrics
+from artcafe.server.telemetry.telemetry import Telemetry
+from artcafe.server.telemetry.worker_reports import WorkerReports
 from artcafe.server.workers import FAREWELL_SECONDS, Order, Workers, WorkersFailed
 from artcafe.wire.errors import ArtcafeError
 
@@ -167,23 +170,16 @@ async def _run(settings: Settings, lines: Lines, *, embedded: bool, ready: Calla
         if renewable:  # With a terminal, SIGHUP says that it is gone.
             loop.add_signal_handler(signal.SIGHUP, LOG.info, "SIGHUP at the start: there is nothing to renew")
         _make_data_dir(settings.data_dir)
-        listeners = [stack.enter_context(contextlib.closing(_listen(settings, settings.port)))]
+        first = _listen(settings.host, settings.port, shared=settings.workers > 1)
+        listeners = [stack.enter_context(contextlib.closing(first))]
         place = Place(settings.host, listeners[0].getsockname()[1])
         listeners += [
-            stack.enter_context(contextlib.closing(_listen(settings, place.port)))
+            stack.enter_context(contextlib.closing(_listen(settings.host, place.port, shared=True)))
             for _ in range(1, settings.workers)
         ]
+        metrics = _Metrics.wanted(settings, stack)
         seed = load_seed(settings)
-        nats = None
-        if embedded:
-            nats = _nats_server(settings, seed)
-            await nats.start()
-            stack.push_async_callback(nats.stop)
-            nats_url = nats.url
-        elif settings.nats_url is not None:
-            nats_url = settings.nats_url
-        else:
-            raise StartError(NO_NATS)
+        nats, nats_url = await _bus(settings, stack, seed, embedded=embedded)
         running = Running(
             place.url,
             settings.data_dir,
@@ -218,6 +214,7 @@ async def _run(settings: Settings, lines: Lines, *, embedded: bool, ready: Calla
                     seed=seed,
                     embedded=embedded,
                     name="embedded" if embedded else new_id(),
+                    telemetry=None if metrics is None else metrics.telemetry,
                 )
             )
             server = Server(settings, opened, answers, lambda: supervisor.tell("STOPPING=1"))
@@ -236,6 +233,7 @@ async def _run(settings: Settings, lines: Lines, *, embedded: bool, ready: Calla
                 answers,
                 lambda: supervisor.tell("STOPPING=1"),
                 random.random,
+                reports=None if metrics is None else metrics.reports,
             )
         on_signals(server.stop)
         if renewable:
@@ -244,11 +242,57 @@ async def _run(settings: Settings, lines: Lines, *, embedded: bool, ready: Calla
             beside = [group.create_task(supervisor.beat()), group.create_task(lines.keep_writing_counts())]
             if nats is not None:
                 beside.append(group.create_task(_watch(nats, server)))
+            if metrics is not None:
+                beside.append(group.create_task(metrics.serve(settings)))
             await server.serve(sockets=listeners)
             for task in beside:
                 task.cancel()
         if server.fault is not None:
             raise server.fault
+
+
+async def _bus(
+    settings: Settings, stack: AsyncExitStack, seed: bytes, *, embedded: bool
+) -> tuple[NatsServer | None, str]:
+    """The nats-server of our own, which is stopped with the stack, and the address of the NATS to use."""
+    if embedded:
+        nats = _nats_server(settings, seed)
+        await nats.start()
+        stack.push_async_callback(nats.stop)
+        return nats, nats.url
+    if settings.nats_url is None:
+        raise StartError(NO_NATS)
+    return None, settings.nats_url
+
+
+class _Metrics:
+    """What is measured, and the socket on which it is served: by this process, or by its workers."""
+
+    def __init__(self, listener: socket.socket, workers: int) -> None:
+        self._listener = listener
+        self.telemetry = Telemetry(SystemClock(), VERSION) if workers == 1 else None
+        self.reports = WorkerReports(workers) if workers > 1 else None
+
+    @classmethod
+    def wanted(cls, settings: Settings, stack: AsyncExitStack) -> "_Metrics | None":
+        """None where the settings want none; the socket is closed with the stack. Raises StartError."""
+        if settings.metrics_port is None:
+            return None
+        listener = _listen(settings.metrics_host, settings.metrics_port)
+        stack.enter_context(contextlib.closing(listener))
+        place = Place(settings.metrics_host, listener.getsockname()[1])
+        LOG.info("metrics are served at %s%s", place.url, PATH)
+        return cls(listener, settings.workers)
+
+    async def serve(self, settings: Settings) -> None:
+        """Serve until cancelled."""
+        await MetricsServer(settings, Exposition(self._collect)).run_until_cancelled(self._listener)
+
+    async def _collect(self) -> Metrics:
+        if self.reports is not None:
+            return await self.reports.collect()
+        assert self.telemetry is not None
+        return self.telemetry.collect()
 
 
 async def _watch(nats: NatsServer, server: Server | Workers) -> None:
@@ -299,21 +343,21 @@ def _make_data_dir(path: Path) -> None:
         raise StartError(f"The data directory {path} cannot be used: {error.strerror}.") from error
 
 
-def _listen(settings: Settings, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+def _listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if settings.workers > 1:
+        if shared:
             # The kernel shares out connections among the sockets (socket(7)); each waits in its queue for
             # the worker of that socket, or for the one that takes its place.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        listener.bind((settings.host, port))
+        listener.bind((host, port))
         listener.listen(4096)
     except OSError as error:
         listener.close()
         raise StartError(
-            f"Cannot listen on {settings.host} port {port}: {error.strerror}. "
+            f"Cannot listen on {host} port {port}: {error.strerror}. "
             "Choose another with --port (0 takes any)."
         ) from error
     listener.setblocking(False)

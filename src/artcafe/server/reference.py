@@ -1,4 +1,4 @@
-"""Generates pages of the documentation from the code: errors, settings and log events.
+"""Generates pages of the documentation from the code: errors, settings, log events and metrics.
 
 `python -m artcafe.server.reference docs` writes them, with `--check` it only says whether they are
 as they should be. The same code gives the same bytes on every machine.
@@ -15,6 +15,7 @@ from typing import Any
 from artcafe.server.domain.login_refusal import LoginRefusal
 from artcafe.server.events import Event, Request
 from artcafe.server.settings import Settings, variables
+from artcafe.server.telemetry.names import METRICS
 from artcafe.wire.codes import Code, may_reconnect
 
 NONE = "-"
@@ -102,6 +103,23 @@ _REASONS = """
 ## Reasons of a refused login
 
 `reason` of `login_refused`. Clients are told none of them: `code` is what they get.
+
+"""
+
+_METRICS = """\
+# Metrics
+
+{note}
+
+What a server with `ARTCAFE_METRICS_PORT` tells Prometheus at `/metrics`. [operating.md](operating.md#metrics)
+says how to reach it, and which alerts there are. With `--workers` the port is the parent's, and the values
+are those of all its workers: added up, or the largest or smallest of them, as "several processes" says. A
+counter never goes back when a worker ends; the gauges of one that ended are gone. Several servers are several
+targets: over them take `sum` of what is added up here, and `max` or `min` of the rest.
+
+Messages and bytes are read from the counters that usage and bills are made of; nothing is counted a second
+time. No label names a tenant, an agent, a channel or an address. Besides these there are the `process_*`
+metrics of prometheus-client (CPU, memory, open files).
 
 """
 
@@ -196,13 +214,36 @@ def log_events() -> str:
     return "".join(parts)
 
 
+def metrics() -> str:
+    """docs/metrics.md, from server/telemetry/names.py."""
+    rows = (
+        (
+            f"`{metric.name}`",
+            metric.kind.value,
+            "; ".join(f"`{label}`: {values}" for label, values in metric.labels.items()) or NONE,
+            metric.across.value,
+            metric.meaning,
+        )
+        for metric in METRICS
+    )
+    note = _NOTE.format(source="src/artcafe/server/telemetry/names.py")
+    return _METRICS.format(note=note) + _table(
+        ("metric", "type", "labels", "several processes", "meaning"), rows
+    )
+
+
 def _sentence(docstring: str | None) -> str:
     return " ".join((docstring or "").split())
 
 
 def pages() -> dict[str, str]:
     """Every page by its file name."""
-    return {"errors.md": errors(), "settings.md": settings(), "log-events.md": log_events()}
+    return {
+        "errors.md": errors(),
+        "settings.md": settings(),
+        "log-events.md": log_events(),
+        "metrics.md": metrics(),
+    }
 
 
 def _plain(field: dict[str, Any]) -> dict[str, Any]:

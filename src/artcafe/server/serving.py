@@ -17,11 +17,15 @@ from artcafe.server.edge.limits import HttpLimits
 from artcafe.server.edge.protocol import http_protocol
 from artcafe.server.names import trusted_proxies
 from artcafe.server.settings import Settings
+from artcafe.server.telemetry.exposition import Exposition
 
 LOG = logging.getLogger("artcafe")
 
 FILES_FOR_THE_REST = 64
 """Open files beside the connections of clients, at least: the store, links to the bus, logs."""
+
+SCRAPERS = 16
+"""Open connections to the port of `/metrics`."""
 
 FRESH_SECONDS = 1.0
 """How long a process whose place is taken waits for the first request of clients that it accepted before."""
@@ -117,6 +121,40 @@ class Server(uvicorn.Server):
                     await asyncio.sleep(0.02)  # First, since who was accepted is known a turn later.
                     if not self._connections.fresh:
                         break
+
+
+class MetricsServer(uvicorn.Server):
+    """uvicorn on the port of `/metrics`: a process of its own as far as clients are concerned, and no
+    WebSockets."""
+
+    def __init__(self, settings: Settings, exposition: Exposition) -> None:
+        super().__init__(
+            uvicorn.Config(
+                exposition,
+                ws="none",
+                http=http_protocol(http_limits(settings), ()),
+                loop="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        self.server_state.connections = OpenConnections(SCRAPERS, SCRAPERS)  # type: ignore[assignment]  # as above
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As Server."""
+        yield
+
+    async def run_until_cancelled(self, listener: socket.socket) -> None:
+        """Serve; what is being answered when it is cancelled gets a second."""
+        try:
+            await self.serve(sockets=[listener])
+        finally:
+            await self.shutdown([listener])
 
 
 def connection_bounds(settings: Settings, files: int) -> tuple[int, int]:

@@ -12,13 +12,15 @@ import sys
 import msgspec
 import uvloop
 
-from artcafe.server.app import platform
+from artcafe.server.app import VERSION, platform
 from artcafe.server.logs import Lines, log_to_stderr
 from artcafe.server.notify import Supervisor
-from artcafe.server.process import Place
+from artcafe.server.process import Place, SystemClock
 from artcafe.server.serving import Server, on_signals
 from artcafe.server.settings import load
 from artcafe.server.slot import REPLACED
+from artcafe.server.telemetry.telemetry import Telemetry
+from artcafe.server.telemetry.worker_reports import Reporter
 from artcafe.server.workers import Order
 
 LOG = logging.getLogger("artcafe")
@@ -32,6 +34,7 @@ async def serve(order: Order, listener: socket.socket, lines: Lines) -> None:
     on_signals(lambda _: main.cancel())
     supervisor = Supervisor(order.supervision)
     place = Place(settings.host, order.port)
+    telemetry = Telemetry(SystemClock(), VERSION) if order.metrics >= 0 else None
     async with platform(
         settings,
         place=place,
@@ -39,6 +42,7 @@ async def serve(order: Order, listener: socket.socket, lines: Lines) -> None:
         seed=bytes.fromhex(order.seed),
         embedded=order.embedded,
         name=order.name,
+        telemetry=telemetry,
     ) as opened:
         server = Server(
             settings, opened, lambda: supervisor.tell("READY=1"), lambda: supervisor.tell("STOPPING=1")
@@ -47,6 +51,9 @@ async def serve(order: Order, listener: socket.socket, lines: Lines) -> None:
         asyncio.get_running_loop().add_signal_handler(REPLACED, server.replaced)
         async with asyncio.TaskGroup() as group:
             beside = [group.create_task(supervisor.beat()), group.create_task(lines.keep_writing_counts())]
+            if telemetry is not None:
+                reporter = Reporter(socket.socket(fileno=order.metrics), telemetry.collect)
+                beside.append(group.create_task(reporter.run()))
             await server.serve(sockets=[listener])
             for task in beside:
                 task.cancel()

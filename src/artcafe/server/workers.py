@@ -17,6 +17,7 @@ import msgspec
 
 from artcafe.server.embedded import tether
 from artcafe.server.slot import SILENCE_SECONDS, Deadlines, Slot, Worker
+from artcafe.server.telemetry.worker_reports import WorkerReports
 
 LOG = logging.getLogger("artcafe")
 
@@ -30,7 +31,8 @@ class WorkersFailed(Exception):
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """The order to a worker. `descriptor` is the listening socket, `name` its own among all processes, `ear`
-    the abstract address (unix(7)) of its notifications."""
+    the abstract address (unix(7)) of its notifications, `metrics` the socket of its reports, where they are
+    wanted (telemetry.worker_reports)."""
 
     settings: dict[str, Any]
     port: int
@@ -38,6 +40,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     seed: str
     embedded: bool
     descriptor: int = -1
+    metrics: int = -1
     name: str = ""
     ear: str = ""
 
@@ -65,10 +68,12 @@ class Workers:
         jitter: Callable[[], float],
         *,
         program: Sequence[str] = ("-m", "artcafe.server.worker"),
+        reports: WorkerReports | None = None,
     ) -> None:
         """`ready` is called once all of them answer, `stopping` when they are sent away.
 
         `deadlines` is what each worker may take; `jitter` is from [0, 1); `program` is what Python runs.
+        `reports` takes their metrics.
         """
         self.fault: Exception | None = None
         """Why it stops, where somebody found a reason."""
@@ -87,6 +92,8 @@ class Workers:
         self._ready = ready
         self._stopping = stopping
         self._program = program
+        self._reports = reports
+        self._tasks = asyncio.TaskGroup()
         self._stop = asyncio.Event()
         self._renew = asyncio.Event()
 
@@ -100,7 +107,7 @@ class Workers:
 
     async def serve(self, sockets: Sequence[socket.socket]) -> None:
         """Run until `stop`. Raises WorkersFailed when one does not come up at the start."""
-        async with asyncio.TaskGroup() as tasks:
+        async with self._tasks as tasks:
             for slot in self.slots:
                 tasks.create_task(slot.run())
             asking = tasks.create_task(self._ask())
@@ -135,6 +142,8 @@ class Workers:
     async def _start(self, descriptor: int, name: str, changed: Callable[[], None]) -> Worker:
         ear = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         address = f"artcafe-{secrets.token_hex(16)}"
+        here, there = (None, None) if self._reports is None else socket.socketpair()
+        metrics = -1 if there is None else there.fileno()
         try:
             ear.setblocking(False)
             ear.bind(f"\0{address}")
@@ -145,13 +154,22 @@ class Workers:
                 sys.executable,
                 *self._program,
                 stdin=asyncio.subprocess.PIPE,
-                pass_fds=[descriptor],
+                pass_fds=[descriptor] if there is None else [descriptor, metrics],
                 start_new_session=True,  # Ctrl-C is for this process, which ends it.
             )
         except OSError:
             ear.close()
+            if here is not None:
+                here.close()
             raise
-        order = msgspec.structs.replace(self._order, descriptor=descriptor, name=name, ear=address)
+        finally:
+            if there is not None:
+                there.close()
+        if self._reports is not None and here is not None:
+            self._tasks.create_task(self._reports.listen(here))
+        order = msgspec.structs.replace(
+            self._order, descriptor=descriptor, metrics=metrics, name=name, ear=address
+        )
         assert process.stdin is not None
         process.stdin.write(msgspec.json.encode(order, enc_hook=str) + b"\n")
         with contextlib.suppress(ConnectionError):  # It ended already; that is seen where it is watched.

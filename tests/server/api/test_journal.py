@@ -5,7 +5,10 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
+from artcafe.server.api.journal import MatchedRoute, RequestLog
+from artcafe.server.api.request_ids import RequestIds
 from artcafe.server.core.login import LIFETIME
 from artcafe.server.events import Event
 from artcafe.wire.codes import Code
@@ -185,3 +188,35 @@ async def test_the_address_is_the_one_that_trusted_proxies_vouch_for(
     await anyone.get("/nowhere", headers={"x-forwarded-for": "203.0.113.9"})
 
     assert noted(caplog, "request")[0]["address"] == "203.0.113.9"
+
+
+async def test_every_answer_is_observed_by_its_route_template() -> None:
+    seen: list[tuple[str, str | None, int]] = []
+    app = FastAPI()
+
+    @app.get("/agents/{agent}")
+    async def agent(agent: str) -> str:
+        if agent == "broken":
+            raise RuntimeError("a fault of ours")
+        return agent
+
+    ticks = iter(range(1000))
+    app.add_middleware(MatchedRoute)
+    app.add_middleware(
+        RequestLog,
+        address=lambda peer, _: peer,
+        monotonic=lambda: float(next(ticks)),
+        observe=lambda method, route, status, seconds: seen.append((method, route, status + int(seconds))),
+    )
+    app.add_middleware(RequestIds, new_id=lambda: "r")
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        for path in ("/agents/a1", "/agents/broken", "/nowhere"):
+            await client.get(path)
+        await client.request("BREW", "/agents/a1")
+    assert seen == [
+        ("GET", "/agents/{agent}", 201),
+        ("GET", "/agents/{agent}", 501),
+        ("GET", None, 405),
+        ("other", "/agents/{agent}", 406),
+    ]

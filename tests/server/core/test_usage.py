@@ -8,6 +8,7 @@ import pytest
 from artcafe.server.core.usage import (
     API_CALLS,
     MESSAGES,
+    MessageTotals,
     Meter,
 )
 from artcafe.server.domain.ids import TenantId
@@ -33,6 +34,20 @@ async def meter(installation: Installation, olivia: Human) -> Meter:
 async def written(installation: Installation, tenant: TenantId = ACME) -> dict[str, int]:
     """What the store has, as `{day#metric: n}`."""
     return await installation.memory.counters(f"USE#{await installation.partition(tenant)}")
+
+
+class TestTotals:
+    async def test_a_process_tells_what_it_counted_since_it_started_whatever_was_written(
+        self, meter: Meter
+    ) -> None:
+        count_message(meter, ACME, "a1", (), 10)
+        count_message(meter, OTHER, "a1", (), 5)
+        assert meter.counted() == MessageTotals(messages=2, bytes=15)
+        await meter.flush()
+        meter.forget(OTHER)
+        count_message(meter, ACME, "a1", (), 1)
+        meter.received(ACME, "a1", 7)
+        assert meter.counted() == MessageTotals(messages=3, bytes=16, delivered=7)
 
 
 class TestCounting:

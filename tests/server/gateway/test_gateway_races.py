@@ -269,6 +269,7 @@ async def test_a_thousand_agents_that_came_and_went_leave_nothing() -> None:
         assert await settled() == before
         assert {name: size for name, size in before.items() if size} == {
             "MemoryBus._accounts": 1,  # the tenant's
+            "NearCache.lookups": 6,  # three kinds of records, held or not
             "MemoryBus._stored": 1,  # the tenant's streams, none
             "MemoryBus._inboxes": 1,  # the tenant's inboxes, empty
             "Gateway._chores": 2,

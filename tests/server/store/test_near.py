@@ -321,6 +321,13 @@ class TestReading:
         assert await asking[0] == await asking[2] == rules_of(an_agent())
         assert store.reads == {"AGENT#a1": 1}
 
+    async def test_lookups_are_counted_by_kind_and_by_whether_it_was_held(self, near: NearCache) -> None:
+        for _ in range(3):
+            await near.agent(ACME, A1)
+        await near.rules(ACME)
+        found = Counter({(Kind.agent, False): 1, (Kind.agent, True): 2, (Kind.channel, False): 1})
+        assert near.lookups == found
+
     async def test_a_store_that_was_away_for_the_first_one_is_asked_again_for_the_others(
         self, near: NearCache, store: CountedStore
     ) -> None:

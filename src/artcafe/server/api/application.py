@@ -59,7 +59,12 @@ def create_app(
     app.add_middleware(Paths)
     app.add_middleware(Heads)
     app.add_middleware(BodyLimit, limit=max_body_bytes)
-    app.add_middleware(RequestLog, address=resources.client_address, monotonic=resources.clock.monotonic)
+    app.add_middleware(
+        RequestLog,
+        address=resources.client_address,
+        monotonic=resources.clock.monotonic,
+        observe=resources.observe_request,
+    )
     app.add_middleware(RequestIds, new_id=new_id)
     # What is asked most comes first: a request is held against every route until one fits.
     rooms = (channels, channel_messages, channel_subscriptions)

@@ -71,7 +71,7 @@ class ApiResources:
     `answers` and `sealer` keep what creations are answered with, `pages` makes page tokens, `tokens` verifies
     users' tokens. `issuer` is the embedded one, `sign_in_client` and `discovery` say how browsers sign in.
     `server_name` gives this server's name for a Host header, `client_address` the client's address for a
-    socket's and the lines of X-Forwarded-For.
+    socket's and the lines of X-Forwarded-For. `observe_request` hears of every answer.
     """
 
     answers: AnswerRecords
@@ -87,6 +87,7 @@ class ApiResources:
     health: RecentAnswers
     readiness: Readiness
     version: str
+    observe_request: journal.ObserveRequest | None = None
 
 
 async def use_cases(request: Request) -> UseCases:

@@ -23,13 +23,26 @@ _WORD = re.compile(r"[A-Za-z0-9._-]{0,24}")
 """A segment of a path that is a word and no key, token or signature: those are longer."""
 
 
-class RequestLog:
-    """Logs each request that is answered with 4xx or 5xx, and at DEBUG every other one."""
+ObserveRequest = Callable[[str, str | None, int, float], None]
+"""Called with each answer that begins: the method, or `other`; the route's template, or None; the status; the
+seconds since the request."""
 
-    def __init__(self, app: ASGIApp, address: ClientAddress, monotonic: Callable[[], float]) -> None:
+
+class RequestLog:
+    """Logs each request that is answered with 4xx or 5xx, and at DEBUG every other one; `observe` hears of
+    all."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        address: ClientAddress,
+        monotonic: Callable[[], float],
+        observe: ObserveRequest | None = None,
+    ) -> None:
         self._app = app
         self._address = address
         self._monotonic = monotonic
+        self._observe = observe
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI 3."""
@@ -39,8 +52,11 @@ class RequestLog:
         began = self._monotonic()
 
         def note(status: int, code: str | None) -> None:
+            seconds = self._monotonic() - began
+            if self._observe is not None:
+                self._observe(_method(scope), scope["state"].get("route"), status, seconds)
             if status >= 400 or events.LOG.isEnabledFor(logging.DEBUG):
-                self._note(scope, status, code, self._monotonic() - began)
+                self._note(scope, status, code, seconds)
 
         async def noted(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -59,10 +75,9 @@ class RequestLog:
         headers = Headers(scope=scope)
         user, human, route = (scope["state"].get(name) for name in ("user", "human", "route"))
         given = headers.get("x-tenant-id", "")
-        method = scope["method"]
         events.note(
             events.Request(
-                method=method if method in METHODS else "other",
+                method=_method(scope),
                 route=route,
                 path=None if route is not None else _masked(scope["path"]),
                 status=status,
@@ -95,6 +110,11 @@ class MatchedRoute:
         except Exception:
             _tell_route(scope)
             raise
+
+
+def _method(scope: Scope) -> str:
+    method: str = scope["method"]
+    return method if method in METHODS else "other"
 
 
 def _tell_route(scope: Scope) -> None:

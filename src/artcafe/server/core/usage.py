@@ -6,6 +6,7 @@ monthly quota is reported only.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from artcafe.server.domain.ids import ChannelId, TenantId
@@ -37,6 +38,20 @@ ENDING_SECONDS = 2 * DAY_SECONDS
 """So long the counters of something that was deleted wait for processes that flush late."""
 
 
+@dataclass(slots=True)
+class MessageTotals:
+    """Messages that were published, with their payload bytes, and messages that were delivered to agents."""
+
+    messages: int = 0
+    bytes: int = 0
+    delivered: int = 0
+
+    def add(self, messages: int, size: int) -> None:
+        """Add messages that were published."""
+        self.messages += messages
+        self.bytes += size
+
+
 class Meter:
     """Counts in memory; its owner flushes it, as increments that never conflict.
 
@@ -61,6 +76,7 @@ class Meter:
         self._tallies = Tallies(self._add_up)
         # When channels had their last message, as far as that is not written yet: Unix seconds.
         self._spoken: defaultdict[TenantId, dict[ChannelId, float]] = defaultdict(dict)
+        self._counted = MessageTotals()
 
     def tally(self, tenant: TenantId, agent: str, channels: Sequence[str]) -> Tally:
         """What counts messages of one agent, or of humans (empty), in the channels of their subject."""
@@ -71,6 +87,7 @@ class Meter:
         pending, day = self._pending, utc_day(self._tallies.day_ends - DAY_SECONDS)
         for tally in self._tallies.take():
             tenant, agent = tally.tenant, tally.agent
+            self._counted.add(tally.messages, tally.bytes)
             pending[tenant, day, MESSAGES] += tally.messages
             pending[tenant, day, BYTES] += tally.bytes
             if agent:
@@ -90,12 +107,19 @@ class Meter:
         self._seen.add((tenant, day, metric, name))
         self._active.setdefault((tenant, day, metric), set()).add(name)
 
+    def counted(self) -> MessageTotals:
+        """What this process counted since it started, of all tenants. What was delivered is in it once its
+        owner told of it by `received`."""
+        self._add_up()
+        return replace(self._counted)
+
     def active(self, tenant: TenantId, agent: str) -> None:
         """Count an agent among those that were active today."""
         self._note(tenant, utc_day(self.clock.now()), ACTIVE_AGENTS, agent)
 
     def received(self, tenant: TenantId, agent: str, amount: int) -> None:
         """Count messages that were delivered to an agent."""
+        self._counted.delivered += amount
         self._pending[tenant, EVER, RECEIVED + agent] += amount
 
     def count(self, tenant: TenantId, metric: str, amount: int = 1) -> None:

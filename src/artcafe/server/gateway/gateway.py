@@ -22,6 +22,7 @@ from artcafe.server.gateway.fanout.hub import TenantHub
 from artcafe.server.gateway.fanout.roster import Rosters
 from artcafe.server.gateway.hubs import Hubs
 from artcafe.server.gateway.limits import GatewayLimits
+from artcafe.server.gateway.load import GatewayLoad, load_of
 from artcafe.server.gateway.login.agents import AgentLogin
 from artcafe.server.gateway.login.humans import DASHBOARD_PATHS, EnterTenant, HumanLogin
 from artcafe.server.gateway.login.pending import PendingLogins
@@ -182,11 +183,13 @@ class Gateway:
             raise ArtcafeError(Code.unauthorized, reason=LoginRefusal.unknown_tenant)
         self._pending_logins.require_right(connection, principal)
         require_served(record, LoginRefusal.tenant_suspended)
-        self._require_room(principal, plan_of(record))
+        plan = plan_of(record)
+        self._require_room(principal, plan)
         # From here on a revocation or a change finds the connection.
         self._pending_logins.discard(connection)
         connection.authorization.admit(principal, authenticated.expires)
         self._registry.add(connection)
+        self._registry.know(tenant, plan.name)
         if isinstance(principal, AgentPrincipal):
             self._presence.arrived(tenant, principal.agent, connection)
             self.presence_publisher.wake()
@@ -279,6 +282,10 @@ class Gateway:
             self._bus.release(tenant)
 
     # Counted.
+
+    def load(self) -> GatewayLoad:
+        """What it holds now; counted in a time that grows with its connections."""
+        return load_of(self._registry, self._pending_logins, self._hubs)
 
     def count_delivered(self) -> None:
         """Hand what was delivered to agents to the meter, before it is flushed."""

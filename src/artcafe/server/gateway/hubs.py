@@ -30,6 +30,8 @@ class Hubs:
         self._max_bytes = max_bytes
         self._start = start
         self._hubs: dict[TenantId, TenantHub] = {}
+        self.gaps = 0
+        """How often a hub may have missed messages."""
 
     def __len__(self) -> int:
         return len(self._hubs)
@@ -60,4 +62,10 @@ class Hubs:
 
     def missed(self) -> set[TenantHub]:
         """The hubs that may have missed messages since this was last asked."""
-        return {hub for hub in self._hubs.values() if hub.missed()}
+        missed = {hub for hub in self._hubs.values() if hub.missed()}
+        self.gaps += len(missed)
+        return missed
+
+    def waiting(self) -> int:
+        """How many messages wait to be delivered, of all tenants."""
+        return sum(hub.waiting() for hub in self._hubs.values())

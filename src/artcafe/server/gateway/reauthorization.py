@@ -148,7 +148,9 @@ class Reauthorization:
                     each(self._registry.tenant(tenant), partial(_end, error))
                     await self._bus.drop(tenant)
                 return
-            rate = plan_of(record).messages_per_second
+            plan = plan_of(record)
+            self._registry.know(tenant, plan.name)
+            rate = plan.messages_per_second
             for connection in here:
                 if connection.session is not None:
                     connection.session.set_rate(rate)

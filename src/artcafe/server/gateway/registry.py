@@ -12,6 +12,7 @@ class ConnectionRegistry:
 
     def __init__(self) -> None:
         self._tenants: dict[TenantId, dict[str, dict[Connection, None]]] = {}
+        self._plans: dict[TenantId, str] = {}
 
     def add(self, connection: Connection) -> None:
         """Register a connection that was admitted."""
@@ -34,7 +35,22 @@ class ConnectionRegistry:
             del here[principal.sender]
         if not here:
             del self._tenants[principal.tenant]
+            self._plans.pop(principal.tenant, None)
         return principal
+
+    def know(self, tenant: TenantId, plan: str) -> None:
+        """Remember the name of the plan of a tenant, until its last connection is removed."""
+        if tenant in self._tenants:
+            self._plans[tenant] = plan
+
+    def plan_of(self, tenant: TenantId) -> str:
+        """The name of the plan that a tenant here was last known to have; empty where none is known."""
+        return self._plans.get(tenant, "")
+
+    @property
+    def tenants(self) -> int:
+        """The number of tenants that have a connection."""
+        return len(self._tenants)
 
     def count(self, principal: Principal) -> int:
         """The number of connections of a principal."""

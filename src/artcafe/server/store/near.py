@@ -1,6 +1,7 @@
 """The near cache: the records behind each login and each authorization of a message, held in this process."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
@@ -27,6 +28,8 @@ MAX_ENTRIES = 50_000
 
 _PAGE = 1000
 
+_KINDS = (Kind.tenant, Kind.agent, Kind.channel)
+
 _Key = tuple[TenantId, Kind, str]
 
 
@@ -45,6 +48,8 @@ class NearCache:
         self._channels = channels
         self._held: TTLCache[_Key, Any] = TTLCache(MAX_ENTRIES, TTL_SECONDS, clock.monotonic)
         self._reading: dict[_Key, asyncio.Future[Any]] = {}
+        self.lookups = Counter({(kind, held): 0 for kind in _KINDS for held in (True, False)})
+        """How often what kind of record was asked for, and whether it was held."""
         # Those that somebody still holds: what is read anew and says the same is no reason to make others.
         self._rules: WeakValueDictionary[TenantId, ChannelRules] = WeakValueDictionary()
 
@@ -80,8 +85,9 @@ class NearCache:
         try:
             held: T = self._held[key]
         except KeyError:
-            pass
+            self.lookups[key[1], False] += 1
         else:
+            self.lookups[key[1], True] += 1
             return held
         while (reading := self._reading.get(key)) is not None:
             await asyncio.wait([reading])

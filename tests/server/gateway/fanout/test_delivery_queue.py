@@ -1,6 +1,7 @@
 """What one tenant's deliveries take of one turn of the event loop, and what waits meanwhile."""
 
 import asyncio
+import json
 
 import pytest
 
@@ -53,6 +54,26 @@ async def test_a_turn_delivers_what_its_budget_reaches_and_the_next_one_goes_on(
         done.append(writes(readers))
     assert done == [10, 20, 25]
     assert all(reader.got == [("tasks", 1)] for reader in readers)
+
+
+async def test_the_first_message_of_a_turn_is_a_sample_when_one_is_wanted(
+    link: UnreliableLink, publish: Publish
+) -> None:
+    scheduler = TurnScheduler()
+    samples: list[bytes] = []
+    scheduler.sampled = samples.append
+    hub = TenantHub(ACME, link, scheduler)
+    await readers_of(hub, 1, "tasks")
+    publish("tasks", 1)
+    await turns(3)
+    assert samples == []
+    scheduler.sampling = True
+    publish("tasks", 2)
+    publish("tasks", 3)
+    assert hub.waiting() in {0, 2}, "both wait for the end of the turn, or are on their way on the bus"
+    await turns(3)
+    assert [json.loads(sample)["data"] for sample in samples] == [2]
+    assert hub.waiting() == 0
 
 
 async def test_other_tenants_have_their_turn_meanwhile(link: UnreliableLink, publish: Publish) -> None:

@@ -18,6 +18,35 @@ async def test_what_is_put_while_others_are_flushed_has_the_next_turn() -> None:
     assert writes == [b"answer"]
 
 
+async def test_a_sample_is_told_of_after_the_writes_of_its_turn_once() -> None:
+    done: list[bytes] = []
+    scheduler = TurnScheduler()
+    scheduler.sampled = done.append
+    scheduler.sampling = True
+    Writer(done.append, scheduler).put(b"written")
+    scheduler.at_end(lambda: scheduler.sample(b"sample"))
+    await turns(3)
+    assert done == [b"written", b"sample"]
+    assert not scheduler.sampling
+
+
+async def test_a_sample_that_cannot_be_measured_keeps_nothing_from_others(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(_: bytes) -> None:
+        raise RuntimeError("a fault of ours")
+
+    writes: list[bytes] = []
+    scheduler = TurnScheduler()
+    scheduler.sampled = fail
+    scheduler.at_end(lambda: scheduler.sample(b"sample"))
+    await turns()
+    Writer(writes.append, scheduler).put(b"1")
+    await turns()
+    assert writes == [b"1"]
+    assert [record.message for record in caplog.records] == ["a message was not measured"]
+
+
 async def test_work_for_the_end_of_a_turn_comes_before_its_writes() -> None:
     writes: list[bytes] = []
     scheduler = TurnScheduler()

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
+from artcafe.server.bus.accounts.jetstream import stream_usage
 from artcafe.server.bus.accounts.operator import Operator, read_mark
 from artcafe.server.bus.accounts.system_link import SystemLink, object_of, translated, unavailable
 from artcafe.server.bus.nats.nkeys import read_token
@@ -19,6 +20,7 @@ from artcafe.server.domain.installation import Mark, too_many
 from artcafe.server.domain.tenant import TenantRules
 from artcafe.server.ports.bus import Reconciled
 from artcafe.server.ports.installation import Survey
+from artcafe.server.ports.stream_usage import StreamUsage
 
 _log = logging.getLogger(__name__)
 
@@ -71,6 +73,11 @@ class Authority:
     async def close(self) -> None:
         """Close the connection. Closing twice is allowed."""
         await self._link.close()
+
+    async def stream_usage(self) -> StreamUsage:
+        """What the streams of all tenants hold. Raises unavailable."""
+        with translated():
+            return await stream_usage(self._link)
 
     async def push(self, tenant: TenantRules) -> None:
         """Create or update the tenant's account; nothing happens when it stands there as it should.

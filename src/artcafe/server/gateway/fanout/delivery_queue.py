@@ -86,6 +86,8 @@ class DeliveryQueue(MessageSink):
         """Deliver what waits, as far as the budget reaches."""
         waiting, count, done, left = self.waiting, len(self.waiting), 0, self._budget
         self._last, self._latest = None, []
+        if self._scheduler.sampling and waiting:
+            self._sample(waiting[0])
         while done < count:
             queued = waiting[done]
             try:
@@ -107,6 +109,14 @@ class DeliveryQueue(MessageSink):
         elif self.behind:
             self.behind = False
             self._link.pause(False)
+
+    def _sample(self, queued: QueuedBatch) -> None:
+        """Let the first message of a batch be measured, the oldest one that waits here."""
+        self._scheduler.sample(queued.batch.payloads[0])
+
+    def messages(self) -> int:
+        """How many messages wait."""
+        return sum([len(queued.batch.payloads) for queued in self.waiting])
 
     def _advance(self, queued: QueuedBatch, left: int) -> int:
         """Deliver a batch to further subscribers, for so many units of work; the units that are left."""

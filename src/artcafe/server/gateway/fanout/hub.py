@@ -89,6 +89,10 @@ class TenantHub:
         before, self._gaps = self._gaps, self.link.gaps
         return self._gaps != before
 
+    def waiting(self) -> int:
+        """How many messages wait to be delivered."""
+        return self._queue.messages()
+
     async def subscribe(self, subscriber: Subscriber, text: str, address: Address, queue: str | None) -> None:
         """Add a subscription; when this returns, everything published later is delivered.
 

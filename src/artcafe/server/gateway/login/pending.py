@@ -64,6 +64,10 @@ class PendingLogins:
         """The connections, as they are now."""
         return iter(tuple(self._connections))
 
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._connections)
+
     def __bool__(self) -> bool:
         """Whether there is any connection."""
         return bool(self._connections)

@@ -10,9 +10,13 @@ cdef class TurnScheduler:
     cdef bint _scheduled
     cdef list _callbacks
     cdef list _pending
+    cdef public bint sampling
+    cdef public object sampled
+    cdef bytes _sample
 
     cpdef at_end(self, callback)
     cpdef flush_at_end(self, Flushable buffer)
+    cpdef sample(self, bytes payload)
     cpdef _schedule(self)
-    @cython.locals(callbacks=list, pending=list, buffer=Flushable)
+    @cython.locals(callbacks=list, pending=list, buffer=Flushable, sample=bytes)
     cpdef _end(self)

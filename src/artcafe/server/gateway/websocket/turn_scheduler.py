@@ -31,6 +31,16 @@ class TurnScheduler:
         self._scheduled = False
         self._callbacks: list[Callable[[], None]] = []
         self._pending: list[Flushable] = []
+        self.sampling = False
+        """Whether somebody waits for a message to be told of by `sample`."""
+        self.sampled: Callable[[bytes], None] | None = None
+        """Called with that message, after its turn was flushed."""
+        self._sample: bytes | None = None
+
+    def sample(self, payload: bytes) -> None:
+        """Take a message that was delivered in this turn."""
+        self.sampling = False
+        self._sample = payload
 
     def at_end(self, callback: Callable[[], None]) -> None:
         """Call this once at the end of the turn, before anything is written."""
@@ -66,3 +76,9 @@ class TurnScheduler:
                 # A broken transport keeps nothing from other clients. Its own missed frames, so it is closed.
                 LOG.exception("a client's frames were not written")
                 buffer.abort()
+        sample, self._sample = self._sample, None
+        if sample is not None and self.sampled is not None:
+            try:
+                self.sampled(sample)
+            except Exception:
+                LOG.exception("a message was not measured")

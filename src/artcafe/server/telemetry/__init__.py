@@ -1,0 +1,1 @@
+"""Telemetry: what an operator sees of a process, measured and exposed for Prometheus."""
