@@ -49,7 +49,7 @@ tests/kit/%/node_modules/.package-lock.json: tests/kit/%/package-lock.json | pro
 tools: programs tests/kit/dynamodb/node_modules/.package-lock.json
 
 programs:
-	@for each in ssh-keygen:openssh-client chromium:chromium nginx:nginx systemd-analyze:systemd npm:npm strace:strace; do \
+	@for each in ssh-keygen:openssh-client chromium:chromium nginx:nginx systemd-analyze:systemd npm:npm strace:strace promtool:prometheus; do \
 	  PATH="$$PATH:/usr/sbin" command -v "$${each%:*}" >/dev/null || { apt-get update -qq && apt-get install -qq -y "$${each#*:}"; } \
 	    || { echo "the tests need $${each%:*}: install your system's $${each#*:}" >&2; exit 1; }; \
 	done
