@@ -338,6 +338,15 @@ Call = Callable[[Rest], Awaitable[Any]]
             [{"version": "1"}],
         ),
         (
+            lambda rest: rest.metrics("acme"),
+            "GET",
+            "/api/v1/tenants/acme/metrics",
+            None,
+            {},
+            {"messages": 1},
+            {"messages": 1},
+        ),
+        (
             lambda rest: rest.usage("2026-11-01", "2026-11-02"),
             "GET",
             "/api/v1/usage-metrics",

@@ -3,12 +3,13 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-import pytest_asyncio
 
 from artcafe import Client
 from artcafe.server.telemetry.names import METRICS
@@ -20,14 +21,14 @@ from tests.kit.scraping import metrics_url
 from tests.kit.ssh_keys import make_key
 from tests.kit.tree import ROOT
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 SECONDS = 30.0
+SETTINGS = {"ARTCAFE_METRICS_PORT": "0", "ARTCAFE_DEFAULT_TIER": "scale"}
+"""With limits, which have a metric each where they are not unlimited."""
 TENANT = "acme"
 RULES = ROOT / "deploy" / "prometheus" / "alerts.yml"
-DASHBOARD = ROOT / "deploy" / "grafana" / "operators.json"
+DASHBOARDS = [ROOT / "deploy" / "grafana" / name for name in ("operators.json", "tenant.json")]
 
-VARIABLES = {"$__rate_interval": "10s", "$instance": ".+", "${datasource}": "x"}
+VARIABLES = {"$__rate_interval": "10s", "$instance": ".+", "$job": "acme", "${datasource}": "x"}
 
 
 def expressions(dashboard: Path) -> list[str]:
@@ -47,7 +48,7 @@ def expressions(dashboard: Path) -> list[str]:
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatform]:
     folder = tmp_path_factory.mktemp("measured")
-    with running_platform(folder / "data", settings={"ARTCAFE_METRICS_PORT": "0"}) as running:
+    with running_platform(folder / "data", settings=SETTINGS) as running:
         running.make_tenant(TENANT, allow_client_challenge=True)
         for name in ("planner", "worker"):
             running.make_agent(TENANT, name, make_key(folder, name=name))
@@ -59,25 +60,33 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatfo
 
 @pytest.fixture(scope="module")
 def prometheus(platform: RunningPlatform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    job = {
+    servers = {
         "job_name": "artcafe",
         "static_configs": [{"targets": [urlsplit(metrics_url(platform)).netloc]}],
     }
-    with running_prometheus(tmp_path_factory.mktemp("prometheus"), [job], [RULES]) as running:
+    members = {
+        "job_name": TENANT,
+        "metrics_path": f"/api/v1/tenants/{TENANT}/metrics",
+        "authorization": {"credentials": platform.token()},
+        "static_configs": [{"targets": [urlsplit(platform.url).netloc]}],
+    }
+    folder = tmp_path_factory.mktemp("prometheus")
+    with running_prometheus(folder, [servers, members], [RULES]) as running:
         yield running
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", autouse=True)
-async def _load(platform: RunningPlatform, prometheus: Prometheus) -> AsyncIterator[None]:
-    """Agents that talk, and clients that are refused, for as long as the tests run."""
-    running = asyncio.get_running_loop().create_task(_talk(platform))
-    yield
-    running.cancel()
-    await asyncio.wait([running])
-    assert running.cancelled(), running.exception()
+@pytest.fixture(scope="module", autouse=True)
+def _load(platform: RunningPlatform, prometheus: Prometheus) -> Iterator[None]:
+    """Agents that talk, and clients that are refused, in a thread, for as long as the tests run."""
+    stopping = threading.Event()
+    with ThreadPoolExecutor(1) as thread:
+        talking = thread.submit(lambda: asyncio.run(_talk(platform, stopping)))
+        yield
+        stopping.set()
+        talking.result()
 
 
-async def _talk(platform: RunningPlatform) -> None:
+async def _talk(platform: RunningPlatform, stopping: threading.Event) -> None:
     keys = platform.data_dir.parent
     async with (
         Client(platform.ws, tenant=TENANT, agent="planner", key=keys / "planner") as planner,
@@ -85,7 +94,7 @@ async def _talk(platform: RunningPlatform) -> None:
         await worker.subscribe("news") as news,
         await worker.subscribe("jobs.>", durable="workers") as jobs,
     ):
-        while True:
+        while not stopping.is_set():
             await planner.publish("news", 1)
             await planner.publish("jobs.new", 1)
             assert (await anext(news)).data == 1
@@ -98,8 +107,9 @@ async def _talk(platform: RunningPlatform) -> None:
             await asyncio.sleep(0.2)
 
 
-async def test_every_panel_of_the_dashboard_has_data(prometheus: Prometheus) -> None:
-    missing = expressions(DASHBOARD)
+@pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda path: path.stem)
+async def test_every_panel_of_a_dashboard_has_data(prometheus: Prometheus, dashboard: Path) -> None:
+    missing = expressions(dashboard)
 
     def found() -> bool:
         # A rate needs two scrapes, the answer of JetStream a while.

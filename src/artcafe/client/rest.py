@@ -320,6 +320,10 @@ class Rest(ChannelCalls):
 
     # What was used, and who did what.
 
+    async def metrics(self, tenant: str) -> Json:
+        """What a tenant has and uses now and in this month, and its `limits`. Raises forbidden."""
+        return await self._http.answer(HttpRequest("GET", path_of("tenants", tenant, "metrics")))
+
     async def usage(self, start: str | None = None, end: str | None = None) -> Json:
         """The tenant's usage per UTC day: `metrics`, `totals`, and the plan's `limits`.
 

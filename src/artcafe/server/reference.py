@@ -12,6 +12,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from artcafe.server.api.tenant_metrics import LIMIT_METRIC, TENANT_METRICS
 from artcafe.server.domain.login_refusal import LoginRefusal
 from artcafe.server.events import Event, Request
 from artcafe.server.settings import Settings, variables
@@ -123,6 +124,15 @@ metrics of prometheus-client (CPU, memory, open files).
 
 """
 
+_TENANTS_OWN = """
+## A tenant's own
+
+`GET /api/v1/tenants/{tenant_id}/metrics` tells a tenant's members what it has and uses, over all servers: as
+JSON, or in Prometheus' text format where Accept names `text/plain`, as Prometheus does. Counters begin anew
+with each month. `artcafe_tenant_limit` has a label `limit`, the limit's name (`agents`, `connections`, …).
+
+"""
+
 _COMMAND_LINE = """\
 
 ## The command line
@@ -226,9 +236,16 @@ def metrics() -> str:
         )
         for metric in METRICS
     )
-    note = _NOTE.format(source="src/artcafe/server/telemetry/names.py")
-    return _METRICS.format(note=note) + _table(
-        ("metric", "type", "labels", "several processes", "meaning"), rows
+    of_tenants = (
+        (f"`{metric.name}`", metric.kind, f"`{metric.field}`", metric.meaning)
+        for metric in (*TENANT_METRICS, LIMIT_METRIC)
+    )
+    note = _NOTE.format(source="src/artcafe/server/telemetry/names.py and api/tenant_metrics.py")
+    return (
+        _METRICS.format(note=note)
+        + _table(("metric", "type", "labels", "several processes", "meaning"), rows)
+        + _TENANTS_OWN
+        + _table(("metric", "type", "field", "meaning"), of_tenants)
     )
 
 

@@ -99,6 +99,7 @@ DOORS = [
     Door("GET", f"{TENANT}/invitations", "manage_members"),
     Door("POST", f"{TENANT}/invitations", "manage_members", {"role": "viewer"}),
     Door("DELETE", f"{TENANT}/invitations/{{invitation_id}}", "manage_members", named={"invitation_id": "x"}),
+    Door("GET", f"{TENANT}/metrics", "read"),
     Door("GET", f"{TENANT}/legal", "read"),
     Door("POST", f"{TENANT}/legal", "change_tenant", {}),
     Door("GET", f"{V1}/audit", "read_audit"),

@@ -25,6 +25,7 @@ from artcafe.server.api import (
     operator_log,
     operator_tenants,
     sign_in,
+    tenant_metrics,
     tenants,
     usage,
 )
@@ -68,7 +69,7 @@ def create_app(
     app.add_middleware(RequestIds, new_id=new_id)
     # What is asked most comes first: a request is held against every route until one fits.
     rooms = (channels, channel_messages, channel_subscriptions)
-    management = (*rooms, agents, usage, tenants, members, audit, invitations, legal)
+    management = (*rooms, agents, usage, tenants, tenant_metrics, members, audit, invitations, legal)
     operation = (operator_tenants, operator_log)
     entrances = (login, sign_in, local, oauth2)
     for room in (*management, *operation, *entrances, health, docs, console, home):
