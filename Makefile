@@ -121,6 +121,9 @@ profile: .venv/.ready profile-programs .bench/profile/.ready  ## profile the cas
 compression: .venv/.ready  ## measure permessage-deflate
 	@$(BIN)/python -m benchmarks.compression $(if $(PUBLISH),--publish)
 
+telemetry: .venv/.ready  ## measure what metrics cost
+	@$(BIN)/python -m benchmarks.telemetry $(if $(PUBLISH),--publish)
+
 .audit/.ready: requirements/audit.txt | $(UV)
 	@echo "setup: everything pinned in requirements/dev.txt (.venv) …"
 	@$(UV) venv --quiet --allow-existing --python $(PYTHON) $(@D)
@@ -150,4 +153,4 @@ lock: | $(UV)  ## pin every dependency with hashes
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml --extra server --extra aws --extra lambda -o requirements/lambda.txt
 	@for each in plain crossbar profile; do $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-annotate requirements/bench-$$each.in -o requirements/bench-$$each.txt; done
 
-.PHONY: help setup check tools programs test test-plain fuzz hammer up demo bench bench-programs attack growth soak profile profile-programs compression docs lock
+.PHONY: help setup check tools programs test test-plain fuzz hammer up demo bench bench-programs attack growth soak profile profile-programs compression telemetry docs lock

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -34,9 +35,15 @@ class ArtCafe:
     name = "artcafe"
     title = "ArtCafe"
 
-    def __init__(self, tenants: int = 1) -> None:
-        """So many tenants are made, for whoever says in the place that its clients belong to several."""
+    def __init__(
+        self, tenants: int = 1, *, name: str | None = None, settings: Mapping[str, str] | None = None
+    ) -> None:
+        """So many tenants are made, for whoever says in the place that its clients belong to several. Another
+        `name` tells one of other `settings` from the platform as it is."""
+        if name is not None:
+            self.name = name
         self._tenants = tenants
+        self._settings = settings or {}
 
     def missing(self) -> str | None:
         """It is always here."""
@@ -46,7 +53,7 @@ class ArtCafe:
         """Start it and make a tenant with agents and a channel."""
         data = folder / "data"
         command = [sys.executable, "-m", "benchmarks.peers.unthrottled", "up", "--port", "0"]
-        environment = {**_LIMITS, "PYTHONPATH": str(ROOT)}
+        environment = {**_LIMITS, **self._settings, "PYTHONPATH": str(ROOT)}
         server = Server([*command, "--data-dir", str(data)], folder, core, environment)
         server.until(lambda: running(data) is not None)
         url = running(data)
