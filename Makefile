@@ -147,9 +147,10 @@ docs: .venv/.ready  ## write the generated pages: docs/errors.md, settings.md, l
 lock: | $(UV)  ## pin every dependency with hashes
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate requirements/audit.in -o requirements/audit.txt
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate requirements/uv.in -o requirements/uv.txt
-	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml requirements/build.in --extra server --extra aws --extra lambda --group dev -o requirements/dev.txt
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml requirements/build.in --extra server --extra aws --extra lambda --extra otel --group dev -o requirements/dev.txt
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml --extra server -o requirements/server.txt
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml --extra server --extra aws -o requirements/aws.txt
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml --extra server --extra otel -o requirements/otel.txt
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml --extra server --extra aws --extra lambda -o requirements/lambda.txt
 	@for each in plain crossbar profile; do $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-annotate requirements/bench-$$each.in -o requirements/bench-$$each.txt; done
 

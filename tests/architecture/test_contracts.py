@@ -69,6 +69,7 @@ BREAKS = [
     ("One door: jwt", "server/bus/accounts/operator.py", "import jwt"),
     ("One door: aiobotocore and botocore", "server/app.py", "import botocore.session"),
     ("One door: cachetools", "server/store/tenants.py", "import cachetools"),
+    ("One door: opentelemetry", "server/telemetry/telemetry.py", "import opentelemetry.trace"),
     ("One door: prometheus_client", "server/main.py", "import prometheus_client.metrics_core"),
     ("One door: websockets", "client/link.py", "import websockets.exceptions"),
     ("One door: uvicorn and uvloop", "server/gateway/websocket/mount.py", "import uvicorn"),

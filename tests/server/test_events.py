@@ -1,6 +1,7 @@
 """The table of log events: what an event says, and how it is handed to logging."""
 
 import logging
+from typing import Any
 
 import pytest
 
@@ -8,8 +9,13 @@ from artcafe.server import events
 from artcafe.server.events import Connected, Disconnected, Event, LoginRefused, Request, Started, note
 
 
-def refused(**fields: str) -> LoginRefused:
-    given = {"way": "websocket", "code": "unauthorized", "reason": "bad_signature", "tenant": "acme"}
+def refused(**fields: Any) -> LoginRefused:
+    given: dict[str, Any] = {
+        "way": "websocket",
+        "code": "unauthorized",
+        "reason": "bad_signature",
+        "tenant": "acme",
+    }
     return LoginRefused(**{**given, "address": "192.0.2.1", **fields})
 
 

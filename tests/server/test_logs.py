@@ -73,7 +73,7 @@ class Log:
         return [json.loads(line) for line in self.text.getvalue().splitlines()]
 
 
-def refused(**fields: str) -> LoginRefused:
+def refused(**fields: Any) -> LoginRefused:
     return LoginRefused(**{"way": "url", "code": "unauthorized", "address": "192.0.2.1", **fields})
 
 

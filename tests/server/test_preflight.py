@@ -1,6 +1,7 @@
 """What keeps a server from starting: the same for the server itself and for `artcafe check-config`."""
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from artcafe.server.main import StartError, run
 from artcafe.server.preflight import faults
 from artcafe.server.settings import SettingsError, load
+from artcafe.server.telemetry.telemetry import TRACING
 from tests.kit.command_line import CommandLine
 
 SERVE = {
@@ -163,3 +165,14 @@ def test_check_config_is_for_the_command_that_the_settings_are_of(tmp_path: Path
 
     assert line("check-config").exit_code == 0
     assert "ARTCAFE_OIDC_ISSUER" in line("check-config", NATS_URL="nats://nats:4222").stderr
+
+
+def test_traces_need_their_libraries_and_it_is_said_before_anything_opens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = load(data_dir=tmp_path, otlp_endpoint="http://127.0.0.1:4318")
+    assert faults(settings, embedded=True) == []
+    monkeypatch.delitem(sys.modules, TRACING)
+    monkeypatch.setitem(sys.modules, "opentelemetry.context", None)  # As where the extra is not installed.
+    (fault,) = faults(settings, embedded=True)
+    assert fault.startswith("ARTCAFE_OTLP_ENDPOINT: traces need the extra `otel`")

@@ -242,6 +242,7 @@ async def platform(
             new_message_id=next_message_id,
             process=next_message_id.process,
             jitter=random.random,
+            trace=None if telemetry is None else telemetry.trace_publication,
         )
         await stack.enter_async_context(gateway)
         await events.hear(gateway)
@@ -295,7 +296,10 @@ async def platform(
                 bus=links,
                 directory=near,
                 services=MessageServices(
-                    clock=MessageClock(clock), new_message_id=next_message_id, tally=meter.tally
+                    clock=MessageClock(clock),
+                    new_message_id=next_message_id,
+                    tally=meter.tally,
+                    trace=None if telemetry is None else telemetry.trace_publication,
                 ),
                 max_bytes=settings.max_payload_bytes + FRAME_OVERHEAD,
             ),

@@ -64,7 +64,8 @@ def _common(event: Event, name: str) -> object:
 
 class LoginAccepted(Event, frozen=True, kw_only=True):
     """Somebody proved who they are and was admitted. `way` is how: `websocket` (in band), `url`, `rest`
-    (a verified signature), `dashboard`. `key` is the fingerprint of the agent's public key."""
+    (a verified signature), `dashboard`. `key` is the fingerprint of the agent's public key. `ms` is since the
+    client of a WebSocket sent its proof."""
 
     alike = ("way", "tenant", "agent", "human", "address")
     proven = True
@@ -74,6 +75,7 @@ class LoginAccepted(Event, frozen=True, kw_only=True):
     agent: str | None = None
     human: str | None = None
     key: str | None = None
+    ms: float | None = None
     address: str
     connection: str | None = None
     request: str | None = None
@@ -82,7 +84,7 @@ class LoginAccepted(Event, frozen=True, kw_only=True):
 class LoginRefused(Event, frozen=True, kw_only=True):
     """Somebody did not get in. `code` is what the client was told, `reason` the truth (table below).
     `way` is as above, or `token` for a REST request with a token, `sign_in` for the embedded sign-in.
-    Tenant, agent and human are those that were claimed."""
+    Tenant, agent and human are those that were claimed. `ms` is as above."""
 
     level = logging.WARNING
     alike = ("way", "code", "reason", "tenant", "address")
@@ -93,6 +95,7 @@ class LoginRefused(Event, frozen=True, kw_only=True):
     tenant: str | None = None
     agent: str | None = None
     human: str | None = None
+    ms: float | None = None
     address: str
     connection: str | None = None
     request: str | None = None

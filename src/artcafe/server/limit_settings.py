@@ -187,16 +187,6 @@ class LimitSettings(BaseSettings):
         validation_alias=named("drain_seconds"),
         description="Seconds for a graceful shutdown, until connections are cut.",
     )
-    metrics_port: int | None = Field(
-        None,
-        ge=0,
-        le=65535,
-        validation_alias=named("metrics_port"),
-        description=(
-            "The port of `/metrics`, for Prometheus; 0 takes any. It asks nobody who they are: protect it. "
-            "Nothing is measured when it is not set."
-        ),
-    )
     log_rate: float = Field(
         20.0,
         gt=0,

@@ -29,7 +29,7 @@ from artcafe.server.notify import Supervisor
 from artcafe.server.preflight import NO_NATS, faults
 from artcafe.server.process import Place, SystemClock, new_id
 from artcafe.server.seed import SeedError, load_seed
-from artcafe.server.serving import MetricsServer, Server, on_signals
+from artcafe.server.serving import MetricsServer, Server, on_signals, telemetry_of
 from artcafe.server.settings import LOOPBACK, Settings, service_links
 from artcafe.server.slot import Deadlines
 from artcafe.server.store.item import StoreError
@@ -177,7 +177,8 @@ async def _run(settings: Settings, lines: Lines, *, embedded: bool, ready: Calla
             stack.enter_context(contextlib.closing(_listen(settings.host, place.port, shared=True)))
             for _ in range(1, settings.workers)
         ]
-        metrics = _Metrics.wanted(settings, stack)
+        telemetry = telemetry_of(settings) if settings.workers == 1 else None
+        metrics = _Metrics.wanted(settings, stack, telemetry)
         seed = load_seed(settings)
         nats, nats_url = await _bus(settings, stack, seed, embedded=embedded)
         running = Running(
@@ -214,7 +215,7 @@ async def _run(settings: Settings, lines: Lines, *, embedded: bool, ready: Calla
                     seed=seed,
                     embedded=embedded,
                     name="embedded" if embedded else new_id(),
-                    telemetry=None if metrics is None else metrics.telemetry,
+                    telemetry=telemetry,
                 )
             )
             server = Server(settings, opened, answers, lambda: supervisor.tell("STOPPING=1"))
@@ -266,15 +267,17 @@ async def _bus(
 
 
 class _Metrics:
-    """What is measured, and the socket on which it is served: by this process, or by its workers."""
+    """The socket on which metrics are served: those of this process, or of its workers."""
 
-    def __init__(self, listener: socket.socket, workers: int) -> None:
+    def __init__(self, listener: socket.socket, telemetry: Telemetry | None, workers: int) -> None:
         self._listener = listener
-        self.telemetry = Telemetry(SystemClock(), VERSION) if workers == 1 else None
+        self._telemetry = telemetry
         self.reports = WorkerReports(workers) if workers > 1 else None
 
     @classmethod
-    def wanted(cls, settings: Settings, stack: AsyncExitStack) -> "_Metrics | None":
+    def wanted(
+        cls, settings: Settings, stack: AsyncExitStack, telemetry: Telemetry | None
+    ) -> "_Metrics | None":
         """None where the settings want none; the socket is closed with the stack. Raises StartError."""
         if settings.metrics_port is None:
             return None
@@ -282,7 +285,7 @@ class _Metrics:
         stack.enter_context(contextlib.closing(listener))
         place = Place(settings.metrics_host, listener.getsockname()[1])
         LOG.info("metrics are served at %s%s", place.url, PATH)
-        return cls(listener, settings.workers)
+        return cls(listener, telemetry, settings.workers)
 
     async def serve(self, settings: Settings) -> None:
         """Serve until cancelled."""
@@ -291,8 +294,8 @@ class _Metrics:
     async def _collect(self) -> Metrics:
         if self.reports is not None:
             return await self.reports.collect()
-        assert self.telemetry is not None
-        return self.telemetry.collect()
+        assert self._telemetry is not None
+        return self._telemetry.collect()
 
 
 async def _watch(nats: NatsServer, server: Server | Workers) -> None:

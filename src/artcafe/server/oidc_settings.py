@@ -7,7 +7,8 @@ from pydantic import Field, field_validator, model_validator
 from artcafe.server.domain.groups import NOT_FOR_GROUPS, Groups
 from artcafe.server.domain.ids import UserId
 from artcafe.server.domain.operators import Operators, TenantCreation
-from artcafe.server.limit_settings import LimitSettings, named
+from artcafe.server.limit_settings import named
+from artcafe.server.telemetry_settings import TelemetrySettings
 
 
 def words(text: str) -> frozenset[str]:
@@ -22,7 +23,7 @@ def without_a_password(url: str | None) -> str | None:
     return url
 
 
-class OidcSettings(LimitSettings):
+class OidcSettings(TelemetrySettings):
     """One part of the server's settings."""
 
     oidc_issuer: str | None = Field(

@@ -8,6 +8,7 @@ import os
 import ssl
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from urllib.request import getproxies, proxy_bypass
 
@@ -18,6 +19,7 @@ from artcafe.server.issuers import ENDPOINTS_SET, http_client, trusted
 from artcafe.server.process import SystemClock
 from artcafe.server.seed import SeedError, check_seed
 from artcafe.server.settings import Settings
+from artcafe.server.telemetry.telemetry import TRACING
 
 NO_NATS = "`artcafe serve` needs a NATS: set NATS_URL, or run `artcafe up`."
 
@@ -32,6 +34,7 @@ def faults(settings: Settings, *, embedded: bool) -> list[str]:
         partial(check_seed, settings),
         partial(_store, settings),
         partial(_humans, settings, embedded=embedded),
+        partial(_traces, settings),
     ]
     checks += (
         [partial(_program, settings.nats_server)]
@@ -79,6 +82,16 @@ def _humans(settings: Settings, *, embedded: bool) -> None:
         url = getattr(settings, f"oidc_{name}")
         if settings.issuer is not None and url is not None:
             check_url(url, name, allow_insecure_loopback=settings.oidc_allow_loopback_http)
+
+
+def _traces(settings: Settings) -> None:
+    try:
+        if settings.otlp_endpoint is not None:
+            import_module(TRACING)
+    except ImportError as error:
+        raise ValueError(
+            "ARTCAFE_OTLP_ENDPOINT: traces need the extra `otel`: pip install 'artcafe-pubsub[otel]'"
+        ) from error
 
 
 def _nats(urls: str | None) -> None:

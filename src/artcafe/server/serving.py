@@ -8,16 +8,19 @@ import resource
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from importlib import import_module
 
 import uvicorn
 
-from artcafe.server.app import Platform
+from artcafe.server.app import VERSION, Platform
 from artcafe.server.edge.connections import OpenConnections
 from artcafe.server.edge.limits import HttpLimits
 from artcafe.server.edge.protocol import http_protocol
 from artcafe.server.names import trusted_proxies
+from artcafe.server.process import SystemClock
 from artcafe.server.settings import Settings
 from artcafe.server.telemetry.exposition import Exposition
+from artcafe.server.telemetry.telemetry import TRACING, Telemetry
 
 LOG = logging.getLogger("artcafe")
 
@@ -121,6 +124,18 @@ class Server(uvicorn.Server):
                     await asyncio.sleep(0.02)  # First, since who was accepted is known a turn later.
                     if not self._connections.fresh:
                         break
+
+
+def telemetry_of(settings: Settings) -> Telemetry | None:
+    """What measures this process, and traces what it does; None where nobody wants either."""
+    tracing = None
+    if settings.otlp_endpoint is not None:
+        tracing = import_module(TRACING).Tracing(
+            settings.otlp_endpoint, settings.trace_ratio, SystemClock(), VERSION
+        )
+    if tracing is None and settings.metrics_port is None:
+        return None
+    return Telemetry(SystemClock(), VERSION, tracing)
 
 
 class MetricsServer(uvicorn.Server):

@@ -45,11 +45,6 @@ class Settings(OidcSettings):
     port: int = Field(
         8000, ge=0, le=65535, validation_alias=named("port"), description="Port to listen on; 0 takes any."
     )
-    metrics_host: str = Field(
-        "127.0.0.1",
-        validation_alias=named("metrics_host"),
-        description="Address on which `/metrics` is served, where it has a port (`ARTCAFE_METRICS_PORT`).",
-    )
     workers: int = Field(
         1,
         ge=1,

@@ -12,14 +12,13 @@ import sys
 import msgspec
 import uvloop
 
-from artcafe.server.app import VERSION, platform
+from artcafe.server.app import platform
 from artcafe.server.logs import Lines, log_to_stderr
 from artcafe.server.notify import Supervisor
-from artcafe.server.process import Place, SystemClock
-from artcafe.server.serving import Server, on_signals
+from artcafe.server.process import Place
+from artcafe.server.serving import Server, on_signals, telemetry_of
 from artcafe.server.settings import load
 from artcafe.server.slot import REPLACED
-from artcafe.server.telemetry.telemetry import Telemetry
 from artcafe.server.telemetry.worker_reports import Reporter
 from artcafe.server.workers import Order
 
@@ -34,7 +33,7 @@ async def serve(order: Order, listener: socket.socket, lines: Lines) -> None:
     on_signals(lambda _: main.cancel())
     supervisor = Supervisor(order.supervision)
     place = Place(settings.host, order.port)
-    telemetry = Telemetry(SystemClock(), VERSION) if order.metrics >= 0 else None
+    telemetry = telemetry_of(settings)
     async with platform(
         settings,
         place=place,
@@ -51,7 +50,7 @@ async def serve(order: Order, listener: socket.socket, lines: Lines) -> None:
         asyncio.get_running_loop().add_signal_handler(REPLACED, server.replaced)
         async with asyncio.TaskGroup() as group:
             beside = [group.create_task(supervisor.beat()), group.create_task(lines.keep_writing_counts())]
-            if telemetry is not None:
+            if telemetry is not None and order.metrics >= 0:
                 reporter = Reporter(socket.socket(fileno=order.metrics), telemetry.collect)
                 beside.append(group.create_task(reporter.run()))
             await server.serve(sockets=[listener])

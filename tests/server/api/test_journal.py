@@ -206,7 +206,7 @@ async def test_every_answer_is_observed_by_its_route_template() -> None:
         RequestLog,
         address=lambda peer, _: peer,
         monotonic=lambda: float(next(ticks)),
-        observe=lambda method, route, status, seconds: seen.append((method, route, status + int(seconds))),
+        observe=lambda method, route, status, seconds, _: seen.append((method, route, status + int(seconds))),
     )
     app.add_middleware(RequestIds, new_id=lambda: "r")
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)

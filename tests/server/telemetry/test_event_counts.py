@@ -1,6 +1,7 @@
 """Events are counted, whether they are written or not."""
 
 import logging
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from artcafe.server.telemetry.event_counts import EventCounts
 from artcafe.server.telemetry.instruments import Instruments
 from tests.kit.metrics import values
 
-WHO = {"address": "127.0.0.1", "connection": "c1"}
+WHO: dict[str, Any] = {"address": "127.0.0.1", "connection": "c1"}
 
 EVENTS = [
     events.LoginAccepted(way="websocket", tenant="acme", agent="a1", **WHO),

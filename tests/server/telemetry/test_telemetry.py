@@ -117,9 +117,9 @@ async def test_a_probe_tells_whether_its_dependency_answers(telemetry: Telemetry
 
 
 def test_requests_are_counted_by_route_and_class_of_status(telemetry: Telemetry) -> None:
-    telemetry.observe_request("GET", "/api/v1/agents", 200, 0.02)
-    telemetry.observe_request("GET", "/api/v1/agents", 404, 0.02)
-    telemetry.observe_request("other", None, 404, 0.02)
+    telemetry.observe_request("GET", "/api/v1/agents", 200, 0.02, None)
+    telemetry.observe_request("GET", "/api/v1/agents", 404, 0.02, None)
+    telemetry.observe_request("other", None, 404, 0.02, None)
     found = values(telemetry.collect())
     assert found['artcafe_http_requests_total{method="GET",route="/api/v1/agents",status="4xx"}'] == 1
     assert found['artcafe_http_requests_total{method="other",route="none",status="4xx"}'] == 1

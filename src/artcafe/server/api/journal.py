@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from artcafe.server import events
 from artcafe.server.api.request_ids import request_id
 from artcafe.server.domain.ids import PATTERN
+from artcafe.server.ports.tracing import TRACEPARENT
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 
@@ -23,9 +24,9 @@ _WORD = re.compile(r"[A-Za-z0-9._-]{0,24}")
 """A segment of a path that is a word and no key, token or signature: those are longer."""
 
 
-ObserveRequest = Callable[[str, str | None, int, float], None]
+ObserveRequest = Callable[[str, str | None, int, float, str | None], None]
 """Called with each answer that begins: the method, or `other`; the route's template, or None; the status; the
-seconds since the request."""
+seconds since the request; its header `traceparent`."""
 
 
 class RequestLog:
@@ -54,7 +55,8 @@ class RequestLog:
         def note(status: int, code: str | None) -> None:
             seconds = self._monotonic() - began
             if self._observe is not None:
-                self._observe(_method(scope), scope["state"].get("route"), status, seconds)
+                traceparent = Headers(scope=scope).get(TRACEPARENT)
+                self._observe(_method(scope), scope["state"].get("route"), status, seconds, traceparent)
             if status >= 400 or events.LOG.isEnabledFor(logging.DEBUG):
                 self._note(scope, status, code, seconds)
 

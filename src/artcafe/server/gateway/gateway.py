@@ -45,6 +45,7 @@ from artcafe.server.ports.bus import Bus
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.identity import TokenVerifier
 from artcafe.server.ports.records import AgentRecords, Directory
+from artcafe.server.ports.tracing import TracePublication
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -81,6 +82,7 @@ class Gateway:
         new_message_id: Callable[[], str],
         process: str,
         jitter: Callable[[], float],
+        trace: TracePublication | None = None,
     ) -> None:
         """`process` is what the ids of this process' messages begin with (domain.message_id)."""
         self._directory = directory
@@ -90,7 +92,10 @@ class Gateway:
         self._clock = clock
         self._services = SessionServices(
             messages=MessageServices(
-                clock=TurnClock(clock, scheduler), new_message_id=new_message_id, tally=meter.tally
+                clock=TurnClock(clock, scheduler),
+                new_message_id=new_message_id,
+                tally=meter.tally,
+                trace=trace,
             ),
             start=self.start,
             rosters=Rosters(presence, agents.listed, clock.monotonic, self.start),
@@ -122,9 +127,8 @@ class Gateway:
 
     async def __aenter__(self) -> "Gateway":
         await self._tasks.__aenter__()
-        self._chores = [
-            self._tasks.create_task(work) for work in (self._sweep(), self.presence_publisher.run())
-        ]
+        works = (self._sweep(), self.presence_publisher.run())
+        self._chores = [self._tasks.create_task(work) for work in works]
         return self
 
     async def __aexit__(self, *error: object) -> None:
@@ -183,13 +187,12 @@ class Gateway:
             raise ArtcafeError(Code.unauthorized, reason=LoginRefusal.unknown_tenant)
         self._pending_logins.require_right(connection, principal)
         require_served(record, LoginRefusal.tenant_suspended)
-        plan = plan_of(record)
-        self._require_room(principal, plan)
+        self._require_room(principal, plan_of(record))
         # From here on a revocation or a change finds the connection.
         self._pending_logins.discard(connection)
         connection.authorization.admit(principal, authenticated.expires)
         self._registry.add(connection)
-        self._registry.know(tenant, plan.name)
+        self._registry.know(tenant, plan_of(record).name)
         if isinstance(principal, AgentPrincipal):
             self._presence.arrived(tenant, principal.agent, connection)
             self.presence_publisher.wake()
@@ -295,8 +298,7 @@ class Gateway:
     def _count_delivered(self, connection: Connection) -> None:
         principal, session = connection.principal, connection.session
         if session is not None:
-            delivered = sum(subscriber.delivered() for subscriber in session.subscribers)
-            delivered += session.inbox.delivered()
+            delivered = session.inbox.delivered() + sum(each.delivered() for each in session.subscribers)
             connection.frames_out += delivered
             if delivered and isinstance(principal, AgentPrincipal):
                 self._meter.received(principal.tenant, principal.counted_as, delivered)

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
 
 from prometheus_client.metrics_core import Metric
 
@@ -12,6 +13,7 @@ from artcafe.server.gateway.load import GatewayLoad
 from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.stream_usage import ReadStreamUsage
+from artcafe.server.ports.tracing import TracePublication
 from artcafe.server.store.item import Backend
 from artcafe.server.telemetry import names
 from artcafe.server.telemetry.delivery_latency import DeliveryLatency
@@ -22,6 +24,12 @@ from artcafe.server.telemetry.measured_store import MeasuredStore
 from artcafe.server.telemetry.names import MetricName
 from artcafe.server.telemetry.streams import Streams
 
+if TYPE_CHECKING:  # It needs the extra `otel`.
+    from artcafe.server.telemetry.tracing import Tracing
+
+TRACING = "artcafe.server.telemetry.tracing"
+"""The module that needs the extra `otel`."""
+
 MAX_PLANS = 32
 """Plans that are told apart; those of tenants beyond are `other`."""
 
@@ -31,7 +39,8 @@ Check = Callable[[], Awaitable[None]]
 class Telemetry:
     """Made before everything else of the process. Without one, nothing is measured."""
 
-    def __init__(self, clock: Clock, version: str) -> None:
+    def __init__(self, clock: Clock, version: str, tracing: "Tracing | None" = None) -> None:
+        self._tracing = tracing
         self._clock = clock
         self._version = version
         self._instruments = Instruments()
@@ -69,8 +78,17 @@ class Telemetry:
 
         return probe
 
-    def observe_request(self, method: str, route: str | None, status: int, seconds: float) -> None:
+    @property
+    def trace_publication(self) -> TracePublication | None:
+        """Continues the traces of messages; None where nothing is traced."""
+        return None if self._tracing is None else self._tracing.published
+
+    def observe_request(
+        self, method: str, route: str | None, status: int, seconds: float, traceparent: str | None
+    ) -> None:
         """A REST request is answered (api.journal.ObserveRequest)."""
+        if self._tracing is not None:
+            self._tracing.request(method, route, status, seconds, traceparent)
         self._requests.labels(method, route or "none", f"{status // 100}xx").inc()
         self._request_seconds.labels(method, route or "none").observe(seconds)
 
@@ -101,7 +119,12 @@ class Telemetry:
             ]
 
         self._instruments.source(values)
-        with EventCounts(self._instruments).counting():
+        async with AsyncExitStack() as stack:
+            stack.enter_context(EventCounts(self._instruments).counting())
+            if self._tracing is not None:
+                stack.push_async_callback(self._tracing.close)
+                stack.enter_context(self._tracing.hearing())
+                scheduler.traced = self._tracing.delivered
             async with asyncio.TaskGroup() as tasks:
                 chores = [tasks.create_task(lag.run(latency.ask))]
                 if streams is not None:

@@ -11,10 +11,10 @@ import pytest
 
 from artcafe.server.bus.memory import MemoryBus
 from artcafe.server.core.publishing.messages import Messages
-from artcafe.server.core.publishing.publisher import MessageClock, MessageServices
+from artcafe.server.core.publishing.publisher import MessageClock, MessageServices, platform_publisher
 from artcafe.server.domain.access import Rights
 from artcafe.server.domain.channel_rules import MAX_PER_SUBJECT, ChannelRules
-from artcafe.server.domain.ids import AgentId, UserId
+from artcafe.server.domain.ids import PLATFORM_SENDER, AgentId, TenantId, UserId
 from artcafe.server.domain.policy import Grant, Policy
 from artcafe.server.domain.principal import Human
 from artcafe.server.domain.tenant import Role
@@ -26,6 +26,7 @@ from artcafe.server.gateway.sessions.agent_session import AgentSession
 from artcafe.server.gateway.sessions.dashboard_session import DashboardSession
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
+from tests.kit.deadlines import eventually
 from tests.kit.directories import OneTenant
 from tests.kit.installation import Installation, counting
 from tests.kit.issuers import StoppedClock
@@ -305,3 +306,26 @@ async def test_the_fault_that_is_asked_for_first_is_told_and_nothing_is_sent_or_
         first = min(faults, key=lambda fault: row.asked.index(FAULTS[fault][0]))
         attempt = await row.door(Message(faults))
         assert attempt == Attempt(FAULTS[first][1], [], []), sorted(faults)
+
+
+async def test_a_message_with_headers_is_published_with_those_that_its_trace_gives() -> None:
+    bus, directory, heard = await _desk()
+    record = await directory.tenant(ACME)
+    assert record is not None
+    link = await bus.inner.link(record)
+    asked: list[tuple[str, str, str, str, dict[str, str]]] = []
+
+    def trace(
+        tenant: TenantId, sender: str, subject: str, message: str, headers: dict[str, str]
+    ) -> dict[str, str]:
+        asked.append((tenant, sender, subject, message, headers))
+        return {"traceparent": "continued"}
+
+    services = replace(_services([]), trace=trace)
+    publisher = platform_publisher(services, ACME, LARGEST, link)
+    with_headers = publisher.publish("tasks", b"1", {"traceparent": "begun"}, None)
+    without = publisher.publish("tasks", b"2", None, "agents.a1.reply")
+    await eventually(lambda: len(heard) == 2)
+    assert asked == [(ACME, PLATFORM_SENDER, "tasks", with_headers, {"traceparent": "begun"})]
+    said = {message["id"]: message.get("headers") for _, message in heard}
+    assert said == {with_headers: {"traceparent": "continued"}, without: None}

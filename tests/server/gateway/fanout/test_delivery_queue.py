@@ -4,13 +4,17 @@ import asyncio
 import json
 
 import pytest
+from msgspec import Raw
 
 from artcafe.server.bus.memory import BUFFER_BYTES, MemoryLink
 from artcafe.server.gateway.dialects.native import NativeDialect
 from artcafe.server.gateway.fanout.hub import TenantHub
 from artcafe.server.gateway.fanout.subscriber import UNIT_BYTES, Subscriber
-from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
+from artcafe.server.gateway.websocket.turn_scheduler import Traced, TurnScheduler
 from artcafe.wire.codes import Code
+from artcafe.wire.envelopes import Envelope
+from artcafe.wire.frames import encode
+from artcafe.wire.subjects import to_bus
 from tests.kit.hubs import ACME, Publish, Reader, publisher
 from tests.kit.turns import turns
 from tests.kit.unreliable_bus import UnreliableLink
@@ -74,6 +78,27 @@ async def test_the_first_message_of_a_turn_is_a_sample_when_one_is_wanted(
     await turns(3)
     assert [json.loads(sample)["data"] for sample in samples] == [2]
     assert hub.waiting() == 0
+
+
+async def test_messages_with_a_trace_are_told_of_where_somebody_traces(link: UnreliableLink) -> None:
+    scheduler = TurnScheduler()
+    hub = TenantHub(ACME, link, scheduler)
+    await readers_of(hub, 2, "tasks")
+    traced: list[Traced] = []
+
+    async def say(name: str, headers: dict[str, str] | None) -> None:
+        said = Envelope(id=name, timestamp="t", data=Raw(b"1"), headers=headers)
+        link.publish(to_bus("planner", "tasks"), encode(said))
+        await turns(3)
+
+    await say("m-1", {"traceparent": "x"})
+    scheduler.traced = traced.extend
+    await say("m-2", {"traceparent": "y"})
+    await say("m-3", {"other": "z"})
+    await say("m-4", None)
+    assert [(tenant, subject, json.loads(payload)["id"]) for tenant, subject, payload in traced] == [
+        (ACME, "tasks", "m-2")
+    ]
 
 
 async def test_other_tenants_have_their_turn_meanwhile(link: UnreliableLink, publish: Publish) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from artcafe.server.events import Event
+from artcafe.server.events import Event, LoginAccepted
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
 from artcafe.wire.frames import SUBPROTOCOL
@@ -27,11 +27,13 @@ async def house(caplog: pytest.LogCaptureFixture) -> AsyncIterator[House]:
 
 
 def noted(caplog: pytest.LogCaptureFixture, name: str | None = None) -> list[dict[str, Any]]:
-    """The events that were logged, as their fields; of one name, or all with their names."""
-    found: list[Event] = [r.__dict__["event"] for r in caplog.records if "event" in r.__dict__]
+    """The events that were logged, as their fields but for how long a login took; of one name, or all with
+    their names."""
+    events: list[Event] = [r.__dict__["event"] for r in caplog.records if "event" in r.__dict__]
+    found = [(each.name, {k: v for k, v in each.fields().items() if k != "ms"}) for each in events]
     if name is None:
-        return [{"event": each.name, **each.fields()} for each in found]
-    return [each.fields() for each in found if each.name == name]
+        return [{"event": named, **fields} for named, fields in found]
+    return [fields for named, fields in found if named == name]
 
 
 async def test_a_connection_is_three_lines_with_who_from_where_and_how_much(
@@ -65,6 +67,22 @@ async def test_a_connection_is_three_lines_with_who_from_where_and_how_much(
         "frames_out": 6,
         **who,
     }
+
+
+async def test_a_login_says_how_long_it_took_and_who_said_nothing_took_none(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    peer = await house.enter()
+    stranger = await house.arrive()
+    stranger.leave()
+    peer.leave()
+    await gone(house)
+    took = [
+        each.__dict__["event"].ms
+        for each in caplog.records
+        if isinstance(each.__dict__.get("event"), LoginAccepted)
+    ]
+    assert [ms >= 0.0 for ms in took] == [True]
 
 
 async def test_a_refused_answer_in_band_is_logged_with_the_reason_that_the_client_is_not_told(

@@ -47,6 +47,20 @@ async def test_a_sample_that_cannot_be_measured_keeps_nothing_from_others(
     assert [record.message for record in caplog.records] == ["a message was not measured"]
 
 
+async def test_messages_with_a_trace_are_told_of_together_after_the_writes_of_their_turn() -> None:
+    done: list[object] = []
+    scheduler = TurnScheduler()
+    scheduler.traced = done.append
+    Writer(done.append, scheduler).put(b"written")
+    for number in (1, 2):
+        scheduler.trace("acme", f"s.{number}", b"%d" % number)
+    await turns(2)
+    assert done == [b"written", [("acme", "s.1", b"1"), ("acme", "s.2", b"2")]]
+    Writer(done.append, scheduler).put(b"next")
+    await turns(2)
+    assert done[2:] == [b"next"]
+
+
 async def test_work_for_the_end_of_a_turn_comes_before_its_writes() -> None:
     writes: list[bytes] = []
     scheduler = TurnScheduler()

@@ -29,6 +29,7 @@ cdef class Publisher:
     cdef MessageClock _clock
     cdef object _new_message_id
     cdef object _tally
+    cdef object _trace
     cdef readonly object tenant
     cdef str _sender
     cdef object _counted_as

@@ -15,6 +15,7 @@ from artcafe.server.domain.tally import Tally
 from artcafe.server.ports.bus import Link
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.streams import Receipt
+from artcafe.server.ports.tracing import TracePublication
 from artcafe.wire.codes import Code
 from artcafe.wire.envelopes import Envelope, InboxEnvelope, ReplyEnvelope, decode_envelope, envelope, stamp
 from artcafe.wire.errors import ArtcafeError
@@ -92,6 +93,8 @@ class MessageServices:
     """Gives ids that rise: subscribers go by their order (domain.message_id)."""
     tally: Callable[[TenantId, str, Sequence[str]], Tally]
     """Finds the counters of a sender and of the channels it publishes to."""
+    trace: TracePublication | None = None
+    """Continues the trace of a message; None where nothing is traced."""
 
 
 class Destination:
@@ -133,6 +136,7 @@ class Publisher:
         "_sender",
         "_store_there",
         "_tally",
+        "_trace",
         "receipt",
         "roomy",
         "tenant",
@@ -154,6 +158,7 @@ class Publisher:
         self._clock = services.clock
         self._new_message_id = services.new_message_id
         self._tally = services.tally
+        self._trace = services.trace
         self.tenant = tenant
         self._sender = sender
         self._counted_as = counted_as
@@ -259,6 +264,8 @@ class Publisher:
         if headers is None and reply_to is None:
             payload = envelope(message_id, clock.stamp, data)
         else:
+            if headers is not None and self._trace is not None:
+                headers = self._trace(self.tenant, self._sender, destination.subject, message_id, headers)
             said = Envelope(
                 id=message_id, timestamp=clock.text, data=Raw(data), headers=headers, reply_to=reply_to
             )

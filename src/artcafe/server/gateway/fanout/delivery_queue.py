@@ -14,6 +14,9 @@ from artcafe.wire.envelopes import is_request, reply_address_of
 
 LOG = logging.getLogger("artcafe.gateway")
 
+TRACED = b'"traceparent":"'
+"""What stands in a message that carries a trace, and perhaps in the data of one that does not."""
+
 
 class QueuedBatch:
     """Consecutive messages on one route, and how far they are delivered."""
@@ -64,6 +67,8 @@ class DeliveryQueue(MessageSink):
         """Keep a message for the end of the turn: what is alike is delivered at once."""
         if is_request(payload):
             self._announce(route, payload)
+        if self._scheduler.traced is not None and TRACED in payload:
+            self._scheduler.trace(self._tenant, route.subject, payload)
         if route is self._last:
             self._latest.append(payload)
             return

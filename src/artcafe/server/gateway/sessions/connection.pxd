@@ -24,6 +24,7 @@ cdef class Connection:
     cdef bint _busy
     cdef Py_ssize_t _owed
     cdef Py_ssize_t _silent
+    cdef object _proving_since
 
     cpdef text(self, bytes message)
     cpdef deliver(self, bytes framed)

@@ -105,6 +105,14 @@ class Connection:
         self._busy = False
         self._owed = 0
         self._silent = 0
+        self._proving_since: float | None = None
+
+    @property
+    def login_ms(self) -> float | None:
+        """Milliseconds since the client began to prove who it is; None before that."""
+        if self._proving_since is None:
+            return None
+        return round((asyncio.get_running_loop().time() - self._proving_since) * 1000, 1)
 
     @property
     def principal(self) -> Principal | None:
@@ -121,6 +129,7 @@ class Connection:
         if self.gone():
             return
         if isinstance(self._proof, Authenticated):
+            self._proving_since = asyncio.get_running_loop().time()
             self._wait_for(self._enter(self._proof))
         elif self._proof is not None and (question := self._proof.question()) is not None:
             self.send(question)
@@ -329,6 +338,7 @@ class Connection:
         if proof is None or isinstance(proof, Authenticated):
             # One try per connection; what a client sends behind a refused one is not heard.
             return None
+        self._proving_since = asyncio.get_running_loop().time()
         return self._login(proof, message)
 
     async def _login(self, authenticator: Authenticator, message: bytes) -> None:

@@ -49,6 +49,11 @@ class LoggedConnection(Protocol):
         ...
 
     @property
+    def login_ms(self) -> float | None:
+        """Milliseconds since it began to prove who it is."""
+        ...
+
+    @property
     def ended_by(self) -> Code | None:
         """The error that this server closed it for."""
         ...
@@ -117,7 +122,7 @@ def connected(connection: LoggedConnection) -> None:
 
 def login_refused(connection: LoggedConnection, error: ArtcafeError) -> None:
     """The login of a client on an open connection is refused."""
-    _login_refused(error, connection.claim, connection.remote, connection.id)
+    _login_refused(error, connection.claim, connection.remote, connection.id, connection.login_ms)
 
 
 def login_accepted(connection: LoggedConnection, principal: Principal) -> None:
@@ -126,6 +131,7 @@ def login_accepted(connection: LoggedConnection, principal: Principal) -> None:
     events.note(
         events.LoginAccepted(
             way=connection.claim.way,
+            ms=connection.login_ms,
             tenant=principal.tenant,
             agent=None if agent is None else agent.agent,
             human=None if isinstance(principal, AgentPrincipal) else principal.user,
@@ -185,12 +191,15 @@ def disconnected(connection: LoggedConnection, code: int, seconds: float) -> Non
     )
 
 
-def _login_refused(error: ArtcafeError, claim: Claim, remote: str, connection: str) -> None:
+def _login_refused(
+    error: ArtcafeError, claim: Claim, remote: str, connection: str, ms: float | None = None
+) -> None:
     events.note(
         events.LoginRefused(
             way=claim.way,
             code=error.code.name,
             reason=error.reason,
+            ms=ms,
             tenant=claim.tenant,
             agent=claim.agent,
             address=remote,

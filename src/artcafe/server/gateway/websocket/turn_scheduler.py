@@ -6,6 +6,9 @@ from collections.abc import Callable
 
 LOG = logging.getLogger("artcafe.gateway")
 
+Traced = tuple[str, str, bytes]
+"""A message that carries a trace: its tenant, its subject and its payload."""
+
 
 class Flushable:
     """A buffer that is flushed at the end of a turn."""
@@ -36,11 +39,19 @@ class TurnScheduler:
         self.sampled: Callable[[bytes], None] | None = None
         """Called with that message, after its turn was flushed."""
         self._sample: bytes | None = None
+        self.traced: Callable[[list[Traced]], None] | None = None
+        """Called with the messages of a turn that carry a trace, after it was flushed; None where nothing is
+        traced."""
+        self._traces: list[Traced] = []
 
     def sample(self, payload: bytes) -> None:
         """Take a message that was delivered in this turn."""
         self.sampling = False
         self._sample = payload
+
+    def trace(self, tenant: str, subject: str, payload: bytes) -> None:
+        """Take a message with a trace, which is delivered at the end of this turn."""
+        self._traces.append((tenant, subject, payload))
 
     def at_end(self, callback: Callable[[], None]) -> None:
         """Call this once at the end of the turn, before anything is written."""
@@ -82,3 +93,10 @@ class TurnScheduler:
                 self.sampled(sample)
             except Exception:
                 LOG.exception("a message was not measured")
+        traces = self._traces
+        if traces and self.traced is not None:
+            self._traces = []
+            try:
+                self.traced(traces)
+            except Exception:
+                LOG.exception("deliveries were not traced")
