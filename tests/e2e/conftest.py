@@ -26,9 +26,9 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatfo
         yield running
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def installation(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Installation]:
-    """Two servers on one NATS and one store, for the tests of one file."""
+    """Two servers on one NATS and one store, for everybody who brings a tenant and ends neither."""
     async with running_installation(tmp_path_factory.mktemp("installation")) as running:
         yield running
 
@@ -46,3 +46,9 @@ def new_key(tmp_path: Path) -> Callable[[], Path]:
     """Fresh Ed25519 keys: a key belongs to one agent of a tenant."""
     numbers = itertools.count()
     return lambda: make_key(tmp_path, name=f"key{next(numbers)}")
+
+
+@pytest.fixture
+def new_keys(tmp_path: Path) -> Callable[[str], Path]:
+    """A fresh key of a name."""
+    return lambda name: make_key(tmp_path, name=name)

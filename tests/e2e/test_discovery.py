@@ -15,17 +15,9 @@ from tests.kit.deadlines import PATIENCE
 from tests.kit.nginx import free_port
 from tests.kit.platform import RunningPlatform, artcafe, environment, running_platform
 from tests.kit.sockets import Socket, proven
-from tests.kit.ssh_keys import make_key
-from tests.kit.two_servers import Installation, make_tenant
+from tests.kit.two_servers import Installation, another_server, make_tenant
 
-
-@pytest.fixture
-def new_keys(tmp_path: Path) -> Callable[[str], Path]:
-    """A fresh key of a name."""
-    return lambda name: make_key(tmp_path, name=name)
-
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def can(installation: Installation, tenant: str, agent: str, *capabilities: str) -> None:
@@ -51,10 +43,7 @@ async def test_agents_of_a_server_that_is_killed_leave_the_answer(
     await can(installation, "who", "a", "draw")
     await can(installation, "who", "b", "draw", "write")
     async with AsyncExitStack() as stack:
-        third: RunningPlatform = await asyncio.to_thread(
-            stack.enter_context,
-            running_platform(installation.one.data_dir, command="serve", settings=installation.settings),
-        )
+        third = await stack.enter_async_context(another_server(installation))
 
         async def enter(server: RunningPlatform, agent: str) -> Socket:
             return await stack.enter_async_context(proven(server.ws, "who", agent, keys[agent]))

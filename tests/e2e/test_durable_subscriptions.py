@@ -17,7 +17,7 @@ from tests.kit.sockets import Socket, proven
 from tests.kit.ssh_keys import make_key
 from tests.kit.two_servers import Installation, make_tenant
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 LEASE_MS = 3000
 
@@ -43,7 +43,7 @@ class Party:
         )
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def party(installation: Installation, tmp_path: Path) -> Party:
     keys = {name: make_key(tmp_path, name=name) for name in ("planner", "w1", "w2")}
     party = Party(installation, f"t{secrets.token_hex(6)}", keys)

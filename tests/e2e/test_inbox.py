@@ -17,17 +17,9 @@ from artcafe.wire.errors import ArtcafeError
 from tests.kit.deadlines import PATIENCE
 from tests.kit.platform import RunningPlatform, artcafe, environment
 from tests.kit.sockets import Socket, proven
-from tests.kit.ssh_keys import make_key
-from tests.kit.two_servers import Installation, make_tenant
+from tests.kit.two_servers import Installation, another_server, make_tenant
 
-
-@pytest.fixture
-def new_keys(tmp_path: Path) -> Callable[[str], Path]:
-    """A fresh key of a name."""
-    return lambda name: make_key(tmp_path, name=name)
-
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def store(sender: Socket, *data: Any, **more: Any) -> None:
@@ -189,17 +181,20 @@ async def test_a_server_that_is_killed_loses_nothing_and_repeats_only_what_was_n
     installation: Installation, new_keys: Callable[[str], Path]
 ) -> None:
     boss, w1 = new_keys("boss"), new_keys("w1")
-    await make_tenant(installation, "killed", boss=boss, w1=w1)
-    async with proven(installation.one.ws, "killed", "boss", boss) as sender:
+    await make_tenant(installation, "crashed", boss=boss, w1=w1)
+    async with proven(installation.one.ws, "crashed", "boss", boss) as sender:
         await store(sender, *range(1, 11))
-    async with proven(installation.two.ws, "killed", "w1", w1) as agent:
+    async with (
+        another_server(installation) as third,
+        proven(third.ws, "crashed", "w1", w1) as agent,
+    ):
         assert await opened(agent) == 10
         got = [await agent.expect("message") for _ in range(10)]
         assert [each["data"] for each in got] == list(range(1, 11))
         for each in got[:6]:
             await acknowledge(agent, each)
-        installation.two.stop(signal.SIGKILL)
-    async with proven(installation.one.ws, "killed", "w1", w1) as agent:
+        third.stop(signal.SIGKILL)
+    async with proven(installation.one.ws, "crashed", "w1", w1) as agent:
         assert await opened(agent) == 4
         got = [await agent.expect("message") for _ in range(4)]
         assert [each["data"] for each in got] == [7, 8, 9, 10]

@@ -3,39 +3,19 @@ offline."""
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.kit.deadlines import PATIENCE
-from tests.kit.platform import RunningPlatform, running_platform
+from tests.kit.platform import RunningPlatform
 from tests.kit.sockets import Socket, proven
-from tests.kit.ssh_keys import make_key
-from tests.kit.two_servers import Installation, make_tenant
+from tests.kit.two_servers import Installation, another_server, make_tenant
 
-
-@pytest.fixture
-def new_keys(tmp_path: Path) -> Callable[[str], Path]:
-    """A fresh key of a name."""
-    return lambda name: make_key(tmp_path, name=name)
-
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@asynccontextmanager
-async def third_server(installation: Installation) -> AsyncIterator[RunningPlatform]:
-    """One more, which a test may kill."""
-    with ExitStack() as stack:
-        server = await asyncio.to_thread(
-            stack.enter_context,
-            running_platform(installation.one.data_dir, command="serve", settings=installation.settings),
-        )
-        stack.callback(server.process.send_signal, signal.SIGCONT)
-        yield server
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def said(watcher: Socket) -> tuple[str, str]:
@@ -68,7 +48,7 @@ async def test_who_was_connected_to_a_server_that_is_killed_is_told_to_be_offlin
     keys = {name: new_keys(name) for name in ("watcher", "a", "b", "c")}
     await make_tenant(installation, "killed", **keys)
     async with AsyncExitStack() as stack:
-        third = await stack.enter_async_context(third_server(installation))
+        third = await stack.enter_async_context(another_server(installation))
 
         async def enter(server: RunningPlatform, agent: str) -> Socket:
             return await stack.enter_async_context(proven(server.ws, "killed", agent, keys[agent]))
@@ -103,7 +83,7 @@ async def test_who_is_connected_to_a_server_that_stood_still_is_online_again(
     keys = {name: new_keys(name) for name in ("watcher", "a")}
     await make_tenant(installation, "stalled", **keys)
     async with (
-        third_server(installation) as third,
+        another_server(installation) as third,
         proven(installation.one.ws, "stalled", "watcher", keys["watcher"]) as watcher,
         proven(third.ws, "stalled", "a", keys["a"]) as a,
     ):
@@ -128,9 +108,9 @@ async def test_all_servers_that_are_killed_leave_nobody_online_to_the_next_one(
 ) -> None:
     key = new_keys("a")
     await make_tenant(installation, "restarted", a=key)
-    async with third_server(installation) as third, proven(third.ws, "restarted", "a", key):
+    async with another_server(installation) as third, proven(third.ws, "restarted", "a", key):
         await becomes(installation, third, "restarted", "a", "online")
         third.process.kill()
         third.process.wait()
-        async with third_server(installation) as next_one:
+        async with another_server(installation) as next_one:
             await becomes(installation, next_one, "restarted", "a", "offline")

@@ -25,7 +25,7 @@ from tests.kit.sockets import Socket, legacy, proven
 from tests.kit.ssh_keys import make_key
 from tests.kit.two_servers import Installation, make_tenant
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Party:
         return proven(ws, self.tenant, agent, self.keys[agent])
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def party(installation: Installation, tmp_path: Path) -> Party:
     keys = {name: make_key(tmp_path, name=name) for name in ("asker", "worker")}
     tenant = f"t{secrets.token_hex(6)}"

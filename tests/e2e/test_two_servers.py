@@ -16,17 +16,10 @@ from tests.kit.deadlines import PATIENCE
 from tests.kit.platform import RunningPlatform, artcafe, environment, running_platform
 from tests.kit.proxy import Proxy
 from tests.kit.sockets import Socket, agent_url, legacy, proven, unproven
-from tests.kit.ssh_keys import make_key, raw_signature, ssh_keygen_sign
+from tests.kit.ssh_keys import raw_signature, ssh_keygen_sign
 from tests.kit.two_servers import Installation, make_tenant
 
-
-@pytest.fixture
-def new_keys(tmp_path: Path) -> Callable[[str], Path]:
-    """A fresh key of a name."""
-    return lambda name: make_key(tmp_path, name=name)
-
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_agents_on_different_servers_talk(

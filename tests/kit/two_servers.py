@@ -1,6 +1,7 @@
 """Two `artcafe serve` on one NATS and one store, with an issuer of their own."""
 
 import asyncio
+import signal
 import subprocess
 import sysconfig
 import time
@@ -78,6 +79,18 @@ async def running_installation(folder: Path) -> AsyncIterator[Installation]:
                 for _ in range(2)
             ]
             yield Installation(one, two, issuer, settings)
+
+
+@asynccontextmanager
+async def another_server(installation: Installation) -> AsyncIterator[RunningPlatform]:
+    """One server more, which a test may kill or stop."""
+    with ExitStack() as stack:
+        server = await asyncio.to_thread(
+            stack.enter_context,
+            running_platform(installation.one.data_dir, command="serve", settings=installation.settings),
+        )
+        stack.callback(server.process.send_signal, signal.SIGCONT)
+        yield server
 
 
 def _nats_url(folder: Path) -> str:
