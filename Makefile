@@ -6,7 +6,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 UV := $(shell command -v uv || echo .tools/bin/uv)
 BIN := .venv/bin
 LOCKS := requirements/dev.txt requirements/server.txt
-JOBS ?= 2
+JOBS ?= 3
 
 # Where this is set, every process that starts compiles a thousand modules anew: two seconds.
 unexport PYTHONDONTWRITEBYTECODE
@@ -36,11 +36,13 @@ TYPES := $(shell find src -name '*.pxd')
 
 setup: .venv/.ready  ## make .venv with everything pinned
 
-check: .venv/.ready  ## ruff, mypy, import contracts, architecture tests
+lint: .venv/.ready  ## ruff, mypy, import contracts
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+check: lint  ## lint, architecture tests
 	$(BIN)/pytest -q tests/architecture
 
 tests/kit/%/node_modules/.package-lock.json: tests/kit/%/package-lock.json | programs
@@ -54,14 +56,16 @@ programs:
 	    || { echo "the tests need $${each%:*}: install your system's $${each#*:}" >&2; exit 1; }; \
 	done
 
-test: check tools test-plain  ## check, then every test, on real components
-	$(BIN)/pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder --ignore=tests/architecture
+# Two processors have work for more than two processes: many tests wait for the processes that they start.
+test: .venv/.ready tools  ## lint, then every test, on real components
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint test-plain
+	$(BIN)/pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 # What is compiled works as it is written, too. The copy comes before what is installed.
 PLAIN := build/plain
 test-plain: .venv/.ready  ## the compiled modules' tests, on their sources
 	@rm -rf $(PLAIN) && mkdir -p $(PLAIN) && cp -r src $(PLAIN) && find $(PLAIN) -name '*.so' -delete
-	PYTHONPATH=$(PLAIN)/src $(BIN)/pytest -q -n $(JOBS) --dist loadfile \
+	PYTHONPATH=$(PLAIN)/src $(BIN)/pytest -q -n 2 --dist loadfile \
 	  $(addprefix tests/server/gateway/,sessions/test_agent_session.py sessions/test_publish_template.py fanout/test_hub_messages.py fanout/test_hub_copies.py fanout/test_delivery_queue.py fanout/test_acknowledgements.py fanout/test_topics.py fanout/test_subscriber.py dialects/test_rendering.py dialects/test_dialect.py dialects/test_native.py dialects/test_legacy.py websocket/test_turn_scheduler.py websocket/test_writer.py sessions/test_turn_clock.py websocket/test_websocket.py websocket/test_frame_parser.py) \
 	  tests/server/bus/nats/test_link.py tests/server/bus/nats/test_publish_route.py tests/server/bus/nats/test_window.py tests/server/core/test_usage.py tests/server/domain/test_recent.py
 
@@ -154,4 +158,4 @@ lock: | $(UV)  ## pin every dependency with hashes
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml --extra server --extra aws --extra lambda -o requirements/lambda.txt
 	@for each in plain crossbar profile; do $(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-header --no-annotate requirements/bench-$$each.in -o requirements/bench-$$each.txt; done
 
-.PHONY: help setup check tools programs test test-plain fuzz hammer up demo bench bench-programs attack growth soak profile profile-programs compression telemetry docs lock
+.PHONY: help setup lint check tools programs test test-plain fuzz hammer up demo bench bench-programs attack growth soak profile profile-programs compression telemetry docs lock

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.kit import preloaded
 from tests.kit.platform import RunningPlatform, artcafe, environment
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -21,16 +22,8 @@ def run(platform: RunningPlatform, tmp_path: Path) -> Run:
     """`artcafe …` on the machine of the platform; it must succeed."""
 
     def command(*words: str, code: int = 0, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            artcafe(*words),
-            input=stdin,
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            timeout=60,
-            check=False,
-            env=environment(ARTCAFE_DATA_DIR=str(platform.data_dir)),
-        )
+        here = environment(ARTCAFE_DATA_DIR=str(platform.data_dir))
+        done = preloaded.run(*words, env=here, said=stdin or "", cwd=tmp_path)
         assert done.returncode == code, done.stdout + done.stderr
         return done
 

@@ -13,6 +13,7 @@ import pytest
 
 from tests.kit.deadlines import PATIENCE
 from tests.kit.platform import artcafe, environment, running_platform
+from tests.kit.preloaded import Preloaded
 from tests.kit.processes import alive
 
 
@@ -153,10 +154,10 @@ def test_a_sighup_while_it_starts_ends_nothing(tmp_path: Path, workers: int) -> 
         assert platform.stop() == 0
 
 
-def _hangup_at(made: Path) -> Callable[[subprocess.Popen[bytes]], None]:
+def _hangup_at(made: Path) -> Callable[[Preloaded], None]:
     """Send SIGHUP as soon as this file is there."""
 
-    def wait(process: subprocess.Popen[bytes]) -> None:
+    def wait(process: Preloaded) -> None:
         deadline = time.monotonic() + PATIENCE
         while not made.exists():
             assert time.monotonic() < deadline and process.poll() is None

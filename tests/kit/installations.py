@@ -18,6 +18,7 @@ from tests.kit.fleet import Fleet
 from tests.kit.issuers import Issuer, new_key, running_issuer
 from tests.kit.nginx import Nginx, free_port, running_nginx
 from tests.kit.platform import artcafe, environment
+from tests.kit.preloaded import Preloaded
 from tests.kit.ssh_keys import make_key
 
 SERVERS = 2
@@ -40,17 +41,13 @@ class Installation:
     issuer: Issuer
     ports: list[int]
     settings: dict[str, str]
-    processes: dict[int, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+    processes: dict[int, Preloaded] = field(default_factory=dict)
 
     def start(self, number: int) -> None:
         """Start a server, and wait until it is ready."""
         with (self.folder / f"server-{number}.log").open("ab") as log:
-            self.processes[number] = subprocess.Popen(
-                artcafe("serve", "--port", f"{self.ports[number]}", "--data-dir", f"{self.folder / 'data'}"),
-                stdout=log,
-                stderr=log,
-                env=environment(**self.settings),
-            )
+            words = ["serve", "--port", f"{self.ports[number]}", "--data-dir", f"{self.folder / 'data'}"]
+            self.processes[number] = Preloaded(words, environment(**self.settings), log)
         deadline = time.monotonic() + SECONDS
         while True:
             try:

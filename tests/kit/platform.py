@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 
 from tests.kit.local_proofs import ask
+from tests.kit.preloaded import Preloaded
 
 START_SECONDS = 60.0
 _UP = re.compile(r'(?:runs at |"event": "started", "url": ")(http://[^\s,"]+)')
@@ -45,7 +46,7 @@ class RunningPlatform:
 
     url: str
     data_dir: Path
-    process: subprocess.Popen[bytes]
+    process: Preloaded
     log: Path
 
     @property
@@ -94,18 +95,17 @@ def running_platform(
     *words: str,
     command: str = "up",
     settings: Mapping[str, str] | None = None,
-    when: Callable[[subprocess.Popen[bytes]], None] = lambda _: None,
+    when: Callable[[Preloaded], None] = lambda _: None,
 ) -> Iterator[RunningPlatform]:
     """`artcafe up` on a free port; it is stopped at the end, however the test ends. `when` is called with the
     process before it is waited for."""
     data_dir.mkdir(parents=True, exist_ok=True)
     log = data_dir / f"{command}-{secrets.token_hex(4)}.log"
     with log.open("wb") as out:
-        process = subprocess.Popen(
-            artcafe(command, "--port", "0", "--data-dir", str(data_dir), *words),
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            env=environment(PYTHONUNBUFFERED="1", **(settings or {})),
+        process = Preloaded(
+            [command, "--port", "0", "--data-dir", str(data_dir), *words],
+            environment(**(settings or {})),
+            out,
         )
     try:
         when(process)
