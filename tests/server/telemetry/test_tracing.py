@@ -9,7 +9,7 @@ from artcafe.server import events
 from artcafe.server.domain.ids import TenantId
 from artcafe.server.telemetry.event_counts import EventCounts
 from artcafe.server.telemetry.instruments import Instruments
-from artcafe.server.telemetry.tracing import Tracing
+from artcafe.server.telemetry.tracing import MESSAGES_PER_SECOND, Tracing
 from artcafe.wire.times import rfc3339
 from tests.kit.collector import Collector, running_collector
 from tests.kit.issuers import StoppedClock
@@ -46,7 +46,7 @@ async def test_a_message_continues_its_trace_and_whoever_gets_it_continues_from_
     given = {"traceparent": SAMPLED, "other": "x"}
     headers = tracing.published(ACME, "a1", "tasks", "m-1", given)
     tracing.delivered([("acme", "tasks", message(headers, clock.now() - 0.25))])
-    await tracing.close()
+    await tracing.finish()
     (publish,), (deliver,) = collector.named("publish tasks"), collector.named("deliver tasks")
     assert headers == {"traceparent": f"00-{TRACE}-{publish.span}-01", "other": "x"}
     assert given == {"traceparent": SAMPLED, "other": "x"}, "what the client sent is left as it is"
@@ -71,7 +71,7 @@ async def test_a_message_without_a_sampled_trace_is_left_as_it_is(
     headers = {} if traceparent is None else {"traceparent": traceparent}
     assert tracing.published(ACME, "a1", "tasks", "m-1", headers) is headers
     tracing.delivered([("acme", "tasks", message(headers, clock.now()))])
-    await tracing.close()
+    await tracing.finish()
     assert collector.spans == []
 
 
@@ -83,7 +83,7 @@ async def test_a_share_of_all_traces_is_recorded_whoever_began_them(
     assert tracing.published(ACME, "a1", "tasks", "m-1", headers) is headers
     tracing.request("GET", "/x", 200, 0.1, SAMPLED)
     tracing.request("GET", "/x", 200, 0.1, None)
-    await tracing.close()
+    await tracing.finish()
     assert collector.spans == []
 
 
@@ -93,7 +93,7 @@ async def test_a_request_continues_the_trace_that_it_names_or_begins_one(
     tracing = tracing_to(collector, clock)
     tracing.request("GET", "/agents/{id}", 200, 0.5, SAMPLED)
     tracing.request("POST", None, 503, 0.1, None)
-    await tracing.close()
+    await tracing.finish()
     (named,), (begun,) = collector.named("GET /agents/{id}"), collector.named("POST")
     assert (named.trace, named.parent, named.ended - named.began) == (TRACE, PARENT, 500_000_000)
     assert named.attributes["http.route"] == "/agents/{id}"
@@ -113,7 +113,7 @@ async def test_logins_are_traced_while_it_hears_them(collector: Collector, clock
             for event in (accepted, refused, by_rest):
                 events.note(event)
         events.note(accepted)
-    await tracing.close()
+    await tracing.finish()
     one, other = collector.named("login")
     assert (one.attributes, one.failed) == ({"artcafe.way": "websocket", "artcafe.tenant": "acme"}, False)
     assert one.ended - one.began == 20_000_000
@@ -127,4 +127,21 @@ async def test_logins_are_traced_while_it_hears_them(collector: Collector, clock
 async def test_a_collector_that_is_away_keeps_nobody_waiting(clock: StoppedClock) -> None:
     tracing = Tracing("http://127.0.0.1:9", 1.0, clock, "1.2.3")
     tracing.request("GET", "/x", 200, 0.1, None)
-    await tracing.close()
+    await tracing.finish()
+
+
+async def test_so_many_messages_a_second_are_traced_and_the_others_left_as_they_are(
+    collector: Collector, clock: StoppedClock
+) -> None:
+    tracing = tracing_to(collector, clock)
+    headers = {"traceparent": SAMPLED}
+    most = int(MESSAGES_PER_SECOND)
+    continued = [tracing.published(ACME, "a1", "tasks", "m-1", headers) for _ in range(most + 9)]
+    assert continued[-9:] == [headers] * 9
+    assert headers not in continued[:-9]
+    tracing.delivered([("acme", "tasks", message(headers, clock.now()))] * (most + 9))
+    clock.advance(0.02)
+    assert tracing.published(ACME, "a1", "tasks", "m-1", headers) != headers
+    await tracing.finish()
+    assert len(collector.named("publish tasks")) == most + 1
+    assert len(collector.named("deliver tasks")) == most

@@ -122,7 +122,7 @@ class Telemetry:
         async with AsyncExitStack() as stack:
             stack.enter_context(EventCounts(self._instruments).counting())
             if self._tracing is not None:
-                stack.push_async_callback(self._tracing.close)
+                stack.push_async_callback(self._tracing.finish)
                 stack.enter_context(self._tracing.hearing())
                 scheduler.traced = self._tracing.delivered
             async with asyncio.TaskGroup() as tasks:

@@ -21,6 +21,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from artcafe.server import events
 from artcafe.server.domain.ids import TenantId
+from artcafe.server.domain.rate import TokenBucket
 from artcafe.server.events import LoginAccepted, LoginRefused
 from artcafe.server.gateway.websocket.turn_scheduler import Traced
 from artcafe.server.ports.clock import Clock
@@ -28,6 +29,10 @@ from artcafe.server.ports.tracing import TRACEPARENT
 
 EXPORT_SECONDS = 5.0
 """How long the collector is waited for, also at the end of the process."""
+
+MESSAGES_PER_SECOND = 100.0
+"""Messages that are traced in each process when they are published, and as many when they are delivered: some
+hundredths of a core. Clients say which ones, so there is a bound."""
 
 MAX_WAITING = 4096
 """Spans that wait for the collector; those beyond are dropped, and nothing else waits."""
@@ -69,8 +74,11 @@ class Tracing(logging.Handler):
         self._propagator = TraceContextTextMapPropagator()
         self._decoder = msgspec.json.Decoder(_Message)
         self._clock = clock
+        now = clock.monotonic()
+        self._publishing = TokenBucket(MESSAGES_PER_SECOND, MESSAGES_PER_SECOND, now)
+        self._delivering = TokenBucket(MESSAGES_PER_SECOND, MESSAGES_PER_SECOND, now)
 
-    async def close(self) -> None:  # type: ignore[override]  # logging never closes it: it is removed before
+    async def finish(self) -> None:
         """Send what waits, for EXPORT_SECONDS at most."""
         await asyncio.to_thread(self._provider.shutdown)
 
@@ -114,7 +122,7 @@ class Tracing(logging.Handler):
     ) -> dict[str, str]:
         """A message is published (ports.tracing.TracePublication): whoever gets it continues from here."""
         parent = self._context(headers.get(TRACEPARENT))
-        if parent is None:
+        if parent is None or self._publishing.spend(self._clock.monotonic()) > 0.0:
             return headers
         attributes = {**_about(tenant, subject, message, "publish"), "artcafe.sender": sender}
         span = self._begun(f"publish {subject}", SpanKind.PRODUCER, 0.0, parent, attributes)
@@ -127,6 +135,8 @@ class Tracing(logging.Handler):
     def delivered(self, messages: Sequence[Traced]) -> None:
         """Messages were written to their subscribers here (TurnScheduler.traced)."""
         for tenant, subject, payload in messages:
+            if self._delivering.spend(self._clock.monotonic()) > 0.0:
+                return
             message = self._decoder.decode(payload)
             parent = self._context(message.headers.get(TRACEPARENT))
             if parent is None:
