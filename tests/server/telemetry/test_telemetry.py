@@ -1,5 +1,6 @@
 """The telemetry of one process, over what it observes."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -18,6 +19,7 @@ from tests.kit.deadlines import eventually
 from tests.kit.issuers import StoppedClock
 from tests.kit.metrics import values
 from tests.kit.outcomes import refused
+from tests.kit.turns import turns
 
 
 @pytest.fixture
@@ -114,6 +116,25 @@ async def test_a_probe_tells_whether_its_dependency_answers(telemetry: Telemetry
         await probe()
         found = values(telemetry.collect())
         assert (found[up], found[failures], found["artcafe_bus_round_trip_seconds_count"]) == (1, 1, 1)
+
+
+async def test_while_a_probe_is_on_its_way_the_last_one_counts(telemetry: Telemetry) -> None:
+    gate = asyncio.Event()
+    gate.set()
+
+    async def check() -> None:
+        await gate.wait()
+
+    probe = telemetry.probed({"bus": check})["bus"]
+    async with observing(telemetry, GatewayLoad()):
+        await probe()
+        gate.clear()
+        running = asyncio.get_running_loop().create_task(probe())
+        await turns()
+        assert values(telemetry.collect())['artcafe_dependency_up{dependency="bus"}'] == 1
+        running.cancel()  # As when it takes too long.
+        await asyncio.wait([running])
+        assert values(telemetry.collect())['artcafe_dependency_up{dependency="bus"}'] == 0
 
 
 def test_requests_are_counted_by_route_and_class_of_status(telemetry: Telemetry) -> None:

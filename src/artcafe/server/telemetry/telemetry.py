@@ -66,10 +66,10 @@ class Telemetry:
     def _probed(self, name: str, check: Check) -> Check:
         async def probe() -> None:
             began = self._clock.monotonic()
-            self._up[name] = False
             try:
                 await check()
             except BaseException:
+                self._up[name] = False
                 self._failures.labels(name).inc()
                 raise
             self._up[name] = True
