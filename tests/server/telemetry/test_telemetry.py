@@ -129,7 +129,7 @@ async def test_while_a_probe_is_on_its_way_the_last_one_counts(telemetry: Teleme
     async with observing(telemetry, GatewayLoad()):
         await probe()
         gate.clear()
-        running = asyncio.get_running_loop().create_task(probe())
+        running = asyncio.ensure_future(probe())
         await turns()
         assert values(telemetry.collect())['artcafe_dependency_up{dependency="bus"}'] == 1
         running.cancel()  # As when it takes too long.
