@@ -67,7 +67,7 @@ test-plain: .venv/.ready  ## the compiled modules' tests, on their sources
 	@rm -rf $(PLAIN) && mkdir -p $(PLAIN) && cp -r src $(PLAIN) && find $(PLAIN) -name '*.so' -delete
 	PYTHONPATH=$(PLAIN)/src $(BIN)/pytest -q -n 2 --dist loadfile \
 	  $(addprefix tests/server/gateway/,sessions/test_agent_session.py sessions/test_publish_template.py fanout/test_hub_messages.py fanout/test_hub_copies.py fanout/test_delivery_queue.py fanout/test_acknowledgements.py fanout/test_topics.py fanout/test_subscriber.py dialects/test_rendering.py dialects/test_dialect.py dialects/test_native.py dialects/test_legacy.py websocket/test_turn_scheduler.py websocket/test_writer.py sessions/test_turn_clock.py websocket/test_websocket.py websocket/test_frame_parser.py) \
-	  tests/server/bus/nats/test_link.py tests/server/bus/nats/test_publish_route.py tests/server/bus/nats/test_window.py tests/server/core/test_usage.py tests/server/domain/test_recent.py
+	  tests/server/bus/nats/test_link.py tests/server/bus/nats/test_publish_route.py tests/server/bus/nats/test_window.py tests/server/core/test_usage.py tests/server/domain/test_quota.py tests/server/domain/test_recent.py
 
 # Half of the time for each: two tests share the first, nine have a ninth of the second.
 fuzz: .venv/.ready  ## fuzz frames, streams and raw HTTP for five minutes; SECONDS= FUZZ_SEED=

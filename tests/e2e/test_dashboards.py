@@ -3,12 +3,15 @@
 import base64
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from tests.kit.deadlines import eventually
 from tests.kit.platform import RunningPlatform
 from tests.kit.sockets import Socket, proven
 
@@ -58,6 +61,52 @@ async def test_a_frame_of_40000_subjects_is_refused_and_everybody_stays(
         await human.expect("error", code="bad_frame", id="s")
         await human.silence()
         await bystander.silence()
+
+
+async def test_a_quota_that_is_used_is_told_and_stops_every_way_in_until_the_operator_gives_more(
+    platform: RunningPlatform, tenant: str, new_key: Callable[[], Path]
+) -> None:
+    key = new_key()
+    platform.make_agent(tenant, "worker", key)
+    with platform.rest(tenant) as rest:
+        set_quota = partial(rest.patch, f"/operator/tenants/{tenant}")
+        assert rest.post("/channels", json={"id": "tasks", "name": "tasks"}).is_success
+        assert set_quota(json={"limits": {"messages_per_month": 5}}).is_success
+        async with (
+            proven(platform.ws, tenant, "worker", key) as worker,
+            connect(f"{dashboard(platform)}?token={platform.token()}&tenant_id={tenant}") as connection,
+        ):
+            human = Socket(connection)
+            await human.expect("connected")
+            await human.send(type="subscribe", topic="sys.quota")
+            await human.expect("subscribed")
+            for number in range(4):
+                await worker.send(type="publish", subject="tasks", data=number, id=f"{number}")
+                await worker.expect("ack", id=f"{number}")
+            warning = await told_of_quota(human)
+            assert (warning["used"], warning["limit"], warning["percent"]) == (4, 5, 80)
+            assert rest.post("/channels/tasks/messages", json={}).is_success
+            assert (await told_of_quota(human))["percent"] == 100
+
+            refused = rest.post("/channels/tasks/messages", json={})
+            assert (refused.status_code, refused.json()["code"]) == (402, "quota_exceeded")
+            await worker.send(type="publish", subject="tasks", data=1, id="w")
+            await worker.expect("error", code="quota_exceeded", id="w")
+            await human.send(type="publish", topic="tasks", data=1, id="h")
+            await human.expect("error", code="quota_exceeded", id="h")
+
+            assert set_quota(json={"limits": {"messages_per_month": 100}}).is_success
+            await eventually(lambda: rest.post("/channels/tasks/messages", json={}).is_success)
+            await worker.send(type="publish", subject="tasks", data=1, id="again")
+            await worker.expect("ack", id="again")
+
+
+async def told_of_quota(human: Socket) -> dict[str, Any]:
+    """What the platform tells next on `sys.quota`."""
+    while (frame := await human.receive()).get("topic") != "sys.quota":
+        pass
+    data: dict[str, Any] = frame["payload"]
+    return data
 
 
 async def test_the_token_may_come_in_the_url(platform: RunningPlatform, tenant: str) -> None:

@@ -25,7 +25,7 @@ from tests.kit.issuers import StoppedClock
 from tests.kit.rosters import OnlineAgents
 from tests.kit.scripted_peer import ScriptedPeer
 from tests.kit.sessions import require_owner
-from tests.kit.tallies import telling
+from tests.kit.tallies import telling, unlimited
 from tests.kit.turns import turns
 from tests.kit.unreliable_bus import Tap, UnreliableLink
 
@@ -79,6 +79,7 @@ class Door:
                     clock=TurnClock(StoppedClock(), self.scheduler),
                     new_message_id=counting("m"),
                     tally=telling([]),
+                    quota=unlimited,
                 ),
                 start=self.start,
                 rosters=OnlineAgents().rosters(StoppedClock().monotonic, self.start),

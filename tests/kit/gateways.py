@@ -7,12 +7,14 @@ from typing import Any
 
 from artcafe.server.bus.events import BusEvents
 from artcafe.server.core.presence.questions import TOPIC as ASKED
+from artcafe.server.core.publishing.publisher import MessageServices
 from artcafe.server.domain.ids import AgentId, TenantId, UserId
 from artcafe.server.domain.principal import Human, User
 from artcafe.server.domain.tenant import Role
 from artcafe.server.gateway.gateway import Gateway
 from artcafe.server.gateway.limits import GatewayLimits
 from artcafe.server.gateway.login.agents import AGENT_PATH
+from artcafe.server.gateway.sessions.turn_clock import TurnClock
 from artcafe.server.gateway.websocket.handshake import Accept, Upgrade
 from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.server.ports.bus import Subscription
@@ -206,6 +208,7 @@ async def a_house(
         TenantTable(admission), AgentTable(admission), ChannelTable(admission), installation.clock
     )
     bus, tokens = UnreliableBus(installation.bus), KnownTokens(installation.clock.now)
+    scheduler = TurnScheduler()
     gateway = Gateway(
         login=process.login,
         tokens=tokens,
@@ -214,14 +217,19 @@ async def a_house(
         presence=process.presence,
         agents=AgentTable(admission),
         meter=process.meter,
+        messages=MessageServices(
+            clock=TurnClock(installation.clock, scheduler),
+            new_message_id=counting(f"{name}-m"),
+            tally=process.meter.tally,
+            quota=process.quotas.of,
+        ),
         bus=bus,
-        scheduler=TurnScheduler(),
+        scheduler=scheduler,
         clock=installation.clock,
         limits=replace(LIMITS, **limits),
         allowed_origins={"https://app.example.com"},
         server_name=lambda host: f"wss://{host}",
         new_connection_id=counting("c"),
-        new_message_id=counting(f"{name}-m"),
         process="",
         jitter=lambda: 0.25,
     )

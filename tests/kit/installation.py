@@ -24,6 +24,7 @@ from artcafe.server.core.operations import TenantChange, TenantOperations
 from artcafe.server.core.presence.presence import Presence
 from artcafe.server.core.publishing.messages import Messages
 from artcafe.server.core.publishing.publisher import MessageClock, MessageServices
+from artcafe.server.core.quotas import Quotas
 from artcafe.server.core.tenants import Tenants
 from artcafe.server.core.usage import Meter
 from artcafe.server.domain.agent import Agent
@@ -101,6 +102,7 @@ class Process:
     login: Login
     presence: Presence
     meter: Meter
+    quotas: Quotas
     verifier: CountingVerifier
     directory: NearCache
 
@@ -128,6 +130,7 @@ class Installation:
     here: list[Change | Revocation] = field(default_factory=list)
     begun: list[str] = field(default_factory=list)
     _directories: list[NearCache] = field(default_factory=list)
+    _quotas: list[Quotas] = field(default_factory=list)
     process: Process = field(init=False)
 
     def __post_init__(self) -> None:
@@ -157,6 +160,8 @@ class Installation:
         channels, sightings = ChannelTable(table), PresenceTable(table)
         meter = Meter(UsageTable(table), sightings, self.clock)
         directory = NearCache(tenants, agents, channels, self.clock)
+        quotas = Quotas(meter.messages, directory, self.clock, 0)
+        self._quotas.append(quotas)
         self._directories.append(directory)
         verifier = CountingVerifier()
         events = BusEvents(
@@ -257,7 +262,10 @@ class Installation:
                 bus=self.bus,
                 directory=directory,
                 services=MessageServices(
-                    clock=MessageClock(self.clock), new_message_id=counting(f"{name}-"), tally=meter.tally
+                    clock=MessageClock(self.clock),
+                    new_message_id=counting(f"{name}-"),
+                    tally=meter.tally,
+                    quota=quotas.of,
                 ),
                 max_bytes=LARGEST_BODY,
             ),
@@ -273,6 +281,7 @@ class Installation:
             ),
             presence=Presence(sightings, LeaseTable(table), self.bus, self.clock, name, self.new_start),
             meter=meter,
+            quotas=quotas,
             verifier=verifier,
             directory=directory,
         )
@@ -291,6 +300,8 @@ class Installation:
     def _forget(self, change: Change) -> None:
         for directory in self._directories:  # Every process hears of it at once.
             directory.forget(change)
+        for quotas in self._quotas:
+            quotas.forget(change)
 
     async def partition(self, tenant: TenantId = ACME) -> Partition:
         """Where a tenant's rows stand."""

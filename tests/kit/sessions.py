@@ -31,7 +31,7 @@ from tests.kit.installation import counting
 from tests.kit.issuers import NOON, StoppedClock
 from tests.kit.rosters import OnlineAgents
 from tests.kit.scripted_peer import texts
-from tests.kit.tallies import Count, telling
+from tests.kit.tallies import Count, telling, unlimited
 from tests.kit.turns import turns
 from tests.kit.unreliable_bus import Tap, UnreliableLink
 
@@ -160,7 +160,10 @@ async def a_table(
         limits=frames.Limits(max_payload_bytes=LARGEST, messages_per_second=rate, subscriptions=3),
         services=SessionServices(
             messages=MessageServices(
-                clock=TurnClock(clock, scheduler), new_message_id=counting("m"), tally=telling(counted)
+                clock=TurnClock(clock, scheduler),
+                new_message_id=counting("m"),
+                tally=telling(counted),
+                quota=unlimited,
             ),
             start=start,
             rosters=OnlineAgents().rosters(clock.monotonic, start),

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from artcafe.server.domain.ids import TenantId
+from artcafe.server.domain.quota import Quota
 from artcafe.server.domain.tally import Tally
 
 Count = tuple[str, tuple[str, ...], int]
@@ -21,3 +22,8 @@ class _Told(Tally):
 def telling(counted: list[Count]) -> Callable[[TenantId, str, Sequence[str]], Tally]:
     """SessionServices.tally: everything they count is added to the list."""
     return lambda _, agent, channels: _Told(counted, agent, tuple(channels))
+
+
+def unlimited(_: TenantId) -> Quota:
+    """MessageServices.quota: nothing is limited."""
+    return Quota()

@@ -34,6 +34,7 @@ from artcafe.server.core.presence.presence import Presence
 from artcafe.server.core.presence.questions import TOPIC as ASKED
 from artcafe.server.core.publishing.messages import Messages
 from artcafe.server.core.publishing.publisher import MessageClock, MessageServices
+from artcafe.server.core.quotas import LOOK_SECONDS, Quotas
 from artcafe.server.core.tenants import Tenants
 from artcafe.server.core.throttle import Throttle
 from artcafe.server.core.usage import Meter
@@ -41,6 +42,7 @@ from artcafe.server.domain.addresses import client_address
 from artcafe.server.flushing import EVER_SECONDS, finish, flushing
 from artcafe.server.gateway.gateway import Gateway
 from artcafe.server.gateway.limits import GatewayLimits
+from artcafe.server.gateway.sessions.turn_clock import TurnClock
 from artcafe.server.gateway.websocket.mount import SocketLimits, websocket_protocol
 from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.server.identity.sealing import AesSealer
@@ -159,6 +161,7 @@ async def platform(
         installation = await join(settings, authority, streams, table, clock)
         links = await links_of(stack, settings, nats_url, operator, memory, installation.restore)
         meter = Meter(UsageTable(table), sightings, clock)
+        quotas = Quotas(meter.messages, near, clock, settings.quota_grace_percent)
         presence = Presence(sightings, LeaseTable(table), control, clock, name, new_id)
         events = BusEvents(
             control,
@@ -166,7 +169,7 @@ async def platform(
             streams,
             records.rules,
             rooms.durable,
-            forget=(near.forget, table.forget),
+            forget=(near.forget, table.forget, quotas.forget),
             forget_all=near.forget_all,
             end_counters=meter.end,
         )
@@ -222,8 +225,14 @@ async def platform(
         next_message_id = MessageIds()
         scheduler = TurnScheduler()
         name_of_server = server_name(settings, place)
-        proxies = trusted_proxies(settings)
         tokens = await token_verifier(settings, place, http, clock, embedded=embedded)
+        services = partial(
+            MessageServices,
+            new_message_id=next_message_id,
+            tally=meter.tally,
+            quota=quotas.of,
+            trace=None if telemetry is None else telemetry.trace_publication,
+        )
         gateway = Gateway(
             login=entry,
             tokens=tokens,
@@ -232,6 +241,7 @@ async def platform(
             presence=presence,
             agents=keyholders,
             meter=meter,
+            messages=services(clock=TurnClock(clock, scheduler)),
             bus=links,
             scheduler=scheduler,
             clock=clock,
@@ -239,10 +249,8 @@ async def platform(
             allowed_origins=settings.origins,
             server_name=name_of_server,
             new_connection_id=new_id,
-            new_message_id=next_message_id,
             process=next_message_id.process,
             jitter=random.random,
-            trace=None if telemetry is None else telemetry.trace_publication,
         )
         await stack.enter_async_context(gateway)
         await events.hear(gateway)
@@ -295,12 +303,7 @@ async def platform(
             messages=Messages(
                 bus=links,
                 directory=near,
-                services=MessageServices(
-                    clock=MessageClock(clock),
-                    new_message_id=next_message_id,
-                    tally=meter.tally,
-                    trace=None if telemetry is None else telemetry.trace_publication,
-                ),
+                services=services(clock=MessageClock(clock)),
                 max_bytes=settings.max_payload_bytes + FRAME_OVERHEAD,
             ),
             login=entry,
@@ -319,7 +322,7 @@ async def platform(
             discovery=discovery(settings, http, clock),
             clock=clock,
             server_name=name_of_server,
-            client_address=partial(client_address, proxies=proxies),
+            client_address=partial(client_address, proxies=trusted_proxies(settings)),
             health=RecentAnswers(checks, clock.monotonic),
             readiness=readiness,
             version=VERSION,
@@ -329,6 +332,7 @@ async def platform(
         chores = await stack.enter_async_context(asyncio.TaskGroup())
         for chore in (
             every(settings.flush_seconds, flushing(*counted, EVER_SECONDS)),
+            every(LOOK_SECONDS, partial(quotas.look, partial(cases.messages.announce, subject="sys.quota"))),
             every(SWEEP_SECONDS, sweep_of(store)),
             every(STEP_SECONDS, UsageCleaning(table, clock, name).step),
             every(RENEW_SECONDS, lease.renew),
@@ -354,7 +358,9 @@ async def platform(
             )
         yield Platform(
             app=create_app(cases, resources, settings.max_payload_bytes + FRAME_OVERHEAD, new_id),
-            websocket=websocket_protocol(gateway.endpoint, scheduler, _socket_limits(settings), proxies),
+            websocket=websocket_protocol(
+                gateway.endpoint, scheduler, _socket_limits(settings), trusted_proxies(settings)
+            ),
             gateway=gateway,
             flush=flushing(*counted),
             hold=partial(logged, lease.hold),

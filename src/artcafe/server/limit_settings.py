@@ -65,6 +65,16 @@ class LimitSettings(BaseSettings):
         validation_alias=named("max_pending_logins_per_address"),
         description="Such connections from one address.",
     )
+    quota_grace_percent: int = Field(
+        0,
+        ge=0,
+        le=1000,
+        validation_alias=named("quota_grace_percent"),
+        description=(
+            "What a tenant may publish beyond its plan's messages of a month before it is refused, in "
+            "hundredths of them."
+        ),
+    )
     max_connections: int | None = Field(
         None,
         ge=8,

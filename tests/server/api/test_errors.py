@@ -50,6 +50,7 @@ PROTECTED = [
     ("DELETE", "/api/v1/tenants/acme/invitations/i1"),
     ("POST", "/api/v1/invitations/accept"),
     ("GET", "/api/v1/tenants/acme/legal"),
+    ("GET", "/api/v1/tenants/acme/metrics"),
     ("POST", "/api/v1/tenants/acme/legal"),
     ("GET", "/api/v1/audit"),
     ("GET", "/api/v1/agents"),

@@ -6,8 +6,8 @@ from artcafe.server.domain.plan import Plan
 
 
 class PlanLimits(BaseModel):
-    """The limits of the plan; null is unlimited. Messages per day are a thirtieth of the plan's month and are
-    not enforced; API calls per day are 1,440 times those per minute, which are enforced."""
+    """The limits of the plan; null is unlimited. Messages per day are a thirtieth of those per month, and API
+    calls per day 1,440 times those per minute: the month and the minute are enforced."""
 
     max_agents: int | None
     max_channels: int | None

@@ -1,7 +1,7 @@
 """The meter: counts messages, bytes, calls, and active agents and channels.
 
-Usage reports show these numbers. No limit is enforced by them: token buckets limit rates (domain.rate), and a
-monthly quota is reported only.
+Usage reports show these numbers, and the monthly quota is what they leave of a plan's messages (core.quotas).
+Rates are limited as they occur, by token buckets (domain.rate).
 """
 
 from collections import Counter, defaultdict
@@ -216,6 +216,11 @@ class Meter:
             if channel in here:
                 told[channel] = max(told.get(channel, ""), rfc3339(here[channel]))
         return told
+
+    async def messages(self, tenant: TenantId, first: date, last: date) -> int:
+        """How many messages were counted from first to last; as `days`."""
+        days = await self.days(tenant, first, last)
+        return sum(counts.get(MESSAGES, 0) for counts in days.values())
 
     async def days(self, tenant: TenantId, first: date, last: date) -> dict[str, dict[str, int]]:
         """Every day from first to last with its counts, what is not flushed yet included. Who was active on

@@ -21,7 +21,8 @@ MOST = 2**53 - 1
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The limits of one plan. Messages are limited per second and connection, API calls per minute and
-    process, connections of agents per process. `messages_per_month` is reported, not enforced.
+    process, connections of agents per process. `messages_per_month` are those of a calendar month
+    (core.quotas).
 
     `storage_bytes` are those of the tenant's agents and channels, as JSON; `durable_bytes` is what its
     durable channels may reserve of the bus's disk. `inbox_messages` wait for one agent, or human, in each

@@ -37,7 +37,6 @@ from artcafe.server.gateway.sessions.client import Work
 from artcafe.server.gateway.sessions.connection import Connection
 from artcafe.server.gateway.sessions.dashboard_session import DashboardSession
 from artcafe.server.gateway.sessions.session_services import SessionServices
-from artcafe.server.gateway.sessions.turn_clock import TurnClock
 from artcafe.server.gateway.staggered import each, stagger, supervised
 from artcafe.server.gateway.websocket.handshake import Accept, Refuse, Upgrade
 from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
@@ -45,7 +44,6 @@ from artcafe.server.ports.bus import Bus
 from artcafe.server.ports.clock import Clock
 from artcafe.server.ports.identity import TokenVerifier
 from artcafe.server.ports.records import AgentRecords, Directory
-from artcafe.server.ports.tracing import TracePublication
 from artcafe.wire import frames
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
@@ -72,6 +70,7 @@ class Gateway:
         presence: Presence,
         agents: AgentRecords,
         meter: Meter,
+        messages: MessageServices,
         bus: Bus,
         scheduler: TurnScheduler,
         clock: Clock,
@@ -79,24 +78,18 @@ class Gateway:
         allowed_origins: Collection[str],
         server_name: Callable[[str], str],
         new_connection_id: Callable[[], str],
-        new_message_id: Callable[[], str],
         process: str,
         jitter: Callable[[], float],
-        trace: TracePublication | None = None,
     ) -> None:
-        """`process` is what the ids of this process' messages begin with (domain.message_id)."""
+        """`messages` has a TurnClock of this scheduler; `process` is what the ids of its messages begin with
+        (domain.message_id)."""
         self._directory = directory
         self._presence = presence
         self._meter = meter
         self._bus = bus
         self._clock = clock
         self._services = SessionServices(
-            messages=MessageServices(
-                clock=TurnClock(clock, scheduler),
-                new_message_id=new_message_id,
-                tally=meter.tally,
-                trace=trace,
-            ),
+            messages=messages,
             start=self.start,
             rosters=Rosters(presence, agents.listed, clock.monotonic, self.start),
             said=presence.said,

@@ -28,7 +28,7 @@ from tests.kit.installation import LARGEST_BODY, counting
 from tests.kit.issuers import StoppedClock
 from tests.kit.nats import Nats, make_tenant, running_nats
 from tests.kit.outcomes import refused
-from tests.kit.tallies import telling
+from tests.kit.tallies import telling, unlimited
 
 
 class Publishers:
@@ -71,7 +71,10 @@ async def publishers(nats: Nats, tenant: Tenant) -> AsyncIterator[Publishers]:
             bus=links,
             directory=OneTenant(tenant),
             services=MessageServices(
-                clock=MessageClock(StoppedClock()), new_message_id=counting("m"), tally=telling([])
+                clock=MessageClock(StoppedClock()),
+                new_message_id=counting("m"),
+                tally=telling([]),
+                quota=unlimited,
             ),
             max_bytes=LARGEST_BODY,
         )

@@ -33,7 +33,7 @@ from tests.kit.issuers import StoppedClock
 from tests.kit.nats import make_tenant
 from tests.kit.outcomes import outcome
 from tests.kit.sessions import ACME, LARGEST, PLANNER, RATE, a_channel, a_table
-from tests.kit.tallies import Count, telling
+from tests.kit.tallies import Count, telling, unlimited
 from tests.kit.turns import turns
 from tests.kit.unreliable_bus import AWAY, UnreliableBus
 
@@ -181,7 +181,10 @@ async def _desk() -> tuple[UnreliableBus, OneTenant, list[tuple[str, Any]]]:
 
 def _services(counted: list[Count]) -> MessageServices:
     return MessageServices(
-        clock=MessageClock(StoppedClock()), new_message_id=counting("m"), tally=telling(counted)
+        clock=MessageClock(StoppedClock()),
+        new_message_id=counting("m"),
+        tally=telling(counted),
+        quota=unlimited,
     )
 
 

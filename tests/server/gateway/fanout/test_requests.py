@@ -25,7 +25,7 @@ from tests.kit.hubs import ACME, Reader
 from tests.kit.installation import counting
 from tests.kit.issuers import StoppedClock
 from tests.kit.sessions import Client
-from tests.kit.tallies import telling
+from tests.kit.tallies import telling, unlimited
 from tests.kit.unreliable_bus import UnreliableLink
 
 
@@ -66,7 +66,12 @@ class Bus:
             ACME, self.link, TurnScheduler(), start=lambda work: tasks.add(asyncio.ensure_future(work))
         )
         clock = MessageClock(StoppedClock())
-        services = MessageServices(clock=clock, new_message_id=counting("m"), tally=telling([]))
+        services = MessageServices(
+            clock=clock,
+            new_message_id=counting("m"),
+            tally=telling([]),
+            quota=unlimited,
+        )
         publisher = Publisher(
             services,
             tenant=ACME,

@@ -5,10 +5,18 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import NoReturn
 
-from artcafe.server.core.publishing.publisher import MessageServices, Permit, Publisher, Store
+from msgspec import Struct
+
+from artcafe.server.core.publishing.publisher import (
+    MessageServices,
+    Permit,
+    Publisher,
+    Store,
+    platform_publisher,
+)
 from artcafe.server.domain.access import Rights, platform_permission
 from artcafe.server.domain.channel_rules import ChannelRules
-from artcafe.server.domain.ids import PLATFORM_SENDER
+from artcafe.server.domain.ids import PLATFORM_SENDER, TenantId
 from artcafe.server.domain.plan import plan_of
 from artcafe.server.domain.policy import Policy
 from artcafe.server.domain.principal import Human
@@ -20,6 +28,7 @@ from artcafe.server.ports.records import Directory
 from artcafe.server.ports.streams import Stored
 from artcafe.wire.codes import Code
 from artcafe.wire.errors import ArtcafeError
+from artcafe.wire.frames import encode
 from artcafe.wire.subjects import parse_subject
 
 MAX_BUCKETS = 20_000
@@ -91,6 +100,21 @@ class Messages:
         finally:
             self._bus.release(tenant.id)
         return published
+
+    async def announce(self, tenant: TenantId, said: Struct, *, subject: str) -> None:
+        """Publish what the platform says of itself to a tenant; a tenant that is gone hears nothing.
+
+        Raises unavailable.
+        """
+        rules = await self._directory.tenant(tenant)
+        if rules is None:
+            return
+        link = await self._bus.link(rules)
+        try:
+            publisher = platform_publisher(self._services, tenant, self._max_bytes, link)
+            publisher.publish(subject, encode(said), None, None)
+        finally:
+            self._bus.release(tenant)
 
     def _publisher(
         self,

@@ -1,5 +1,6 @@
 cimport cython
 
+from artcafe.server.domain.quota cimport Quota
 from artcafe.server.domain.rate cimport TokenBucket
 from artcafe.server.domain.tally cimport Tally
 from artcafe.wire.envelopes cimport envelope
@@ -36,6 +37,7 @@ cdef class Publisher:
     cdef object _permit
     cdef Py_ssize_t _max_bytes
     cdef TokenBucket _bucket
+    cdef Quota _quota
     cdef object _publish_there
     cdef object _store_there
     cdef readonly dict _destinations

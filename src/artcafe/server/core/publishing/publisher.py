@@ -10,6 +10,7 @@ from msgspec import UNSET, Raw
 
 from artcafe.server.domain.channel_rules import NO_CHANNEL, PublishPermission
 from artcafe.server.domain.ids import PLATFORM_SENDER, TenantId
+from artcafe.server.domain.quota import Quota
 from artcafe.server.domain.rate import TokenBucket
 from artcafe.server.domain.tally import Tally
 from artcafe.server.ports.bus import Link
@@ -93,6 +94,8 @@ class MessageServices:
     """Gives ids that rise: subscribers go by their order (domain.message_id)."""
     tally: Callable[[TenantId, str, Sequence[str]], Tally]
     """Finds the counters of a sender and of the channels it publishes to."""
+    quota: Callable[[TenantId], Quota]
+    """Finds what is left of a tenant's monthly quota."""
     trace: TracePublication | None = None
     """Continues the trace of a message; None where nothing is traced."""
 
@@ -118,7 +121,8 @@ class Destination:
 class Publisher:
     """One sender of one tenant: what it publishes is checked, sent and counted here, wherever it comes from.
 
-    `counted_as` names the sender's own counters, empty for humans; with None nothing is counted. `permit`
+    `counted_as` names the sender's own counters, empty for humans; with None nothing is counted, and no quota
+    is used. `permit`
     gives the permission for a subject, or raises; what it gave is remembered. `max_bytes` bounds the data
     where no channel takes less. Without a `bucket` there is no rate. `publish_there` is Link.publish of the
     tenant's link, and `store_there` Streams.store of its streams.
@@ -133,6 +137,7 @@ class Publisher:
         "_new_message_id",
         "_permit",
         "_publish_there",
+        "_quota",
         "_sender",
         "_store_there",
         "_tally",
@@ -165,6 +170,7 @@ class Publisher:
         self._permit = permit
         self._max_bytes = max_bytes
         self._bucket = bucket
+        self._quota = None if counted_as is None else services.quota(tenant)
         self._publish_there = publish_there
         self._store_there = store_there
         self._destinations: dict[str, Destination] = {}
@@ -196,10 +202,10 @@ class Publisher:
         A durable channel stores it: what becomes of that, its `receipt` says. Of this sender's messages there
         with one `dedup`, within two minutes, the first is stored.
 
-        Raises, the first that applies: rate_limited with the seconds to wait; invalid_subject and forbidden
-        for the subject; what `permit` raises; too_large; invalid_subject and forbidden for `reply_to`;
-        not_durable for `dedup` where nothing is stored; what Link.publish raises. Nothing was sent then, and
-        nothing counted.
+        Raises, the first that applies: rate_limited with the seconds to wait; quota_exceeded; invalid_subject
+        and forbidden for the subject; what `permit` raises; too_large; invalid_subject and forbidden for
+        `reply_to`; not_durable for `dedup` where nothing is stored; what Link.publish raises. Nothing was
+        sent then, and nothing counted.
         """
         self.spend()
         return self._send(subject, data, headers, reply_to, dedup, None, None)
@@ -221,12 +227,15 @@ class Publisher:
         return self._send(subject, data, headers, reply_to, dedup, None, terms)
 
     def spend(self) -> None:
-        """Take one message from the rate. Raises rate_limited with the seconds to wait."""
+        """Take one message from the rate and from the month's quota. Raises rate_limited with the seconds to
+        wait, quota_exceeded."""
         self._clock.read()
         if self._bucket is not None:
             wait = self._bucket.spend(self._clock.monotonic)
             if wait > 0.0:
                 raise ArtcafeError(Code.rate_limited, retry_after=wait)
+        if self._quota is not None:
+            self._quota.take()
 
     def ask(
         self,
