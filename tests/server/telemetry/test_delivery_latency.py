@@ -1,5 +1,7 @@
 """The time of a message from its publisher to its subscribers."""
 
+import pytest
+
 from artcafe.server.gateway.websocket.turn_scheduler import TurnScheduler
 from artcafe.server.telemetry.delivery_latency import DeliveryLatency
 from artcafe.server.telemetry.instruments import Instruments
@@ -40,3 +42,15 @@ async def test_one_of_the_future_was_delivered_at_once() -> None:
     latency.ask()
     await deliver(scheduler, message(NOW + 60))
     assert values(instruments.collect())["artcafe_delivery_latency_seconds_sum"] == 0
+
+
+async def test_what_is_no_envelope_is_not_measured_and_nothing_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    instruments, scheduler = Instruments(), TurnScheduler()
+    latency = DeliveryLatency(instruments, scheduler, lambda: NOW)
+    for poison in (b"\xff", b'{"timestamp":1e999}', b"[]"):
+        latency.ask()
+        await deliver(scheduler, poison)
+    assert values(instruments.collect())[COUNT] == 0
+    assert caplog.records == []

@@ -63,6 +63,17 @@ async def test_a_message_continues_its_trace_and_whoever_gets_it_continues_from_
     }
 
 
+@pytest.mark.parametrize("poison", [b'{"traceparent":"', b'{"headers":{"traceparent":"x"}}', b"\xff"])
+async def test_what_is_no_envelope_keeps_no_other_message_from_its_trace(
+    collector: Collector, clock: StoppedClock, poison: bytes
+) -> None:
+    tracing = tracing_to(collector, clock)
+    good = message({"traceparent": SAMPLED}, clock.now())
+    tracing.delivered([("acme", "tasks", poison), ("globex", "tasks", good)])
+    await tracing.finish()
+    assert [span.attributes["artcafe.tenant"] for span in collector.spans] == ["globex"]
+
+
 @pytest.mark.parametrize("traceparent", [None, "", "x", f"00-{'0' * 32}-{PARENT}-01", UNSAMPLED])
 async def test_a_message_without_a_sampled_trace_is_left_as_it_is(
     collector: Collector, clock: StoppedClock, traceparent: str | None

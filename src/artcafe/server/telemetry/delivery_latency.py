@@ -36,5 +36,8 @@ class DeliveryLatency:
         self._scheduler.sampling = True
 
     def _sampled(self, payload: bytes) -> None:
-        published = self._decoder.decode(payload).timestamp.timestamp()
+        try:
+            published = self._decoder.decode(payload).timestamp.timestamp()
+        except msgspec.DecodeError:
+            return  # What is no envelope is delivered as such, and tells no time.
         self._latency.observe(max(self._now() - published, 0.0))

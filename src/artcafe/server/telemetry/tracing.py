@@ -137,7 +137,10 @@ class Tracing(logging.Handler):
         for tenant, subject, payload in messages:
             if self._delivering.spend(self._clock.monotonic()) > 0.0:
                 return
-            message = self._decoder.decode(payload)
+            try:
+                message = self._decoder.decode(payload)
+            except msgspec.DecodeError:
+                continue  # What is no envelope is delivered as such, and names no trace.
             parent = self._context(message.headers.get(TRACEPARENT))
             if parent is None:
                 continue
