@@ -1,5 +1,6 @@
 """Tests run on what was compiled last; what they measured is told at the end, whichever process ran them."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ WHOLE = Path(__file__).parent / "e2e"
 
 
 def pytest_configure() -> None:
-    """Run nothing on modules that were compiled from other sources than those that are read; and judge no
-    generated case by how long it took, which is up to whatever else the machine does."""
+    """Run nothing on modules that were compiled from other sources than those that are read; judge no
+    generated case by how long it took, which is up to whatever else the machine does; and take SIGINT, which
+    a shell lets its background jobs ignore, for tests send it to themselves and to their children."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("untimed")
     for compiled in SOURCE.rglob("*.so"):
